@@ -1,0 +1,43 @@
+//! What was counted while reading: the `counters` of every report. A limit that was hit, a packet
+//! that could not be read and a byte that was lost is a number here, never silence.
+
+/// All counters of one analysis. Counts, unless the name says bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets read from all inputs.
+    pub packets: u64,
+    /// Packets whose headers did not parse as far as TCP though they claim to be TCP/IP, or whose
+    /// link type is unknown.
+    pub undecodable: u64,
+    /// TCP connections seen.
+    pub flows: u64,
+    /// Request heads seen whole or begun (HTTP/1.x).
+    pub http_requests: u64,
+    /// Final and interim response heads.
+    pub http_responses: u64,
+    /// Holes in streams that were looked at.
+    pub gaps: u64,
+    /// Bytes in those holes.
+    pub gap_bytes: u64,
+    /// Packets that repeat one already seen (a mirror's copy), not retransmissions.
+    pub duplicate_packets: u64,
+    /// Flows, held segments and exchanges given up because a limit was reached.
+    pub evicted: u64,
+    pub dropped_kernel: u64,
+    pub dropped_interface: u64,
+    pub dropped_hopscope: u64,
+    /// Segments that carried bytes already seen, with equal content.
+    pub retransmissions: u64,
+    /// Segments that carried other bytes for a place already seen.
+    pub overlap_conflicts: u64,
+    /// Packets cut by the snap length.
+    pub snapped: u64,
+    /// Segments that arrived out of order and were put right.
+    pub reordered: u64,
+    /// Times at which packet time went backwards within an input.
+    pub time_backwards: u64,
+    /// Request or response heads given up because they outgrew `limits::HEAD_BYTES`.
+    pub heads_too_large: u64,
+    /// Flows given up because analysing them failed (a fault of this program).
+    pub bugs: u64,
+}

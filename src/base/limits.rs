@@ -1,0 +1,75 @@
+//! Every bound of the program, in one place, with its unit. Hitting one is counted (`Counters`) and
+//! shown; none is ever passed in silence.
+
+/// Packets looked at together: long enough to hide the memory's latency, short enough for its cache.
+pub const BATCH_PACKETS: usize = 64;
+
+/// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
+pub const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// Largest record or block of a capture file that is believed, in bytes.
+pub const RECORD_BYTES: usize = 64 << 20;
+
+/// Interfaces one pcapng section may declare.
+pub const INTERFACES: usize = 4096;
+
+/// Bytes of secrets and names kept from the blocks of one capture file.
+pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
+
+/// Flows held at once. The one idle longest goes first.
+pub const FLOWS: usize = 4_000_000;
+
+/// Bytes one direction of a flow may hold back, waiting for a missing segment.
+pub const REORDER_BYTES: usize = 1 << 20;
+
+/// Segments one direction of a flow may hold back.
+pub const REORDER_SEGMENTS: usize = 4096;
+
+/// Bytes all flows together may hold back.
+pub const REORDER_TOTAL_BYTES: usize = 64 << 20;
+
+/// Packet time after which a missing segment that its receiver has acknowledged is taken for lost to
+/// the capture, in milliseconds.
+pub const REORDER_MS: i64 = 2_000;
+
+/// Packet time a flow may be silent before its place may be given to another, in seconds.
+pub const FLOW_IDLE_S: i64 = 3_600;
+
+/// Packet time a closed flow is remembered, so that late segments do not open a new one, in seconds.
+pub const FLOW_LINGER_S: i64 = 60;
+
+/// First bytes of a direction that decide what it speaks.
+pub const SNIFF_BYTES: usize = 64;
+
+/// Largest HTTP head kept, in bytes.
+pub const HEAD_BYTES: usize = 256 << 10;
+
+/// Fields one head may have.
+pub const HEAD_FIELDS: usize = 1_000;
+
+/// Requests that may wait for their responses on one connection.
+pub const PIPELINE: usize = 1_000;
+
+/// Interim responses kept for one exchange.
+pub const INTERIM_HEADS: usize = 16;
+
+/// Bytes kept of the body of a refused upgrade: enough to recognise an error page.
+pub const BODY_PREVIEW_BYTES: usize = 1_024;
+
+/// Bytes kept of what is not what it should be (garbage for a response, what follows a 101).
+pub const ODD_PREVIEW_BYTES: usize = 64;
+
+/// Candidates kept whole for one analysis. Beyond it the oldest finished ones go and are counted.
+pub const EXCHANGES: usize = 2_000_000;
+
+/// Keys and accepts remembered across exchanges.
+pub const SEEN_KEYS: usize = 100_000;
+
+/// Packet time over which exchanges are compared with each other while streaming, in seconds.
+pub const SEEN_S: i64 = 120;
+
+/// Ways of computing an accept that are tried for one mismatch.
+pub const ACCEPT_TRIES: usize = 200_000;
+
+/// Findings kept for one subject.
+pub const FINDINGS_PER_SUBJECT: usize = 64;

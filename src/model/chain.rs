@@ -1,0 +1,91 @@
+//! A chain: the legs of one request's journey, and the verdict on it.
+
+use std::borrow::Cow;
+
+use crate::base::ExchangeId;
+use crate::model::{Confidence, Severity, Text};
+
+/// What became of the upgrade, as the client saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Granted, and nothing says that a conforming client must fail it.
+    Upgraded,
+    /// Granted, but a conforming client must fail it (RFC 6455 §4.1).
+    Broken,
+    Refused,
+    Redirected,
+    Unanswered,
+    /// The capture cannot tell.
+    Unknown,
+}
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Client,
+    Hop,
+    Server,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blame {
+    pub role: Role,
+    /// `None` where it is not known.
+    pub address: Option<String>,
+    pub product: Option<String>,
+}
+
+/// A change that mends it, in a product's own configuration language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    pub product: Cow<'static, str>,
+    /// The versions it is right for; empty: all.
+    pub versions: Cow<'static, str>,
+    pub text: Cow<'static, str>,
+}
+
+/// The answer to "what went wrong?" for one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// A rule's slug, `ok` or `unknown`.
+    pub rule: Cow<'static, str>,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    /// `None` when ok.
+    pub blame: Option<Blame>,
+    /// One sentence a person can act on.
+    pub summary: Text,
+    pub fix: Vec<Fix>,
+}
+
+/// One journey.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Its first leg's id; the negative flow id for a flow without a request.
+    pub id: i64,
+    /// Client side first.
+    pub legs: Vec<ExchangeId>,
+    /// Set only where there is no leg.
+    pub flow: Option<crate::base::FlowId>,
+    pub outcome: Outcome,
+    pub verdict: Verdict,
+    /// Indices into the analysis' findings, in report order.
+    pub findings: Vec<usize>,
+}
+
+/// What failed chains share and the others do not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern {
+    /// Failed chains that share it.
+    pub chains: u64,
+    /// `server`, `client`, `host`, `path`, `user-agent`, …
+    pub field: &'static str,
+    pub value: Text,
+    /// Failed chains with this value, of all chains with it: 0 to 1.
+    pub failed_share: f64,
+    /// Failed chains without it, of all chains without it: 0 to 1.
+    pub others_failed_share: f64,
+    /// When the first of them failed.
+    pub since: crate::base::Timestamp,
+}

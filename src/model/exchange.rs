@@ -1,0 +1,250 @@
+//! An exchange: one request and its responses, on one leg.
+
+use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
+use crate::model::Head;
+
+/// Who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    ClientToServer,
+    ServerToClient,
+}
+
+/// How the request asks for another protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// `Upgrade` in HTTP/1.x (RFC 9110 §7.8), or a request with WebSocket fields that lost it.
+    Http1Upgrade,
+    /// A CONNECT that was refused (RFC 9110 §9.3.6).
+    Connect,
+    /// A plain request.
+    None,
+}
+
+/// What stands around the exchange's stream, outermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrapper {
+    /// Inside a CONNECT tunnel to this authority.
+    Connect(Box<[u8]>),
+    /// A VLAN, tunnel or other link layer worth telling.
+    Link(Box<str>),
+}
+
+/// One upgrade candidate (or plain request that is a leg of one) and all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub id: ExchangeId,
+    pub flow: FlowId,
+    /// Of this leg.
+    pub client: Endpoint,
+    pub server: Endpoint,
+    pub via: Vec<Wrapper>,
+    pub mechanism: Mechanism,
+    pub request: Head,
+    /// 1xx heads before the final one, 101 apart (RFC 9110 §15.2). At most `limits::INTERIM_HEADS`.
+    pub interim: Vec<Head>,
+    /// The final response, or the 101. `None` where none was seen.
+    pub response: Option<Head>,
+    /// First bytes of the response's content (RFC 9110 §6.4); at most `limits::BODY_PREVIEW_BYTES`.
+    pub body: Box<[u8]>,
+    /// Bytes where a response head should have been and none was.
+    pub odd_response: Option<Preview>,
+    /// Server bytes that came before the response head although no request could have asked for them.
+    pub before_response: Option<Preview>,
+    /// Client bytes behind the request head and before the 101, where the head announced no content.
+    pub early: Option<Preview>,
+    /// First bytes after a 101, from the client and from the server.
+    pub after_101: [Option<Preview>; 2],
+    /// Server bytes after the 101 that came in the packet of its last byte.
+    pub frames_with_101: bool,
+    pub times: Times,
+    /// Frames after an upgrade to WebSocket. `None` where no frame was seen.
+    pub ws: Option<WsTotals>,
+    pub end: End,
+    pub quality: Quality,
+    /// Which request of its connection this is, from 0.
+    pub index_in_flow: u32,
+}
+
+/// Captured bytes kept to be shown or recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// At most `limits::ODD_PREVIEW_BYTES`.
+    pub bytes: Box<[u8]>,
+    pub at: PacketRef,
+    pub ts: Timestamp,
+    /// Where the first byte stands in its direction's stream.
+    pub offset: u64,
+}
+
+/// When things happened. `None` where it was not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    pub syn: Option<Timestamp>,
+    /// SYN to the handshake's last ACK; what a round trip takes, roughly.
+    pub rtt: Option<Nanos>,
+    /// The last packet of the flow up to the exchange's end.
+    pub last: Option<Timestamp>,
+}
+
+/// Frames of one direction (RFC 6455 §5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WsCounts {
+    pub frames: u64,
+    /// Data messages that ended (FIN).
+    pub messages: u64,
+    pub payload_bytes: u64,
+    pub text: u64,
+    pub binary: u64,
+    pub ping: u64,
+    pub pong: u64,
+    pub close: u64,
+    /// Frames with the mask bit.
+    pub masked: u64,
+    /// Bytes that did not read as a frame header ended the counting.
+    pub broken: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WsTotals {
+    pub client: WsCounts,
+    pub server: WsCounts,
+    /// A frame had RSV1 set (RFC 7692 §6).
+    pub compressed: bool,
+}
+
+/// How something ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndHow {
+    /// A Close frame (RFC 6455 §5.5.1).
+    CloseFrame,
+    Fin,
+    Rst,
+    /// Went silent without an end in view.
+    Silent,
+    /// Still open when the capture ended.
+    #[default]
+    Open,
+}
+
+/// The end of an exchange: what came first, and how TCP ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    pub by: Option<Direction>,
+    pub how: EndHow,
+    pub close: Option<Close>,
+    pub at: Option<Timestamp>,
+    pub packet: Option<PacketRef>,
+    /// From the last payload byte in either direction to the end.
+    pub idle_before: Option<Nanos>,
+    /// From the request's first byte to the end.
+    pub lifetime: Option<Nanos>,
+    pub tcp_by: Option<Direction>,
+    pub tcp_how: EndHow,
+    pub tcp_at: Option<Timestamp>,
+}
+
+/// The first Close frame's content (RFC 6455 §7.1.5, §7.1.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Close {
+    /// `None`: a Close without a code (1005 to the application).
+    pub code: Option<u16>,
+    /// Unmasked.
+    pub reason: Box<[u8]>,
+}
+
+/// What the capture shows of this exchange, and what it does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// No SYN was seen: the flow was joined while it ran.
+    pub midstream: bool,
+    /// No packet at all from the client (server).
+    pub no_client_packets: bool,
+    pub no_server_packets: bool,
+    /// Bytes lost inside or before the request (response) head.
+    pub request_gap: bool,
+    pub response_gap: bool,
+    /// Bytes lost to the snap length in this flow.
+    pub snapped: bool,
+    /// Segments of this flow disagreed about a byte (first kept).
+    pub overlap_conflict: bool,
+    /// Bytes missing anywhere in this flow.
+    pub gap: bool,
+}
+
+/// The judgement on `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AcceptVerdict {
+    Valid,
+    Invalid,
+    /// A 101 to a WebSocket request without the field.
+    Missing,
+    /// The request head was not seen whole, or has no key.
+    Unverifiable,
+    /// Nothing to judge: no 101, or not WebSocket.
+    #[default]
+    NotApplicable,
+}
+
+/// What the two heads say of the opening handshake (RFC 6455 §4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// First `Sec-WebSocket-Key`.
+    pub key: Option<Box<[u8]>>,
+    pub accept: Option<Box<[u8]>>,
+    /// `None` where there is no key.
+    pub expected_accept: Option<Box<str>>,
+    pub accept_verdict: AcceptVerdict,
+    /// A word of the closed list in docs/rules.md; `None` where the accept is not invalid.
+    pub accept_kind: Option<&'static str>,
+    /// How it was computed, in words; `None` as above.
+    pub accept_recipe: Option<String>,
+}
+
+impl Exchange {
+    /// Lower-case first token of `Upgrade`, or `websocket` where only WebSocket fields are left.
+    /// `None` for a plain request.
+    pub fn protocol(&self) -> Option<String> {
+        let tokens = self.request.tokens("upgrade");
+        if tokens.iter().any(|t| t == b"websocket") || self.has_websocket_fields() {
+            return Some("websocket".to_owned());
+        }
+        tokens.first().map(|t| String::from_utf8_lossy(t).into_owned())
+    }
+
+    /// Whether the rules of RFC 6455 apply: `websocket` was asked for, or the request carries the
+    /// WebSocket fields.
+    pub fn is_websocket(&self) -> bool {
+        self.request.has_token("upgrade", "websocket") || self.has_websocket_fields()
+    }
+
+    /// Key or Version in the request, also when `Upgrade` is lost.
+    pub fn has_websocket_fields(&self) -> bool {
+        self.request.has("sec-websocket-key") || self.request.has("sec-websocket-version")
+    }
+
+    /// The status of the final response (or 101).
+    pub fn status(&self) -> Option<u16> {
+        self.response.as_ref().and_then(Head::status)
+    }
+
+    /// From the request's first byte to the first byte of the response. `None` without a response.
+    pub fn latency(&self) -> Option<Nanos> {
+        self.response.as_ref().map(|r| r.first.since(self.request.first))
+    }
+
+    /// Whether the request looks like it was sent by a browser: has `Origin`, and a User-Agent of
+    /// the `Mozilla/` family.
+    pub fn from_browser(&self) -> bool {
+        self.request.has("origin")
+            && self.request.first_value("user-agent").is_some_and(|ua| ua.starts_with(b"Mozilla/"))
+    }
+
+    /// Whether both heads were seen whole, without a lost byte in or before them.
+    pub fn heads_whole(&self) -> bool {
+        self.request.complete
+            && !self.quality.request_gap
+            && !self.quality.response_gap
+            && self.response.as_ref().is_none_or(|r| r.complete)
+    }
+}

@@ -1,0 +1,62 @@
+//! Kinds of mending: which of a product's fixes a rule calls for.
+
+/// A class of faults that one change of configuration mends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultClass {
+    /// The backend's own handshake is wrong; no proxy setting helps.
+    Backend,
+    /// The client's own request is wrong; no proxy setting helps.
+    Client,
+    /// Compression agreed on one leg only.
+    Comp,
+    /// Re-create Upgrade and Connection on the next leg.
+    Fwd,
+    /// HTTP/2 where HTTP/1.1 is needed, or the other way round.
+    H2,
+    /// Keep Host and Origin.
+    Host,
+    /// Idle limits and heartbeats.
+    Idle,
+    /// Path and query on the way to the backend.
+    Path,
+    /// Redirects that a WebSocket client does not follow.
+    Redir,
+    /// Reloads that cut tunnels.
+    Reload,
+    /// Session affinity.
+    Stick,
+}
+
+impl FaultClass {
+    /// All classes, in the order of the documentation.
+    pub const ALL: [FaultClass; 11] = [
+        FaultClass::Fwd,
+        FaultClass::Idle,
+        FaultClass::Host,
+        FaultClass::Path,
+        FaultClass::Redir,
+        FaultClass::H2,
+        FaultClass::Comp,
+        FaultClass::Stick,
+        FaultClass::Reload,
+        FaultClass::Backend,
+        FaultClass::Client,
+    ];
+
+    /// The word used in product files.
+    pub fn word(self) -> &'static str {
+        match self {
+            FaultClass::Backend => "backend",
+            FaultClass::Client => "client",
+            FaultClass::Comp => "comp",
+            FaultClass::Fwd => "fwd",
+            FaultClass::H2 => "h2",
+            FaultClass::Host => "host",
+            FaultClass::Idle => "idle",
+            FaultClass::Path => "path",
+            FaultClass::Redir => "redir",
+            FaultClass::Reload => "reload",
+            FaultClass::Stick => "stick",
+        }
+    }
+}

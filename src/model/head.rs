@@ -1,0 +1,271 @@
+//! A message head as it was sent (RFC 9112 §2.1): wire order, letter case and faults kept.
+
+use std::ops::Range;
+
+use crate::base::{PacketRef, Timestamp};
+
+/// One request or response head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The head's bytes as sent, start line first. What a capture gap or the size limit took is absent.
+    pub text: Box<[u8]>,
+    pub start: StartLine,
+    /// Field lines in wire order, never merged.
+    pub fields: Box<[Field]>,
+    /// Faults of form that were seen while reading it.
+    pub faults: LineFaults,
+    /// Seen to its empty line. If not, it was cut by the end of the stream, a gap or a limit.
+    pub complete: bool,
+    /// The packet that first carried its first byte.
+    pub at: PacketRef,
+    /// The packet that first carried its last byte.
+    pub at_last: PacketRef,
+    /// When its first byte arrived.
+    pub first: Timestamp,
+    /// When its last byte arrived.
+    pub last: Timestamp,
+    /// Where it stands in its direction's stream, in bytes from the first payload byte.
+    pub range: Range<u64>,
+}
+
+/// The start line, as ranges of the head's text. An absent part is an empty range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartLine {
+    /// RFC 9112 §3.
+    Request { method: Range<u32>, target: Range<u32>, version: Range<u32> },
+    /// RFC 9112 §4. `status` is 0 where it is no number of three digits.
+    Response { version: Range<u32>, status: u16, reason: Range<u32> },
+}
+
+/// One field line: ranges of the head's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub name: Range<u32>,
+    /// Without the white space around it. A folded value holds its line breaks.
+    pub value: Range<u32>,
+    pub faults: LineFaults,
+}
+
+/// Faults of form in a head or a line (RFC 9112 §2.2, §5), as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineFaults(pub u16);
+
+impl LineFaults {
+    pub const NONE: LineFaults = LineFaults(0);
+    /// A line ends in LF without CR.
+    pub const BARE_LF: LineFaults = LineFaults(1);
+    /// A value goes on in the next line (obs-fold).
+    pub const OBS_FOLD: LineFaults = LineFaults(1 << 1);
+    /// An empty line before the start line.
+    pub const LEADING_CRLF: LineFaults = LineFaults(1 << 2);
+    /// White space between a field's name and its colon.
+    pub const SPACE_BEFORE_COLON: LineFaults = LineFaults(1 << 3);
+    /// A NUL or another control character.
+    pub const CONTROL: LineFaults = LineFaults(1 << 4);
+    /// A field line without a colon, or with an impossible name.
+    pub const BAD_FIELD: LineFaults = LineFaults(1 << 5);
+    /// A start line that does not follow the grammar (several spaces, no version, two-digit status).
+    pub const BAD_START: LineFaults = LineFaults(1 << 6);
+    /// White space before the first field line.
+    pub const SPACE_BEFORE_FIELD: LineFaults = LineFaults(1 << 7);
+    /// More field lines than `limits::HEAD_FIELDS`; the rest was left out.
+    pub const TOO_MANY: LineFaults = LineFaults(1 << 8);
+    /// Larger than `limits::HEAD_BYTES`; the rest was left out.
+    pub const TOO_LARGE: LineFaults = LineFaults(1 << 9);
+
+    pub fn has(self, other: LineFaults) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub fn add(&mut self, other: LineFaults) {
+        self.0 |= other.0;
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Head {
+    /// The bytes of a range of this head; empty where the range is not inside it.
+    pub fn bytes(&self, range: &Range<u32>) -> &[u8] {
+        self.text.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+
+    /// The request's method; empty in a response.
+    pub fn method(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Request { method, .. } => self.bytes(method),
+            StartLine::Response { .. } => b"",
+        }
+    }
+
+    /// The request target as sent (RFC 9112 §3.2); empty in a response.
+    pub fn target(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Request { target, .. } => self.bytes(target),
+            StartLine::Response { .. } => b"",
+        }
+    }
+
+    /// `HTTP/1.1` as sent; empty where the line has none (HTTP/0.9).
+    pub fn version(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Request { version, .. } | StartLine::Response { version, .. } => self.bytes(version),
+        }
+    }
+
+    /// Status code of a response; `None` in a request or where it is no three-digit number.
+    pub fn status(&self) -> Option<u16> {
+        match self.start {
+            StartLine::Response { status, .. } if status != 0 => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Reason phrase of a response, often empty.
+    pub fn reason(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Response { reason, .. } => self.bytes(reason),
+            StartLine::Request { .. } => b"",
+        }
+    }
+
+    pub fn name(&self, field: &Field) -> &[u8] {
+        self.bytes(&field.name)
+    }
+
+    pub fn value(&self, field: &Field) -> &[u8] {
+        self.bytes(&field.value)
+    }
+
+    /// Names and values of all field lines, in wire order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|f| (self.name(f), self.value(f)))
+    }
+
+    /// The field lines with this name, ignoring letter case (RFC 9110 §5.1).
+    pub fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Field> + 'a {
+        self.fields.iter().filter(move |f| self.name(f).eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    /// How many field lines have this name.
+    pub fn count(&self, name: &str) -> usize {
+        self.lines(name).count()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.lines(name).next().is_some()
+    }
+
+    /// The value of the first field line with this name.
+    pub fn first_value(&self, name: &str) -> Option<&[u8]> {
+        self.lines(name).next().map(|f| self.value(f))
+    }
+
+    /// All lines of this name joined with `, ` (RFC 9110 §5.3), folds made spaces. `None` if absent.
+    pub fn combined(&self, name: &str) -> Option<Vec<u8>> {
+        let mut out: Option<Vec<u8>> = None;
+        for field in self.lines(name) {
+            let joined = out.get_or_insert_default();
+            if !joined.is_empty() {
+                joined.extend_from_slice(b", ");
+            }
+            joined.extend(unfold(self.value(field)));
+        }
+        out
+    }
+
+    /// Members of a comma-separated list over all lines of this name, white space trimmed, empty ones
+    /// dropped, ASCII letters made lower case, quoted strings respected (RFC 9110 §5.6.1).
+    pub fn tokens(&self, name: &str) -> Vec<Vec<u8>> {
+        self.members(name).into_iter().map(|m| m.to_ascii_lowercase()).collect()
+    }
+
+    /// As [`Head::tokens`], letter case kept.
+    pub fn members(&self, name: &str) -> Vec<Vec<u8>> {
+        let Some(all) = self.combined(name) else { return Vec::new() };
+        split_list(&all)
+    }
+
+    /// Whether a list field of this name has this token, ignoring letter case.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.tokens(name).iter().any(|t| t == token.to_ascii_lowercase().as_bytes())
+    }
+
+    /// Where a field line stands in its direction's stream, name to end of value, in bytes.
+    pub fn field_range(&self, field: &Field) -> Range<u64> {
+        self.range.start + u64::from(field.name.start)..self.range.start + u64::from(field.value.end)
+    }
+
+    /// Where the start line stands in the stream, in bytes.
+    pub fn start_range(&self) -> Range<u64> {
+        let (from, to) = match &self.start {
+            StartLine::Request { method, version, target } => (method.start, version.end.max(target.end)),
+            StartLine::Response { version, reason, .. } => (version.start, reason.end.max(version.end)),
+        };
+        self.range.start + u64::from(from)..self.range.start + u64::from(to)
+    }
+}
+
+/// Splits a list at commas outside quoted strings; trims, drops empty members.
+pub fn split_list(list: &[u8]) -> Vec<Vec<u8>> {
+    let mut members = Vec::new();
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut from = 0;
+    for (i, &b) in list.iter().enumerate() {
+        if escaped {
+            escaped = false;
+        } else if quoted {
+            match b {
+                b'\\' => escaped = true,
+                b'"' => quoted = false,
+                _ => {}
+            }
+        } else if b == b'"' {
+            quoted = true;
+        } else if b == b',' {
+            members.push(&list[from..i]);
+            from = i + 1;
+        }
+    }
+    members.push(list.get(from..).unwrap_or_default());
+    members.into_iter().map(trim).filter(|m| !m.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+/// Without optional white space (and line breaks of a fold) around it.
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// A folded value as one line: each fold becomes one space (RFC 9112 §5.2).
+fn unfold(value: &[u8]) -> Vec<u8> {
+    if !value.contains(&b'\n') {
+        return value.to_vec();
+    }
+    let mut out = Vec::with_capacity(value.len());
+    for line in value.split(|&b| b == b'\n') {
+        if !out.is_empty() {
+            out.push(b' ');
+        }
+        out.extend_from_slice(trim(line));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_split_at_commas_outside_quotes() {
+        assert_eq!(split_list(b"a, \"b, c\" ,,d"), [b"a".to_vec(), b"\"b, c\"".to_vec(), b"d".to_vec()]);
+    }
+}

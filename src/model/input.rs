@@ -1,0 +1,51 @@
+//! What is known of one input: `inputs[]` of the report.
+
+use crate::base::{Nanos, Timestamp};
+
+#[derive(Clone, Debug, Default)]
+pub struct InputFacts {
+    /// As the user gave it.
+    pub path: String,
+    /// `pcap`, `pcapng`.
+    pub format: &'static str,
+    /// `None` where it is not compressed.
+    pub compression: Option<&'static str>,
+    /// LINKTYPE_ names in order of first use.
+    pub link_types: Vec<String>,
+    pub packets: u64,
+    /// Packet bytes in the file.
+    pub captured_bytes: u64,
+    /// Earliest and latest packet time. `None` in a file without packets.
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    pub clock_offset: Nanos,
+    pub damage: Vec<Damage>,
+    /// The file ends inside its last packet: a warning, not damage. Bytes that are missing, 0 if unknown.
+    pub cut_short: Option<u64>,
+    /// Drops that the file itself tells of (pcapng interface statistics).
+    pub dropped_kernel: u64,
+    pub dropped_interface: u64,
+    /// Largest snap length that cut a packet, in bytes; `None` where no packet was cut.
+    pub snaplen: Option<u32>,
+    /// Packets cut by the snap length.
+    pub snapped: u64,
+    /// Times at which packet time went backwards.
+    pub time_backwards: u64,
+    /// Packets that arrived as duplicates.
+    pub duplicates: u64,
+    /// Contents of decryption secrets blocks, kept for later.
+    pub secrets: Vec<Box<[u8]>>,
+}
+
+/// A place where an input is faulty; reading went on behind it where it could.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// 1-based number of the packet that could not be read.
+    pub packet: u64,
+    /// Offset in the (decompressed) file.
+    pub byte: u64,
+    /// In words, lower case, no full stop.
+    pub why: String,
+    /// Bytes skipped to the next plausible record; to the end of the file where there was none.
+    pub lost_bytes: u64,
+}

@@ -1,0 +1,23 @@
+//! Every data type that crosses a seam between modules. Data and what can be read off it; no I/O,
+//! no decisions about faults (those are `rules`).
+
+pub mod chain;
+pub mod exchange;
+pub mod fault_class;
+pub mod finding;
+pub mod flow;
+pub mod head;
+pub mod input;
+pub mod text;
+
+pub use chain::{Blame, Chain, Fix, Outcome, Pattern, Role, Verdict};
+pub use exchange::{
+    AcceptVerdict, Close, Direction, End, EndHow, Exchange, Handshake, Mechanism, Preview, Quality, Times, Wrapper,
+    WsCounts, WsTotals,
+};
+pub use fault_class::FaultClass;
+pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
+pub use flow::{ConnectState, FlowFacts};
+pub use head::{Field, Head, LineFaults, StartLine};
+pub use input::{Damage, InputFacts};
+pub use text::{Part, Text};

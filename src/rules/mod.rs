@@ -1,0 +1,27 @@
+//! The rules: one check per file, a folder per section of the catalogue, one list per folder.
+//! What comes in: exchanges, flows and inputs as `model` has them. What goes out: findings.
+//! A rule never does I/O and never keeps state; what it may know of other exchanges is [`Seen`].
+
+pub mod accept;
+pub mod capture;
+pub mod request;
+pub mod response;
+pub mod rule;
+pub mod seen;
+
+pub use rule::{Check, Explains, Findings, Rule};
+pub use seen::Seen;
+
+/// Every rule, in the order of the documentation.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES).copied()
+}
+
+/// The rule with this slug. `refused-403` finds the family `refused-<code>`.
+pub fn find(slug: &str) -> Option<&'static Rule> {
+    all().find(|r| r.id == slug).or_else(|| {
+        let (family, code) = slug.rsplit_once('-')?;
+        let number = code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit());
+        number.then(|| all().find(|r| r.id.strip_suffix("-<code>") == Some(family)))?
+    })
+}

@@ -1,0 +1,166 @@
+//! What a rule is, and where it puts what it finds.
+
+use std::borrow::Cow;
+
+use crate::base::limits;
+use crate::model::{
+    Confidence, Direction, Evidence, Exchange, FaultClass, Finding, FlowFacts, Head, InputFacts, Severity, Subject,
+    Text,
+};
+use crate::rules::Seen;
+
+/// One rule of the catalogue. Its `id` is its identity in every output; the rest is what
+/// `hopscope explain` and docs/rules.md say.
+pub struct Rule {
+    /// The slug. A family ends in `-<code>`.
+    pub id: &'static str,
+    /// The worst it can be.
+    pub severity: Severity,
+    /// What is wrong, in one line without a full stop.
+    pub title: &'static str,
+    /// What it checks and why that breaks upgrades, in plain English; paragraphs parted by a blank line.
+    pub about: &'static str,
+    /// `RFC 6455 §4.1`, …
+    pub refs: &'static [&'static str],
+    /// What usually causes it, likeliest first.
+    pub causes: &'static [&'static str],
+    /// Which of a product's fixes applies; `None` where there is nothing to mend.
+    pub fix: Option<FaultClass>,
+    /// Which outcomes it can explain; empty: a note, never a verdict.
+    pub explains: &'static [Explains],
+    /// Rules whose presence in a chain makes this one a mere symptom of theirs.
+    pub symptom_of: &'static [&'static str],
+    pub check: Check,
+}
+
+/// What a finding can be the explanation of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explains {
+    Refused,
+    Redirected,
+    Broken,
+    Unanswered,
+    /// An upgraded tunnel that was cut.
+    Ended,
+}
+
+/// What a rule looks at.
+pub enum Check {
+    /// One exchange; `Seen` knows the others.
+    Exchange(fn(&Exchange, &Seen, &mut Findings<'_>)),
+    /// A flow without any request.
+    Flow(fn(&FlowFacts, &mut Findings<'_>)),
+    /// One input.
+    Input(fn(&InputFacts, &mut Findings<'_>)),
+}
+
+/// Collects what one rule finds about one subject.
+pub struct Findings<'a> {
+    rule: &'static Rule,
+    subject: Subject,
+    /// What the capture allows at most; findings are capped by it.
+    ceiling: Confidence,
+    out: &'a mut Vec<Finding>,
+}
+
+impl<'a> Findings<'a> {
+    pub fn new(rule: &'static Rule, subject: Subject, ceiling: Confidence, out: &'a mut Vec<Finding>) -> Self {
+        Findings { rule, subject, ceiling, out }
+    }
+
+    /// Adds a finding of the rule's own severity, `certain` unless changed afterwards by the builder.
+    pub fn add(&mut self, message: Text) -> Builder<'_> {
+        let finding = Finding {
+            rule: Cow::Borrowed(self.rule.id),
+            severity: self.rule.severity,
+            confidence: self.ceiling,
+            subject: self.subject,
+            message,
+            expected: Text::new(),
+            found: Text::new(),
+            evidence: Vec::new(),
+            causes: Vec::new(),
+            allowed: false,
+        };
+        if self.out.len() < limits::FINDINGS_PER_SUBJECT {
+            self.out.push(finding);
+        } else if let Some(last) = self.out.last_mut() {
+            *last = finding;
+        }
+        let ceiling = self.ceiling;
+        match self.out.last_mut() {
+            Some(finding) => Builder { finding, ceiling },
+            None => unreachable!("a finding was pushed or replaced just above"),
+        }
+    }
+}
+
+/// Fills in the finding just added.
+pub struct Builder<'a> {
+    finding: &'a mut Finding,
+    ceiling: Confidence,
+}
+
+impl Builder<'_> {
+    pub fn severity(self, severity: Severity) -> Self {
+        self.finding.severity = severity;
+        self
+    }
+
+    /// At most `confidence`; the capture may allow less.
+    pub fn confidence(self, confidence: Confidence) -> Self {
+        self.finding.confidence = confidence.min(self.ceiling);
+        self
+    }
+
+    pub fn expected(self, text: Text) -> Self {
+        self.finding.expected = text;
+        self
+    }
+
+    pub fn found(self, text: Text) -> Self {
+        self.finding.found = text;
+        self
+    }
+
+    /// A cause more specific than the rule's own; the first added is the likeliest.
+    pub fn cause(self, cause: impl Into<Cow<'static, str>>) -> Self {
+        self.finding.causes.push(cause.into());
+        self
+    }
+
+    /// Another slug of the rule's family (`refused-403` of `refused-<code>`).
+    pub fn slug(self, slug: impl Into<Cow<'static, str>>) -> Self {
+        self.finding.rule = slug.into();
+        self
+    }
+
+    pub fn evidence(self, evidence: Evidence) -> Self {
+        self.finding.evidence.push(evidence);
+        self
+    }
+
+    /// Evidence: the whole head.
+    pub fn head(self, head: &Head, direction: Direction) -> Self {
+        self.evidence(Evidence { at: head.at, direction: Some(direction), bytes: Some(head.range.clone()) })
+    }
+
+    /// Evidence: the start line of a head.
+    pub fn start_line(self, head: &Head, direction: Direction) -> Self {
+        self.evidence(Evidence { at: head.at, direction: Some(direction), bytes: Some(head.start_range()) })
+    }
+
+    /// Evidence: every field line of this name; the whole head where there is none.
+    pub fn field(mut self, head: &Head, name: &str, direction: Direction) -> Self {
+        let mut any = false;
+        for field in head.lines(name) {
+            any = true;
+            self = self.evidence(Evidence {
+                at: head.at,
+                direction: Some(direction),
+                bytes: Some(head.field_range(field)),
+            });
+        }
+        if any { self } else { self.head(head, direction) }
+    }
+}

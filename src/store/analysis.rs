@@ -1,0 +1,29 @@
+//! The finished analysis: everything a report is written from.
+
+use crate::base::Counters;
+use crate::model::{Chain, Exchange, Finding, FlowFacts, Handshake, InputFacts, Outcome, Pattern};
+
+/// One exchange and what was judged of it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub exchange: Exchange,
+    pub handshake: Handshake,
+    pub outcome: Outcome,
+    /// Indices into [`Analysis::findings`].
+    pub findings: Vec<usize>,
+}
+
+/// Everything of one run. The id of a finding is its index plus one.
+#[derive(Clone, Debug, Default)]
+pub struct Analysis {
+    pub inputs: Vec<InputFacts>,
+    pub counters: Counters,
+    /// In order of id.
+    pub rows: Vec<Row>,
+    /// Flows without a request that have a finding.
+    pub flows: Vec<FlowFacts>,
+    /// In order of their first packet's time; exactly one for each row, and one for each of `flows`.
+    pub chains: Vec<Chain>,
+    pub findings: Vec<Finding>,
+    pub patterns: Vec<Pattern>,
+}

@@ -1,0 +1,27 @@
+//! Sec-WebSocket-Accept (RFC 6455 §4.2.2): the right one for a key.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest as _, Sha1};
+
+/// The GUID of RFC 6455 §1.3.
+pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The accept that belongs to a key: base64 of SHA-1 of key and GUID. The key is taken as it stands,
+/// without the white space around it.
+pub fn expected(key: &[u8]) -> String {
+    let mut sha = Sha1::new();
+    sha.update(key);
+    sha.update(GUID.as_bytes());
+    STANDARD.encode(sha.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_of_rfc_6455_gives_its_accept() {
+        assert_eq!(expected(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
