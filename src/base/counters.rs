@@ -30,6 +30,8 @@ pub struct Counters {
     pub retransmissions: u64,
     /// Segments that carried other bytes for a place already seen.
     pub overlap_conflicts: u64,
+    /// Segments too far from their connection's window to belong to it.
+    pub out_of_window: u64,
     /// Packets cut by the snap length.
     pub snapped: u64,
     /// Segments that arrived out of order and were put right.
@@ -38,6 +40,10 @@ pub struct Counters {
     pub time_backwards: u64,
     /// Request or response heads given up because they outgrew `limits::HEAD_BYTES`.
     pub heads_too_large: u64,
+    /// Flows that spoke HTTP/1.x, TLS, and HTTP/2 in clear.
+    pub flows_http1: u64,
+    pub flows_tls: u64,
+    pub flows_http2: u64,
     /// Flows given up because analysing them failed (a fault of this program).
     pub bugs: u64,
 }

@@ -17,7 +17,7 @@ pub const INTERFACES: usize = 4096;
 pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
 
 /// Flows held at once. The one idle longest goes first.
-pub const FLOWS: usize = 4_000_000;
+pub const FLOWS: usize = 1_000_000;
 
 /// Bytes one direction of a flow may hold back, waiting for a missing segment.
 pub const REORDER_BYTES: usize = 1 << 20;
@@ -58,6 +58,15 @@ pub const BODY_PREVIEW_BYTES: usize = 1_024;
 
 /// Bytes kept of what is not what it should be (garbage for a response, what follows a 101).
 pub const ODD_PREVIEW_BYTES: usize = 64;
+
+/// Client bytes kept that came before the answer to an upgrade request.
+pub const EARLY_BYTES: usize = 64 << 10;
+
+/// Bytes a server may send before the client's first, while the flow is still worth a look.
+pub const BANNER_BYTES: usize = 1_024;
+
+/// Flows without a request that are kept as findings (refused connections).
+pub const LONE_FLOWS: usize = 10_000;
 
 /// Candidates kept whole for one analysis. Beyond it the oldest finished ones go and are counted.
 pub const EXCHANGES: usize = 2_000_000;

@@ -99,8 +99,9 @@ pub struct WsCounts {
     pub ping: u64,
     pub pong: u64,
     pub close: u64,
-    /// Frames with the mask bit.
-    pub masked: u64,
+    /// A frame had (had not) the mask bit (RFC 6455 §5.3).
+    pub masked: bool,
+    pub unmasked: bool,
     /// Bytes that did not read as a frame header ended the counting.
     pub broken: bool,
 }

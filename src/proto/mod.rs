@@ -1,1 +1,286 @@
-//! (being written)
+//! Chunks to exchanges. What comes in: each flow's in-order bytes. What goes out: exchanges, when
+//! they are decided and when they ended, and flows that never carried a request. Push machines: no
+//! clock, no thread, memory under `limits`.
+//!
+//! A flow that is of no interest costs nothing after its first bytes; a body or a frame payload costs
+//! one subtraction per segment, beside the flow's own record.
+
+pub mod body;
+pub mod http1;
+pub mod request;
+pub mod response;
+pub mod sniff;
+pub mod tunnel;
+pub mod websocket;
+
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
+use crate::model::{Direction, Exchange, Field, FlowFacts};
+use crate::stream::{Chunk, CloseHow, Context, Handler, Interest, Side, What};
+
+use http1::Http;
+use sniff::Sniff;
+use websocket::Frames;
+
+/// Takes what the machines find.
+pub trait Sink {
+    /// The handshake of an exchange is decided: it has its final response, or a 101.
+    fn decided(&mut self, x: &Exchange);
+    /// An exchange is over; nothing more will be known of it.
+    fn ended(&mut self, x: Box<Exchange>);
+    /// A flow ended without a request and without any payload.
+    fn lone(&mut self, flow: FlowFacts);
+}
+
+/// The handler's state beside each flow's record: one cache line per direction, and what the first
+/// packet was.
+#[derive(Default)]
+pub struct Inline {
+    pub sides: [Frames; 2],
+}
+
+/// All protocol machines of an analysis.
+pub struct Protocols<S> {
+    pub sink: S,
+    pub shared: Shared,
+    machines: Vec<Machine>,
+    free: Vec<u32>,
+}
+
+/// What all machines use.
+#[derive(Default)]
+pub struct Shared {
+    pub counters: Counters,
+    next: u64,
+    /// Scratch for the fields of the head under work.
+    pub fields: Vec<Field>,
+}
+
+impl Shared {
+    /// The next request's id.
+    pub fn next_id(&mut self) -> ExchangeId {
+        self.next += 1;
+        ExchangeId(self.next)
+    }
+}
+
+/// What a flow is doing. An enum, not a boxed trait: the set is closed and the match is cheap.
+enum Machine {
+    Free,
+    Sniff(Box<Sniff>),
+    Http(Box<Http>),
+}
+
+/// The tag beside a flow: the machine's index plus one, and a byte of mode.
+#[derive(Clone, Copy)]
+struct Tag(u64);
+
+/// `Tag` mode bits.
+const FAST: [u64; 2] = [1, 2]; // a body of this side is being passed over
+const FRAMES: u64 = 4; // upgraded to WebSocket, both previews taken
+const CLIENT_HIGH: u64 = 8;
+
+impl Tag {
+    fn machine(self) -> Option<usize> {
+        usize::try_from(self.0 >> 32).ok()?.checked_sub(1)
+    }
+
+    fn set_machine(&mut self, index: u32) {
+        self.0 = self.0 & 0xffff_ffff | (u64::from(index) + 1) << 32;
+    }
+
+    fn client(self) -> Side {
+        if self.0 & CLIENT_HIGH != 0 { Side::High } else { Side::Low }
+    }
+}
+
+/// What a machine may use of a flow while it works on a chunk.
+pub struct Flow<'a> {
+    pub context: Context<'a>,
+    pub inline: &'a mut Inline,
+    pub shared: &'a mut Shared,
+    pub sink: &'a mut dyn Sink,
+}
+
+impl Flow<'_> {
+    pub fn endpoint(&self, side: Side) -> Endpoint {
+        self.context.endpoint(side)
+    }
+
+    pub fn id(&self) -> FlowId {
+        self.context.id()
+    }
+}
+
+/// What a machine wants next.
+pub enum Step {
+    /// Go on as it is.
+    Stay,
+    /// It is HTTP: this machine takes over.
+    Http(Box<Http>),
+    /// Nothing here is of interest any more.
+    Opaque,
+}
+
+impl<S: Sink> Protocols<S> {
+    pub fn new(sink: S) -> Self {
+        Protocols { sink, shared: Shared::default(), machines: Vec::new(), free: Vec::new() }
+    }
+
+    fn keep(&mut self, machine: Machine) -> u32 {
+        if let Some(index) = self.free.pop() {
+            self.machines[index as usize] = machine;
+            return index;
+        }
+        self.machines.push(machine);
+        u32::try_from(self.machines.len() - 1).unwrap_or(u32::MAX - 1)
+    }
+
+    fn drop_machine(&mut self, tag: &mut Tag) {
+        if let Some(index) = tag.machine() {
+            self.machines[index] = Machine::Free;
+            self.free.push(u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        tag.0 = 0;
+    }
+}
+
+impl<S: Sink> Handler for Protocols<S> {
+    type Inline = Inline;
+
+    fn opened(&mut self, _: Context<'_>, inline: &mut Inline, at: PacketRef) {
+        sniff::remember_first(inline, at);
+    }
+
+    #[inline]
+    fn chunk(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
+        let side = chunk.side.index();
+        let mut tag_now = Tag(*tag);
+        // The common cases, without leaving the flow's own lines: a body or frames going by.
+        if let What::Data(data) = chunk.what {
+            let frames = &mut inline.sides[side];
+            if tag_now.0 & FAST[side] != 0 && frames.skip > data.len() as u64 {
+                frames.skip -= data.len() as u64;
+                frames.last = chunk.ts;
+                return Interest::All;
+            }
+            if tag_now.0 & FRAMES != 0 {
+                let client = tag_now.client() == chunk.side;
+                let mut closing = None;
+                let before = inline.sides[0].last.max(inline.sides[1].last);
+                let frames = &mut inline.sides[side];
+                frames.push(data, client, &mut |header, bytes| {
+                    tunnel::collect(&mut closing, header, bytes);
+                });
+                frames.last = chunk.ts;
+                if let Some(closing) = closing {
+                    self.closing(&mut tag_now, chunk, before, &closing);
+                }
+                return Interest::All;
+            }
+        }
+        let interest = self.machine(context, &mut tag_now, inline, chunk);
+        *tag = tag_now.0;
+        interest
+    }
+
+    fn again(&mut self, _: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
+        if let Some(Machine::Http(http)) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
+            && http.disagrees(side, offset, bytes)
+        {
+            self.shared.counters.overlap_conflicts += 1;
+            http.conflict = true;
+        }
+    }
+
+    fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
+        if let Some(Machine::Http(http)) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
+            http.conflict = true;
+        }
+    }
+}
+
+impl<S: Sink> Protocols<S> {
+    #[inline(never)]
+    fn machine(&mut self, context: Context<'_>, tag: &mut Tag, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
+        if tag.machine().is_none() {
+            if let What::Close(how) = chunk.what {
+                if how != CloseHow::Fin && !context.track.has_payload() {
+                    self.lone(context, inline, &chunk);
+                }
+                return if how == CloseHow::Fin { Interest::All } else { Interest::Nothing };
+            }
+            let index = self.keep(Machine::Sniff(Box::new(Sniff::new())));
+            tag.set_machine(index);
+            // The line's first use was to remember the first packet; from here on it counts frames.
+            *inline = Inline::default();
+        }
+        let Some(index) = tag.machine() else { return Interest::Nothing };
+        let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink };
+        let mut step = match &mut self.machines[index] {
+            Machine::Free => Step::Opaque,
+            Machine::Sniff(sniff) => sniff.chunk(&mut flow, &chunk),
+            Machine::Http(http) => http.chunk(&mut flow, &chunk),
+        };
+        if let Step::Http(http) = step {
+            flow.shared.counters.flows_http1 += 1;
+            let old = std::mem::replace(&mut self.machines[index], Machine::Http(http));
+            step = Step::Stay;
+            if let (Machine::Sniff(sniff), Machine::Http(http)) = (old, &mut self.machines[index]) {
+                for held in sniff.into_chunks() {
+                    step = http.chunk(&mut flow, &held.as_chunk());
+                    if matches!(step, Step::Opaque) {
+                        break;
+                    }
+                }
+            }
+        }
+        if matches!(step, Step::Opaque) {
+            self.drop_machine(tag);
+            return Interest::Nothing;
+        }
+        tag.0 &= !(FAST[0] | FAST[1] | FRAMES | CLIENT_HIGH);
+        if let Machine::Http(http) = &self.machines[index] {
+            if http.client == Side::High {
+                tag.0 |= CLIENT_HIGH;
+            }
+            if http.counts_frames() {
+                tag.0 |= FRAMES;
+            } else {
+                for side in Side::BOTH {
+                    if http.passes_body(side) {
+                        tag.0 |= FAST[side.index()];
+                    }
+                }
+            }
+        }
+        Interest::All
+    }
+
+    /// A Close frame came by: the machine keeps what the end will need.
+    fn closing(&mut self, tag: &mut Tag, chunk: Chunk<'_>, last: Timestamp, closing: &tunnel::Closing) {
+        if let Some(Machine::Http(http)) = tag.machine().and_then(|i| self.machines.get_mut(i)) {
+            http.close_frame(chunk.side, chunk.ts, chunk.at, last, closing);
+        }
+    }
+
+    fn lone(&mut self, context: Context<'_>, inline: &Inline, chunk: &Chunk<'_>) {
+        let Some(client) = context.track.client() else { return };
+        let end = matches!(chunk.what, What::Close(CloseHow::Rst)).then_some(chunk.at);
+        self.sink.lone(FlowFacts {
+            id: context.id(),
+            client: context.endpoint(client),
+            server: context.endpoint(client.other()),
+            state: context.track.connect_state(),
+            syn: sniff::first_packet(inline),
+            syn_at: context.track.first,
+            syns: context.track.syns(),
+            end,
+            end_at: end.map(|_| chunk.ts),
+        });
+    }
+}
+
+/// The direction of a side, once it is known who is client.
+pub(crate) fn direction(client: Side, side: Side) -> Direction {
+    if side == client { Direction::ClientToServer } else { Direction::ServerToClient }
+}

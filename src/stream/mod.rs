@@ -1,1 +1,105 @@
-//! (being written)
+//! Packets to flows to ordered chunks. What comes in: packets as captured. What goes out: each
+//! direction's bytes in order, once, with holes named. It never looks at what the bytes mean.
+//! Bounded by `limits::FLOWS`, `limits::REORDER_*`.
+
+pub mod decode;
+pub mod flow;
+pub mod reassembly;
+pub mod slots;
+pub mod table;
+
+pub use decode::{Decoded, Decoder};
+pub use flow::{FlowKey, Side, Track};
+pub use reassembly::Segment;
+pub use table::Table;
+
+use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
+
+/// In-order bytes of one direction, or what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    pub side: Side,
+    pub ts: Timestamp,
+    /// The packet that brought it first.
+    pub at: PacketRef,
+    /// Bytes from the first payload byte of this direction to the first of these.
+    pub offset: u64,
+    pub what: What<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What<'a> {
+    Data(&'a [u8]),
+    /// Bytes that are not there.
+    Gap {
+        len: u64,
+        why: GapWhy,
+    },
+    Close(CloseHow),
+}
+
+/// Why bytes are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapWhy {
+    /// Not in the capture.
+    Lost,
+    /// Taken by the snap length.
+    Cut,
+    /// Given up here because a limit was reached.
+    Evicted,
+}
+
+/// How a direction (FIN) or a flow (all others) came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseHow {
+    Fin,
+    Rst,
+    /// Another connection took its addresses, or its place was needed.
+    Replaced,
+    CaptureEnd,
+}
+
+/// What the handler wants to see of a flow from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Everything, in order.
+    All,
+    /// Nothing more.
+    Nothing,
+}
+
+/// What a handler may know of the flow a chunk belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub key: &'a FlowKey,
+    pub track: &'a Track,
+}
+
+impl Context<'_> {
+    pub fn id(&self) -> FlowId {
+        self.track.id
+    }
+
+    pub fn endpoint(&self, side: Side) -> Endpoint {
+        self.key.endpoint(side)
+    }
+}
+
+/// Takes the chunks of all flows. `tag` and `Inline` are the handler's own state of the flow, kept
+/// beside the flow's record, so that reaching them costs no further cache miss.
+pub trait Handler {
+    type Inline: Default;
+
+    /// A flow's first packet.
+    fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);
+
+    /// One chunk. Called in order for each direction; a chunk never comes before the peer's bytes
+    /// that its sender had acknowledged, unless these are lost.
+    fn chunk(&mut self, flow: Context<'_>, tag: &mut u64, inline: &mut Self::Inline, chunk: Chunk<'_>) -> Interest;
+
+    /// A segment brought bytes for a place that was passed already. To be compared with what is kept.
+    fn again(&mut self, flow: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]);
+
+    /// Segments of this flow disagreed about bytes that were not passed on yet; the first were kept.
+    fn conflict(&mut self, flow: Context<'_>, tag: &mut u64);
+}

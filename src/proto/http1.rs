@@ -1,0 +1,414 @@
+//! One HTTP/1.x connection: pairs requests with responses and follows an upgrade. Read with RFC 9112
+//! and RFC 9110 §7.8 and §15.2.2 open. `request.rs` and `response.rs` hold the two directions.
+
+use std::collections::VecDeque;
+
+use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp};
+use crate::model::{Direction, End, EndHow, Exchange, Head, Preview, Times, WsTotals};
+use crate::stream::{Chunk, CloseHow, Side, What};
+
+use super::body::Chunks;
+use super::tunnel::{self, Closing};
+use super::{Flow, Step, direction};
+
+/// The machine of one connection.
+pub struct Http {
+    pub client: Side,
+    pub(super) request: Half,
+    pub(super) response: Half,
+    /// Requests without their final response, oldest first.
+    pub(super) pending: VecDeque<Pending>,
+    /// Heads of the plain ones among them, in case a 101 makes one of them worth keeping.
+    pub(super) plain: Vec<u8>,
+    /// The exchange whose handshake is decided and whose end is not.
+    pub(super) open: Option<Box<Exchange>>,
+    /// Client bytes that came before the answer to an upgrade request.
+    pub(super) early: Option<Early>,
+    /// Server bytes that were no response.
+    pub(super) odd: Option<Preview>,
+    pub(super) tunnel: Option<Tunnel>,
+    pub(super) requests: u32,
+    pub(super) conflict: bool,
+    pub(super) gap: bool,
+    pub(super) snapped: bool,
+    tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
+    done: bool,
+}
+
+/// What one direction is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Before or in a head.
+    Head,
+    /// In content of known length; what is left of it is the flow's `skip`.
+    Length,
+    Chunked,
+    /// In content that the connection's end will end.
+    UntilClose,
+    /// Behind a hole: a start line at the edge of a segment leads back.
+    Lost,
+    /// An upgrade or CONNECT was asked for: nothing is known of these bytes until it is answered.
+    Waiting,
+    /// These bytes are not HTTP (or not yet).
+    Odd,
+    Tunnel,
+}
+
+/// One direction's reader.
+pub(super) struct Half {
+    pub(super) state: State,
+    /// The head under way, as far as it came in earlier segments.
+    pub(super) buf: Vec<u8>,
+    pub(super) scanned: usize,
+    /// Where the head under way began.
+    pub(super) start: Option<Start>,
+    pub(super) chunks: Chunks,
+    /// Bytes were lost since the last message.
+    pub(super) gap: bool,
+}
+
+/// Where a message began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) id: ExchangeId,
+    pub(super) at: PacketRef,
+    pub(super) ts: Timestamp,
+    pub(super) offset: u64,
+}
+
+/// A request without its final response.
+pub(super) struct Pending {
+    pub(super) id: ExchangeId,
+    pub(super) head: bool,
+    pub(super) connect: bool,
+    /// Kept whole where it asks for an upgrade.
+    pub(super) exchange: Option<Box<Exchange>>,
+    /// Otherwise where its head stands in `Http::plain`, and when it came.
+    pub(super) plain: std::ops::Range<usize>,
+    pub(super) start: Start,
+    pub(super) end: (PacketRef, Timestamp),
+    pub(super) gap: bool,
+    pub(super) index: u32,
+}
+
+/// Client bytes nobody can place yet.
+pub(super) struct Early {
+    pub(super) bytes: Vec<u8>,
+    pub(super) at: PacketRef,
+    pub(super) ts: Timestamp,
+    pub(super) offset: u64,
+    /// More came than is kept.
+    pub(super) cut: bool,
+}
+
+/// After a 101.
+pub(super) struct Tunnel {
+    pub(super) websocket: bool,
+    /// First bytes of client and server.
+    first: [FirstBytes; 2],
+    /// The first Close frame of each direction.
+    closing: [Option<Closing>; 2],
+    /// The first Close frame of all: when it came, in which packet, and the last payload before it.
+    close: Option<(Direction, Timestamp, PacketRef, Timestamp)>,
+}
+
+#[derive(Default)]
+struct FirstBytes {
+    bytes: Vec<u8>,
+    full: bool,
+    at: PacketRef,
+    ts: Timestamp,
+    offset: u64,
+}
+
+impl Http {
+    /// A connection whose client is this side.
+    pub fn new(client: Side) -> Self {
+        Http {
+            client,
+            request: Half::new(),
+            response: Half::new(),
+            pending: VecDeque::new(),
+            plain: Vec::new(),
+            open: None,
+            early: None,
+            odd: None,
+            tunnel: None,
+            requests: 0,
+            conflict: false,
+            gap: false,
+            snapped: false,
+            tcp_end: None,
+            done: false,
+        }
+    }
+
+    /// Takes one chunk.
+    pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let from_client = chunk.side == self.client;
+        match chunk.what {
+            What::Data(data) => {
+                if self.tunnel.is_some() {
+                    self.tunnel_data(flow, chunk, data);
+                } else if from_client {
+                    self.request_data(flow, chunk, data);
+                } else {
+                    self.response_data(flow, chunk, data);
+                }
+                flow.inline.sides[chunk.side.index()].last = chunk.ts;
+            }
+            What::Gap { len, why } => {
+                self.gap = true;
+                self.snapped |= why == crate::stream::GapWhy::Cut;
+                if self.tunnel.is_some() {
+                    flow.inline.sides[chunk.side.index()].gap(len);
+                } else if from_client {
+                    self.request_gap(flow, len);
+                } else {
+                    self.response_gap(flow, chunk, len);
+                }
+            }
+            What::Close(how) => self.close(flow, chunk, how),
+        }
+        if self.done { Step::Opaque } else { Step::Stay }
+    }
+
+    /// Whether frames can be counted without this machine: an upgraded WebSocket whose first bytes
+    /// are kept and that has no Close frame under way.
+    pub fn counts_frames(&self) -> bool {
+        self.tunnel.as_ref().is_some_and(|t| t.websocket && t.first.iter().all(|f| f.full))
+    }
+
+    /// Whether this side is inside content of known length that nobody wants to see.
+    pub fn passes_body(&self, side: Side) -> bool {
+        let half = if side == self.client { &self.request } else { &self.response };
+        half.state == State::Length && (side == self.client || !self.wants_body())
+    }
+
+    /// Whether bytes of a place that was passed differ from the head that stands there.
+    pub fn disagrees(&self, side: Side, offset: u64, bytes: &[u8]) -> bool {
+        let from_client = side == self.client;
+        let exchanges = self.open.iter().chain(self.pending.iter().filter_map(|p| p.exchange.as_ref()));
+        exchanges
+            .flat_map(|x| if from_client { Some(&x.request) } else { x.response.as_ref() })
+            .any(|head| differs(head, offset, bytes))
+    }
+
+    /// A Close frame that was seen beside this machine.
+    pub fn close_frame(&mut self, side: Side, ts: Timestamp, at: PacketRef, last: Timestamp, more: &Closing) {
+        let dir = direction(self.client, side);
+        let Some(tunnel) = &mut self.tunnel else { return };
+        let slot = &mut tunnel.closing[usize::from(dir == Direction::ServerToClient)];
+        match slot {
+            Some(closing) => closing.join(more),
+            None => {
+                *slot = Some(more.clone());
+                if tunnel.close.is_none() {
+                    tunnel.close = Some((dir, ts, at, last));
+                }
+            }
+        }
+    }
+
+    /// Whether the response under way is a refusal whose first bytes are to be kept.
+    pub(super) fn wants_body(&self) -> bool {
+        self.open.as_ref().is_some_and(|x| {
+            x.status() != Some(101) && x.response.is_some() && x.body.len() < crate::base::limits::BODY_PREVIEW_BYTES
+        })
+    }
+
+    /// Bytes after a 101.
+    pub(super) fn tunnel_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
+        let from_client = chunk.side == self.client;
+        let before = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
+        let Some(tunnel) = &mut self.tunnel else { return };
+        let first = &mut tunnel.first[usize::from(!from_client)];
+        if first.bytes.is_empty() {
+            (first.at, first.ts, first.offset) = (chunk.at, chunk.ts, chunk.offset);
+        }
+        first.full = first.full || tunnel::preview(&mut first.bytes, data);
+        if tunnel.websocket {
+            let mut closing = None;
+            let frames = &mut flow.inline.sides[chunk.side.index()];
+            frames.push(data, from_client, &mut |header, bytes| tunnel::collect(&mut closing, header, bytes));
+            if let Some(closing) = closing {
+                self.close_frame(chunk.side, chunk.ts, chunk.at, before, &closing);
+            }
+        }
+    }
+
+    /// The 101 was said: from here on it is another protocol.
+    pub(super) fn open_tunnel(&mut self, flow: &mut Flow<'_>, websocket: bool) {
+        for side in &mut flow.inline.sides {
+            side.skip = 0;
+        }
+        self.request.state = State::Tunnel;
+        self.response.state = State::Tunnel;
+        self.tunnel = Some(Tunnel { websocket, first: Default::default(), closing: [None, None], close: None });
+    }
+
+    fn close(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) {
+        let tcp = match how {
+            CloseHow::Fin => Some(EndHow::Fin),
+            CloseHow::Rst => Some(EndHow::Rst),
+            CloseHow::Replaced | CloseHow::CaptureEnd => None,
+        };
+        if let (Some(how), None) = (tcp, &self.tcp_end) {
+            self.tcp_end = Some((chunk.side, how, chunk.ts, chunk.at));
+        }
+        if how == CloseHow::Fin {
+            if chunk.side == self.client {
+                self.request_end(flow, chunk.ts);
+            } else {
+                self.response_end(flow, chunk.ts);
+            }
+            let track = flow.context.track;
+            if !(track.fin(Side::Low) && track.fin(Side::High)) {
+                return;
+            }
+        }
+        self.finish(flow, chunk.ts);
+    }
+
+    /// The flow is over: everything that is still open ends with it.
+    fn finish(&mut self, flow: &mut Flow<'_>, ts: Timestamp) {
+        self.request_end(flow, ts);
+        self.response_end(flow, ts);
+        if let Some(x) = self.open.take() {
+            self.emit(flow, x, true);
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            if let Some(mut x) = pending.exchange {
+                self.unanswered(flow, &mut x);
+                self.emit(flow, x, true);
+            }
+        }
+        self.done = true;
+    }
+
+    /// What is known of the bytes around an exchange that got no response.
+    pub(super) fn unanswered(&mut self, flow: &Flow<'_>, x: &mut Exchange) {
+        if x.odd_response.is_none() {
+            x.odd_response = self.odd.take();
+        }
+        self.take_early(x);
+        self.judge_quality(flow, x);
+    }
+
+    /// Notes client bytes that came before the answer.
+    pub(super) fn take_early(&self, x: &mut Exchange) {
+        if let Some(early) = &self.early
+            && x.early.is_none()
+            && !early.bytes.is_empty()
+            && !crate::wire::sniff::is_request(&early.bytes)
+        {
+            let mut bytes = Vec::new();
+            tunnel::preview(&mut bytes, &early.bytes);
+            x.early = Some(Preview { bytes: bytes.into(), at: early.at, ts: early.ts, offset: early.offset });
+        }
+    }
+
+    /// What the capture shows of this flow.
+    pub(super) fn judge_quality(&self, flow: &Flow<'_>, x: &mut Exchange) {
+        let track = flow.context.track;
+        x.quality.midstream = !track.from_the_start();
+        x.quality.no_client_packets = !track.seen(self.client);
+        x.quality.no_server_packets = !track.seen(self.client.other());
+        x.quality.gap = self.gap;
+        x.quality.snapped = self.snapped;
+        x.quality.overlap_conflict = self.conflict;
+        x.times = Times { syn: track.client().map(|_| track.first), rtt: track.rtt(), last: Some(track.last) };
+    }
+
+    /// An exchange is over. `with_flow`: because its flow is.
+    pub(super) fn emit(&mut self, flow: &mut Flow<'_>, mut x: Box<Exchange>, with_flow: bool) {
+        self.judge_quality(flow, &mut x);
+        if with_flow {
+            x.end = self.end(flow, &x);
+            if x.status() == Some(101) || x.ws.is_some() {
+                self.tell_tunnel(flow, &mut x);
+            }
+        }
+        flow.sink.ended(x);
+    }
+
+    fn end(&self, flow: &Flow<'_>, x: &Exchange) -> End {
+        let mut end = End::default();
+        let last = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
+        let mut idle_from = last;
+        if let Some((side, how, at, packet)) = self.tcp_end {
+            end.tcp_by = Some(direction(self.client, side));
+            (end.tcp_how, end.tcp_at) = (how, Some(at));
+            (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));
+        }
+        if let Some(tunnel) = &self.tunnel
+            && let Some((by, at, packet, before)) = tunnel.close
+            && end.at.is_none_or(|tcp| at <= tcp)
+        {
+            (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(at), Some(packet));
+            let closing = &tunnel.closing[usize::from(by == Direction::ServerToClient)];
+            end.close = closing.as_ref().map(Closing::read);
+            idle_from = before;
+        }
+        if let Some(at) = end.at {
+            end.lifetime = Some(at.since(x.request.first));
+            // Bytes that came behind the end are no activity before it.
+            end.idle_before = (idle_from.0 != 0).then(|| at.since(idle_from).max(Nanos::ZERO));
+        }
+        end
+    }
+
+    fn tell_tunnel(&self, flow: &Flow<'_>, x: &mut Exchange) {
+        let Some(tunnel) = &self.tunnel else { return };
+        for (preview, first) in x.after_101.iter_mut().zip(&tunnel.first) {
+            if !first.bytes.is_empty() {
+                *preview = Some(Preview {
+                    bytes: first.bytes.as_slice().into(),
+                    at: first.at,
+                    ts: first.ts,
+                    offset: first.offset,
+                });
+            }
+        }
+        if tunnel.websocket {
+            let side = |s: Side| &flow.inline.sides[s.index()];
+            let (client, server) = (side(self.client), side(self.client.other()));
+            let totals = WsTotals {
+                client: client.counts(),
+                server: server.counts(),
+                compressed: client.compressed() || server.compressed(),
+            };
+            let any = totals.client.frames + totals.server.frames != 0;
+            if any || totals.client.broken || totals.server.broken {
+                x.ws = Some(totals);
+            }
+        }
+    }
+}
+
+impl Half {
+    fn new() -> Self {
+        Half { state: State::Head, buf: Vec::new(), scanned: 0, start: None, chunks: Chunks::default(), gap: false }
+    }
+
+    /// Forgets the head under way.
+    pub(super) fn reset(&mut self) {
+        self.buf.clear();
+        self.scanned = 0;
+        self.start = None;
+    }
+}
+
+/// Whether a head has other bytes at a place of its stream.
+fn differs(head: &Head, offset: u64, bytes: &[u8]) -> bool {
+    let from = offset.max(head.range.start);
+    let to = offset.saturating_add(bytes.len() as u64).min(head.range.start + head.text.len() as u64);
+    if from >= to {
+        return false;
+    }
+    let at = |base: u64| usize::try_from(from - base).unwrap_or(usize::MAX);
+    let n = usize::try_from(to - from).unwrap_or(0);
+    let ours = head.text.get(at(head.range.start)..).and_then(|t| t.get(..n));
+    let theirs = bytes.get(at(offset)..).and_then(|t| t.get(..n));
+    ours != theirs
+}

@@ -1,0 +1,398 @@
+//! The client's direction of an HTTP/1.x connection.
+
+use crate::base::{PacketRef, Timestamp, limits};
+use crate::model::{Exchange, Field, Head, LineFaults, Mechanism, StartLine};
+use crate::stream::{Chunk, What};
+use crate::wire::http1::{Framing, Kind, head_end, leading_blank, parse};
+use crate::wire::sniff::{Guess, guess};
+
+use super::Flow;
+use super::body::{Progress, announced_in};
+use super::http1::{Early, Half, Http, Pending, Start, State};
+
+impl Http {
+    pub(super) fn request_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
+        let mut at = 0;
+        while at < data.len() {
+            let rest = &data[at..];
+            let here = Chunk { offset: chunk.offset + at as u64, ..*chunk };
+            let used = match self.request.state {
+                State::Head => self.request_head(flow, &here, rest),
+                State::Lost => {
+                    // Only the edge of a segment can be the start of a message.
+                    if at == 0 && guess(rest) == Guess::Request {
+                        self.request.state = State::Head;
+                        0
+                    } else {
+                        rest.len()
+                    }
+                }
+                State::Length => {
+                    let skip = &mut flow.inline.sides[chunk.side.index()].skip;
+                    let n = usize::try_from(*skip).map_or(rest.len(), |s| s.min(rest.len()));
+                    *skip -= n as u64;
+                    if *skip == 0 {
+                        self.request_over();
+                    }
+                    n
+                }
+                State::Chunked => match self.request.chunks.push(rest, &mut |_| {}) {
+                    Progress::More => rest.len(),
+                    Progress::Done(n) => {
+                        self.request_over();
+                        n
+                    }
+                    Progress::Broken => {
+                        self.request.state = State::Lost;
+                        rest.len()
+                    }
+                },
+                State::Waiting => {
+                    self.keep_early(&here, rest);
+                    rest.len()
+                }
+                State::Tunnel => {
+                    let here = Chunk { what: What::Data(rest), ..here };
+                    self.tunnel_data(flow, &here, rest);
+                    rest.len()
+                }
+                State::UntilClose | State::Odd => rest.len(),
+            };
+            at += used;
+        }
+    }
+
+    /// A message with content is over: what follows is the next head, or unknown until an upgrade is
+    /// answered.
+    fn request_over(&mut self) {
+        let waits = self.pending.back().is_some_and(|p| p.exchange.is_some() || p.connect);
+        self.request.state = if waits { State::Waiting } else { State::Head };
+    }
+
+    /// Takes bytes of a head; returns how many.
+    fn request_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
+        if self.request.start.is_none() {
+            // Stray line ends between messages begin nothing yet (RFC 9112 §2.2).
+            let blank = leading_blank(rest);
+            if blank == rest.len() {
+                self.request.buf.clear();
+                return blank;
+            }
+            if self.request.buf.is_empty() && guess(rest) == Guess::Other {
+                self.request.state = State::Lost;
+                return rest.len();
+            }
+            self.request.start =
+                Some(Start { id: flow.shared.next_id(), at: chunk.at, ts: chunk.ts, offset: chunk.offset });
+        }
+        let Some(start) = self.request.start else { return rest.len() };
+        match gather(&mut self.request, rest) {
+            Gathered::Whole(used) => {
+                // A head inside one segment is read where it stands.
+                let whole = std::mem::take(&mut self.request.buf);
+                let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
+                self.request.reset();
+                self.request_complete(flow, start, text, (chunk.at, chunk.ts), true, LineFaults::NONE);
+                self.request.buf = whole;
+                self.request.buf.clear();
+                used
+            }
+            Gathered::Part => {
+                if guess(&self.request.buf) == Guess::Other {
+                    self.request.reset();
+                    self.request.state = State::Lost;
+                }
+                rest.len()
+            }
+            Gathered::TooLarge => {
+                flow.shared.counters.heads_too_large += 1;
+                let text = std::mem::take(&mut self.request.buf);
+                self.request.reset();
+                self.request_complete(flow, start, &text, (chunk.at, chunk.ts), false, LineFaults::TOO_LARGE);
+                self.request.state = State::Lost;
+                rest.len()
+            }
+        }
+    }
+
+    /// A head is there, whole or as far as it will ever come.
+    fn request_complete(
+        &mut self,
+        flow: &mut Flow<'_>,
+        start: Start,
+        text: &[u8],
+        last: (PacketRef, Timestamp),
+        complete: bool,
+        faults: LineFaults,
+    ) {
+        let mut fields = std::mem::take(&mut flow.shared.fields);
+        let parts = parse(Kind::Request, text, &mut fields);
+        let candidate = is_candidate(text, &parts.start, &fields);
+        let version_is_http = match &parts.start {
+            StartLine::Request { version, .. } => text_of(text, version).starts_with(b"HTTP/"),
+            StartLine::Response { .. } => false,
+        };
+        if !version_is_http && !candidate && complete {
+            // Looked like a request and is none.
+            flow.shared.fields = fields;
+            self.request.state = State::Lost;
+            return;
+        }
+        flow.shared.counters.http_requests += 1;
+        if let Some(done) = self.open.take() {
+            self.emit(flow, done, false);
+        }
+        let method = match &parts.start {
+            StartLine::Request { method, .. } => text_of(text, method),
+            StartLine::Response { .. } => b"",
+        };
+        let (is_head, connect) = (method == b"HEAD", method == b"CONNECT");
+        let framing = announced_in(text, &fields).unwrap_or(Framing::None);
+        let gap = std::mem::take(&mut self.request.gap);
+        let index = self.requests;
+        self.requests = self.requests.saturating_add(1);
+        let mut pending =
+            Pending { id: start.id, head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, index };
+        if candidate {
+            let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
+            head.faults.add(faults);
+            let mut x = self.exchange(flow, start.id, head, index);
+            x.quality.request_gap = gap || !complete;
+            pending.exchange = Some(x);
+        } else {
+            if self.pending.is_empty() {
+                self.plain.clear();
+            }
+            // Never emptied while requests keep being pipelined; then the newest are not kept.
+            if self.plain.len() < limits::HEAD_BYTES {
+                let from = self.plain.len();
+                self.plain.extend_from_slice(text);
+                pending.plain = from..self.plain.len();
+            }
+        }
+        flow.shared.fields = fields;
+        if self.pending.len() >= limits::PIPELINE {
+            flow.shared.counters.evicted += 1;
+            if let Some(Pending { exchange: Some(x), .. }) = self.pending.pop_front() {
+                self.emit(flow, x, false);
+            }
+        }
+        self.pending.push_back(pending);
+        self.request.state = match framing {
+            Framing::Length(n) if n > 0 => {
+                flow.inline.sides[self.client.index()].skip = n;
+                State::Length
+            }
+            Framing::Chunked => {
+                self.request.chunks = Default::default();
+                State::Chunked
+            }
+            _ if candidate || connect => State::Waiting,
+            _ => State::Head,
+        };
+    }
+
+    /// A new exchange around a request head.
+    pub(super) fn exchange(
+        &self,
+        flow: &Flow<'_>,
+        id: crate::base::ExchangeId,
+        request: Head,
+        index: u32,
+    ) -> Box<Exchange> {
+        let upgrade =
+            request.has("upgrade") || request.has("sec-websocket-key") || request.has("sec-websocket-version");
+        let mechanism = if request.method() == b"CONNECT" {
+            Mechanism::Connect
+        } else if upgrade {
+            Mechanism::Http1Upgrade
+        } else {
+            Mechanism::None
+        };
+        Box::new(Exchange {
+            id,
+            flow: flow.id(),
+            client: flow.endpoint(self.client),
+            server: flow.endpoint(self.client.other()),
+            via: Vec::new(),
+            mechanism,
+            request,
+            interim: Vec::new(),
+            response: None,
+            body: Box::default(),
+            odd_response: None,
+            before_response: None,
+            early: None,
+            after_101: [None, None],
+            frames_with_101: false,
+            times: Default::default(),
+            ws: None,
+            end: Default::default(),
+            quality: Default::default(),
+            index_in_flow: index,
+        })
+    }
+
+    /// A plain request turns out to be worth keeping.
+    pub(super) fn promote(&self, flow: &mut Flow<'_>, pending: &Pending) -> Box<Exchange> {
+        let text = self.plain.get(pending.plain.clone()).unwrap_or_default();
+        let mut fields = std::mem::take(&mut flow.shared.fields);
+        let parts = parse(Kind::Request, text, &mut fields);
+        let head = into_head(text, parts.start, &fields, parts.faults, pending.start, pending.end, true);
+        flow.shared.fields = fields;
+        let mut x = self.exchange(flow, pending.id, head, pending.index);
+        x.quality.request_gap = pending.gap;
+        x
+    }
+
+    pub(super) fn request_gap(&mut self, flow: &mut Flow<'_>, len: u64) {
+        let skip = &mut flow.inline.sides[self.client.index()].skip;
+        match self.request.state {
+            State::Length if len <= *skip => {
+                *skip -= len;
+                if *skip == 0 {
+                    self.request_over();
+                }
+            }
+            State::Chunked if self.request.chunks.gap(len) => {}
+            State::Waiting => {
+                if let Some(early) = &mut self.early {
+                    early.cut = true;
+                }
+            }
+            _ => {
+                *skip = 0;
+                self.request.gap = true;
+                self.cut_request(flow);
+                self.request.state = State::Lost;
+            }
+        }
+    }
+
+    /// The client's direction is over.
+    pub(super) fn request_end(&mut self, flow: &mut Flow<'_>, _: Timestamp) {
+        if self.request.state == State::Head {
+            self.cut_request(flow);
+        }
+    }
+
+    /// The head under way will not come to its end.
+    pub(super) fn cut_request(&mut self, flow: &mut Flow<'_>) {
+        let Some(start) = self.request.start else { return };
+        let text = std::mem::take(&mut self.request.buf);
+        self.request.reset();
+        let last = (start.at, flow.context.track.last);
+        self.request_complete(flow, start, &text, last, false, LineFaults::NONE);
+        // Its content, if any, is not to be waited for.
+        flow.inline.sides[self.client.index()].skip = 0;
+        self.request.state = State::Head;
+    }
+
+    fn keep_early(&mut self, chunk: &Chunk<'_>, data: &[u8]) {
+        let early = self.early.get_or_insert_with(|| Early {
+            bytes: Vec::new(),
+            at: chunk.at,
+            ts: chunk.ts,
+            offset: chunk.offset,
+            cut: false,
+        });
+        let room = limits::EARLY_BYTES.saturating_sub(early.bytes.len());
+        early.cut |= room < data.len();
+        early.bytes.extend_from_slice(&data[..data.len().min(room)]);
+    }
+
+    /// The answer is there: what came early is what it makes of it.
+    pub(super) fn release_early(&mut self, flow: &mut Flow<'_>) {
+        if self.request.state == State::Waiting {
+            self.request.state = State::Head;
+        }
+        let Some(early) = self.early.take() else { return };
+        let chunk = Chunk {
+            side: self.client,
+            ts: early.ts,
+            at: early.at,
+            offset: early.offset,
+            what: What::Data(&early.bytes),
+        };
+        self.request_data(flow, &chunk, &early.bytes);
+        if early.cut {
+            self.request_gap(flow, u64::MAX >> 1);
+        }
+    }
+}
+
+/// What came of adding bytes to a head under way.
+pub(super) enum Gathered {
+    /// The head is whole; so many of the new bytes belong to it. It stands in `buf`, or, where `buf`
+    /// is empty, in those bytes themselves.
+    Whole(usize),
+    Part,
+    TooLarge,
+}
+
+/// Adds bytes to the head under way.
+pub(super) fn gather(half: &mut Half, rest: &[u8]) -> Gathered {
+    if half.buf.is_empty() {
+        if let Some(end) = head_end(rest, 0).filter(|&end| end <= limits::HEAD_BYTES) {
+            return Gathered::Whole(end);
+        }
+    }
+    let before = half.buf.len();
+    let room = limits::HEAD_BYTES.saturating_sub(before);
+    half.buf.extend_from_slice(&rest[..rest.len().min(room)]);
+    if let Some(end) = head_end(&half.buf, half.scanned) {
+        half.buf.truncate(end);
+        return Gathered::Whole(end - before);
+    }
+    half.scanned = half.buf.len();
+    if room <= rest.len() { Gathered::TooLarge } else { Gathered::Part }
+}
+
+/// A head from its parts.
+pub(super) fn into_head(
+    text: &[u8],
+    start_line: StartLine,
+    fields: &[Field],
+    faults: LineFaults,
+    start: Start,
+    last: (PacketRef, Timestamp),
+    complete: bool,
+) -> Head {
+    Head {
+        text: text.into(),
+        start: start_line,
+        fields: fields.into(),
+        faults,
+        complete,
+        at: start.at,
+        at_last: last.0,
+        first: start.ts,
+        last: last.1,
+        range: start.offset..start.offset + text.len() as u64,
+    }
+}
+
+/// CATALOGUE of candidates: an `Upgrade` field, a WebSocket field, or a ws target. Never only those
+/// with `Upgrade`: losing it is the commonest fault.
+fn is_candidate(text: &[u8], start: &StartLine, fields: &[Field]) -> bool {
+    let named = fields.iter().any(|f| {
+        let name = text_of(text, &f.name);
+        match name.len() {
+            7 => name.eq_ignore_ascii_case(b"upgrade"),
+            17 => name.eq_ignore_ascii_case(b"sec-websocket-key"),
+            18 => name.eq_ignore_ascii_case(b"sec-websocket-key1") || name.eq_ignore_ascii_case(b"sec-websocket-key2"),
+            21 => name.eq_ignore_ascii_case(b"sec-websocket-version"),
+            _ => false,
+        }
+    });
+    let target = match start {
+        StartLine::Request { target, .. } => text_of(text, target),
+        StartLine::Response { .. } => b"",
+    };
+    let scheme = |s: &[u8]| target.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s));
+    named || scheme(b"ws://") || scheme(b"wss://")
+}
+
+pub(super) fn text_of<'a>(text: &'a [u8], range: &std::ops::Range<u32>) -> &'a [u8] {
+    text.get(range.start as usize..range.end as usize).unwrap_or_default()
+}

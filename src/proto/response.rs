@@ -1,0 +1,377 @@
+//! The server's direction of an HTTP/1.x connection.
+
+use crate::base::{PacketRef, Timestamp, limits};
+use crate::model::{Exchange, Head, LineFaults, Preview, StartLine};
+use crate::stream::{Chunk, What};
+use crate::wire::http1::{Framing, Kind, parse};
+use crate::wire::sniff::{Guess, is_response};
+
+use super::Flow;
+use super::body::{Progress, announced_in};
+use super::http1::{Http, Pending, Start, State};
+use super::request::{Gathered, gather, into_head};
+use super::tunnel;
+
+impl Http {
+    pub(super) fn response_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
+        let mut at = 0;
+        while at < data.len() {
+            let rest = &data[at..];
+            let here = Chunk { offset: chunk.offset + at as u64, ..*chunk };
+            let used = match self.response.state {
+                State::Head => self.response_head(flow, &here, rest),
+                State::Lost | State::Odd => {
+                    if at == 0 && is_response(rest) == Guess::Response {
+                        self.found_again();
+                        0
+                    } else if self.response.state == State::Odd {
+                        self.not_a_response(&here, rest)
+                    } else {
+                        rest.len()
+                    }
+                }
+                State::Length => {
+                    let skip = &mut flow.inline.sides[chunk.side.index()].skip;
+                    let n = usize::try_from(*skip).map_or(rest.len(), |s| s.min(rest.len()));
+                    *skip -= n as u64;
+                    if *skip == 0 {
+                        self.response.state = State::Head;
+                    }
+                    keep_body(&mut self.open, &rest[..n]);
+                    n
+                }
+                State::Chunked => {
+                    let open = &mut self.open;
+                    match self.response.chunks.push(rest, &mut |content| keep_body(open, content)) {
+                        Progress::More => rest.len(),
+                        Progress::Done(n) => {
+                            self.response.state = State::Head;
+                            n
+                        }
+                        Progress::Broken => {
+                            self.response.state = State::Lost;
+                            rest.len()
+                        }
+                    }
+                }
+                State::UntilClose => {
+                    keep_body(&mut self.open, rest);
+                    rest.len()
+                }
+                State::Tunnel => {
+                    let here = Chunk { what: What::Data(rest), ..here };
+                    if let Some(x) = self.open.as_mut().filter(|x| at != 0 && x.status() == Some(101)) {
+                        x.frames_with_101 = true;
+                    }
+                    self.tunnel_data(flow, &here, rest);
+                    rest.len()
+                }
+                State::Waiting => rest.len(),
+            };
+            at += used;
+        }
+    }
+
+    /// Takes bytes of a head; returns how many.
+    fn response_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
+        if self.response.start.is_none() {
+            match is_response(rest) {
+                Guess::Other => {
+                    // A line end or two before a status line is a fault to keep, not another protocol.
+                    let blank = crate::wire::http1::leading_blank(rest);
+                    let later = rest.get(blank..).unwrap_or_default();
+                    if blank == 0 || is_response(later) == Guess::Other && !later.is_empty() {
+                        return self.not_a_response(chunk, rest);
+                    }
+                }
+                _ => {}
+            }
+            let id = Default::default();
+            self.response.start = Some(Start { id, at: chunk.at, ts: chunk.ts, offset: chunk.offset });
+        }
+        let Some(start) = self.response.start else { return rest.len() };
+        match gather(&mut self.response, rest) {
+            Gathered::Whole(used) => {
+                let whole = std::mem::take(&mut self.response.buf);
+                let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
+                self.response.reset();
+                self.response_complete(flow, start, text, (chunk.at, chunk.ts), true, LineFaults::NONE);
+                self.response.buf = whole;
+                self.response.buf.clear();
+                used
+            }
+            Gathered::Part => {
+                let buf = &self.response.buf;
+                let blank = crate::wire::http1::leading_blank(buf);
+                if is_response(&buf[blank..]) == Guess::Other && blank < buf.len() {
+                    let text = std::mem::take(&mut self.response.buf);
+                    self.response.reset();
+                    let early = Chunk { at: start.at, ts: start.ts, offset: start.offset, ..*chunk };
+                    self.odd_bytes(&early, &text);
+                    self.response.state = State::Odd;
+                }
+                rest.len()
+            }
+            Gathered::TooLarge => {
+                flow.shared.counters.heads_too_large += 1;
+                self.cut_response(flow, LineFaults::TOO_LARGE);
+                self.response.state = State::Lost;
+                rest.len()
+            }
+        }
+    }
+
+    /// These bytes stand where a response should. Where a status line follows in them they came
+    /// before it; else they are kept to be named. Returns how many are dealt with.
+    fn not_a_response(&mut self, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
+        if let Some(at) = memchr::memmem::find(rest, b"HTTP/1.").filter(|&at| at > 0) {
+            self.odd_bytes(chunk, &rest[..at]);
+            self.found_again();
+            return at;
+        }
+        self.odd_bytes(chunk, rest);
+        self.response.state = State::Odd;
+        rest.len()
+    }
+
+    /// A status line after other bytes: those came before it.
+    fn found_again(&mut self) {
+        self.response.state = State::Head;
+        if let (Some(odd), Some(Pending { exchange: Some(x), .. })) = (self.odd.take(), self.pending.front_mut()) {
+            x.before_response.get_or_insert(odd);
+        }
+    }
+
+    fn odd_bytes(&mut self, chunk: &Chunk<'_>, bytes: &[u8]) {
+        let odd = self.odd.get_or_insert_with(|| Preview {
+            bytes: Box::default(),
+            at: chunk.at,
+            ts: chunk.ts,
+            offset: chunk.offset,
+        });
+        let mut kept = odd.bytes.to_vec();
+        tunnel::preview(&mut kept, bytes);
+        odd.bytes = kept.into();
+    }
+
+    /// A head is there, whole or as far as it will ever come.
+    fn response_complete(
+        &mut self,
+        flow: &mut Flow<'_>,
+        start: Start,
+        text: &[u8],
+        last: (PacketRef, Timestamp),
+        complete: bool,
+        faults: LineFaults,
+    ) {
+        let mut fields = std::mem::take(&mut flow.shared.fields);
+        let parts = parse(Kind::Response, text, &mut fields);
+        let status = match parts.start {
+            StartLine::Response { status, .. } => status,
+            StartLine::Request { .. } => 0,
+        };
+        let framing = announced_in(text, &fields);
+        flow.shared.counters.http_responses += 1;
+        let gap = std::mem::take(&mut self.response.gap);
+        if gap {
+            self.drop_lost(flow);
+        }
+        // A request head that is still coming in is answered now (RFC 9110 §15.5.9).
+        if self.pending.is_empty() && self.request.start.is_some() && status != 100 {
+            self.cut_request(flow);
+        }
+        let wanted = self.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
+        let head = wanted.then(|| {
+            let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
+            head.faults.add(faults);
+            head
+        });
+        flow.shared.fields = fields;
+        match status {
+            101 => {
+                if let Some(head) = head {
+                    self.switched(flow, head, gap);
+                }
+            }
+            100..=199 => {
+                if let (Some(Pending { exchange: Some(x), .. }), Some(head)) = (self.pending.front_mut(), head)
+                    && x.interim.len() < limits::INTERIM_HEADS
+                {
+                    x.interim.push(head);
+                }
+            }
+            _ => self.answered(flow, status, head, framing, gap),
+        }
+    }
+
+    /// A 101 (RFC 9110 §15.2.2).
+    fn switched(&mut self, flow: &mut Flow<'_>, head: Head, gap: bool) {
+        let mut x = match self.pending.pop_front() {
+            Some(Pending { exchange: Some(x), .. }) => x,
+            Some(pending) => self.promote(flow, &pending),
+            None => self.unseen_request(flow, &head),
+        };
+        let websocket = x.is_websocket() || head.has_token("upgrade", "websocket") || head.has("sec-websocket-accept");
+        x.quality.response_gap |= gap || !head.complete;
+        x.response = Some(head);
+        self.take_early(&mut x);
+        self.decide(flow, x);
+        self.open_tunnel(flow, websocket);
+        self.release_early_into_tunnel(flow);
+    }
+
+    /// What the client sent before the 101 belongs to the new protocol (RFC 9110 §7.8).
+    fn release_early_into_tunnel(&mut self, flow: &mut Flow<'_>) {
+        if let Some(early) = self.early.take() {
+            let what = What::Data(&early.bytes);
+            let chunk = Chunk { side: self.client, ts: early.ts, at: early.at, offset: early.offset, what };
+            self.tunnel_data(flow, &chunk, &early.bytes);
+        }
+    }
+
+    /// The request of this response is not in the capture.
+    fn unseen_request(&mut self, flow: &mut Flow<'_>, response: &Head) -> Box<Exchange> {
+        let start = StartLine::Request { method: 0..0, target: 0..0, version: 0..0 };
+        let request = Head {
+            text: Box::default(),
+            start,
+            fields: Box::default(),
+            faults: LineFaults::NONE,
+            complete: false,
+            at: response.at,
+            at_last: response.at,
+            first: response.first,
+            last: response.first,
+            range: 0..0,
+        };
+        let id = flow.shared.next_id();
+        let index = self.requests;
+        self.requests = self.requests.saturating_add(1);
+        let mut x = self.exchange(flow, id, request, index);
+        x.mechanism = crate::model::Mechanism::Http1Upgrade;
+        x.quality.request_gap = true;
+        x
+    }
+
+    /// A final response that is no 101.
+    fn answered(&mut self, flow: &mut Flow<'_>, status: u16, head: Option<Head>, framing: Option<Framing>, gap: bool) {
+        let pending = self.pending.pop_front();
+        let (is_head, connect) = pending.as_ref().map_or((false, false), |p| (p.head, p.connect));
+        if connect && (200..300).contains(&status) {
+            // What runs in the tunnel is another stream.
+            self.open_tunnel(flow, false);
+            return;
+        }
+        let exchange = match pending {
+            Some(Pending { exchange: Some(x), .. }) => Some(x),
+            Some(pending) if connect => Some(self.promote(flow, &pending)),
+            _ => None,
+        };
+        if let (Some(mut x), Some(head)) = (exchange, head) {
+            x.quality.response_gap |= gap || !head.complete;
+            x.response = Some(head);
+            self.take_early(&mut x);
+            self.decide(flow, x);
+        }
+        // RFC 9112 §6.3.
+        self.response.state = match framing {
+            _ if is_head || status == 204 || status == 304 => State::Head,
+            Some(Framing::Length(0) | Framing::None) => State::Head,
+            Some(Framing::Length(n)) => {
+                flow.inline.sides[self.client.other().index()].skip = n;
+                State::Length
+            }
+            Some(Framing::Chunked) => {
+                self.response.chunks = Default::default();
+                State::Chunked
+            }
+            Some(Framing::UntilClose) | None => State::UntilClose,
+        };
+        if self.pending.iter().all(|p| p.exchange.is_none() && !p.connect) {
+            self.release_early(flow);
+        }
+    }
+
+    fn decide(&mut self, flow: &mut Flow<'_>, mut x: Box<Exchange>) {
+        x.odd_response = None;
+        if x.before_response.is_none() {
+            x.before_response = self.odd.take();
+        }
+        self.judge_quality(flow, &mut x);
+        flow.sink.decided(&x);
+        self.open = Some(x);
+    }
+
+    /// Responses were lost: on a connection that waits for each answer, the next one belongs to the
+    /// last request; the others' answers are not in the capture.
+    fn drop_lost(&mut self, flow: &mut Flow<'_>) {
+        while self.pending.len() > 1 {
+            if let Some(Pending { exchange: Some(mut x), .. }) = self.pending.pop_front() {
+                x.quality.response_gap = true;
+                self.emit(flow, x, false);
+            }
+        }
+    }
+
+    pub(super) fn response_gap(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, len: u64) {
+        let skip = &mut flow.inline.sides[chunk.side.index()].skip;
+        match self.response.state {
+            State::Length if len <= *skip => {
+                *skip -= len;
+                if *skip == 0 {
+                    self.response.state = State::Head;
+                }
+            }
+            State::Chunked if self.response.chunks.gap(len) => {}
+            State::UntilClose => {}
+            _ => {
+                *skip = 0;
+                if self.response.start.is_some() {
+                    self.cut_response(flow, LineFaults::NONE);
+                } else {
+                    self.response.gap = true;
+                }
+                if self.tunnel.is_none() {
+                    self.response.state = State::Lost;
+                    self.mark_front(|x| x.quality.response_gap = true);
+                } else {
+                    flow.inline.sides[chunk.side.index()].gap(u64::MAX);
+                }
+            }
+        }
+    }
+
+    fn mark_front(&mut self, mark: impl Fn(&mut Exchange)) {
+        if let Some(Pending { exchange: Some(x), .. }) = self.pending.front_mut() {
+            mark(x);
+        }
+    }
+
+    /// The server's direction is over.
+    pub(super) fn response_end(&mut self, flow: &mut Flow<'_>, _: Timestamp) {
+        if self.response.state == State::Head && self.response.start.is_some() {
+            self.cut_response(flow, LineFaults::NONE);
+        }
+    }
+
+    /// The head under way will not come to its end.
+    fn cut_response(&mut self, flow: &mut Flow<'_>, faults: LineFaults) {
+        let Some(start) = self.response.start else { return };
+        let text = std::mem::take(&mut self.response.buf);
+        self.response.reset();
+        let last = (start.at, flow.context.track.last);
+        self.response_complete(flow, start, &text, last, false, faults);
+    }
+}
+
+/// Keeps the first bytes of a refusal's content.
+fn keep_body(open: &mut Option<Box<Exchange>>, content: &[u8]) {
+    let Some(x) = open else { return };
+    let room = limits::BODY_PREVIEW_BYTES.saturating_sub(x.body.len());
+    if room == 0 || content.is_empty() || x.status() == Some(101) {
+        return;
+    }
+    let mut body = std::mem::take(&mut x.body).into_vec();
+    body.extend_from_slice(&content[..content.len().min(room)]);
+    x.body = body.into();
+}

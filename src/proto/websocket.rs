@@ -1,0 +1,254 @@
+//! Frames of one direction, counted in place: 64 bytes of state beside the flow's record, payloads
+//! passed over, nothing allocated. What it takes: in-order bytes and gaps. What it gives: counts, and
+//! the bytes of Close frames.
+
+use crate::base::Timestamp;
+use crate::model::WsCounts;
+use crate::wire::websocket::{self, Header};
+
+/// One direction. Counters saturate.
+#[derive(Clone, Debug, Default)]
+pub struct Frames {
+    /// Bytes of the current payload (or of an HTTP body) still to pass over.
+    pub skip: u64,
+    payload: u64,
+    /// When this direction's last payload byte arrived.
+    pub last: Timestamp,
+    frames: u32,
+    messages: u32,
+    text: u32,
+    binary: u32,
+    ping: u32,
+    pong: u32,
+    close: u8,
+    flags: u8,
+    partial_len: u8,
+    partial: [u8; 13],
+}
+
+const MASKED: u8 = 1;
+const UNMASKED: u8 = 1 << 1;
+const RSV1: u8 = 1 << 2;
+/// The current payload is a Close frame's.
+const IN_CLOSE: u8 = 1 << 3;
+/// No frame can be read here any more.
+const BROKEN: u8 = 1 << 4;
+/// Bytes were lost across a header: look for the way back at the next edge.
+const LOST: u8 = 1 << 5;
+
+/// Frames that must follow each other plausibly after a loss.
+const RESYNC: usize = 3;
+
+impl Frames {
+    /// In-order bytes of one segment. `client`: who sent them, so whether they should be masked.
+    /// `close` gets each Close frame's header, then its payload in pieces.
+    #[inline]
+    pub fn push(&mut self, mut data: &[u8], client: bool, close: &mut dyn FnMut(Option<&Header>, &[u8])) {
+        if self.flags & (BROKEN | LOST) != 0 && !self.resync(data, client) {
+            return;
+        }
+        while !data.is_empty() {
+            if self.skip != 0 {
+                let n = usize::try_from(self.skip).map_or(data.len(), |skip| skip.min(data.len()));
+                let (payload, rest) = data.split_at(n);
+                self.skip -= n as u64;
+                if self.flags & IN_CLOSE != 0 {
+                    close(None, payload);
+                }
+                data = rest;
+                continue;
+            }
+            let Some(rest) = self.header(data, close) else { return };
+            data = rest;
+        }
+    }
+
+    /// Bytes that are not there.
+    pub fn gap(&mut self, len: u64) {
+        if self.flags & BROKEN != 0 {
+            return;
+        }
+        if len <= self.skip && self.partial_len == 0 {
+            self.skip -= len;
+        } else {
+            self.skip = 0;
+            self.partial_len = 0;
+            self.flags = self.flags & !IN_CLOSE | LOST;
+        }
+    }
+
+    pub fn counts(&self) -> WsCounts {
+        WsCounts {
+            frames: self.frames.into(),
+            messages: self.messages.into(),
+            payload_bytes: self.payload,
+            text: self.text.into(),
+            binary: self.binary.into(),
+            ping: self.ping.into(),
+            pong: self.pong.into(),
+            close: self.close.into(),
+            masked: self.flags & MASKED != 0,
+            unmasked: self.flags & UNMASKED != 0,
+            broken: self.flags & BROKEN != 0,
+        }
+    }
+
+    /// A frame had RSV1 set.
+    pub fn compressed(&self) -> bool {
+        self.flags & RSV1 != 0
+    }
+
+    /// Reads a header, across segments where it must; returns what stands behind it.
+    #[inline]
+    fn header<'a>(&mut self, data: &'a [u8], close: &mut dyn FnMut(Option<&Header>, &[u8])) -> Option<&'a [u8]> {
+        let header;
+        let rest;
+        if self.partial_len == 0
+            && let Some(whole) = websocket::header(data)
+        {
+            header = whole;
+            rest = data.get(usize::from(whole.length)..)?;
+        } else {
+            // Byte by byte: at most 14 times for one header.
+            let mut joined = [0; websocket::HEADER_BYTES];
+            let held = usize::from(self.partial_len);
+            joined[..held].copy_from_slice(&self.partial[..held]);
+            let take = data.len().min(websocket::HEADER_BYTES - held);
+            joined[held..held + take].copy_from_slice(&data[..take]);
+            match websocket::header(&joined[..held + take]) {
+                Some(whole) => {
+                    header = whole;
+                    rest = data.get(usize::from(whole.length).saturating_sub(held)..)?;
+                    self.partial_len = 0;
+                }
+                None => {
+                    let kept = (held + take).min(self.partial.len());
+                    self.partial[..kept].copy_from_slice(&joined[..kept]);
+                    self.partial_len = kept as u8;
+                    return None;
+                }
+            }
+        }
+        self.count(&header, close).then_some(rest)
+    }
+
+    /// Counts a frame. `false`: this was no frame.
+    #[inline]
+    fn count(&mut self, h: &Header, close: &mut dyn FnMut(Option<&Header>, &[u8])) -> bool {
+        // The first bytes of a direction must read as a frame; later faults are a peer's own and the
+        // lengths still carry on. A length beyond 2^63 cannot be passed over (RFC 6455 §5.2).
+        if (self.frames == 0 && !h.is_plausible()) || h.payload >> 63 != 0 {
+            self.flags |= BROKEN;
+            return false;
+        }
+        self.frames = self.frames.saturating_add(1);
+        self.payload = self.payload.saturating_add(h.payload);
+        self.flags |= if h.mask.is_some() { MASKED } else { UNMASKED };
+        if h.rsv1() {
+            self.flags |= RSV1;
+        }
+        self.flags &= !IN_CLOSE;
+        if h.fin && !h.is_control() {
+            self.messages = self.messages.saturating_add(1);
+        }
+        let counter = match h.opcode {
+            websocket::TEXT => &mut self.text,
+            websocket::BINARY => &mut self.binary,
+            websocket::PING => &mut self.ping,
+            websocket::PONG => &mut self.pong,
+            websocket::CLOSE => {
+                self.close = self.close.saturating_add(1);
+                if self.close == 1 {
+                    self.flags |= IN_CLOSE;
+                    close(Some(h), &[]);
+                }
+                self.skip = h.payload;
+                return true;
+            }
+            _ => {
+                self.skip = h.payload;
+                return true;
+            }
+        };
+        *counter = counter.saturating_add(1);
+        self.skip = h.payload;
+        true
+    }
+
+    fn resync(&mut self, data: &[u8], client: bool) -> bool {
+        if self.flags & BROKEN != 0 || !websocket::looks_like_frames(data, client, RESYNC) {
+            return false;
+        }
+        self.flags &= !LOST;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(pieces: &[&[u8]], client: bool) -> (WsCounts, Vec<u8>) {
+        let mut frames = Frames::default();
+        let mut closed = Vec::new();
+        for piece in pieces {
+            frames.push(piece, client, &mut |_, bytes| closed.extend_from_slice(bytes));
+        }
+        (frames.counts(), closed)
+    }
+
+    const SERVER: &[u8] =
+        &[0x01, 2, b'a', b'b', 0x80, 1, b'c', 0x89, 1, b'p', 0x82, 126, 0, 3, 1, 2, 3, 0x88, 4, 3, 0xe8, b'o', b'k'];
+
+    #[test]
+    fn a_direction_is_one_cache_line() {
+        assert_eq!(size_of::<Frames>(), 64);
+    }
+
+    #[test]
+    fn frames_and_messages_are_counted() {
+        let (counts, close) = run(&[SERVER], false);
+        assert_eq!((counts.frames, counts.messages, counts.payload_bytes), (5, 2, 11));
+        assert_eq!((counts.text, counts.binary, counts.ping, counts.close), (1, 1, 1, 1));
+        assert_eq!(close, b"\x03\xe8ok");
+    }
+
+    #[test]
+    fn any_split_gives_the_same_counts() {
+        let whole = run(&[SERVER], false);
+        for a in 0..SERVER.len() {
+            for b in a..SERVER.len() {
+                assert_eq!(run(&[&SERVER[..a], &SERVER[a..b], &SERVER[b..]], false), whole, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_in_a_payload_is_stepped_over() {
+        let mut frames = Frames::default();
+        let mut nothing = |_: Option<&Header>, _: &[u8]| {};
+        frames.push(&[0x82, 10, 1, 2], false, &mut nothing);
+        frames.gap(5);
+        frames.push(&[8, 9, 10, 0x81, 1, b'x'], false, &mut nothing);
+        assert_eq!((frames.counts().frames, frames.counts().text), (2, 1));
+    }
+
+    #[test]
+    fn after_a_lost_header_three_good_frames_lead_back() {
+        let mut frames = Frames::default();
+        let mut nothing = |_: Option<&Header>, _: &[u8]| {};
+        frames.push(&[0x82, 1, 1], false, &mut nothing);
+        frames.gap(5);
+        frames.push(b"not a frame", false, &mut nothing);
+        assert_eq!(frames.counts().frames, 1);
+        frames.push(&[0x81, 0, 0x81, 0, 0x81, 0], false, &mut nothing);
+        assert_eq!(frames.counts().frames, 4);
+    }
+
+    #[test]
+    fn what_is_no_frame_breaks_the_count() {
+        let (counts, _) = run(&[b"HTTP/1.1 400 Bad Request\r\n\r\n"], false);
+        assert!(counts.broken);
+        assert_eq!(counts.frames, 0);
+    }
+}

@@ -1,0 +1,286 @@
+//! A flow's identity and its record.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::base::{Endpoint, FlowId, Nanos, Timestamp};
+use crate::model::ConnectState;
+
+/// Which end of the canonical pair sent it. Who is client is another question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Side {
+    Low = 0,
+    High = 1,
+}
+
+impl Side {
+    pub const BOTH: [Side; 2] = [Side::Low, Side::High];
+
+    pub fn other(self) -> Side {
+        match self {
+            Side::Low => Side::High,
+            Side::High => Side::Low,
+        }
+    }
+
+    #[inline]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Identity of an IPv4 flow in two words: address and port of each end, the lower end first, and the
+/// capture point in the upper bits of the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key4(pub u64, pub u64);
+
+/// Identity of an IPv6 flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key6 {
+    pub low: u128,
+    pub high: u128,
+    /// Low port, high port, capture point.
+    pub rest: u64,
+}
+
+/// Identity of any flow: the pair of endpoints and the capture point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowKey {
+    V4(Key4),
+    V6(Key6),
+}
+
+impl Key4 {
+    /// The key of a packet from `source` to `destination`, and which side its source is.
+    #[inline]
+    pub fn new(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), point: u16) -> (Key4, Side) {
+        let end = |(ip, port): (Ipv4Addr, u16)| u64::from(u32::from(ip)) << 16 | u64::from(port);
+        let (from, to) = (end(source), end(destination));
+        let point = u64::from(point) << 48;
+        if from <= to { (Key4(from | point, to), Side::Low) } else { (Key4(to | point, from), Side::High) }
+    }
+}
+
+impl Key6 {
+    /// As [`Key4::new`].
+    pub fn new(source: (Ipv6Addr, u16), destination: (Ipv6Addr, u16), point: u16) -> (Key6, Side) {
+        let end = |(ip, port): (Ipv6Addr, u16)| (u128::from(ip), port);
+        let (from, to) = (end(source), end(destination));
+        let (low, high, side) = if from <= to { (from, to, Side::Low) } else { (to, from, Side::High) };
+        let rest = u64::from(low.1) | u64::from(high.1) << 16 | u64::from(point) << 32;
+        (Key6 { low: low.0, high: high.0, rest }, side)
+    }
+}
+
+impl FlowKey {
+    /// One end's address and port.
+    pub fn endpoint(&self, side: Side) -> Endpoint {
+        match (self, side) {
+            (FlowKey::V4(key), Side::Low) => v4(key.0),
+            (FlowKey::V4(key), Side::High) => v4(key.1),
+            (FlowKey::V6(key), Side::Low) => Endpoint::new(IpAddr::V6(key.low.into()), low16(key.rest)),
+            (FlowKey::V6(key), Side::High) => Endpoint::new(IpAddr::V6(key.high.into()), low16(key.rest >> 16)),
+        }
+    }
+}
+
+fn v4(end: u64) -> Endpoint {
+    let [_, _, a, b, c, d, p, q] = end.to_be_bytes();
+    Endpoint::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), u16::from_be_bytes([p, q]))
+}
+
+fn low16(word: u64) -> u16 {
+    (word & 0xffff) as u16
+}
+
+/// What is kept of every flow: one cache line.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Track {
+    /// The last packet's time.
+    pub last: Timestamp,
+    /// The first packet's time.
+    pub first: Timestamp,
+    /// The handler's own.
+    pub(super) tag: u64,
+    /// Next sequence number expected of each side, once it has started.
+    pub(super) next: [u32; 2],
+    /// Sequence number of each side's first payload byte, once it has started.
+    pub(super) base: [u32; 2],
+    /// How often the offset of a side passed 2^32.
+    pub(super) wraps: [u16; 2],
+    pub(super) flags: u16,
+    /// SYNs of the client seen, saturating.
+    pub(super) syns: u8,
+    pub id: FlowId,
+    /// From the client's SYN to its handshake's last ACK in microseconds; 0 where it was not seen.
+    pub(super) rtt_us: u32,
+}
+
+/// Bits of [`Track::flags`]; those of the high side are one further left.
+pub(super) mod flag {
+    use super::Side;
+
+    pub(crate) const SEEN: u16 = 1;
+    pub(crate) const STARTED: u16 = 1 << 2;
+    pub(crate) const SYN: u16 = 1 << 4;
+    pub(crate) const FIN: u16 = 1 << 6;
+    pub(crate) const RST: u16 = 1 << 8;
+    /// A SYN without ACK: this side is the client.
+    pub(crate) const CLIENT: u16 = 1 << 10;
+    /// Nobody wants the bytes of this flow.
+    pub(crate) const IGNORED: u16 = 1 << 12;
+    /// Its end was told.
+    pub(crate) const ENDED: u16 = 1 << 13;
+    /// Payload was seen.
+    pub(crate) const PAYLOAD: u16 = 1 << 14;
+    /// Something is held back.
+    pub(crate) const HELD: u16 = 1 << 15;
+
+    pub(crate) fn of(bit: u16, side: Side) -> u16 {
+        bit << side.index()
+    }
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Track {
+            last: Timestamp(0),
+            first: Timestamp(0),
+            tag: 0,
+            next: [0; 2],
+            base: [0; 2],
+            wraps: [0; 2],
+            flags: 0,
+            syns: 0,
+            id: FlowId(0),
+            rtt_us: 0,
+        }
+    }
+}
+
+impl Track {
+    #[inline]
+    pub(super) fn is(&self, bit: u16, side: Side) -> bool {
+        self.flags & flag::of(bit, side) != 0
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, bit: u16, side: Side) {
+        self.flags |= flag::of(bit, side);
+    }
+
+    #[inline]
+    pub(super) fn has(&self, bit: u16) -> bool {
+        self.flags & bit != 0
+    }
+
+    /// Who sent the SYN; the receiver of a SYN-ACK where the SYN itself is missing. `None`: not seen.
+    pub fn client(&self) -> Option<Side> {
+        Side::BOTH.into_iter().find(|&s| self.is(flag::CLIENT, s))
+    }
+
+    /// Whether any packet of this side was seen.
+    pub fn seen(&self, side: Side) -> bool {
+        self.is(flag::SEEN, side)
+    }
+
+    /// Whether a SYN or SYN-ACK of either side was seen.
+    pub fn from_the_start(&self) -> bool {
+        Side::BOTH.into_iter().any(|s| self.is(flag::SYN, s))
+    }
+
+    /// Whether this side sent a FIN (it may wait behind a hole), or a RST.
+    pub fn fin(&self, side: Side) -> bool {
+        self.is(flag::FIN, side)
+    }
+
+    pub fn rst(&self, side: Side) -> bool {
+        self.is(flag::RST, side)
+    }
+
+    /// From the client's SYN to the last ACK of the handshake. `None`: not seen whole.
+    pub fn rtt(&self) -> Option<Nanos> {
+        (self.rtt_us != 0).then(|| Nanos(i64::from(self.rtt_us) * 1_000))
+    }
+
+    pub(super) fn set_rtt(&mut self, rtt: Nanos) {
+        if self.rtt_us == 0 {
+            self.rtt_us = u32::try_from((rtt.0 / 1_000).max(1)).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// How the opening went.
+    pub fn connect_state(&self) -> ConnectState {
+        let Some(client) = self.client() else { return ConnectState::Midstream };
+        let server = client.other();
+        if self.is(flag::SYN, server) || self.has(flag::PAYLOAD) {
+            ConnectState::Established
+        } else if self.is(flag::RST, server) {
+            ConnectState::Refused
+        } else {
+            ConnectState::Unanswered
+        }
+    }
+
+    /// Whether any payload was seen or missed.
+    pub fn has_payload(&self) -> bool {
+        self.has(flag::PAYLOAD)
+    }
+
+    /// SYNs of the client, up to 255.
+    pub fn syns(&self) -> u32 {
+        u32::from(self.syns)
+    }
+
+    /// Bytes of this side passed so far: the offset of the next one.
+    pub fn offset(&self, side: Side) -> u64 {
+        let s = side.index();
+        u64::from(self.wraps[s]) << 32 | u64::from(self.next[s].wrapping_sub(self.base[s]))
+    }
+
+    /// Moves a side on by `n` bytes.
+    #[inline]
+    pub(super) fn advance(&mut self, side: Side, n: u64) {
+        let s = side.index();
+        let to = self.offset(side).saturating_add(n);
+        self.wraps[s] = u16::try_from(to >> 32).unwrap_or(u16::MAX);
+        self.next[s] = self.base[s].wrapping_add((to & 0xffff_ffff) as u32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_cache_line() {
+        assert_eq!(size_of::<Track>(), 64);
+    }
+
+    #[test]
+    fn both_directions_have_one_key() {
+        let (a, b) = ((Ipv4Addr::new(10, 0, 0, 1), 5), (Ipv4Addr::new(10, 0, 0, 2), 80));
+        let (there, from) = Key4::new(a, b, 3);
+        let (back, to) = Key4::new(b, a, 3);
+        assert_eq!(there, back);
+        assert_eq!((from, to), (Side::Low, Side::High));
+        let key = FlowKey::V4(there);
+        assert_eq!(key.endpoint(Side::Low).to_string(), "10.0.0.1:5");
+        assert_eq!(key.endpoint(Side::High).to_string(), "10.0.0.2:80");
+        let six = Key6::new((Ipv6Addr::LOCALHOST, 9), (Ipv6Addr::UNSPECIFIED, 8), 0);
+        assert_eq!(six.1, Side::High);
+        assert_eq!(FlowKey::V6(six.0).endpoint(Side::High).to_string(), "[::1]:9");
+    }
+
+    #[test]
+    fn offsets_pass_four_gibibytes() {
+        let mut track = Track::default();
+        track.base[0] = 0xffff_fff0;
+        track.next[0] = 0xffff_fff0;
+        for _ in 0..6 {
+            track.advance(Side::Low, 1 << 30);
+        }
+        assert_eq!(track.offset(Side::Low), 6 << 30);
+    }
+}

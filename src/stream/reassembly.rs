@@ -1,0 +1,564 @@
+//! One flow's segments to in-order chunks. Read with RFC 9293 §3.4 and §3.10.7.4 open.
+//!
+//! Bytes are passed on as soon as they are next in line *and* the peer's bytes that their sender had
+//! acknowledged have been passed on. What cannot be passed on is held, in order, until it can, or
+//! until a limit says that the missing bytes are lost; then the hole is told as a gap of known length.
+//! First bytes win; later ones for the same place are compared where both are at hand.
+
+use hashbrown::HashMap;
+
+use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
+use crate::wire::tcp::Flags;
+
+use super::flow::{FlowKey, Side, Track, flag};
+use super::{Chunk, CloseHow, Context, GapWhy, Handler, Interest, What};
+
+/// A segment of a known flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    pub side: Side,
+    pub ts: Timestamp,
+    pub at: PacketRef,
+    pub seq: u32,
+    pub ack: u32,
+    pub flags: Flags,
+    pub payload: &'a [u8],
+    /// Bytes of payload the snap length took, behind those of `payload`.
+    pub cut: u32,
+}
+
+/// All that is held back, of all flows.
+#[derive(Default)]
+pub struct Held {
+    flows: HashMap<u32, Box<Queues>, foldhash::fast::RandomState>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Drops what a flow holds back.
+    pub(super) fn forget(&mut self, index: u32) {
+        if let Some(queues) = self.flows.remove(&index) {
+            self.bytes = self.bytes.saturating_sub(queues.bytes.iter().sum());
+        }
+    }
+}
+
+/// What one flow holds back.
+#[derive(Default)]
+struct Queues {
+    sides: [Vec<Piece>; 2],
+    bytes: [usize; 2],
+}
+
+/// A held part of a segment, or a mark behind one.
+struct Piece {
+    seq: u32,
+    ack: Option<u32>,
+    ts: Timestamp,
+    at: PacketRef,
+    data: Box<[u8]>,
+    cut: u32,
+    mark: Option<CloseHow>,
+}
+
+impl Piece {
+    fn len(&self) -> u32 {
+        (self.data.len() as u32).wrapping_add(self.cut)
+    }
+}
+
+/// A window of TCP is at most 1 GiB (RFC 7323 §2.2); what is farther ahead is of no connection.
+const WINDOW: i32 = 1 << 30;
+
+/// Segments an unopened direction is held for, in the hope of its SYN.
+const START_SEGMENTS: usize = 4;
+const START_WAIT: Nanos = Nanos::from_millis(200);
+const WAIT: Nanos = Nanos::from_millis(limits::REORDER_MS);
+
+/// One flow under work: its record, its index, what is held, and whom to tell.
+pub(super) struct Flow<'a, H: Handler> {
+    pub(super) index: u32,
+    pub(super) key: &'a FlowKey,
+    pub(super) track: &'a mut Track,
+    pub(super) inline: &'a mut H::Inline,
+    pub(super) held: &'a mut Held,
+    pub(super) handler: &'a mut H,
+    pub(super) counters: &'a mut Counters,
+}
+
+impl<H: Handler> Flow<'_, H> {
+    /// Takes one segment. The caller has dealt with SYNs that open another connection.
+    #[inline]
+    pub(super) fn segment(&mut self, s: &Segment<'_>) {
+        let side = s.side;
+        let plain = s.flags.0 & (Flags::SYN | Flags::RST | Flags::FIN) == 0;
+        let s_started = self.track.is(flag::STARTED, side);
+        // The common case first: next in line, nothing held, no news about the connection.
+        if plain
+            && s_started
+            && s.cut == 0
+            && !self.track.has(flag::HELD)
+            && s.seq == self.track.next[side.index()]
+            && self.satisfied(side, Some(s.ack))
+        {
+            self.track.set(flag::SEEN, side);
+            if !s.payload.is_empty() {
+                self.data(side, s.ts, s.at, s.payload);
+            }
+            return;
+        }
+        self.slow(s);
+    }
+
+    #[inline(never)]
+    fn slow(&mut self, s: &Segment<'_>) {
+        let side = s.side;
+        self.track.set(flag::SEEN, side);
+        let mut seq = s.seq;
+        if s.flags.syn() {
+            self.opening(s);
+            // The SYN takes one number (RFC 9293 §3.4); what it carries stands behind it.
+            seq = seq.wrapping_add(1);
+        }
+        let ack = (s.flags.ack() && !s.flags.rst()).then_some(s.ack);
+        if !self.track.is(flag::STARTED, side) {
+            if s.flags.rst() && s.payload.is_empty() {
+                // Nothing of this side can be in order any more: the reset itself is the news.
+                self.close(side, s.ts, s.at, CloseHow::Rst);
+                return;
+            }
+            if s.payload.is_empty() && s.cut == 0 && !s.flags.fin() {
+                return;
+            }
+            self.hold_segment(s, seq, ack);
+            self.start_when_due(s.ts);
+            return;
+        }
+        let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
+        if s.flags.rst() && (rel < 0 || rel >= WINDOW || !self.track.has(flag::HELD)) && s.payload.is_empty() {
+            self.close(side, s.ts, s.at, CloseHow::Rst);
+            return;
+        }
+        if rel >= WINDOW || rel <= -WINDOW {
+            self.counters.out_of_window += 1;
+            return;
+        }
+        let fin_or_rst = s.flags.fin() || s.flags.rst();
+        if !s.payload.is_empty() || s.cut != 0 || fin_or_rst {
+            if rel == 0 && self.satisfied(side, ack) && !self.track.has(flag::HELD) {
+                self.in_order(s);
+            } else {
+                if rel > 0 {
+                    self.counters.reordered += 1;
+                }
+                self.hold_segment(s, seq, ack);
+            }
+        }
+        if self.track.has(flag::HELD) {
+            self.drain();
+            self.give_up(Some(s.ts));
+        }
+    }
+
+    /// Passes on a segment that is next in line.
+    fn in_order(&mut self, s: &Segment<'_>) {
+        let side = s.side;
+        if !s.payload.is_empty() {
+            self.data(side, s.ts, s.at, s.payload);
+        }
+        if s.cut != 0 {
+            self.gap(side, s.ts, s.at, u64::from(s.cut), GapWhy::Cut);
+        }
+        if s.flags.fin() {
+            self.close(side, s.ts, s.at, CloseHow::Fin);
+        }
+        if s.flags.rst() {
+            self.close(side, s.ts, s.at, CloseHow::Rst);
+        }
+    }
+
+    /// A SYN or SYN-ACK: where its side starts, and who is client.
+    fn opening(&mut self, s: &Segment<'_>) {
+        let side = s.side;
+        let t = &mut *self.track;
+        t.set(flag::SYN, side);
+        if s.flags.ack() {
+            if t.client().is_none() {
+                t.set(flag::CLIENT, side.other());
+            }
+            if !t.is(flag::STARTED, side.other()) {
+                start(t, side.other(), s.ack);
+            }
+        } else {
+            if t.client().is_none() {
+                t.set(flag::CLIENT, side);
+            }
+            t.syns = t.syns.saturating_add(1);
+        }
+        if !t.is(flag::STARTED, side) {
+            start(t, side, s.seq.wrapping_add(1));
+        }
+    }
+
+    /// Opens directions of which no SYN is in view, once waiting for one has no more sense.
+    fn start_when_due(&mut self, now: Timestamp) {
+        let Some(queues) = self.held.flows.get(&self.index) else { return };
+        let count = queues.sides[0].len() + queues.sides[1].len();
+        let oldest = queues.sides.iter().flatten().map(|p| p.ts).min();
+        if count >= START_SEGMENTS || oldest.is_some_and(|t| now.since(t) > START_WAIT) {
+            self.start_now();
+            self.drain();
+            self.give_up(Some(now));
+        }
+    }
+
+    fn start_now(&mut self) {
+        let Some(queues) = self.held.flows.get(&self.index) else { return };
+        for side in Side::BOTH {
+            if !self.track.is(flag::STARTED, side) {
+                let pieces = &queues.sides[side.index()];
+                let Some(first) = pieces.first().map(|p| p.seq) else { continue };
+                let lowest = pieces
+                    .iter()
+                    .map(|p| p.seq)
+                    .fold(first, |low, seq| if seq.wrapping_sub(low).cast_signed() < 0 { seq } else { low });
+                start(self.track, side, lowest);
+            }
+        }
+    }
+
+    /// Whether the peer's bytes that `ack` acknowledges were passed on.
+    #[inline]
+    fn satisfied(&self, side: Side, ack: Option<u32>) -> bool {
+        let peer = side.other();
+        let Some(ack) = ack else { return true };
+        if !self.track.is(flag::STARTED, peer) {
+            return true;
+        }
+        let ahead = ack.wrapping_sub(self.track.next[peer.index()]).cast_signed();
+        // An acknowledgement far beyond any window is of no meaning.
+        ahead <= 0 || ahead >= WINDOW
+    }
+
+    /// Keeps a segment, less what was passed on or is held already.
+    fn hold_segment(&mut self, s: &Segment<'_>, seq: u32, ack: Option<u32>) {
+        let side = s.side;
+        let total = (s.payload.len() as u32).saturating_add(s.cut);
+        let mut seq = seq;
+        let mut payload = s.payload;
+        let mut cut = s.cut;
+        if self.track.is(flag::STARTED, side) && total != 0 {
+            let behind = self.track.next[side.index()].wrapping_sub(seq).cast_signed();
+            if behind > 0 {
+                let behind = (behind.unsigned_abs()).min(total);
+                let again = payload.get(..payload.len().min(behind as usize)).unwrap_or_default();
+                if total > 1 || !again.is_empty() {
+                    self.counters.retransmissions += 1;
+                }
+                if let Some(offset) =
+                    self.track.offset(side).checked_sub(u64::from(self.track.next[side.index()].wrapping_sub(seq)))
+                {
+                    let mut tag = self.track.tag;
+                    self.handler.again(Context { key: self.key, track: self.track }, &mut tag, side, offset, again);
+                    self.track.tag = tag;
+                }
+                seq = seq.wrapping_add(behind);
+                let from_payload = (behind as usize).min(payload.len());
+                cut -= behind - from_payload as u32;
+                payload = &payload[from_payload..];
+            }
+        }
+        let mark = match (s.flags.rst(), s.flags.fin()) {
+            (true, _) => Some(CloseHow::Rst),
+            (_, true) => Some(CloseHow::Fin),
+            _ => None,
+        };
+        let end = seq.wrapping_add(payload.len() as u32).wrapping_add(cut);
+        let queues = self.held.flows.entry(self.index).or_default();
+        let before = queues.bytes[side.index()];
+        let queue = &mut queues.sides[side.index()];
+        let mut conflict = false;
+        let mut added = 0;
+        if !payload.is_empty() || cut != 0 {
+            let pieces = queue.len();
+            added = insert(queue, seq, payload, cut, ack, s, &mut conflict);
+            if queue.len() == pieces {
+                self.counters.retransmissions += 1;
+            }
+        }
+        if let Some(mark) = mark
+            && !queue.iter().any(|p| p.seq == end && p.mark == Some(mark))
+        {
+            let at = place(queue, end, true);
+            queue.insert(
+                at,
+                Piece { seq: end, ack, ts: s.ts, at: s.at, data: Box::default(), cut: 0, mark: Some(mark) },
+            );
+        }
+        queues.bytes[side.index()] = before + added;
+        self.held.bytes += added;
+        let empty = queues.sides.iter().all(Vec::is_empty);
+        if empty {
+            self.held.flows.remove(&self.index);
+            self.track.flags &= !flag::HELD;
+        } else {
+            self.track.flags |= flag::HELD;
+        }
+        if conflict {
+            self.counters.overlap_conflicts += 1;
+            let mut tag = self.track.tag;
+            self.handler.conflict(Context { key: self.key, track: self.track }, &mut tag);
+            self.track.tag = tag;
+        }
+    }
+
+    /// Passes on all that is next in line, of both sides, as long as there is something.
+    fn drain(&mut self) {
+        loop {
+            let mut moved = false;
+            for side in Side::BOTH {
+                while let Some(piece) = self.take_ready(side) {
+                    moved = true;
+                    self.pass(side, piece);
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn pass(&mut self, side: Side, piece: Piece) {
+        // What was held with a place already passed is cut off; its first bytes came before.
+        let behind = self.track.next[side.index()].wrapping_sub(piece.seq) as usize;
+        let data = piece.data.get(behind.min(piece.data.len())..).unwrap_or_default();
+        let cut = (piece.len() as usize).saturating_sub(behind).saturating_sub(data.len());
+        if !data.is_empty() {
+            self.data(side, piece.ts, piece.at, data);
+        }
+        if cut != 0 {
+            self.gap(side, piece.ts, piece.at, cut as u64, GapWhy::Cut);
+        }
+        if let Some(how) = piece.mark {
+            self.close(side, piece.ts, piece.at, how);
+        }
+    }
+
+    /// Takes the first held piece of a side if nothing stands before it.
+    fn take_ready(&mut self, side: Side) -> Option<Piece> {
+        if !self.track.is(flag::STARTED, side) {
+            return None;
+        }
+        let queues = self.held.flows.get(&self.index)?;
+        let first = queues.sides[side.index()].first()?;
+        let rel = first.seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
+        if rel > 0 || !self.satisfied(side, first.ack) {
+            return None;
+        }
+        self.take_first(side)
+    }
+
+    fn take_first(&mut self, side: Side) -> Option<Piece> {
+        let queues = self.held.flows.get_mut(&self.index)?;
+        let queue = &mut queues.sides[side.index()];
+        if queue.is_empty() {
+            return None;
+        }
+        let piece = queue.remove(0);
+        queues.bytes[side.index()] = queues.bytes[side.index()].saturating_sub(piece.data.len());
+        self.held.bytes = self.held.bytes.saturating_sub(piece.data.len());
+        if queues.sides.iter().all(Vec::is_empty) {
+            self.held.flows.remove(&self.index);
+            self.track.flags &= !flag::HELD;
+        }
+        Some(piece)
+    }
+
+    /// Gives up waiting for what is missing: all of it (`now` is `None`), or as far as time and
+    /// limits demand.
+    fn give_up(&mut self, now: Option<Timestamp>) {
+        while self.track.has(flag::HELD) {
+            let Some(queues) = self.held.flows.get(&self.index) else { break };
+            let full = queues.bytes.iter().any(|&b| b > limits::REORDER_BYTES)
+                || queues.sides.iter().any(|s| s.len() > limits::REORDER_SEGMENTS)
+                || self.held.bytes > limits::REORDER_TOTAL_BYTES;
+            let late =
+                now.is_none_or(|now| queues.sides.iter().filter_map(|s| s.first()).any(|p| now.since(p.ts) > WAIT));
+            if !full && !late {
+                break;
+            }
+            if full && !late {
+                self.counters.evicted += 1;
+            }
+            self.step_over(if full && !late { GapWhy::Evicted } else { GapWhy::Lost });
+            self.drain();
+        }
+    }
+
+    /// Makes one held piece the next in line.
+    fn step_over(&mut self, why: GapWhy) {
+        self.start_now();
+        let Some(queues) = self.held.flows.get(&self.index) else { return };
+        // The piece that came first in the capture goes on first.
+        let Some((side, piece)) = Side::BOTH
+            .into_iter()
+            .filter_map(|s| queues.sides[s.index()].first().map(|p| (s, p)))
+            .min_by_key(|(_, p)| p.at)
+        else {
+            return;
+        };
+        let (ts, at, seq, ack) = (piece.ts, piece.at, piece.seq, piece.ack);
+        let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
+        if rel > 0 {
+            self.gap(side, ts, at, u64::from(rel.unsigned_abs()), why);
+            return;
+        }
+        // It waits for the peer's bytes: these are missing, or wait for it in turn.
+        let peer = side.other();
+        let next = self.track.next[peer.index()];
+        let behind = queues.sides[peer.index()].first().map(|p| p.seq.wrapping_sub(next).cast_signed());
+        match (ack, behind) {
+            (_, Some(..=0)) | (None, _) => {
+                if let Some(piece) = self.take_first(side) {
+                    self.pass(side, piece);
+                }
+            }
+            (Some(ack), behind) => {
+                let mut missing = ack.wrapping_sub(next);
+                if let Some(hole) = behind {
+                    missing = missing.min(hole.unsigned_abs());
+                }
+                if self.track.is(flag::FIN, peer) && missing <= 1 {
+                    // Only the peer's FIN itself.
+                    self.track.advance(peer, u64::from(missing));
+                } else {
+                    self.gap(peer, ts, at, u64::from(missing), why);
+                }
+            }
+        }
+    }
+
+    /// The end of the flow in this capture: everything held is passed on, then the end is told.
+    pub(super) fn finish(&mut self, ts: Timestamp, at: PacketRef, how: CloseHow) {
+        self.start_now();
+        self.drain();
+        self.give_up(None);
+        if !self.track.has(flag::IGNORED) {
+            self.tell(Chunk { side: Side::Low, ts, at, offset: self.track.offset(Side::Low), what: What::Close(how) });
+        }
+        self.forget_held();
+    }
+
+    /// Drops all that is held.
+    pub(super) fn forget_held(&mut self) {
+        if self.track.has(flag::HELD) {
+            self.held.forget(self.index);
+        }
+        self.track.flags &= !flag::HELD;
+    }
+
+    #[inline]
+    fn data(&mut self, side: Side, ts: Timestamp, at: PacketRef, data: &[u8]) {
+        let offset = self.track.offset(side);
+        self.track.flags |= flag::PAYLOAD;
+        self.track.advance(side, data.len() as u64);
+        self.tell(Chunk { side, ts, at, offset, what: What::Data(data) });
+    }
+
+    fn gap(&mut self, side: Side, ts: Timestamp, at: PacketRef, len: u64, why: GapWhy) {
+        let offset = self.track.offset(side);
+        self.track.flags |= flag::PAYLOAD;
+        self.track.advance(side, len);
+        self.counters.gaps += 1;
+        self.counters.gap_bytes += len;
+        self.tell(Chunk { side, ts, at, offset, what: What::Gap { len, why } });
+    }
+
+    fn close(&mut self, side: Side, ts: Timestamp, at: PacketRef, how: CloseHow) {
+        let offset = self.track.offset(side);
+        match how {
+            CloseHow::Fin => {
+                self.track.set(flag::FIN, side);
+                if self.track.is(flag::STARTED, side) {
+                    self.track.advance(side, 1);
+                }
+            }
+            _ => self.track.set(flag::RST, side),
+        }
+        self.tell(Chunk { side, ts, at, offset, what: What::Close(how) });
+    }
+
+    #[inline]
+    fn tell(&mut self, chunk: Chunk<'_>) {
+        if self.track.has(flag::IGNORED) {
+            return;
+        }
+        let mut tag = self.track.tag;
+        let context = Context { key: self.key, track: self.track };
+        let interest = self.handler.chunk(context, &mut tag, self.inline, chunk);
+        self.track.tag = tag;
+        if interest == Interest::Nothing {
+            self.track.flags |= flag::IGNORED;
+            self.forget_held();
+        }
+    }
+}
+
+fn start(track: &mut Track, side: Side, base: u32) {
+    track.set(flag::STARTED, side);
+    track.base[side.index()] = base;
+    track.next[side.index()] = base;
+    track.wraps[side.index()] = 0;
+}
+
+/// Where a piece with this sequence number goes; marks stand behind data of the same number.
+fn place(queue: &[Piece], seq: u32, mark: bool) -> usize {
+    queue
+        .iter()
+        .rposition(|p| {
+            let rel = seq.wrapping_sub(p.seq).cast_signed();
+            rel > 0 || (rel == 0 && (mark || p.mark.is_none()))
+        })
+        .map_or(0, |i| i + 1)
+}
+
+/// Puts the parts of a segment that are not held yet into the queue; compares those that are.
+/// Returns the bytes added.
+fn insert(
+    queue: &mut Vec<Piece>,
+    seq: u32,
+    payload: &[u8],
+    cut: u32,
+    ack: Option<u32>,
+    s: &Segment<'_>,
+    conflict: &mut bool,
+) -> usize {
+    let total = (payload.len() as u32).wrapping_add(cut);
+    // Free parts of [0, total), as offsets from `seq`.
+    let mut free = vec![(0_u32, total)];
+    for p in queue.iter().filter(|p| p.mark.is_none()) {
+        let from = p.seq.wrapping_sub(seq).cast_signed();
+        let to = i64::from(from) + i64::from(p.len());
+        if to <= 0 || i64::from(from) >= i64::from(total) {
+            continue;
+        }
+        let (from, to) = (i64::from(from).max(0) as u32, to.min(i64::from(total)) as u32);
+        let theirs_at = seq.wrapping_add(from).wrapping_sub(p.seq) as usize;
+        let ours = payload.get(from as usize..(to as usize).min(payload.len())).unwrap_or_default();
+        let theirs = p.data.get(theirs_at.min(p.data.len())..).unwrap_or_default();
+        let n = ours.len().min(theirs.len());
+        *conflict |= ours[..n] != theirs[..n];
+        free = free.into_iter().flat_map(|(a, b)| [(a, b.min(from)), (a.max(to), b)]).filter(|(a, b)| a < b).collect();
+    }
+    let mut added = 0;
+    for (from, to) in free {
+        let data =
+            payload.get((from as usize).min(payload.len())..(to as usize).min(payload.len())).unwrap_or_default();
+        let cut = to - from - data.len() as u32;
+        let piece_seq = seq.wrapping_add(from);
+        let at = place(queue, piece_seq, false);
+        added += data.len();
+        queue.insert(at, Piece { seq: piece_seq, ack, ts: s.ts, at: s.at, data: data.into(), cut, mark: None });
+    }
+    added
+}

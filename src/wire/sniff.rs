@@ -1,0 +1,151 @@
+//! What the first bytes of a direction look like.
+
+use crate::base::limits;
+
+/// A guess from the first bytes, or that more are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// An HTTP/1.x request (RFC 9112 §3).
+    Request,
+    /// An HTTP/1.x response (RFC 9112 §4).
+    Response,
+    /// The HTTP/2 connection preface (RFC 9113 §3.4).
+    Http2,
+    /// A TLS record (RFC 8446 §5.1).
+    Tls,
+    /// Nothing that is read.
+    Other,
+    /// At most `limits::SNIFF_BYTES` are asked for.
+    NeedMore,
+}
+
+/// Methods that are taken at their word; any other needs `HTTP/` in its line.
+const METHODS: &[&[u8]] = &[
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"CONNECT",
+    b"TRACE",
+    b"PROPFIND",
+    b"REPORT",
+    b"SEARCH",
+];
+
+/// Looks at the first bytes of one direction. Empty lines before a request are passed over
+/// (RFC 9112 §2.2).
+pub fn guess(bytes: &[u8]) -> Guess {
+    let blank = bytes.iter().take(8).take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let bytes = bytes.get(blank..).unwrap_or_default();
+    match bytes {
+        [] => return Guess::NeedMore,
+        [0x14..=0x17, rest @ ..] => {
+            return match rest {
+                [] | [3] => Guess::NeedMore,
+                [3, 0..=4, ..] => Guess::Tls,
+                _ => Guess::Other,
+            };
+        }
+        _ => {}
+    }
+    if let Some(guess) =
+        literal(bytes, b"HTTP/1.", Guess::Response).or_else(|| literal(bytes, b"PRI * HTTP/2.0", Guess::Http2))
+    {
+        return guess;
+    }
+    request(bytes)
+}
+
+/// Whether these bytes could be the start of a response line.
+pub fn is_response(bytes: &[u8]) -> Guess {
+    literal(bytes, b"HTTP/", Guess::Response).unwrap_or(Guess::Other)
+}
+
+/// Whether these bytes could be the start of a request line.
+pub fn is_request(bytes: &[u8]) -> bool {
+    matches!(guess(bytes), Guess::Request)
+}
+
+fn literal(bytes: &[u8], literal: &[u8], guess: Guess) -> Option<Guess> {
+    let n = bytes.len().min(literal.len());
+    if bytes[..n] != literal[..n] {
+        None
+    } else if n == literal.len() {
+        Some(guess)
+    } else {
+        Some(Guess::NeedMore)
+    }
+}
+
+fn request(bytes: &[u8]) -> Guess {
+    let window = &bytes[..bytes.len().min(limits::SNIFF_BYTES)];
+    let method = window.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
+    if method == 0 || method > 24 {
+        return Guess::Other;
+    }
+    let full = bytes.len() >= limits::SNIFF_BYTES;
+    let (Some(b' '), Some(&target)) = (window.get(method), window.get(method + 1)) else {
+        // The method may go on, or its space is still to come.
+        let ended = window.len() > method && window[method] != b' ';
+        return if ended || full { Guess::Other } else { Guess::NeedMore };
+    };
+    if !target.is_ascii_graphic() && target != b' ' {
+        return Guess::Other;
+    }
+    let line = window.split(|&b| b == b'\n').next().unwrap_or_default();
+    let whole_line = line.len() < window.len();
+    if METHODS.iter().any(|m| *m == &window[..method]) {
+        // SIP and RTSP share methods with HTTP; their targets and versions tell them apart.
+        let rest = &line[method + 1..];
+        if rest.starts_with(b"sip:") || rest.starts_with(b"sips:") || rest.starts_with(b"rtsp:") {
+            return Guess::Other;
+        }
+        let other = [b" RTSP/".as_slice(), b" SIP/", b" ICAP/"].iter().any(|v| memchr::memmem::find(line, v).is_some());
+        return if other { Guess::Other } else { Guess::Request };
+    }
+    if memchr::memmem::find(line, b" HTTP/").is_some() {
+        Guess::Request
+    } else if whole_line || full {
+        Guess::Other
+    } else {
+        Guess::NeedMore
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_responses_tls_and_the_h2_preface_are_told_apart() {
+        assert_eq!(guess(b"GET /chat HTTP/1.1\r\n"), Guess::Request);
+        assert_eq!(guess(b"\r\nBREW /pot HTTP/1.1\r\n"), Guess::Request);
+        assert_eq!(guess(b"HTTP/1.1 101 "), Guess::Response);
+        assert_eq!(guess(&[0x16, 3, 1, 0, 5]), Guess::Tls);
+        assert_eq!(guess(b"PRI * HTTP/2.0\r\n\r\nSM"), Guess::Http2);
+    }
+
+    #[test]
+    fn other_text_protocols_are_not_http() {
+        for line in [
+            "SSH-2.0-OpenSSH\r\n",
+            "EHLO mail\r\n",
+            "OPTIONS sip:a@b SIP/2.0\r\n",
+            "GNUTELLA CONNECT/0.6\r\n",
+            "220 ready\r\n",
+        ] {
+            assert_eq!(guess(line.as_bytes()), Guess::Other, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_request_needs_more_or_is_one() {
+        let line = b"PROPPATCH /x HTTP/1.1\r\n";
+        for n in 0..line.len() {
+            assert!(matches!(guess(&line[..n]), Guess::NeedMore | Guess::Request), "{n}");
+        }
+    }
+}
