@@ -80,5 +80,17 @@ pub const SEEN_S: i64 = 120;
 /// Ways of computing an accept that are tried for one mismatch.
 pub const ACCEPT_TRIES: usize = 200_000;
 
+/// Ways that are tried where the server's last mismatches stayed unexplained.
+pub const ACCEPT_TRIES_AGAIN: usize = 500;
+
+/// Mismatches of one server that may stay unexplained before fewer ways are tried.
+pub const ACCEPT_UNEXPLAINED: u32 = 3;
+
+/// Ways that are tried for all mismatches of one analysis together: a few seconds of hashing.
+pub const ACCEPT_TRIES_TOTAL: usize = 5_000_000;
+
+/// Remembered exchanges that one exchange is compared with.
+pub const SEEN_COMPARED: usize = 64;
+
 /// Findings kept for one subject.
 pub const FINDINGS_PER_SUBJECT: usize = 64;

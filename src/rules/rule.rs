@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::base::limits;
 use crate::model::{
-    Confidence, Direction, Evidence, Exchange, FaultClass, Finding, FlowFacts, Head, InputFacts, Severity, Subject,
-    Text,
+    Confidence, Direction, Evidence, Exchange, FaultClass, Finding, FlowFacts, Handshake, Head, InputFacts, Severity,
+    Subject, Text,
 };
 use crate::rules::Seen;
 
@@ -48,6 +48,8 @@ pub enum Explains {
 pub enum Check {
     /// One exchange; `Seen` knows the others.
     Exchange(fn(&Exchange, &Seen, &mut Findings<'_>)),
+    /// One exchange and the judgement on its accept.
+    Handshake(fn(&Exchange, &Handshake, &Seen, &mut Findings<'_>)),
     /// A flow without any request.
     Flow(fn(&FlowFacts, &mut Findings<'_>)),
     /// One input.

@@ -10,6 +10,12 @@ use super::shape::shape;
 /// hashed. `wrong_guids`: known wrong GUIDs, each with what is known of it. `tries`: hashes that may
 /// be computed. `None` where nothing fits, and where the accept is right.
 pub fn explain(key: &[u8], found: &[u8], wrong_guids: &[(&str, &str)], tries: usize) -> Option<Recipe> {
+    let mut left = tries;
+    explain_within(key, found, wrong_guids, &mut left)
+}
+
+/// As [`explain`]; takes the hashes it computed off `tries`.
+pub fn explain_within(key: &[u8], found: &[u8], wrong_guids: &[(&str, &str)], tries: &mut usize) -> Option<Recipe> {
     if expected(key).as_bytes() == found {
         return None;
     }

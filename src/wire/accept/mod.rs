@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
-pub use explain::{explain, what_it_is};
+pub use explain::{explain, explain_within, what_it_is};
 pub use key::{KeyForm, key_form};
 pub use recipe::Recipe;
 

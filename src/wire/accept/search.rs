@@ -35,8 +35,9 @@ type Step = ControlFlow<Option<Recipe>>;
 /// A key form and the bytes it makes of the key at hand.
 type KeyBytes<'a> = (KeyWay, Cow<'a, [u8]>);
 
-/// Looks for a way of computing one of the readings from the key, with at most `tries` hashes.
-pub(super) fn search(key: &[u8], readings: &[Reading], wrong: &[(&str, &str)], tries: usize) -> Option<Recipe> {
+/// Looks for a way of computing one of the readings from the key, with at most `tries` hashes; takes
+/// those it computed off.
+pub(super) fn search(key: &[u8], readings: &[Reading], wrong: &[(&str, &str)], tries: &mut usize) -> Option<Recipe> {
     let least = readings.iter().map(|r| r.digest.len()).min()?;
     match (Search { readings, least, tries }).run(key, wrong) {
         ControlFlow::Break(recipe) => recipe,
@@ -48,7 +49,7 @@ struct Search<'a> {
     readings: &'a [Reading],
     /// Length of the shortest reading, in bytes: no shorter digest can match.
     least: usize,
-    tries: usize,
+    tries: &'a mut usize,
 }
 
 impl Search<'_> {
@@ -109,10 +110,10 @@ impl Search<'_> {
                     continue;
                 }
                 for (way, bytes) in keys {
-                    if self.tries == 0 {
+                    if *self.tries == 0 {
                         return ControlFlow::Break(None);
                     }
-                    self.tries -= 1;
+                    *self.tries -= 1;
                     let Some(digest) = sum(hash, input, bytes, &guid.bytes) else { continue };
                     if self.readings.iter().any(|r| r.is(digest.as_slice())) {
                         let way = Way { hash, input, key: *way, guid };
