@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod capture;
+pub mod docs;
 pub mod request;
 pub mod response;
 pub mod rule;

@@ -1,5 +1,6 @@
 //! What `hopscope accept KEY [ACCEPT]` answers.
 
+use super::judge::sample;
 use super::kinds;
 use crate::base::escape::escape;
 use crate::base::limits;
@@ -31,12 +32,11 @@ pub fn check(key: &[u8], accept: Option<&[u8]>, wrong_guids: &[(&str, &str)]) ->
     let expected = accept::expected(key);
     let accept = accept.map(trim);
     let wrong = accept.filter(|a| *a != expected.as_bytes());
-    let (kind, recipe) = match wrong.map(|a| (a, accept::explain(key, a, wrong_guids, limits::ACCEPT_TRIES))) {
+    let (kind, recipe) = match wrong {
         None => (None, None),
-        Some((_, Some(recipe))) => (Some(recipe.kind), Some(recipe.words)),
-        Some((found, None)) => {
-            let words = format!("{}, and no known mistake gives this value", accept::what_it_is(found));
-            (Some("unexplained"), Some(words))
+        Some(found) => {
+            let (kind, words) = why(key, found, wrong_guids);
+            (Some(kind), Some(words))
         }
     };
     Answer { ok: wrong.is_none(), kind, recipe, warning: warning(key), accept: accept.map(escape), expected }
@@ -57,6 +57,17 @@ impl Answer {
             text.push_str(&format!("  cause     {cause}\n"));
         }
         text
+    }
+}
+
+/// Kind and recipe of a wrong accept.
+fn why(key: &[u8], found: &[u8], wrong_guids: &[(&str, &str)]) -> (&'static str, String) {
+    if let Some(words) = sample(found) {
+        return ("constant", words);
+    }
+    match accept::explain(key, found, wrong_guids, limits::ACCEPT_TRIES) {
+        Some(recipe) => (recipe.kind, recipe.words),
+        None => ("unexplained", format!("{}, and no known mistake gives this value", accept::what_it_is(found))),
     }
 }
 
@@ -103,6 +114,13 @@ mod tests {
              found     hHLtf2V1k8aDQZfNjw3Ia1hCwt0=\n  expected  s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n  \
              cause     the server leaves out the GUID of RFC 6455 §1.3\n"
         );
+    }
+
+    #[test]
+    fn the_accept_of_a_sample_key_is_known() {
+        let answer = check(b"x3JJHMbDL1EzLkh9GBhXDw==", Some(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), &[]);
+        assert_eq!(answer.kind, Some("constant"));
+        assert!(answer.text().contains("the sample of RFC 6455"));
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub(super) fn owner<'a>(x: &Exchange, key: &[u8], found: &[u8], seen: &'a Seen) 
         })
 }
 
+/// What an accept is that belongs to a key known from books and programs; `None` for any other.
+pub(super) fn sample(found: &[u8]) -> Option<String> {
+    let (_, place) = SAMPLES.iter().find(|(key, _)| accept::expected(key).as_bytes() == found)?;
+    Some(format!("it is {place}, whatever key the client sent"))
+}
+
 fn cut(head: &Head) -> bool {
     head.faults.has(LineFaults::TOO_LARGE) || head.faults.has(LineFaults::TOO_MANY)
 }
@@ -115,8 +121,8 @@ fn why(
     if let Some(other) = owner(x, key, found, seen) {
         return of_another(x, other);
     }
-    if let Some((_, sample)) = SAMPLES.iter().find(|(k, _)| accept::expected(k).as_bytes() == found) {
-        return ("constant", format!("it is {sample}, whatever key the client sent"));
+    if let Some(words) = sample(found) {
+        return ("constant", words);
     }
     if let Some(recipe) = hints.explain(x.server, key, found, wrong_guids) {
         return (recipe.kind, recipe.words);

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::GUID;
 use super::hash::unhex;
 
+/// Characters of the GUID.
+const LEN: usize = GUID.len();
+
 /// A GUID as a server used it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GuidWay {
@@ -86,10 +89,15 @@ impl GuidWay {
         })
     }
 
-    /// Everything one edit away from the right one: one character left out, two neighbours swapped,
-    /// one replaced by a hex digit, one hex digit or dash put in.
+    /// Everything one edit away from the right one: one character left out, two swapped, one replaced
+    /// by a hex digit, one hex digit or dash put in, one moved to another place.
     pub(super) fn edits() -> impl Iterator<Item = GuidWay> {
-        deletions().chain(transpositions()).chain(substitutions()).chain(insertions())
+        deletions()
+            .chain(swaps(1))
+            .chain(substitutions())
+            .chain(insertions())
+            .chain(moves())
+            .chain((2..LEN).flat_map(swaps))
     }
 
     /// Whether it is RFC 6455's, as it stands there.
@@ -127,11 +135,27 @@ fn deletions() -> impl Iterator<Item = GuidWay> {
     })
 }
 
-fn transpositions() -> impl Iterator<Item = GuidWay> {
-    GUID.bytes().zip(GUID.bytes().skip(1)).enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| {
+/// Two characters that stand `apart` change places.
+fn swaps(apart: usize) -> impl Iterator<Item = GuidWay> {
+    GUID.bytes().zip(GUID.bytes().skip(apart)).enumerate().filter(|(_, (a, b))| a != b).map(move |(i, _)| {
         let mut text = GUID.as_bytes().to_vec();
-        text.swap(i, i + 1);
-        edited(text, format!("characters {} and {} are swapped", i + 1, i + 2))
+        text.swap(i, i + apart);
+        edited(text, format!("characters {} and {} are swapped", i + 1, i + apart + 1))
+    })
+}
+
+/// One character stands elsewhere, further than one place away.
+fn moves() -> impl Iterator<Item = GuidWay> {
+    GUID.bytes().enumerate().flat_map(|(from, c)| {
+        (0..LEN).filter(move |to| to.abs_diff(from) > 1).filter_map(move |to| {
+            let mut text = GUID.as_bytes().to_vec();
+            let moved = text.remove(from);
+            text.insert(to, moved);
+            // The move of one of several equal neighbours is the move of the next.
+            let changed = text != GUID.as_bytes();
+            let how = format!("character {}, {}, stands as character {}", from + 1, char::from(c), to + 1);
+            changed.then(|| edited(text, how))
+        })
     })
 }
 
@@ -145,7 +169,7 @@ fn substitutions() -> impl Iterator<Item = GuidWay> {
 }
 
 fn insertions() -> impl Iterator<Item = GuidWay> {
-    (0..=GUID.len()).flat_map(|i| {
+    (0..=LEN).flat_map(|i| {
         b"0123456789ABCDEF-".iter().map(move |&extra| {
             let mut text = GUID.as_bytes().to_vec();
             text.insert(i, extra);
@@ -163,10 +187,13 @@ mod tests {
         assert_eq!(deletions().count(), 36);
         // Of the 35 pairs of neighbours, `55` and `11` and the like swap to themselves.
         let same = GUID.bytes().zip(GUID.bytes().skip(1)).filter(|(a, b)| a == b).count();
-        assert_eq!(transpositions().count(), 35 - same);
+        assert_eq!(swaps(1).count(), 35 - same);
         // 32 hex digits have 15 others, four dashes 16.
         assert_eq!(substitutions().count(), 32 * 15 + 4 * 16);
         assert!(GuidWay::edits().all(|w| *w.bytes != *GUID.as_bytes()));
+        let moved = b"258EAFA5-E914-47DA-95CA-5AB0DC85B11C";
+        let moved = GuidWay::edits().find(|w| *w.bytes == *moved).map(|w| w.words().into_owned());
+        assert!(moved.is_some_and(|w| w.ends_with("(character 25, C, stands as character 36)")));
     }
 
     #[test]

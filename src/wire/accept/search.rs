@@ -82,7 +82,8 @@ impl Search<'_> {
         if self.fits(Hash::Sha1) {
             self.cross(Hash::Sha1, &PLAIN, &all, guids.iter().cloned())?;
             self.cross(Hash::Sha1, &PLAIN, &all, GuidWay::known(wrong))?;
-            self.cross(Hash::Sha1, &PLAIN, &few, GuidWay::edits())?;
+            self.cross(Hash::Sha1, &[Input::KeyGuid], &few, GuidWay::edits())?;
+            self.cross(Hash::Sha1, &[Input::GuidKey], &as_sent, GuidWay::edits())?;
         }
         ControlFlow::Continue(())
     }
