@@ -77,6 +77,9 @@ pub const SEEN_KEYS: usize = 100_000;
 /// Packet time over which exchanges are compared with each other while streaming, in seconds.
 pub const SEEN_S: i64 = 120;
 
+/// Earlier exchanges with the same key that one exchange is compared with.
+pub const SEEN_COMPARED: usize = 256;
+
 /// Ways of computing an accept that are tried for one mismatch.
 pub const ACCEPT_TRIES: usize = 200_000;
 

@@ -9,6 +9,8 @@ pub mod request;
 pub mod response;
 pub mod rule;
 pub mod seen;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use rule::{Check, Explains, Findings, Rule};
 pub use seen::Seen;
