@@ -1,0 +1,68 @@
+//! Connection holds a list: right, but some peers compare the whole value.
+
+use crate::model::{Exchange, Severity, Text};
+use crate::rules::request::facts::{self, REQUEST};
+use crate::rules::{Check, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "connection-list-strict-peer",
+    severity: Severity::Warning,
+    title: "Connection holds a list, which some servers do not understand",
+    about: "`Connection: keep-alive, Upgrade` is right: the field is a list of tokens. Firefox and some \
+        proxies (Kong, lighttpd) send it so. A server that compares the whole value with `Upgrade` finds \
+        them unequal and refuses the upgrade.\n\n\
+        A fact as long as it works; a warning when the request was refused.",
+    refs: &["RFC 9110 §7.6.1", "RFC 9110 §5.6.1"],
+    causes: &["the server compares Connection with one word instead of looking for the token upgrade"],
+    fix: None,
+    explains: &[],
+    symptom_of: &[],
+    check: Check::Exchange(check),
+};
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let tokens = x.request.tokens("connection");
+    if !facts::is_attempt(x) || tokens.len() < 2 || !tokens.iter().any(|t| t == b"upgrade") {
+        return;
+    }
+    let value = x.request.combined("connection").unwrap_or_default();
+    // 401 and 407 ask for credentials: the fields of the handshake were not the matter.
+    let status = x.status().filter(|s| (400..500).contains(s) && !matches!(s, 401 | 407));
+    let message = Text::own("The Connection field is a list, ").field(b"Connection", &value);
+    let (message, severity) = match status {
+        Some(status) => (
+            message.say(format!(
+                ". That is right, but the request was answered with {status}: the server may expect the one word Upgrade."
+            )),
+            Severity::Warning,
+        ),
+        None => (message.say(". That is right; a few servers expect the one word Upgrade."), Severity::Info),
+    };
+    out.add(message).severity(severity).found(Text::own("Connection: ").field(b"Connection", &value)).field(
+        &x.request,
+        "connection",
+        REQUEST,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{GOOD, REFUSED, changed, exchange, fires, granted, run};
+
+    #[test]
+    fn a_list_is_a_fact_and_a_warning_once_refused() {
+        let list = changed("Connection: Upgrade", "Connection: keep-alive, Upgrade");
+        assert_eq!(run(&RULE, &exchange(&list, Some(&granted())))[0].severity, Severity::Info);
+        assert_eq!(run(&RULE, &exchange(&list, Some(REFUSED)))[0].severity, Severity::Warning);
+        let login = "HTTP/1.1 401 Unauthorized\r\n\r\n";
+        assert_eq!(run(&RULE, &exchange(&list, Some(login)))[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn one_token_or_a_list_without_upgrade_is_not_this() {
+        assert!(!fires(&RULE, &exchange(GOOD, Some(REFUSED))));
+        assert!(!fires(&RULE, &exchange(&changed("Connection: Upgrade", "Connection: keep-alive, te"), None)));
+        assert!(!fires(&RULE, &exchange(&changed("Connection: Upgrade", "Connection: Upgrade,"), None)));
+    }
+}

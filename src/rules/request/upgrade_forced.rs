@@ -1,0 +1,79 @@
+//! Upgrade on a request that never asked for a WebSocket.
+
+use crate::model::{Exchange, FaultClass, Severity, Text};
+use crate::rules::request::facts::{self, REQUEST};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "upgrade-forced",
+    severity: Severity::Warning,
+    title: "Upgrade stands on a request that is no WebSocket handshake",
+    about: "The request has `Upgrade` but no `Sec-WebSocket-*` field at all: nobody tried to open a \
+        WebSocket. A proxy writes the field on every request, as a constant. Most servers ignore it; \
+        HAProxy 2.4 and later and some applications answer 400, and plain requests then fail at random.\n\n\
+        This is no upgrade attempt and is not counted as one.",
+    refs: &["RFC 9110 §7.8"],
+    causes: &[
+        "a proxy sets Upgrade and Connection to constants on every request instead of copying the client's",
+        "somebody tried an upgrade by hand with only half of the fields",
+    ],
+    fix: Some(FaultClass::Fwd),
+    explains: &[Explains::Refused],
+    symptom_of: &[],
+    check: Check::Exchange(check),
+};
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let request = &x.request;
+    let constant = request.tokens("upgrade").iter().any(|t| is_constant(t));
+    if !facts::whole(x) || !constant || facts::has_sec_websocket(x) {
+        return;
+    }
+    let value = request.combined("upgrade").unwrap_or_default();
+    out.add(
+        Text::own("The request says Upgrade: ")
+            .field(b"Upgrade", &value)
+            .say(" but has no WebSocket field: a proxy seems to add it to every request."),
+    )
+    .expected(Text::own("no Upgrade field, or all fields of the handshake"))
+    .found(Text::own("Upgrade: ").field(b"Upgrade", &value))
+    .field(request, "upgrade", REQUEST);
+}
+
+/// `websocket`, or what is no protocol but a slip in a configuration (in lower case).
+pub(super) fn is_constant(token: &[u8]) -> bool {
+    matches!(token, b"websocket" | b"upgrade" | b"on" | b"1" | b"true" | b"yes" | b"close" | b"keep-alive")
+        || token.first() == Some(&b'$')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{GOOD, changed, exchange, fires};
+
+    const FORCED: &str =
+        "GET /style.css HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+
+    #[test]
+    fn a_constant_on_a_plain_request_is_found() {
+        assert!(fires(&RULE, &exchange(FORCED, None)));
+        assert!(fires(&RULE, &exchange(&FORCED.replace("Upgrade: websocket", "Upgrade: $http_upgrade"), None)));
+    }
+
+    #[test]
+    fn attempts_and_other_protocols_are_left_alone() {
+        assert!(!fires(&RULE, &exchange(GOOD, None)));
+        let no_key = changed("Sec-WebSocket-Key: aG9wc2NvcGUtdGVzdGtleQ==\r\n", "");
+        assert!(!fires(&RULE, &exchange(&no_key, None)));
+        for other in ["h2c", "SPDY/3.1", "tcp", "TLS/1.2"] {
+            let request = FORCED.replace("websocket", other);
+            assert!(!fires(&RULE, &exchange(&request, None)), "{other}");
+        }
+        assert!(!fires(&RULE, &exchange(&FORCED.replace("Upgrade: websocket\r\n", ""), None)));
+        let hixie = FORCED.replace(
+            "Connection: upgrade",
+            "Connection: Upgrade\r\nSec-WebSocket-Key1: 1 2\r\nSec-WebSocket-Key2: 3 4",
+        );
+        assert!(!fires(&RULE, &exchange(&hixie, None)));
+    }
+}
