@@ -1,6 +1,42 @@
-//! (rules of this section)
+//! Rules on the capture itself: what it does not show. They lower confidence and explain nothing.
+
+mod cut_short;
+mod damaged;
+mod dropped;
+mod duplicate_packets;
+mod gap;
+mod midstream;
+mod nonmonotonic;
+mod one_sided;
+mod overlap_conflict;
+mod truncated;
 
 use crate::rules::Rule;
 
 /// The rules of this folder, sorted as in the catalogue.
-pub(super) static RULES: &[&Rule] = &[];
+pub(super) static RULES: &[&Rule] = &[
+    &gap::RULE,
+    &truncated::RULE,
+    &one_sided::RULE,
+    &midstream::RULE,
+    &duplicate_packets::RULE,
+    &overlap_conflict::RULE,
+    &nonmonotonic::RULE,
+    &dropped::RULE,
+    &damaged::RULE,
+    &cut_short::RULE,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Severity;
+
+    #[test]
+    fn rules_on_the_capture_explain_nothing() {
+        for rule in RULES {
+            assert!(rule.explains.is_empty() && rule.severity < Severity::Error, "{}", rule.id);
+            assert!(rule.id.starts_with("cap-"), "{}", rule.id);
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
         answered this very request: a cache's or a recorder's answer fits as well.\n\n\
         The same key within a second (a capture that holds a packet twice) and a refused request tried \
         again at once are not meant.",
-    refs: &["RFC 6455 §4.1", "RFC 6455 §10.3"],
+    refs: &["RFC 6455 §4.1", "RFC 6455 §1.3"],
     causes: &["the key is written into the client or test tool", "a request was recorded and replayed"],
     fix: Some(FaultClass::Client),
     explains: &[],

@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     about: "`Sec-WebSocket-Key1` and `Sec-WebSocket-Key2`, with eight bytes behind the head, are the \
         handshake of draft Hixie-76 of 2010, another protocol than RFC 6455. Present servers refuse it. The \
         rules for RFC 6455 are not applied to it.",
-    refs: &["RFC 6455 §1.9"],
+    refs: &["draft-hixie-thewebsocketprotocol-76"],
     causes: &["a browser or library of 2010 and 2011", "an industrial device with old software"],
     fix: None,
     explains: &[],
