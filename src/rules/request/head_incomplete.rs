@@ -26,9 +26,10 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
+    // An empty text: the answer to a request that was not captured.
     let cut_by_us = x.quality.request_gap
         || x.quality.snapped
-        || x.quality.midstream && request.text.is_empty()
+        || request.text.is_empty()
         || request.faults.has(LineFaults::TOO_LARGE);
     if request.complete || cut_by_us {
         return;
@@ -70,6 +71,7 @@ mod tests {
         let answer = Some("HTTP/1.1 400 Bad Request\r\n\r\n");
         assert!(!fires(&RULE, &exchange(CUT, answer).with(|x| x.quality.request_gap = true)));
         assert!(!fires(&RULE, &exchange(CUT, answer).with(|x| x.quality.snapped = true)));
+        assert!(!fires(&RULE, &exchange("", answer)));
         assert!(!fires(&RULE, &exchange(GOOD, answer)));
     }
 }

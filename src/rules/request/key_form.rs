@@ -27,7 +27,7 @@ pub(super) fn key_form(key: &[u8]) -> KeyForm {
     if body.iter().any(|&b| sextet(b).is_none()) {
         return KeyForm::Malformed("has a character that base64 does not know");
     }
-    if key.len() % 4 != 0 || body.len() % 4 == 1 {
+    if !key.len().is_multiple_of(4) || body.len() % 4 == 1 {
         return KeyForm::Malformed("has wrong or missing padding (`=`)");
     }
     // Two or three characters in the last group leave four or two bits that must be zero.
