@@ -92,8 +92,5 @@ pub const ACCEPT_UNEXPLAINED: u32 = 3;
 /// Ways that are tried for all mismatches of one analysis together: a few seconds of hashing.
 pub const ACCEPT_TRIES_TOTAL: usize = 5_000_000;
 
-/// Remembered exchanges that one exchange is compared with.
-pub const SEEN_COMPARED: usize = 64;
-
 /// Findings kept for one subject.
 pub const FINDINGS_PER_SUBJECT: usize = 64;
