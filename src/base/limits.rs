@@ -10,6 +10,26 @@ pub const READ_BUFFER_BYTES: usize = 256 << 10;
 /// Largest record or block of a capture file that is believed, in bytes.
 pub const RECORD_BYTES: usize = 64 << 20;
 
+/// Largest packet of a pcap file that is believed, in bytes, unless the file's header allows more
+/// (up to `RECORD_BYTES`). The largest snap length of libpcap and Wireshark.
+pub const PCAP_PACKET_BYTES: usize = 256 << 10;
+
+/// Largest pcapng block at which reading may start again behind damage, in bytes.
+pub const RESYNC_BLOCK_BYTES: usize = 1 << 20;
+
+/// Damaged places of one input that are told one by one; the rest are counted together.
+pub const DAMAGES: usize = 64;
+
+/// Inputs of one analysis: a packet names its input in 16 bits.
+pub const INPUTS: usize = 65_535;
+
+/// Inputs that are held open from the start. Of more than that, each waits closed until its first
+/// packet is due.
+pub const OPEN_INPUTS: usize = 16;
+
+/// Bytes read of a waiting input to learn when its first packet is due; grows where that is not enough.
+pub const PROBE_BYTES: usize = 16 << 10;
+
 /// Interfaces one pcapng section may declare.
 pub const INTERFACES: usize = 4096;
 

@@ -1,1 +1,32 @@
-//! (being written)
+//! Where packets come from: capture files and pipes, several of them as one timeline.
+//!
+//! Bytes of pcap and pcapng files come in; batches of packets go out, in time order over all inputs,
+//! each packet with its input and its number in it. Nothing here looks inside a packet. A faulty file
+//! is data: what is wrong with it stands in `InputFacts`, and reading goes on behind it where it can.
+//! `limits` bounds what is buffered of an input and what is kept of its side blocks.
+
+mod buffer;
+#[cfg(feature = "live")]
+pub mod devices;
+mod error;
+mod file;
+mod link_names;
+mod looks_like;
+mod merge;
+mod pcap;
+mod pcap_resync;
+mod pcapng;
+mod pcapng_blocks;
+mod pcapng_resync;
+mod points;
+mod record;
+mod source;
+mod walk;
+mod window;
+
+pub use error::Error;
+pub use link_names::link_name;
+pub use merge::{Merged, Progress};
+pub use record::{Batch, Record};
+pub use source::Source;
+pub use window::{Moment, Window};

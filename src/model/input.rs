@@ -1,5 +1,7 @@
 //! What is known of one input: `inputs[]` of the report.
 
+use std::net::IpAddr;
+
 use crate::base::{Nanos, Timestamp};
 
 #[derive(Clone, Debug, Default)]
@@ -10,16 +12,24 @@ pub struct InputFacts {
     pub format: &'static str,
     /// `None` where it is not compressed.
     pub compression: Option<&'static str>,
-    /// LINKTYPE_ names in order of first use.
+    /// LINKTYPE_ names in order of first use; those declared, in a file without packets.
     pub link_types: Vec<String>,
+    /// All packets of the file, those outside `--since` and `--until` too.
     pub packets: u64,
+    /// Packets passed over because they lie outside `--since` and `--until`.
+    pub outside: u64,
     /// Packet bytes in the file.
     pub captured_bytes: u64,
-    /// Earliest and latest packet time. `None` in a file without packets.
+    /// Earliest and latest packet time. `None` in a file without packets, or whose packets have no
+    /// times.
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
     pub clock_offset: Nanos,
+    /// At most `limits::DAMAGES`.
     pub damage: Vec<Damage>,
+    /// Damaged places beyond those in `damage`, and the bytes lost there.
+    pub more_damage: u64,
+    pub more_lost_bytes: u64,
     /// The file ends inside its last packet: a warning, not damage. Bytes that are missing, 0 if unknown.
     pub cut_short: Option<u64>,
     /// Drops that the file itself tells of (pcapng interface statistics).
@@ -33,9 +43,18 @@ pub struct InputFacts {
     pub time_backwards: u64,
     /// Packets that arrived as duplicates.
     pub duplicates: u64,
-    /// Contents of decryption secrets blocks, kept for later.
+    /// TLS key logs of decryption secrets blocks, kept for later.
     pub secrets: Vec<Box<[u8]>>,
+    /// Names of addresses from name resolution blocks, in order of the file.
+    pub names: Vec<(IpAddr, Box<[u8]>)>,
+    /// Secrets and names left out because of `limits::SIDE_BLOCK_BYTES`.
+    pub side_blocks_dropped: u64,
 }
+
+/// What the first bytes of a packet are: a LINKTYPE_ number of the registry at tcpdump.org, without
+/// the bits that tell of a frame check sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkType(pub u16);
 
 /// A place where an input is faulty; reading went on behind it where it could.
 #[derive(Clone, Debug, PartialEq, Eq)]

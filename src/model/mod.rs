@@ -19,5 +19,5 @@ pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
 pub use flow::{ConnectState, FlowFacts};
 pub use head::{Field, Head, LineFaults, StartLine};
-pub use input::{Damage, InputFacts};
+pub use input::{Damage, InputFacts, LinkType};
 pub use text::{Part, Text};

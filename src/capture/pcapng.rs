@@ -1,0 +1,288 @@
+//! The pcapng format: sections of either byte order, interfaces with their own link types and clocks,
+//! enhanced, simple and obsolete packet blocks. Read with draft-ietf-opsawg-pcapng open.
+//!
+//! In: the unread bytes of the buffer. Out: records that point into it. Enhanced packet blocks are the
+//! hot path and are read here; all other blocks are cold (`pcapng_blocks`).
+
+use super::pcapng_blocks::{self, Interface, Side};
+use super::record::Record;
+use super::walk::{Search, Stop, Unread, index, offset, u16_at, u32_at, u32_of};
+use crate::base::{Timestamp, limits};
+use crate::model::LinkType;
+
+pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+pub(super) const INTERFACE: u32 = 1;
+pub(super) const PACKET: u32 = 2;
+pub(super) const SIMPLE_PACKET: u32 = 3;
+pub(super) const NAMES: u32 = 4;
+pub(super) const STATISTICS: u32 = 5;
+pub(super) const ENHANCED_PACKET: u32 = 6;
+pub(super) const SECRETS: u32 = 10;
+
+/// Bytes of an enhanced packet block before its data, and behind data and options.
+const ENHANCED_HEAD: usize = 28;
+pub(super) const TRAILER: usize = 4;
+
+/// The state of reading one pcapng file.
+#[derive(Debug, Default)]
+pub(super) struct Pcapng {
+    pub(super) big: bool,
+    /// Interfaces of the section being read.
+    pub(super) interfaces: Vec<Interface>,
+    /// Link types of all interfaces of all sections so far, each once.
+    pub(super) declared: Vec<LinkType>,
+    /// Link types in order of first use by a packet.
+    pub(super) used: Vec<LinkType>,
+    /// Time of the last packet that had one.
+    last: Timestamp,
+}
+
+impl Pcapng {
+    /// Whether a file begins like a pcapng file.
+    pub(super) fn claims(bytes: &[u8]) -> bool {
+        bytes.starts_with(&SECTION_HEADER.to_be_bytes())
+    }
+
+    /// Looks at the first section header; `walk` reads it again. `Err`: why it cannot be read, and
+    /// what to do.
+    pub(super) fn open(head: &[u8]) -> Result<Self, (String, String)> {
+        let Some(big) = head.get(8..).and_then(|b| b.first_chunk::<4>()).map(byte_order) else {
+            let why = format!("the file ends after {} bytes, inside the header of a pcapng file", head.len());
+            return Err((why, "copy it again, or capture again".into()));
+        };
+        let Some(big) = big else {
+            let why = "it begins like a pcapng file, but its byte-order mark is damaged";
+            return Err((why.into(), "copy it again, or capture again".into()));
+        };
+        match (u16_at(big, head, 12), u16_at(big, head, 14)) {
+            (Some(1), Some(_)) => Ok(Pcapng { big, ..Pcapng::default() }),
+            (Some(major), Some(minor)) => {
+                let why = format!("it is a pcapng file of version {major}.{minor}, and only version 1 is known");
+                Err((why, "read it with the program that wrote it".into()))
+            }
+            _ => {
+                let why = format!("the file ends after {} bytes, inside the header of a pcapng file", head.len());
+                Err((why, "copy it again, or capture again".into()))
+            }
+        }
+    }
+
+    /// Fills `out` up to a batch; what other blocks tell goes to `side`. Returns the first unread byte
+    /// then, and why it stopped.
+    pub(super) fn walk(&mut self, unread: Unread<'_>, out: &mut Vec<Record>, side: &mut Side<'_>) -> (usize, Stop) {
+        let mut unread = unread;
+        loop {
+            // One loop for each byte order; a section header between them switches.
+            let (at, stop) =
+                if self.big { self.walk_in::<true>(unread, out) } else { self.walk_in::<false>(unread, out) };
+            unread.next_no = unread.next_no.max(out.last().map_or(0, |r| r.no + 1));
+            unread.at = at;
+            let Pause::Cold { length, kind } = stop else {
+                return (at, stop.into_stop());
+            };
+            let block = unread.window.get(at..at + length).unwrap_or_default();
+            if matches!(kind, SIMPLE_PACKET | PACKET) {
+                match self.odd_packet(kind, block, at, unread.next_no) {
+                    Ok(record) => {
+                        out.push(record);
+                        unread.next_no += 1;
+                    }
+                    Err(why) => return (at, Stop::Fault { why, skip: Some(length) }),
+                }
+            } else if let Err(why) = pcapng_blocks::read(self, kind, block, side) {
+                return (at, Stop::Fault { why, skip: Some(length) });
+            }
+            unread.at += length;
+        }
+    }
+
+    /// The first plausible block in `bytes`.
+    pub(super) fn search(&self, bytes: &[u8], ended: bool) -> Search {
+        super::pcapng_resync::search(self, bytes, ended)
+    }
+
+    fn walk_in<const BIG: bool>(&mut self, unread: Unread<'_>, out: &mut Vec<Record>) -> (usize, Pause) {
+        let Unread { window, mut at, mut next_no, .. } = unread;
+        let pause = loop {
+            if out.len() >= limits::BATCH_PACKETS {
+                break Pause::Full;
+            }
+            let Some(rest) = window.get(at..) else { break Pause::More { need: 12, known: false } };
+            let Some(h) = rest.first_chunk::<ENHANCED_HEAD>() else {
+                break short_block(BIG, rest);
+            };
+            let kind = u32_of(BIG, [h[0], h[1], h[2], h[3]]);
+            if kind != ENHANCED_PACKET {
+                break cold_block(BIG, kind, rest);
+            }
+            let total = u32_of(BIG, [h[4], h[5], h[6], h[7]]);
+            let length = index(total);
+            if total % 4 != 0 || length < ENHANCED_HEAD + TRAILER || length > limits::RECORD_BYTES {
+                break Pause::Lost(wrong_length(kind, total));
+            }
+            let cap = u32_of(BIG, [h[20], h[21], h[22], h[23]]);
+            if rest.len() < length {
+                break match index(cap) > length - (ENHANCED_HEAD + TRAILER) {
+                    true => Pause::Lost(wrong_length(kind, total)),
+                    false => Pause::More { need: length, known: true },
+                };
+            }
+            if u32_at(BIG, rest, length - TRAILER) != Some(total) {
+                break Pause::Lost(wrong_trailer(total, u32_at(BIG, rest, length - TRAILER)));
+            }
+            if index(cap) > length - (ENHANCED_HEAD + TRAILER) {
+                let why = format!("a captured length of {cap} bytes in a block of {total}");
+                break Pause::Fault { why, skip: length };
+            }
+            let number = u32_of(BIG, [h[8], h[9], h[10], h[11]]);
+            let Some(interface) = self.interfaces.get_mut(index(number)) else {
+                let why = format!("a packet of interface {number}, which the file does not declare");
+                break Pause::Fault { why, skip: length };
+            };
+            if !interface.used {
+                interface.used = true;
+                note_use(&mut self.used, interface.link);
+            }
+            let high = u64::from(u32_of(BIG, [h[12], h[13], h[14], h[15]]));
+            let ts = interface.clock.time(high << 32 | u64::from(u32_of(BIG, [h[16], h[17], h[18], h[19]])));
+            out.push(Record {
+                off: offset(at + ENHANCED_HEAD),
+                cap_len: cap,
+                wire_len: u32_of(BIG, [h[24], h[25], h[26], h[27]]).max(cap),
+                link: interface.link,
+                iface: interface.number,
+                ts,
+                no: next_no,
+            });
+            self.last = ts;
+            next_no += 1;
+            at += length;
+        };
+        (at, pause)
+    }
+
+    /// A packet of an old or simple block, which lies whole in `block`.
+    fn odd_packet(&mut self, kind: u32, block: &[u8], at: usize, no: u64) -> Result<Record, String> {
+        let (big, last) = (self.big, self.last);
+        let word = |at: usize| u32_at(big, block, at).unwrap_or(0);
+        let simple = kind == SIMPLE_PACKET;
+        // Simple: length on the wire. Old: interface and drops, time, both lengths (pcapng §4.4, A).
+        let head = if simple { 12 } else { 28 };
+        let number = if simple { 0 } else { u32::from(u16_at(big, block, 8).unwrap_or(0)) };
+        let room = block.len().saturating_sub(head + TRAILER);
+        let Some(interface) = self.interfaces.get_mut(index(number)) else {
+            return Err(format!("a packet of interface {number}, which the file does not declare"));
+        };
+        let (cap, wire, ts) = if simple {
+            let wire = word(8);
+            let kept = if interface.snaplen == 0 { wire } else { wire.min(interface.snaplen) };
+            (index(kept).min(room), wire, last)
+        } else {
+            let units = u64::from(word(12)) << 32 | u64::from(word(16));
+            (index(word(20)), word(24), interface.clock.time(units))
+        };
+        if block.len() < head + TRAILER || cap > room {
+            return Err(format!("a captured length of {cap} bytes in a block of {}", block.len()));
+        }
+        if !interface.used {
+            interface.used = true;
+            note_use(&mut self.used, interface.link);
+        }
+        self.last = ts;
+        let cap_len = offset(cap);
+        let (off, wire_len) = (offset(at + head), wire.max(cap_len));
+        Ok(Record { off, cap_len, wire_len, link: interface.link, iface: interface.number, ts, no })
+    }
+}
+
+/// Why the hot loop went no further.
+enum Pause {
+    Full,
+    More {
+        need: usize,
+        known: bool,
+    },
+    /// A block for the cold path lies whole in memory.
+    Cold {
+        length: usize,
+        kind: u32,
+    },
+    /// A fault inside a block of known length.
+    Fault {
+        why: String,
+        skip: usize,
+    },
+    /// The end of the block is not known.
+    Lost(String),
+}
+
+impl Pause {
+    fn into_stop(self) -> Stop {
+        match self {
+            Pause::Full | Pause::Cold { .. } => Stop::Full,
+            Pause::More { need, known } => Stop::More { need, known },
+            Pause::Fault { why, skip } => Stop::Fault { why, skip: Some(skip) },
+            Pause::Lost(why) => Stop::Fault { why, skip: None },
+        }
+    }
+}
+
+/// Fewer bytes than an enhanced packet block needs: perhaps the last, small block of the file.
+fn short_block(big: bool, rest: &[u8]) -> Pause {
+    match u32_at(big, rest, 0) {
+        Some(kind) if rest.len() >= 12 && kind != ENHANCED_PACKET => cold_block(big, kind, rest),
+        _ => Pause::More { need: ENHANCED_HEAD, known: false },
+    }
+}
+
+/// Any other block: checks that it lies whole in memory and that both its lengths agree.
+fn cold_block(big: bool, kind: u32, rest: &[u8]) -> Pause {
+    let mut big = big;
+    if kind == SECTION_HEADER {
+        match rest.get(8..).and_then(|b| b.first_chunk::<4>()).map(byte_order) {
+            Some(Some(order)) => big = order,
+            Some(None) => return Pause::Lost("a section header with a damaged byte-order mark".to_owned()),
+            None => return Pause::More { need: 12, known: false },
+        }
+    }
+    let total = u32_at(big, rest, 4).unwrap_or(0);
+    let length = index(total);
+    if total % 4 != 0 || length < 12 || length > limits::RECORD_BYTES {
+        return Pause::Lost(wrong_length(kind, total));
+    }
+    if rest.len() < length {
+        return Pause::More { need: length, known: true };
+    }
+    let trailer = u32_at(big, rest, length - TRAILER);
+    if trailer != Some(total) {
+        return Pause::Lost(wrong_trailer(total, trailer));
+    }
+    Pause::Cold { length, kind }
+}
+
+fn wrong_length(kind: u32, total: u32) -> String {
+    if total % 4 != 0 {
+        return format!("block length {total} is not a multiple of 4");
+    }
+    format!("a block of type {kind} with an impossible length of {total} bytes")
+}
+
+fn wrong_trailer(total: u32, trailer: Option<u32>) -> String {
+    format!("the block's length is {total} at its start and {} at its end", trailer.unwrap_or(0))
+}
+
+/// `Some(true)`: big endian. `None`: not the mark of a section.
+pub(super) fn byte_order(mark: &[u8; 4]) -> Option<bool> {
+    match mark {
+        [0x1a, 0x2b, 0x3c, 0x4d] => Some(true),
+        [0x4d, 0x3c, 0x2b, 0x1a] => Some(false),
+        _ => None,
+    }
+}
+
+#[cold]
+fn note_use(used: &mut Vec<LinkType>, link: LinkType) {
+    if !used.contains(&link) {
+        used.push(link);
+    }
+}

@@ -1,0 +1,81 @@
+//! Something that captures are read from: a regular file, a pipe, standard input, bytes in memory.
+
+use std::fs::File;
+use std::io::{Cursor, IsTerminal as _, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::{self, Error};
+
+/// An input that was opened, and of which nothing was read yet.
+pub struct Source {
+    /// As the user gave it, safe to print.
+    pub(super) name: String,
+    pub(super) from: Box<dyn Read + Send>,
+    /// Its length in bytes; `None` for what has no end yet (pipes).
+    pub(super) size: Option<u64>,
+    /// The file to open again, for what can be read twice.
+    pub(super) again: Option<PathBuf>,
+}
+
+impl Source {
+    /// Opens a regular file, a FIFO or a device; `-` is standard input. Opening a FIFO waits for its
+    /// writer.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let name = error::name_of(path);
+        if path.as_os_str() == "-" {
+            return stdin(name);
+        }
+        let file = File::open(path).map_err(|e| Error::open(path, e))?;
+        let about = file.metadata().map_err(|e| Error::open(path, e))?;
+        if about.is_dir() {
+            return Err(Error::refused(&name, "it is a directory", "name the capture files in it"));
+        }
+        let regular = about.is_file();
+        Ok(Source {
+            name,
+            from: Box::new(file),
+            size: regular.then_some(about.len()),
+            again: regular.then(|| path.to_owned()),
+        })
+    }
+
+    /// A capture that is in memory already.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        let size = Some(bytes.len() as u64);
+        Source { name: name.into(), from: Box::new(Cursor::new(bytes)), size, again: None }
+    }
+
+    /// Anything that gives bytes, read like a pipe.
+    pub fn from_reader(name: impl Into<String>, from: Box<dyn Read + Send>) -> Self {
+        Source { name: name.into(), from, size: None, again: None }
+    }
+}
+
+fn stdin(name: String) -> Result<Source, Error> {
+    if std::io::stdin().is_terminal() {
+        let to_do = "pipe a capture into it: tcpdump -U -w - | hopscope report -";
+        return Err(Error::refused(&name, "standard input is the terminal", to_do));
+    }
+    let (from, size) = raw_stdin().map_err(|e| Error::open(Path::new("-"), e))?;
+    Ok(Source { name, from, size, again: None })
+}
+
+type Raw = (Box<dyn Read + Send>, Option<u64>);
+
+/// Standard input without the copy through the standard library's own buffer.
+#[cfg(unix)]
+fn raw_stdin() -> std::io::Result<Raw> {
+    use std::os::fd::AsFd as _;
+    let file = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let about = file.metadata()?;
+    if about.is_dir() {
+        return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
+    }
+    let size = about.is_file().then_some(about.len());
+    Ok((Box::new(file), size))
+}
+
+#[cfg(not(unix))]
+fn raw_stdin() -> std::io::Result<Raw> {
+    Ok((Box::new(std::io::stdin()), None))
+}

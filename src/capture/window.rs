@@ -1,0 +1,170 @@
+//! `--since` and `--until`: which packets lie inside, and how their times are written.
+//!
+//! Times that count from the end of the inputs need a walk over them beforehand, so they work for
+//! regular files only.
+
+use std::path::PathBuf;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo};
+
+use super::error::Error;
+use super::file::Reader;
+use super::source::Source;
+use crate::base::escape::escape;
+use crate::base::{Nanos, Timestamp, limits};
+use crate::model::InputFacts;
+
+/// What the user wants to see. Both ends belong to it.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    pub since: Option<Moment>,
+    pub until: Option<Moment>,
+}
+
+/// A point in time as a user writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    At(Timestamp),
+    /// This long before the last packet of all inputs.
+    BeforeEnd(Nanos),
+    /// The last such time of day that the inputs hold, in this zone.
+    OnTheClock(Time, TimeZone),
+}
+
+/// A window in packet time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Moment {
+    /// Reads `2026-01-31T12:00:00Z` and other RFC 3339 times, `2026-01-31 12:00:30.5` and `2026-01-31`
+    /// (midnight) in `zone`, `12:00` and `12:00:30` (a time of day in `zone`), and `-15m`, `-1h30m`,
+    /// `-2d` before the end of the inputs.
+    pub fn parse(text: &str, zone: &TimeZone) -> Result<Self, Error> {
+        let trimmed = text.trim();
+        let moment = match trimmed.strip_prefix('-') {
+            Some(span) => before_end(span),
+            None => instant(trimmed)
+                .or_else(|| local(trimmed, zone))
+                .or_else(|| trimmed.parse::<Time>().ok().map(|time| Moment::OnTheClock(time, zone.clone()))),
+        };
+        moment.ok_or_else(|| Error::Time { text: escape(text.as_bytes()) })
+    }
+}
+
+impl Window {
+    /// In packet time. Walks over the inputs where a time counts from their end.
+    pub(super) fn resolve(&self, paths: &[PathBuf]) -> Result<Bounds, Error> {
+        let Some(relative) = self.relative() else { return Ok(self.with_span(None)) };
+        let mut span: Option<(Timestamp, Timestamp)> = None;
+        for path in paths {
+            let source = Source::open(path)?;
+            if source.again.is_none() {
+                return Err(Error::WindowNeedsFile { name: source.name, text: relative.to_owned() });
+            }
+            if let Some((first, last)) = span_of(source)? {
+                span = Some(span.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+            }
+        }
+        Ok(self.with_span(span))
+    }
+
+    /// In packet time, for inputs that cannot be read twice.
+    pub(super) fn absolute(&self, name: &str) -> Result<Bounds, Error> {
+        match self.relative() {
+            Some(text) => Err(Error::WindowNeedsFile { name: name.to_owned(), text: text.to_owned() }),
+            None => Ok(self.with_span(None)),
+        }
+    }
+
+    /// The option whose time needs the end of the inputs.
+    fn relative(&self) -> Option<&'static str> {
+        let needs_end = |moment: &Option<Moment>| moment.as_ref().is_some_and(|m| !matches!(m, Moment::At(_)));
+        if needs_end(&self.since) {
+            Some("--since")
+        } else if needs_end(&self.until) {
+            Some("--until")
+        } else {
+            None
+        }
+    }
+
+    /// `span`: first and last packet of all inputs; `None` where there is none, and nothing to bound.
+    fn with_span(&self, span: Option<(Timestamp, Timestamp)>) -> Bounds {
+        let place = |moment: &Moment| match moment {
+            Moment::At(at) => Some(*at),
+            Moment::BeforeEnd(length) => span.map(|(_, last)| last - *length),
+            Moment::OnTheClock(time, zone) => span.and_then(|(_, last)| latest(*time, zone, last)),
+        };
+        let since = self.since.as_ref().and_then(place).unwrap_or(Timestamp(i64::MIN));
+        let mut until = self.until.as_ref().and_then(place).unwrap_or(Timestamp(i64::MAX));
+        // 23:00 for a capture from 22:00 to 22:30 means the hour after it, not the day before.
+        if let (Some(Moment::OnTheClock(..)), Some((first, _))) = (&self.until, span) {
+            if until < first {
+                until = until + Nanos::from_secs(86_400);
+            }
+        }
+        Bounds { since, until }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { since: Timestamp(i64::MIN), until: Timestamp(i64::MAX) }
+    }
+}
+
+impl Bounds {
+    /// Reads the next batch that has a packet inside. False: there are no more.
+    pub(super) fn advance(self, reader: &mut Reader, facts: &mut InputFacts) -> bool {
+        if self == Bounds::default() {
+            return reader.advance(facts);
+        }
+        while reader.advance(facts) {
+            reader.retain(|record| (self.since..=self.until).contains(&record.ts), facts);
+            if !reader.records().is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// First and last packet time of a file. Damage is passed over: it is told when the file is analysed.
+fn span_of(source: Source) -> Result<Option<(Timestamp, Timestamp)>, Error> {
+    let mut facts = InputFacts::default();
+    let mut reader = Reader::open(source, limits::READ_BUFFER_BYTES, &mut facts)?;
+    while reader.advance(&mut facts) {}
+    Ok(facts.first.zip(facts.last))
+}
+
+fn before_end(text: &str) -> Option<Moment> {
+    let span: Span = text.parse().ok()?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let nanos = i64::try_from(length.as_nanos()).ok()?;
+    (nanos >= 0).then_some(Moment::BeforeEnd(Nanos(nanos)))
+}
+
+fn instant(text: &str) -> Option<Moment> {
+    text.parse::<jiff::Timestamp>().ok().and_then(timestamp).map(Moment::At)
+}
+
+fn local(text: &str, zone: &TimeZone) -> Option<Moment> {
+    let written = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|d| d.at(0, 0, 0, 0))).ok()?;
+    timestamp(zone.to_timestamp(written).ok()?).map(Moment::At)
+}
+
+/// The last moment up to `end` at which a clock shows `time`.
+fn latest(time: Time, zone: &TimeZone, end: Timestamp) -> Option<Timestamp> {
+    let date = jiff::Timestamp::from_nanosecond(i128::from(end.0)).ok()?.to_zoned(zone.clone()).date();
+    let on = |date: Date| zone.to_timestamp(date.to_datetime(time)).ok().and_then(timestamp);
+    on(date).filter(|at| *at <= end).or_else(|| on(date.yesterday().ok()?))
+}
+
+fn timestamp(at: jiff::Timestamp) -> Option<Timestamp> {
+    i64::try_from(at.as_nanosecond()).ok().map(Timestamp)
+}
