@@ -88,6 +88,15 @@ pub const BANNER_BYTES: usize = 1_024;
 /// Flows without a request that are kept as findings (refused connections).
 pub const LONE_FLOWS: usize = 10_000;
 
+/// Largest product file of the user that is read, in bytes.
+pub const PRODUCT_FILE_BYTES: u64 = 1 << 20;
+
+/// Product files of the user that are read.
+pub const PRODUCT_FILES: usize = 1_000;
+
+/// Bytes shown of a field's value by which a product was recognised.
+pub const PRODUCT_EVIDENCE_BYTES: usize = 200;
+
 /// Candidates kept whole for one analysis. Beyond it the oldest finished ones go and are counted.
 pub const EXCHANGES: usize = 2_000_000;
 
