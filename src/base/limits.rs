@@ -109,6 +109,9 @@ pub const SEEN_S: i64 = 120;
 /// Earlier exchanges with the same key that one exchange is compared with.
 pub const SEEN_COMPARED: usize = 256;
 
+/// Secrets that get a number of their own in a report; what comes later is masked without one.
+pub const MASKED_SECRETS: usize = 1_000_000;
+
 /// Ways of computing an accept that are tried for one mismatch.
 pub const ACCEPT_TRIES: usize = 200_000;
 

@@ -9,6 +9,7 @@ pub mod flow;
 pub mod head;
 pub mod input;
 pub mod text;
+mod words;
 
 pub use chain::{Blame, Chain, Fix, Outcome, Pattern, Role, Verdict};
 pub use exchange::{

@@ -1,0 +1,98 @@
+//! The words of the closed lists, as every output and the filter language spell them.
+
+use crate::model::{AcceptVerdict, Confidence, Direction, EndHow, Mechanism, Outcome, Role, Severity};
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Upgraded => "upgraded",
+            Outcome::Broken => "broken",
+            Outcome::Refused => "refused",
+            Outcome::Redirected => "redirected",
+            Outcome::Unanswered => "unanswered",
+            Outcome::Unknown => "unknown",
+        }
+    }
+}
+
+impl Severity {
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
+}
+
+impl Confidence {
+    pub fn word(self) -> &'static str {
+        match self {
+            Confidence::Certain => "certain",
+            Confidence::Likely => "likely",
+            Confidence::Possible => "possible",
+        }
+    }
+}
+
+impl Role {
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Hop => "hop",
+            Role::Server => "server",
+            Role::Unknown => "unknown",
+        }
+    }
+}
+
+impl Mechanism {
+    pub fn word(self) -> &'static str {
+        match self {
+            Mechanism::Http1Upgrade => "http1-upgrade",
+            Mechanism::Connect => "connect",
+            Mechanism::None => "none",
+        }
+    }
+}
+
+impl AcceptVerdict {
+    pub fn word(self) -> &'static str {
+        match self {
+            AcceptVerdict::Valid => "valid",
+            AcceptVerdict::Invalid => "invalid",
+            AcceptVerdict::Missing => "missing",
+            AcceptVerdict::Unverifiable => "unverifiable",
+            AcceptVerdict::NotApplicable => "not-applicable",
+        }
+    }
+}
+
+impl EndHow {
+    pub fn word(self) -> &'static str {
+        match self {
+            EndHow::CloseFrame => "close-frame",
+            EndHow::Fin => "fin",
+            EndHow::Rst => "rst",
+            EndHow::Silent => "silent",
+            EndHow::Open => "open",
+        }
+    }
+}
+
+impl Direction {
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::ClientToServer => "client-to-server",
+            Direction::ServerToClient => "server-to-client",
+        }
+    }
+
+    /// Who sends this way.
+    pub fn sender(self) -> &'static str {
+        match self {
+            Direction::ClientToServer => "client",
+            Direction::ServerToClient => "server",
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! An analysis made by hand: one upgrade that worked, one with a wrong accept, one refused.
+
+use std::borrow::Cow;
+
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
+use crate::model::*;
+use crate::store::{Analysis, Row};
+
+/// 2026-01-02T02:14:07.311Z.
+pub(crate) const START: Timestamp = Timestamp(1_767_320_047_311_000_000);
+
+const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
+const RIGHT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const WRONG: &[u8] = b"5wDaSp0SVvPHpHvxs/Iya3ZYqOo=";
+
+/// A head from its text, as a parser would have it.
+pub(crate) fn head(text: &str, packet: u64, at: Timestamp) -> Head {
+    let range = |from: usize, to: usize| u32::try_from(from).unwrap_or(0)..u32::try_from(to).unwrap_or(0);
+    let line = text.split("\r\n").next().unwrap_or_default();
+    let mut parts = line.splitn(3, ' ').scan(0, |from, part| {
+        let start = *from;
+        *from += part.len() + 1;
+        Some(start..start + part.len())
+    });
+    let mut part = || parts.next().map_or(0..0, |r| range(r.start, r.end));
+    let start = if line.starts_with("HTTP/") {
+        let (version, status) = (part(), part());
+        let code = line.get(status.start as usize..status.end as usize).and_then(|s| s.parse().ok()).unwrap_or(0);
+        StartLine::Response { version, status: code, reason: part() }
+    } else {
+        StartLine::Request { method: part(), target: part(), version: part() }
+    };
+    let mut fields = Vec::new();
+    let mut from = line.len() + 2;
+    for line in text.get(from..).unwrap_or_default().split("\r\n") {
+        if let Some((name, value)) = line.split_once(": ") {
+            fields.push(Field {
+                name: range(from, from + name.len()),
+                value: range(from + name.len() + 2, from + name.len() + 2 + value.len()),
+                faults: LineFaults::NONE,
+            });
+        }
+        from += line.len() + 2;
+    }
+    Head {
+        text: text.as_bytes().into(),
+        start,
+        fields: fields.into(),
+        faults: LineFaults::NONE,
+        complete: true,
+        at: PacketRef::new(0, packet),
+        at_last: PacketRef::new(0, packet),
+        first: at,
+        last: at,
+        range: 0..text.len() as u64,
+    }
+}
+
+/// An exchange on its own connection, number `id`, `id` seconds after the start.
+pub(crate) fn exchange(id: u64, server: &str, request: &str, response: &str) -> Exchange {
+    let at = START + Nanos::from_secs(i64::try_from(id).unwrap_or(0) - 1);
+    let port = 40_000 + u16::try_from(id % 20_000).unwrap_or(0);
+    let server: std::net::SocketAddr = server.parse().unwrap_or(([0, 0, 0, 0], 0).into());
+    Exchange {
+        id: ExchangeId(id),
+        flow: FlowId(u32::try_from(id).unwrap_or(0)),
+        client: Endpoint::new([10, 0, 0, 1].into(), port),
+        server: Endpoint::new(server.ip(), server.port()),
+        via: Vec::new(),
+        mechanism: Mechanism::Http1Upgrade,
+        request: head(request, id * 10 - 6, at),
+        interim: Vec::new(),
+        response: (!response.is_empty()).then(|| head(response, id * 10 - 4, at + Nanos(1_670_000))),
+        body: Box::default(),
+        odd_response: None,
+        before_response: None,
+        early: None,
+        after_101: [None, None],
+        frames_with_101: false,
+        times: Times { syn: Some(at), rtt: None, last: Some(at) },
+        ws: None,
+        end: End::default(),
+        quality: Quality::default(),
+        index_in_flow: 0,
+    }
+}
+
+fn request(extra: &str) -> String {
+    format!(
+        "GET /chat?room=7&token=topsecret HTTP/1.1\r\nHost: chat.example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: sid=topsecret2\r\n{extra}\r\n"
+    )
+}
+
+fn ok() -> Verdict {
+    Verdict {
+        rule: Cow::Borrowed("ok"),
+        severity: Severity::Info,
+        confidence: Confidence::Certain,
+        blame: None,
+        summary: Text::own("the upgrade worked"),
+        fix: Vec::new(),
+    }
+}
+
+fn chain(id: u64, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
+    let signed = i64::try_from(id).unwrap_or(0);
+    Chain { id: signed, legs: vec![ExchangeId(id)], flow: None, outcome, verdict, findings }
+}
+
+fn finding(rule: &'static str, severity: Severity, id: u64, message: Text) -> Finding {
+    Finding {
+        rule: Cow::Borrowed(rule),
+        severity,
+        confidence: Confidence::Certain,
+        subject: Subject::Exchange(ExchangeId(id)),
+        message,
+        expected: Text::new(),
+        found: Text::new(),
+        evidence: vec![Evidence {
+            at: PacketRef::new(0, id * 10 - 4),
+            direction: Some(Direction::ServerToClient),
+            bytes: Some(0..34),
+        }],
+        causes: vec![Cow::Borrowed("a cause")],
+        allowed: false,
+    }
+}
+
+/// An upgrade that worked, number `id`, to `server`.
+pub(crate) fn healthy(a: &mut Analysis, id: u64, server: &str) {
+    let mut x = exchange(
+        id,
+        server,
+        &request(""),
+        &format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {RIGHT}\r\n\r\n"
+        ),
+    );
+    let counts =
+        WsCounts { frames: 3, messages: 2, payload_bytes: 30, text: 2, close: 1, masked: 3, ..WsCounts::default() };
+    x.ws = Some(WsTotals { client: counts, server: WsCounts { masked: 0, ..counts }, compressed: false });
+    x.end = End {
+        by: Some(Direction::ClientToServer),
+        how: EndHow::CloseFrame,
+        close: Some(Close { code: Some(1000), reason: Box::default() }),
+        at: Some(x.request.first + Nanos::from_secs(4)),
+        packet: None,
+        idle_before: Some(Nanos(1_200)),
+        lifetime: Some(Nanos::from_secs(4)),
+        tcp_by: Some(Direction::ClientToServer),
+        tcp_how: EndHow::Fin,
+        tcp_at: Some(x.request.first + Nanos::from_secs(4)),
+    };
+    let handshake = Handshake {
+        key: Some(KEY.into()),
+        accept: Some(RIGHT.as_bytes().into()),
+        expected_accept: Some(RIGHT.into()),
+        accept_verdict: AcceptVerdict::Valid,
+        accept_kind: None,
+        accept_recipe: None,
+    };
+    let index = a.findings.len();
+    a.findings.push(finding("origin-missing", Severity::Info, id, Text::own("the request has no Origin")));
+    a.rows.push(Row { exchange: x, handshake, outcome: Outcome::Upgraded, findings: vec![index] });
+    a.chains.push(chain(id, Outcome::Upgraded, ok(), vec![index]));
+}
+
+/// A 101 with an accept that does not belong to the key.
+pub(crate) fn wrong_accept(a: &mut Analysis, id: u64, server: &str) {
+    let x = exchange(
+        id,
+        server,
+        &request("X-Request-ID: 7f3a-11\r\n"),
+        "HTTP/1.1 101 Switching Protocols\r\nServer: nginx/1.22.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: 5wDaSp0SVvPHpHvxs/Iya3ZYqOo=\r\n\r\n",
+    );
+    let handshake = Handshake {
+        key: Some(KEY.into()),
+        accept: Some(WRONG.into()),
+        expected_accept: Some(RIGHT.into()),
+        accept_verdict: AcceptVerdict::Invalid,
+        accept_kind: Some("guid-missing"),
+        accept_recipe: Some("SHA-1 of the key alone".to_owned()),
+    };
+    let index = a.findings.len();
+    a.findings.push(Finding {
+        expected: Text::own(RIGHT),
+        found: Text::new().field(b"Sec-WebSocket-Accept", WRONG),
+        ..finding(
+            "accept-mismatch",
+            Severity::Error,
+            id,
+            Text::own("Sec-WebSocket-Accept does not belong to the key: ").bytes(WRONG),
+        )
+    });
+    a.rows.push(Row { exchange: x, handshake, outcome: Outcome::Broken, findings: vec![index] });
+    let verdict = Verdict {
+        rule: Cow::Borrowed("accept-mismatch"),
+        severity: Severity::Error,
+        confidence: Confidence::Certain,
+        blame: Some(Blame { role: Role::Server, address: Some(server.to_owned()), product: None }),
+        summary: Text::own(format!(
+            "the server {server} computed Sec-WebSocket-Accept from the key alone, without the GUID of RFC 6455, so every \
+             conforming client must drop the connection"
+        )),
+        fix: vec![Fix {
+            product: Cow::Borrowed("backend"),
+            versions: Cow::Borrowed(""),
+            text: Cow::Borrowed(
+                "accept = base64(sha1(key + \"258EAFA5-E914-47DA-95CA-C5AB0DC85B11\"))\nhopscope accept dGhlIHNhbXBsZSBub25jZQ==",
+            ),
+        }],
+    };
+    a.chains.push(chain(id, Outcome::Broken, verdict, vec![index]));
+}
+
+/// A proxy's 403.
+pub(crate) fn refused(a: &mut Analysis, id: u64, server: &str) {
+    let mut x = exchange(
+        id,
+        server,
+        &request("Origin: https://evil.example\r\nUser-Agent: Mozilla/5.0\r\n").replace("Connection: Upgrade\r\n", ""),
+        "HTTP/1.1 403 Forbidden\r\nServer: nginx/1.22.1\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\n",
+    );
+    x.body = b"origin not allowed".as_slice().into();
+    let handshake = Handshake {
+        key: Some(KEY.into()),
+        expected_accept: Some(RIGHT.into()),
+        accept_verdict: AcceptVerdict::NotApplicable,
+        ..Handshake::default()
+    };
+    let index = a.findings.len();
+    a.findings.push(finding("refused-403", Severity::Error, id, Text::own("the upgrade was refused with 403")));
+    a.findings.push(finding("origin-host-mismatch", Severity::Warning, id, Text::own("Origin and Host differ")));
+    a.rows.push(Row { exchange: x, handshake, outcome: Outcome::Refused, findings: vec![index, index + 1] });
+    let verdict = Verdict {
+        rule: Cow::Borrowed("refused-403"),
+        severity: Severity::Error,
+        confidence: Confidence::Likely,
+        blame: Some(Blame { role: Role::Hop, address: Some("10.0.0.2".to_owned()), product: Some("nginx".to_owned()) }),
+        summary: Text::own("nginx at 10.0.0.2 refused the upgrade because of its Origin ")
+            .field(b"Origin", b"https://evil.example"),
+        fix: vec![Fix {
+            product: Cow::Borrowed("nginx"),
+            versions: Cow::Borrowed(">= 1.3.13"),
+            text: Cow::Borrowed("proxy_set_header Host $host;\nproxy_set_header Origin $http_origin;"),
+        }],
+    };
+    a.chains.push(chain(id, Outcome::Refused, verdict, vec![index, index + 1]));
+}
+
+/// One of each, and a capture that is not perfect.
+pub(crate) fn sample() -> Analysis {
+    let mut a = frame();
+    healthy(&mut a, 1, "10.0.0.2:80");
+    wrong_accept(&mut a, 2, "10.0.1.9:8080");
+    refused(&mut a, 3, "10.0.0.2:80");
+    a
+}
+
+/// `failed` wrong accepts of one server among `worked` good upgrades.
+pub(crate) fn many(worked: u64, failed: u64) -> Analysis {
+    let mut a = frame();
+    for id in 1..=worked + failed {
+        if id <= failed { wrong_accept(&mut a, id, "10.0.1.9:8080") } else { healthy(&mut a, id, "10.0.0.2:80") }
+    }
+    a.patterns.push(Pattern {
+        chains: failed,
+        field: "server",
+        value: Text::new().bytes(b"10.0.1.9:8080"),
+        failed_share: 1.0,
+        others_failed_share: 0.0,
+        since: START,
+    });
+    a
+}
+
+fn frame() -> Analysis {
+    Analysis {
+        inputs: vec![InputFacts {
+            path: "edge.pcapng".to_owned(),
+            format: "pcapng",
+            link_types: vec!["EN10MB".to_owned()],
+            packets: 123,
+            captured_bytes: 45_678,
+            first: Some(START),
+            last: Some(START + Nanos::from_secs(17 * 60)),
+            ..InputFacts::default()
+        }],
+        counters: Counters {
+            packets: 123,
+            flows: 4,
+            http_requests: 5,
+            http_responses: 5,
+            gaps: 1,
+            gap_bytes: 1_448,
+            ..Counters::default()
+        },
+        ..Analysis::default()
+    }
+}

@@ -1,0 +1,339 @@
+//! One broken chain: what is wrong in one sentence, who asked whom for what, what came back, where to
+//! see it, where to look it up, how to mend it.
+
+use std::io;
+
+use crate::base::escape::escape;
+use crate::base::{Endpoint, PacketRef};
+use crate::model::{Blame, Chain, ConnectState, EndHow, Exchange, FlowFacts, Head, Outcome, Role, Severity};
+use crate::report::mask;
+use crate::report::text::Context;
+use crate::report::text::facts;
+use crate::report::text::page::{Page, Tone, clip, count};
+use crate::report::time::human;
+use crate::store::Analysis;
+
+/// Characters of a captured value that are shown.
+const VALUE: usize = 160;
+/// Packets named as evidence.
+const PACKETS: usize = 20;
+
+/// Fields of a request that an upgrade hangs on, in the order in which they are told.
+const ASKED: [&str; 9] = [
+    "Host",
+    "Upgrade",
+    "Connection",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+    "Origin",
+    "User-Agent",
+];
+
+/// The same of a response, and what tells who wrote it.
+const ANSWERED: [&str; 14] = [
+    "Upgrade",
+    "Connection",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Version",
+    "Location",
+    "WWW-Authenticate",
+    "Proxy-Authenticate",
+    "Retry-After",
+    "Server",
+    "Via",
+    "X-Cache",
+    "Content-Type",
+];
+
+/// Fields by which a request is found in the log of a proxy or a tracing system.
+const REQUEST_IDS: [&str; 16] = [
+    "X-Request-ID",
+    "Request-Id",
+    "X-Correlation-ID",
+    "X-Client-Request-Id",
+    "traceparent",
+    "X-B3-TraceId",
+    "b3",
+    "uber-trace-id",
+    "X-Amzn-Trace-Id",
+    "X-Amz-Cf-Id",
+    "X-Cloud-Trace-Context",
+    "CF-Ray",
+    "X-Azure-Ref",
+    "X-Varnish",
+    "X-Forwarded-For",
+    "Forwarded",
+];
+
+pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    head(c, page, chain)?;
+    match (facts::first_leg(c.a, chain).map(|row| &row.exchange), facts::flow(c.a, chain)) {
+        (Some(x), _) => exchange(c, page, chain, x)?,
+        (None, Some(flow)) => connection(c, page, chain, flow)?,
+        (None, None) => {}
+    }
+    evidence(c, page, chain)?;
+    if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
+        logs(c, page, x)?;
+    }
+    for fix in &chain.verdict.fix {
+        let versions = if fix.versions.is_empty() { String::new() } else { format!(" {}", mask::own(&fix.versions)) };
+        page.row("fix", Tone::Strong, &format!("{}{versions}:", mask::own(&fix.product)))?;
+        let text: Vec<String> = mask::own(&fix.text).lines().map(|l| format!("  {l}")).collect();
+        page.verbatim("", &text.join("\n"))?;
+    }
+    also(c, page, chain)
+}
+
+/// The packets that prove the verdict; without any, those of the two heads.
+pub(super) fn packets(a: &Analysis, chain: &Chain) -> Vec<PacketRef> {
+    let found = facts::behind_verdict(a, chain).into_iter().flat_map(|f| &f.evidence).map(|e| e.at);
+    let mut all: Vec<PacketRef> = found.collect();
+    if all.is_empty() {
+        if let Some(x) = facts::first_leg(a, chain).map(|row| &row.exchange) {
+            all.push(x.request.at);
+            all.extend(x.response.as_ref().map(|r| r.at));
+        } else if let Some(flow) = facts::flow(a, chain) {
+            all.push(flow.syn);
+            all.extend(flow.end);
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// For each input, its name (empty where there is only one) and a display filter of Wireshark.
+pub(super) fn filters(a: &Analysis, packets: &[PacketRef]) -> Vec<(String, String)> {
+    let mut sorted = packets.to_vec();
+    sorted.sort_unstable();
+    let mut out = Vec::new();
+    for of_input in sorted.chunk_by(|a, b| a.input() == b.input()) {
+        let Some(input) = of_input.first().map(|p| usize::from(p.input())) else { continue };
+        let name = match (a.inputs.get(input), a.inputs.len()) {
+            (_, 1) => String::new(),
+            (Some(facts), _) => format!("{}: ", escape(facts.path.as_bytes())),
+            (None, _) => format!("input {input}: "),
+        };
+        let numbers: Vec<String> = of_input.iter().map(|p| p.number().to_string()).collect();
+        out.push((name, format!("frame.number in {{{}}}", numbers.join(","))));
+    }
+    out
+}
+
+/// The rule, the time, the one sentence, and who is to blame.
+fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let v = &chain.verdict;
+    let unknown = v.rule == "unknown" || v.rule == "ok";
+    let (tone, word) = match v.severity {
+        _ if unknown => (Tone::Warning, "UNKNOWN"),
+        Severity::Error => (Tone::Bad, "ERROR"),
+        Severity::Warning => (Tone::Warning, "WARNING"),
+        Severity::Info => (Tone::Plain, "NOTE"),
+    };
+    let rule = if unknown { String::new() } else { format!(" {}", mask::own(&v.rule)) };
+    let at = facts::began(c.a, chain).map(|ts| format!(" at {}", c.clock.time(ts))).unwrap_or_default();
+    let id = if chain.id < 0 { format!("connection {}", chain.id.unsigned_abs()) } else { format!("#{}", chain.id) };
+    page.headline(tone, &format!("{word}{rule}"), &format!("  {id}{at}"))?;
+    let mut sentence = c.masker.text(&v.summary);
+    if sentence.is_empty() {
+        let found = facts::behind_verdict(c.a, chain);
+        sentence = found.first().map(|f| c.masker.text(&f.message)).unwrap_or_default();
+    }
+    if !sentence.is_empty() {
+        let sentence = clip(&capital(&sentence), 1_000);
+        let stop = if sentence.ends_with(['.', '!', '?', ')', '\'']) { "" } else { "." };
+        page.indented(2, Tone::Strong, &format!("{sentence}{stop}"))?;
+    }
+    page.blank()
+}
+
+fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
+    who(page, chain, x.client, x.server)?;
+    let request = &x.request;
+    let line = format!(
+        "{} {} {}",
+        c.masker.bytes(request.method()),
+        c.masker.url(request.target()),
+        c.masker.bytes(request.version())
+    );
+    page.row("asked", Tone::Plain, &clip(line.trim(), VALUE))?;
+    let mut fields = told(c, request, &ASKED);
+    if x.is_websocket() {
+        for name in ["Upgrade", "Connection", "Host"].into_iter().filter(|name| !request.has(name)) {
+            fields.push(format!("(no {name})"));
+        }
+    }
+    page.row("", Tone::Plain, &fields.join(" · "))?;
+    answer(c, page, x)?;
+    for found in facts::behind_verdict(c.a, chain).into_iter().take(1) {
+        for (label, text) in [("expected", &found.expected), ("found", &found.found)] {
+            let text = c.masker.text(text);
+            page.row(label, Tone::Plain, &clip(&text, VALUE))?;
+        }
+    }
+    if chain.outcome == Outcome::Upgraded {
+        page.row("ended", Tone::Plain, &ending(c, x))?;
+    }
+    Ok(())
+}
+
+fn who(page: &mut Page<'_>, chain: &Chain, client: Endpoint, server: Endpoint) -> io::Result<()> {
+    let blame = chain.verdict.blame.as_ref();
+    let product = |at: Endpoint| {
+        let product = blame.filter(|b| is_at(b, at)).and_then(|b| b.product.as_deref());
+        product.map(|p| format!(" ({})", mask::own(p))).unwrap_or_default()
+    };
+    page.row("who", Tone::Plain, &format!("{client}{} → {server}{}", product(client), product(server)))?;
+    let Some(blame) = blame else { return Ok(()) };
+    let role = match blame.role {
+        Role::Client => "the client",
+        Role::Hop => "the proxy",
+        Role::Server => "the server",
+        Role::Unknown => return Ok(()),
+    };
+    let address = blame.address.as_deref().map(|a| format!(" {}", mask::own(a))).unwrap_or_default();
+    let product = blame.product.as_deref().map(|p| format!(", {}", mask::own(p))).unwrap_or_default();
+    let sure = chain.verdict.confidence.word();
+    page.row("at fault", Tone::Plain, &format!("{role}{address}{product} ({sure})"))
+}
+
+/// Whether the blamed address is this end's, with or without its port.
+fn is_at(blame: &Blame, end: Endpoint) -> bool {
+    blame.address.as_deref().is_some_and(|a| a == end.to_string() || a == end.ip.to_string())
+}
+
+fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()> {
+    for interim in &x.interim {
+        let line = format!("{} {}", status(interim), c.masker.bytes(interim.reason()));
+        page.row("first", Tone::Plain, &clip(line.trim(), VALUE))?;
+    }
+    let Some(response) = &x.response else {
+        let what = match &x.odd_response {
+            Some(odd) => format!("no HTTP, but: {}", clip(&c.masker.bytes(&odd.bytes), VALUE)),
+            None => format!("nothing; {}", ending(c, x)),
+        };
+        return page.row("answered", Tone::Plain, &what);
+    };
+    let after = x.latency().map(|l| format!(", {} after the request", human(l))).unwrap_or_default();
+    let reason = c.masker.bytes(response.reason());
+    page.row(
+        "answered",
+        Tone::Plain,
+        &format!("{}{after}", clip(format!("{} {reason}", status(response)).trim(), VALUE)),
+    )?;
+    let fields = told(c, response, &ANSWERED).join(" · ");
+    page.row("", Tone::Plain, &fields)?;
+    if !x.body.is_empty() && response.status() != Some(101) {
+        let body = c.masker.bytes(x.body.trim_ascii());
+        page.row("body", Tone::Plain, &clip(&body, VALUE))?;
+    }
+    Ok(())
+}
+
+fn status(head: &Head) -> String {
+    head.status().map_or_else(|| "a status that is no number".to_owned(), |s| s.to_string())
+}
+
+/// The fields of these names that the head has, each line.
+fn told(c: &mut Context<'_>, head: &Head, names: &[&str]) -> Vec<String> {
+    let mut out = Vec::new();
+    for name in names {
+        for field in head.lines(name).take(4) {
+            let value = c.masker.field(head.name(field), head.value(field));
+            out.push(format!("{}: {}", escape(head.name(field)), clip(&value, VALUE)));
+        }
+    }
+    out
+}
+
+fn ending(c: &mut Context<'_>, x: &Exchange) -> String {
+    let by = x.end.by.map_or("somebody", |d| d.sender());
+    let mut text = match x.end.how {
+        EndHow::CloseFrame => {
+            let close = x.end.close.clone().unwrap_or_default();
+            let code = close.code.map_or_else(|| "without a code".to_owned(), |code| format!("with code {code}"));
+            let reason = clip(&c.masker.bytes(&close.reason), VALUE);
+            let reason = if reason.is_empty() { String::new() } else { format!(" \"{reason}\"") };
+            format!("the {by} sent a Close frame {code}{reason}")
+        }
+        EndHow::Fin => format!("the {by} closed the connection (FIN)"),
+        EndHow::Rst => format!("the {by} reset the connection (RST)"),
+        EndHow::Silent => "the connection went silent".to_owned(),
+        EndHow::Open => "the connection was still open when the capture ended".to_owned(),
+    };
+    if x.end.how != EndHow::Open {
+        if let Some(lifetime) = x.end.lifetime {
+            text.push_str(&format!(" {} after the request", human(lifetime)));
+        }
+        if let Some(idle) = x.end.idle_before.filter(|idle| idle.0 > 1_000_000_000) {
+            text.push_str(&format!(", after {} without a byte", human(idle)));
+        }
+    }
+    text
+}
+
+/// A connection that never carried a request.
+fn connection(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flow: &FlowFacts) -> io::Result<()> {
+    who(page, chain, flow.client, flow.server)?;
+    page.row("asked", Tone::Plain, &format!("for a connection, with {}", count(u64::from(flow.syns), "SYN", "SYNs")))?;
+    let after = flow.end_at.map(|end| format!(" {} later", human(end.since(flow.syn_at)))).unwrap_or_default();
+    let answer = match flow.state {
+        ConnectState::Established => format!("with a connection, which ended{after} without a request"),
+        ConnectState::Refused => format!("with RST{after}: nothing listens there, or a firewall refuses"),
+        ConnectState::Unanswered => "not at all: the address is wrong or down, or a firewall drops".to_owned(),
+        ConnectState::Midstream => format!("before the capture began; it ended{after} without a request"),
+    };
+    page.row("answered", Tone::Plain, &answer)?;
+    let time = c.clock.time(flow.syn_at);
+    page.row("in the logs", Tone::Plain, &format!("client {} at {time} {}", flow.client, c.clock.zone(flow.syn_at)))
+}
+
+fn evidence(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let mut all = packets(c.a, chain);
+    let left = all.len().saturating_sub(PACKETS);
+    all.truncate(PACKETS);
+    let mut label = "evidence";
+    for (name, filter) in filters(c.a, &all) {
+        page.verbatim(label, &format!("{name}{filter}"))?;
+        label = "";
+    }
+    if left > 0 { page.row("", Tone::Dim, &format!("and {left} more packets")) } else { Ok(()) }
+}
+
+/// What to look for in the log of a proxy.
+fn logs(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()> {
+    let at = x.request.first;
+    let mut parts = vec![format!("client {} at {} {}", x.client, c.clock.time(at), c.clock.zone(at))];
+    parts.extend(told(c, &x.request, &REQUEST_IDS));
+    if let Some(response) = &x.response {
+        for text in told(c, response, &REQUEST_IDS) {
+            if !parts.contains(&text) {
+                parts.push(text);
+            }
+        }
+    }
+    page.row("in the logs", Tone::Plain, &parts.join(" · "))
+}
+
+/// What else was found in this chain, by its slug.
+fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let mut others: Vec<String> = Vec::new();
+    for found in facts::findings(c.a, chain).into_iter().filter_map(|i| c.a.findings.get(i)) {
+        let text = format!("{} ({})", mask::own(&found.rule), found.severity.word());
+        if found.rule != chain.verdict.rule && !others.contains(&text) {
+            others.push(text);
+        }
+    }
+    page.row("also", Tone::Dim, &others.join(", "))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return String::new() };
+    first.to_uppercase().chain(chars).collect()
+}

@@ -1,0 +1,60 @@
+//! What the capture itself lacks, in words: a verdict is only as good as what was seen.
+
+use crate::base::escape::escape;
+use crate::model::InputFacts;
+use crate::report::text::page::{clip, count, grouped};
+use crate::store::Analysis;
+
+/// One phrase for each lack, the worst first; empty for a perfect capture.
+pub(super) fn lacks(a: &Analysis) -> Vec<String> {
+    let several = a.inputs.len() > 1;
+    let mut out: Vec<String> = a.inputs.iter().flat_map(|i| of_input(i, several)).collect();
+    let c = &a.counters;
+    let mut add = |number: u64, text: &dyn Fn(String) -> String| {
+        if number > 0 {
+            out.push(text(grouped(number)));
+        }
+    };
+    add(c.dropped_kernel, &|n| format!("{n} packets were dropped by the kernel while capturing"));
+    add(c.dropped_interface, &|n| format!("{n} packets were dropped by the interface while capturing"));
+    add(c.dropped_hopscope, &|n| format!("{n} packets were dropped by hopscope, which could not keep up"));
+    add(c.gaps, &|n| {
+        let places = if c.gaps == 1 { "place" } else { "places" };
+        format!("{} missing at {n} {places} of the connections looked at", count(c.gap_bytes, "byte is", "bytes are"))
+    });
+    add(c.undecodable, &|n| format!("{n} packets could not be decoded"));
+    add(c.overlap_conflicts, &|n| format!("{n} segments contradict others (the first were believed)"));
+    add(c.heads_too_large, &|n| format!("{n} heads were too large to keep"));
+    add(c.evicted, &|n| format!("{n} connections or exchanges were given up to stay within the memory limits"));
+    add(c.bugs, &|n| format!("{n} connections were given up because of a fault in hopscope; please report it"));
+    out
+}
+
+fn of_input(i: &InputFacts, several: bool) -> Vec<String> {
+    let name = if several { format!("{}: ", clip(&escape(i.path.as_bytes()), 60)) } else { String::new() };
+    let mut out = Vec::new();
+    if let Some(first) = i.damage.first() {
+        let more = match i.damage.len() {
+            1 => String::new(),
+            n => format!(", and {} more damaged places", n - 1),
+        };
+        out.push(format!(
+            "{name}damaged at packet {} (byte {}): {}{more}",
+            grouped(first.packet),
+            grouped(first.byte),
+            clip(&escape(first.why.as_bytes()), 200),
+        ));
+    }
+    if i.cut_short.is_some() {
+        out.push(format!("{name}the file ends inside its last packet"));
+    }
+    if i.snapped > 0 {
+        let length = i.snaplen.map(|s| format!(" to {} bytes", grouped(u64::from(s)))).unwrap_or_default();
+        let packets = if i.snapped == 1 { "packet was" } else { "packets were" };
+        out.push(format!("{name}{} {packets} cut{length} (capture with -s 0)", grouped(i.snapped)));
+    }
+    if i.time_backwards > 0 {
+        out.push(format!("{name}time goes backwards {} times", grouped(i.time_backwards)));
+    }
+    out
+}

@@ -1,0 +1,143 @@
+//! What became of each chain, and which broken ones are alike.
+
+use std::collections::HashMap;
+
+use crate::base::{Endpoint, Timestamp};
+use crate::model::{Chain, Finding, FlowFacts, Outcome, Severity};
+use crate::report::build;
+use crate::store::{Analysis, Row};
+
+/// What became of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Fate {
+    /// Upgraded, and nothing to explain.
+    Worked,
+    /// Upgraded; the tunnel was cut later.
+    Cut,
+    Failed,
+    /// Not upgraded, and no fault: a 401 that a later try settled.
+    Settled,
+    /// The capture cannot tell.
+    Unknown,
+    /// A connection that never carried a request.
+    NoRequest,
+    /// Asks for an upgrade by mistake on every request, not to be counted.
+    Forced,
+    /// Its fault is known and allowed.
+    Allowed,
+}
+
+/// Broken chains with one verdict at one server.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) rule: String,
+    pub(super) server: Option<Endpoint>,
+    pub(super) severity: Severity,
+    /// Indices of chains, in order of time.
+    pub(super) chains: Vec<usize>,
+}
+
+pub(super) struct Facts {
+    /// For each chain of the analysis.
+    pub(super) fates: Vec<Fate>,
+    /// Worst and largest first.
+    pub(super) groups: Vec<Group>,
+    /// Earliest packet, or earliest request.
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+}
+
+impl Facts {
+    pub(super) fn new(a: &Analysis) -> Self {
+        let fates: Vec<Fate> = a.chains.iter().map(|c| fate(a, c)).collect();
+        let first = a.inputs.iter().filter_map(|i| i.first).min();
+        let last = a.inputs.iter().filter_map(|i| i.last).max();
+        let first = first.or_else(|| a.rows.first().map(|r| r.exchange.request.first));
+        Facts { groups: groups(a, &fates), fates, first, last }
+    }
+
+    pub(super) fn count(&self, fate: Fate) -> u64 {
+        self.fates.iter().filter(|&&f| f == fate).count() as u64
+    }
+
+    /// Chains in which an upgrade was asked for.
+    pub(super) fn tried(&self) -> u64 {
+        self.fates.len() as u64 - self.count(Fate::NoRequest) - self.count(Fate::Forced)
+    }
+}
+
+/// The leg that the client saw.
+pub(super) fn first_leg<'a>(a: &'a Analysis, chain: &Chain) -> Option<&'a Row> {
+    chain.legs.first().and_then(|&leg| build::row(a, leg))
+}
+
+/// The connection of a chain without a leg.
+pub(super) fn flow<'a>(a: &'a Analysis, chain: &Chain) -> Option<&'a FlowFacts> {
+    let id = chain.flow?;
+    a.flows.iter().find(|f| f.id == id)
+}
+
+/// When the client began.
+pub(super) fn began(a: &Analysis, chain: &Chain) -> Option<Timestamp> {
+    first_leg(a, chain).map(|row| row.exchange.request.first).or_else(|| flow(a, chain).map(|f| f.syn_at))
+}
+
+/// Indices of all findings of a chain and its legs, each once, in report order.
+pub(super) fn findings(a: &Analysis, chain: &Chain) -> Vec<usize> {
+    let legs = chain.legs.iter().filter_map(|&leg| build::row(a, leg)).flat_map(|row| &row.findings);
+    let mut all: Vec<usize> = chain.findings.iter().chain(legs).copied().filter(|&i| i < a.findings.len()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The findings from which the verdict comes.
+pub(super) fn behind_verdict<'a>(a: &'a Analysis, chain: &Chain) -> Vec<&'a Finding> {
+    let all = findings(a, chain).into_iter().filter_map(|i| a.findings.get(i));
+    all.filter(|f| f.rule == chain.verdict.rule).collect()
+}
+
+fn fate(a: &Analysis, chain: &Chain) -> Fate {
+    let rule = &*chain.verdict.rule;
+    if rule != "ok" && behind_verdict(a, chain).first().is_some_and(|f| f.allowed) {
+        return Fate::Allowed;
+    }
+    let forced = || findings(a, chain).iter().any(|&i| a.findings.get(i).is_some_and(|f| f.rule == "upgrade-forced"));
+    match (chain.outcome, rule) {
+        _ if chain.legs.is_empty() => Fate::NoRequest,
+        (_, "ok" | "upgrade-forced") if forced() => Fate::Forced,
+        (Outcome::Upgraded, "ok") => Fate::Worked,
+        (_, "unknown") | (Outcome::Unknown, "ok") => Fate::Unknown,
+        (_, "ok") => Fate::Settled,
+        (Outcome::Upgraded, _) => Fate::Cut,
+        _ => Fate::Failed,
+    }
+}
+
+fn groups(a: &Analysis, fates: &[Fate]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut known: HashMap<(&str, Option<Endpoint>), usize> = HashMap::new();
+    for (index, (chain, fate)) in a.chains.iter().zip(fates).enumerate() {
+        let broken = matches!(fate, Fate::Cut | Fate::Failed | Fate::Unknown | Fate::NoRequest);
+        if !broken || (chain.verdict.rule == "ok" && *fate == Fate::NoRequest) {
+            continue;
+        }
+        // A chain without a fault whose end the capture does not show is told as the unknown one it is.
+        let rule = if *fate == Fate::Unknown { "unknown" } else { &*chain.verdict.rule };
+        let leg = first_leg(a, chain).map(|row| row.exchange.server);
+        let server = leg.or_else(|| flow(a, chain).map(|f| f.server));
+        let at = *known.entry((rule, server)).or_insert_with(|| {
+            let severity = if rule == "unknown" { Severity::Info } else { chain.verdict.severity };
+            groups.push(Group { rule: rule.to_owned(), server, severity, chains: Vec::new() });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(at) {
+            if rule != "unknown" {
+                group.severity = group.severity.max(chain.verdict.severity);
+            }
+            group.chains.push(index);
+        }
+    }
+    groups.sort_by(|x, y| y.severity.cmp(&x.severity).then(y.chains.len().cmp(&x.chains.len())));
+    groups
+}

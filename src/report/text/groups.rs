@@ -1,0 +1,84 @@
+//! The broken chains, alike ones together: the first whole, the rest counted.
+
+use std::io;
+
+use crate::base::PacketRef;
+use crate::report::text::facts::{self, Group};
+use crate::report::text::page::{Page, Tone, count};
+use crate::report::text::{Context, block};
+
+/// A group of at most so many is shown whole.
+const WHOLE: usize = 3;
+/// Of a larger one, so many are.
+const SHOWN: usize = 2;
+/// Blocks in one report; further groups get a line each.
+const BLOCKS: usize = 40;
+/// Further groups that get a line.
+const GROUPS: usize = 100;
+/// Packets named for those that are only counted.
+const PACKETS: usize = 20;
+
+pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    let groups = std::mem::take(&mut c.facts.groups);
+    let result = write_all(c, page, &groups);
+    c.facts.groups = groups;
+    result
+}
+
+fn write_all(c: &mut Context<'_>, page: &mut Page<'_>, groups: &[Group]) -> io::Result<()> {
+    let mut blocks = 0;
+    for group in groups.iter().take(GROUPS) {
+        let whole = if group.chains.len() <= WHOLE { group.chains.len() } else { SHOWN };
+        let whole = whole.min(BLOCKS - blocks);
+        blocks += whole;
+        for &index in group.chains.iter().take(whole) {
+            let Some(chain) = c.a.chains.get(index) else { continue };
+            page.blank()?;
+            block::write(c, page, chain)?;
+        }
+        if whole < group.chains.len() {
+            page.blank()?;
+            rest(c, page, group, whole)?;
+        }
+    }
+    if groups.len() > GROUPS {
+        page.blank()?;
+        let chains: usize = groups.iter().skip(GROUPS).map(|g| g.chains.len()).sum();
+        let text = format!("and {} of other kinds or at other servers; --format csv lists them all", chains);
+        page.say(Tone::Plain, &text)?;
+    }
+    Ok(())
+}
+
+/// Those of a group that are only counted.
+fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize) -> io::Result<()> {
+    let rest: Vec<_> = group.chains.iter().skip(shown).filter_map(|&i| c.a.chains.get(i)).collect();
+    let like = if shown > 0 { "more like it" } else { "broken upgrades" };
+    let mut text = format!("and {} {like}: {}", rest.len(), group.rule);
+    if let Some(server) = group.server {
+        text.push_str(&format!(" at {server}"));
+    }
+    let times: Vec<_> = rest.iter().filter_map(|chain| facts::began(c.a, chain)).collect();
+    if let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) {
+        text.push_str(&format!(", {} to {}", c.clock.time(*first), c.clock.time(*last)));
+    }
+    let mut clients: Vec<_> =
+        rest.iter().filter_map(|chain| facts::first_leg(c.a, chain)).map(|row| row.exchange.client.ip).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    if !clients.is_empty() {
+        text.push_str(&format!(", from {}", count(clients.len() as u64, "client address", "client addresses")));
+    }
+    page.say(Tone::Strong, &text)?;
+    let packets: Vec<PacketRef> =
+        rest.iter().take(PACKETS).filter_map(|chain| block::packets(c.a, chain).first().copied()).collect();
+    for (name, filter) in block::filters(c.a, &packets) {
+        page.verbatim("packets", &format!("{name}{filter}"))?;
+    }
+    if rest.len() > PACKETS {
+        let server = group.server.map(|s| format!(" server:{s}")).unwrap_or_default();
+        let first = format!("the first {PACKETS}; all of them: --format csv -Y 'verdict:{}{server}'", group.rule);
+        page.row("", Tone::Dim, &first)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! What worked, in brief; and what is worth knowing although nothing is broken by it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+use crate::base::{Endpoint, PacketRef};
+use crate::model::{Chain, Confidence, EndHow, Exchange, Finding, Severity};
+use crate::report::mask;
+use crate::report::text::facts::{self, Fate};
+use crate::report::text::page::{Page, Tone, clip, count};
+use crate::report::text::{Context, block};
+use crate::report::time::human;
+
+/// Servers named where healthy upgrades are only counted.
+const SERVERS: usize = 5;
+/// Notes told.
+const NOTES: usize = 12;
+/// Packets named in a note.
+const PACKETS: usize = 5;
+
+pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    let a = c.a;
+    for (fate, title) in [
+        (Fate::Worked, "Worked"),
+        (Fate::Settled, "Refused at first, as it should be"),
+        (Fate::Allowed, "Known and allowed"),
+        (Fate::Forced, "Not counted: plain requests that carry an Upgrade field"),
+    ] {
+        let chains: Vec<&Chain> =
+            a.chains.iter().zip(&c.facts.fates).filter(|(_, f)| **f == fate).map(|(c, _)| c).collect();
+        if chains.is_empty() {
+            continue;
+        }
+        page.blank()?;
+        if chains.len() > c.options.max_healthy {
+            counted(c, page, title, &chains)?;
+            continue;
+        }
+        page.say(if fate == Fate::Worked { Tone::Good } else { Tone::Strong }, &format!("{title}: {}", chains.len()))?;
+        for chain in chains {
+            let line = line(c, chain);
+            page.indented(2, Tone::Plain, &line)?;
+        }
+    }
+    Ok(())
+}
+
+/// Findings that explain no failure, each rule once.
+pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    let a = c.a;
+    let mut told: Vec<bool> = vec![false; a.findings.len()];
+    for (chain, fate) in a.chains.iter().zip(&c.facts.fates) {
+        // The blocks of the broken ones tell theirs.
+        if matches!(fate, Fate::Failed | Fate::Cut | Fate::NoRequest) {
+            for i in facts::findings(a, chain) {
+                if let Some(told) = told.get_mut(i) {
+                    *told = true;
+                }
+            }
+        }
+    }
+    let mut rules: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
+    for finding in a.findings.iter().zip(told).filter(|(_, told)| !told).map(|(f, _)| f) {
+        rules.entry((std::cmp::Reverse(finding.severity), &finding.rule)).or_default().push(finding);
+    }
+    if rules.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    page.say(Tone::Strong, "Also seen:")?;
+    for ((severity, rule), findings) in rules.iter().take(NOTES) {
+        let Some(first) = findings.first() else { continue };
+        let tone = match severity.0 {
+            Severity::Error => Tone::Bad,
+            Severity::Warning => Tone::Warning,
+            Severity::Info => Tone::Plain,
+        };
+        let times = if findings.len() == 1 { String::new() } else { format!(", {} times", findings.len()) };
+        let sure = if first.confidence == Confidence::Certain {
+            String::new()
+        } else {
+            format!(", {}", first.confidence.word())
+        };
+        let allowed = if first.allowed { ", allowed" } else { "" };
+        let message = clip(&c.masker.text(&first.message), 300);
+        let message = message.trim_end_matches('.');
+        let mut packets: Vec<PacketRef> =
+            findings.iter().flat_map(|f| &f.evidence).map(|e| e.at).take(PACKETS).collect();
+        packets.dedup();
+        let places: Vec<String> =
+            block::filters(a, &packets).into_iter().map(|(name, filter)| format!("{name}{filter}")).collect();
+        let places = if places.is_empty() { String::new() } else { format!("; {}", places.join(", ")) };
+        let text = format!("{} ({}{sure}{times}{allowed}): {message}{places}", mask::own(rule), severity.0.word());
+        page.indented(2, tone, &text)?;
+    }
+    if rules.len() > NOTES {
+        page.indented(2, Tone::Plain, &format!("and {} other rules; --format json has them all", rules.len() - NOTES))?;
+    }
+    Ok(())
+}
+
+/// One line for one chain.
+fn line(c: &mut Context<'_>, chain: &Chain) -> String {
+    let Some(row) = facts::first_leg(c.a, chain) else {
+        return format!("connection {}", chain.id.unsigned_abs());
+    };
+    let x = &row.exchange;
+    let host = x.request.first_value("host").map(|h| c.masker.field(b"host", h)).unwrap_or_default();
+    let target = c.masker.url(x.request.target());
+    let place = if target.starts_with('/') { format!("{host}{target}") } else { target };
+    let mut text = format!("{}  {} → {}  {}", c.clock.time(x.request.first), x.client, x.server, clip(&place, 60));
+    if let Some(status) = x.status() {
+        text.push_str(&format!("  {status}"));
+    }
+    if let Some(latency) = x.latency() {
+        text.push_str(&format!(" in {}", human(latency)));
+    }
+    if chain.verdict.rule != "ok" {
+        text.push_str(&format!("  {}", mask::own(&chain.verdict.rule)));
+    }
+    if let Some(frames) = frames(x) {
+        text.push_str(&frames);
+    }
+    text
+}
+
+fn frames(x: &Exchange) -> Option<String> {
+    let ws = x.ws?;
+    let number = ws.client.frames.saturating_add(ws.server.frames);
+    let lifetime = x.end.lifetime.map(|l| format!(" in {}", human(l))).unwrap_or_default();
+    let end = match (x.end.how, x.end.close.as_ref().and_then(|c| c.code), x.end.by) {
+        (EndHow::CloseFrame, Some(code), Some(by)) => format!(", closed {code} by the {}", by.sender()),
+        (EndHow::Open, ..) => ", still open".to_owned(),
+        _ => String::new(),
+    };
+    Some(format!(", {}{lifetime}{end}", count(number, "frame", "frames")))
+}
+
+/// Too many to list: how many to which server, and how fast.
+fn counted(c: &Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain]) -> io::Result<()> {
+    let mut servers: HashMap<Endpoint, usize> = HashMap::new();
+    let mut latencies = Vec::new();
+    for row in chains.iter().filter_map(|chain| facts::first_leg(c.a, chain)) {
+        *servers.entry(row.exchange.server).or_default() += 1;
+        latencies.extend(row.exchange.latency());
+    }
+    let mut servers: Vec<(Endpoint, usize)> = servers.into_iter().collect();
+    servers.sort_by_key(|&(server, n)| (std::cmp::Reverse(n), server));
+    let mut parts: Vec<String> = servers.iter().take(SERVERS).map(|(server, n)| format!("{n} at {server}")).collect();
+    if servers.len() > SERVERS {
+        let rest: usize = servers.iter().skip(SERVERS).map(|&(_, n)| n).sum();
+        parts.push(format!("{rest} at {} other servers", servers.len() - SERVERS));
+    }
+    latencies.sort_unstable();
+    let speed = match (latencies.get(latencies.len() / 2), latencies.last()) {
+        (Some(median), Some(slowest)) => {
+            format!("; answered in {} (median), {} (slowest)", human(*median), human(*slowest))
+        }
+        _ => String::new(),
+    };
+    page.say(Tone::Good, &format!("{title}: {}: {}{speed}", chains.len(), parts.join(", ")))
+}

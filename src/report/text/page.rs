@@ -1,0 +1,178 @@
+//! Lines of text: wrapped, indented, and coloured where that is wanted.
+
+use std::io::{self, BufWriter, Write};
+
+use anstyle::{AnsiColor, Style};
+
+/// Characters a line has at most. What is to be pasted elsewhere is never broken.
+pub(super) const WIDTH: usize = 100;
+
+/// Where the text behind a label begins.
+const LABEL: usize = 13;
+
+/// What a colour stands for; words always say it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Bad,
+    Dim,
+    Good,
+    Plain,
+    Strong,
+    Warning,
+}
+
+pub(super) struct Page<'w> {
+    out: BufWriter<&'w mut dyn Write>,
+    color: bool,
+}
+
+impl<'w> Page<'w> {
+    pub(super) fn new(out: &'w mut dyn Write, color: bool) -> Self {
+        Page { out: BufWriter::new(out), color }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    pub(super) fn blank(&mut self) -> io::Result<()> {
+        writeln!(self.out)
+    }
+
+    /// A paragraph at the margin.
+    pub(super) fn say(&mut self, tone: Tone, text: &str) -> io::Result<()> {
+        self.indented(0, tone, text)
+    }
+
+    pub(super) fn dim(&mut self, text: &str) -> io::Result<()> {
+        self.say(Tone::Dim, text)
+    }
+
+    /// A paragraph, `indent` characters in; its further lines two more.
+    pub(super) fn indented(&mut self, indent: usize, tone: Tone, text: &str) -> io::Result<()> {
+        for (i, line) in wrap(text, WIDTH - indent - 2).iter().enumerate() {
+            let indent = if i == 0 { indent } else { indent + 2 };
+            writeln!(self.out, "{:indent$}{}", "", self.paint(tone, line))?;
+        }
+        Ok(())
+    }
+
+    /// A word in colour, then plain text; on one line.
+    pub(super) fn headline(&mut self, tone: Tone, word: &str, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}{}", self.paint(tone, word), text)
+    }
+
+    /// `label` in the left column, the text beside it.
+    pub(super) fn row(&mut self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
+        let mut label = label;
+        for line in wrap(text, WIDTH - LABEL) {
+            self.beside(label, tone, &line)?;
+            label = "";
+        }
+        Ok(())
+    }
+
+    /// As [`Page::row`], never broken: to be pasted.
+    pub(super) fn verbatim(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let mut label = label;
+        for line in text.lines() {
+            self.beside(label, Tone::Plain, line)?;
+            label = "";
+        }
+        Ok(())
+    }
+
+    fn beside(&mut self, label: &str, tone: Tone, line: &str) -> io::Result<()> {
+        let pad = LABEL.saturating_sub(label.chars().count() + 2);
+        let (label, line) = (self.paint(Tone::Dim, label), self.paint(tone, line));
+        writeln!(self.out, "{}", format!("  {label}{:pad$}{line}", "").trim_end())
+    }
+
+    fn paint(&self, tone: Tone, text: &str) -> String {
+        let color = |color: AnsiColor| Style::new().fg_color(Some(color.into()));
+        let style = match tone {
+            Tone::Bad => color(AnsiColor::Red).bold(),
+            Tone::Dim => Style::new().dimmed(),
+            Tone::Good => color(AnsiColor::Green),
+            Tone::Plain => return text.to_owned(),
+            Tone::Strong => Style::new().bold(),
+            Tone::Warning => color(AnsiColor::Yellow),
+        };
+        if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// At most `max` characters of `text`; says how many are left out.
+pub(super) fn clip(text: &str, max: usize) -> String {
+    let count = text.chars().count();
+    if count <= max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(max).collect();
+    format!("{kept}… ({} more characters)", count - max)
+}
+
+/// `1 packet`, `2 packets`.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+/// `12 345 678`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) && digits.len() > 4 {
+            out.push('\u{a0}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Lines of at most `width` characters, broken at spaces. A word that is longer stands alone.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        let mut length = 0;
+        for word in paragraph.split(' ').filter(|w| !w.is_empty()) {
+            let chars = word.chars().count();
+            if length > 0 && length + 1 + chars > width {
+                lines.push(std::mem::take(&mut line));
+                length = 0;
+            }
+            if length > 0 {
+                line.push(' ');
+                length += 1;
+            }
+            line.push_str(word);
+            length += chars;
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_at_spaces() {
+        assert_eq!(wrap("aa bb cccccc d", 5), ["aa bb", "cccccc", "d"]);
+        assert_eq!(wrap("", 5), Vec::<String>::new());
+    }
+
+    #[test]
+    fn long_text_is_clipped_and_says_so() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüß", 3), "äöü… (1 more characters)");
+    }
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        assert_eq!(grouped(1234), "1234");
+        assert_eq!(grouped(12_345_678), "12\u{a0}345\u{a0}678");
+    }
+}
