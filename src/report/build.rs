@@ -274,7 +274,8 @@ fn frames(c: &WsCounts) -> doc::Frames {
     }
 }
 
-fn via(wrapper: &Wrapper, masker: &mut Masker) -> String {
+/// One wrapper around an exchange's stream, as `via` tells it.
+pub fn via(wrapper: &Wrapper, masker: &mut Masker) -> String {
     match wrapper {
         Wrapper::Connect(authority) => format!("connect {}", masker.url(authority)),
         Wrapper::Link(words) => mask::own(words),

@@ -117,7 +117,7 @@ fn quoted(cell: &str) -> String {
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
-    use crate::report::testing;
+    use crate::store::testing;
 
     #[test]
     fn cells_are_quoted_and_defused() {

@@ -135,7 +135,7 @@ impl Formatter for Lines {
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
-    use crate::report::testing;
+    use crate::store::testing;
 
     fn written(a: &Analysis) -> String {
         let mut out = Vec::new();

@@ -29,6 +29,11 @@ impl Masker {
         Masker { show, numbers: HashMap::new() }
     }
 
+    /// Whether anything was masked so far.
+    pub fn masked(&self) -> bool {
+        !self.numbers.is_empty()
+    }
+
     /// The value of a field, whose name decides whether it is a secret.
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> String {
         let ranges = match secrets::kind_of_field(name) {

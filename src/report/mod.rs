@@ -13,8 +13,6 @@ pub mod mask;
 pub mod ndjson;
 pub mod schema;
 mod secrets;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod text;
 pub mod time;
 

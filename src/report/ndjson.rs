@@ -130,7 +130,7 @@ fn line(kind: &'static str, last: Option<bool>, content: &impl Serialize) -> Str
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
-    use crate::report::testing;
+    use crate::store::testing;
 
     fn lines(a: &Analysis) -> Vec<serde_json::Value> {
         let mut out = Vec::new();

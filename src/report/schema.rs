@@ -15,8 +15,9 @@ pub fn schema() -> String {
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
+    use crate::report::build;
     use crate::report::mask::Masker;
-    use crate::report::{build, testing};
+    use crate::store::testing;
 
     #[test]
     fn a_report_validates_and_so_does_one_of_the_future() {

@@ -4,8 +4,9 @@
 use std::io;
 
 use crate::base::escape::escape;
-use crate::base::{Endpoint, PacketRef};
+use crate::base::{Endpoint, PacketRef, Timestamp};
 use crate::model::{Blame, Chain, ConnectState, EndHow, Exchange, FlowFacts, Head, Outcome, Role, Severity};
+use crate::report::build;
 use crate::report::mask;
 use crate::report::text::Context;
 use crate::report::text::facts;
@@ -69,38 +70,35 @@ const REQUEST_IDS: [&str; 16] = [
     "Forwarded",
 ];
 
-pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+/// `fix_told`: the block before this one tells the same fix.
+pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix_told: bool) -> io::Result<()> {
     head(c, page, chain)?;
     match (facts::first_leg(c.a, chain).map(|row| &row.exchange), facts::flow(c.a, chain)) {
         (Some(x), _) => exchange(c, page, chain, x)?,
-        (None, Some(flow)) => connection(c, page, chain, flow)?,
+        (None, Some(flow)) => connection(page, chain, flow)?,
         (None, None) => {}
     }
     evidence(c, page, chain)?;
     if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
         logs(c, page, x)?;
+    } else if let Some(flow) = facts::flow(c.a, chain) {
+        page.items("in the logs", &[seen_at(c, flow.client, flow.syn_at)])?;
     }
-    for fix in &chain.verdict.fix {
-        let versions = if fix.versions.is_empty() { String::new() } else { format!(" {}", mask::own(&fix.versions)) };
-        page.row("fix", Tone::Strong, &format!("{}{versions}:", mask::own(&fix.product)))?;
-        let text: Vec<String> = mask::own(&fix.text).lines().map(|l| format!("  {l}")).collect();
-        page.verbatim("", &text.join("\n"))?;
-    }
+    mend(page, chain, fix_told)?;
     also(c, page, chain)
 }
 
-/// The packets that prove the verdict; without any, those of the two heads.
+/// The packets of the two heads (or of the connection's opening), and those that prove the verdict.
 pub(super) fn packets(a: &Analysis, chain: &Chain) -> Vec<PacketRef> {
     let found = facts::behind_verdict(a, chain).into_iter().flat_map(|f| &f.evidence).map(|e| e.at);
     let mut all: Vec<PacketRef> = found.collect();
-    if all.is_empty() {
-        if let Some(x) = facts::first_leg(a, chain).map(|row| &row.exchange) {
-            all.push(x.request.at);
-            all.extend(x.response.as_ref().map(|r| r.at));
-        } else if let Some(flow) = facts::flow(a, chain) {
-            all.push(flow.syn);
-            all.extend(flow.end);
-        }
+    for x in chain.legs.iter().filter_map(|&leg| build::row(a, leg)).map(|row| &row.exchange) {
+        all.push(x.request.at);
+        all.extend(x.response.as_ref().map(|r| r.at));
+    }
+    if let Some(flow) = facts::flow(a, chain) {
+        all.push(flow.syn);
+        all.extend(flow.end);
     }
     all.sort_unstable();
     all.dedup();
@@ -144,16 +142,24 @@ fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
         let found = facts::behind_verdict(c.a, chain);
         sentence = found.first().map(|f| c.masker.text(&f.message)).unwrap_or_default();
     }
+    // A command stands on a line of its own, to be pasted.
+    let command = sentence.find("tcpdump ").map(|at| sentence.split_off(at));
     if !sentence.is_empty() {
-        let sentence = clip(&capital(&sentence), 1_000);
-        let stop = if sentence.ends_with(['.', '!', '?', ')', '\'']) { "" } else { "." };
-        page.indented(2, Tone::Strong, &format!("{sentence}{stop}"))?;
+        let sentence = clip(&sentence, 1_000);
+        let sentence = sentence.trim_end();
+        let stop = if sentence.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+        page.paragraph(2, Tone::Strong, &format!("{sentence}{stop}"))?;
+    }
+    if let Some(command) = command {
+        page.verbatim("", &command)?;
     }
     page.blank()
 }
 
 fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
     who(page, chain, x.client, x.server)?;
+    let via: Vec<String> = x.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
+    page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
     let request = &x.request;
     let line = format!(
         "{} {} {}",
@@ -168,7 +174,7 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
             fields.push(format!("(no {name})"));
         }
     }
-    page.row("", Tone::Plain, &fields.join(" · "))?;
+    page.items("", &fields)?;
     answer(c, page, x)?;
     for found in facts::behind_verdict(c.a, chain).into_iter().take(1) {
         for (label, text) in [("expected", &found.expected), ("found", &found.found)] {
@@ -179,7 +185,22 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
     if chain.outcome == Outcome::Upgraded {
         page.row("ended", Tone::Plain, &ending(c, x))?;
     }
-    Ok(())
+    page.row("not seen", Tone::Warning, &unseen(x).join(", "))
+}
+
+/// What the capture lacks of this connection.
+fn unseen(x: &Exchange) -> Vec<&'static str> {
+    let q = x.quality;
+    let lacks = [
+        (q.no_client_packets, "any packet of the client"),
+        (q.no_server_packets, "any packet of the server"),
+        (q.midstream, "the opening of the connection"),
+        (q.request_gap, "a part of the request"),
+        (q.response_gap, "a part of the response"),
+        (q.snapped, "the ends of packets that were cut"),
+        (q.gap && !q.request_gap && !q.response_gap && !q.snapped, "some bytes of the connection"),
+    ];
+    lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect()
 }
 
 fn who(page: &mut Page<'_>, chain: &Chain, client: Endpoint, server: Endpoint) -> io::Result<()> {
@@ -226,8 +247,8 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<
         Tone::Plain,
         &format!("{}{after}", clip(format!("{} {reason}", status(response)).trim(), VALUE)),
     )?;
-    let fields = told(c, response, &ANSWERED).join(" · ");
-    page.row("", Tone::Plain, &fields)?;
+    let fields = told(c, response, &ANSWERED);
+    page.items("", &fields)?;
     if !x.body.is_empty() && response.status() != Some(101) {
         let body = c.masker.bytes(x.body.trim_ascii());
         page.row("body", Tone::Plain, &clip(&body, VALUE))?;
@@ -278,7 +299,7 @@ fn ending(c: &mut Context<'_>, x: &Exchange) -> String {
 }
 
 /// A connection that never carried a request.
-fn connection(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flow: &FlowFacts) -> io::Result<()> {
+fn connection(page: &mut Page<'_>, chain: &Chain, flow: &FlowFacts) -> io::Result<()> {
     who(page, chain, flow.client, flow.server)?;
     page.row("asked", Tone::Plain, &format!("for a connection, with {}", count(u64::from(flow.syns), "SYN", "SYNs")))?;
     let after = flow.end_at.map(|end| format!(" {} later", human(end.since(flow.syn_at)))).unwrap_or_default();
@@ -288,9 +309,7 @@ fn connection(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flow: &Fl
         ConnectState::Unanswered => "not at all: the address is wrong or down, or a firewall drops".to_owned(),
         ConnectState::Midstream => format!("before the capture began; it ended{after} without a request"),
     };
-    page.row("answered", Tone::Plain, &answer)?;
-    let time = c.clock.time(flow.syn_at);
-    page.row("in the logs", Tone::Plain, &format!("client {} at {time} {}", flow.client, c.clock.zone(flow.syn_at)))
+    page.row("answered", Tone::Plain, &answer)
 }
 
 fn evidence(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
@@ -307,8 +326,7 @@ fn evidence(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
 
 /// What to look for in the log of a proxy.
 fn logs(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()> {
-    let at = x.request.first;
-    let mut parts = vec![format!("client {} at {} {}", x.client, c.clock.time(at), c.clock.zone(at))];
+    let mut parts = vec![seen_at(c, x.client, x.request.first)];
     parts.extend(told(c, &x.request, &REQUEST_IDS));
     if let Some(response) = &x.response {
         for text in told(c, response, &REQUEST_IDS) {
@@ -317,7 +335,25 @@ fn logs(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()
             }
         }
     }
-    page.row("in the logs", Tone::Plain, &parts.join(" · "))
+    page.items("in the logs", &parts)
+}
+
+fn seen_at(c: &Context<'_>, client: Endpoint, at: Timestamp) -> String {
+    format!("client {client} at {} {}", c.clock.time(at), c.clock.zone(at))
+}
+
+/// The change that mends it; its text is never broken.
+fn mend(page: &mut Page<'_>, chain: &Chain, told: bool) -> io::Result<()> {
+    if told && !chain.verdict.fix.is_empty() {
+        return page.row("fix", Tone::Plain, "as above");
+    }
+    for fix in &chain.verdict.fix {
+        let versions = if fix.versions.is_empty() { String::new() } else { format!(" {}", mask::own(&fix.versions)) };
+        page.row("fix", Tone::Strong, &format!("{}{versions}:", mask::own(&fix.product)))?;
+        let text: Vec<String> = mask::own(&fix.text).lines().map(|line| format!("  {line}")).collect();
+        page.verbatim("", &text.join("\n"))?;
+    }
+    Ok(())
 }
 
 /// What else was found in this chain, by its slug.
@@ -330,10 +366,4 @@ fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
         }
     }
     page.row("also", Tone::Dim, &others.join(", "))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    let Some(first) = chars.next() else { return String::new() };
-    first.to_uppercase().chain(chars).collect()
 }

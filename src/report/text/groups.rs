@@ -31,10 +31,12 @@ fn write_all(c: &mut Context<'_>, page: &mut Page<'_>, groups: &[Group]) -> io::
         let whole = if group.chains.len() <= WHOLE { group.chains.len() } else { SHOWN };
         let whole = whole.min(BLOCKS - blocks);
         blocks += whole;
-        for &index in group.chains.iter().take(whole) {
-            let Some(chain) = c.a.chains.get(index) else { continue };
+        let mut told = None;
+        for chain in group.chains.iter().take(whole).filter_map(|&index| c.a.chains.get(index)) {
             page.blank()?;
-            block::write(c, page, chain)?;
+            let fix = &chain.verdict.fix;
+            block::write(c, page, chain, told == Some(fix))?;
+            told = Some(fix);
         }
         if whole < group.chains.len() {
             page.blank()?;
@@ -54,7 +56,7 @@ fn write_all(c: &mut Context<'_>, page: &mut Page<'_>, groups: &[Group]) -> io::
 fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize) -> io::Result<()> {
     let rest: Vec<_> = group.chains.iter().skip(shown).filter_map(|&i| c.a.chains.get(i)).collect();
     let like = if shown > 0 { "more like it" } else { "broken upgrades" };
-    let mut text = format!("and {} {like}: {}", rest.len(), group.rule);
+    let mut text = format!("… and {} {like}: {}", rest.len(), group.rule);
     if let Some(server) = group.server {
         text.push_str(&format!(" at {server}"));
     }
@@ -77,8 +79,8 @@ fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize) -> io
     }
     if rest.len() > PACKETS {
         let server = group.server.map(|s| format!(" server:{s}")).unwrap_or_default();
-        let first = format!("the first {PACKETS}; all of them: --format csv -Y 'verdict:{}{server}'", group.rule);
-        page.row("", Tone::Dim, &first)?;
+        page.row("", Tone::Dim, &format!("the first {PACKETS} of them"))?;
+        page.verbatim("all of them", &format!("--format csv -Y 'verdict:{}{server}'", group.rule))?;
     }
     Ok(())
 }

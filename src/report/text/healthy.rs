@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
+use crate::base::escape::escape;
 use crate::base::{Endpoint, PacketRef};
 use crate::model::{Chain, Confidence, EndHow, Exchange, Finding, Severity};
 use crate::report::mask;
+use crate::report::text::Context;
 use crate::report::text::facts::{self, Fate};
 use crate::report::text::page::{Page, Tone, clip, count};
-use crate::report::text::{Context, block};
 use crate::report::time::human;
+use crate::store::Analysis;
 
 /// Servers named where healthy upgrades are only counted.
 const SERVERS: usize = 5;
@@ -22,7 +24,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     let a = c.a;
     for (fate, title) in [
         (Fate::Worked, "Worked"),
-        (Fate::Settled, "Refused at first, as it should be"),
+        (Fate::Settled, "Refused without a fault (a log-in, or settled by a later try)"),
         (Fate::Allowed, "Known and allowed"),
         (Fate::Forced, "Not counted: plain requests that carry an Upgrade field"),
     ] {
@@ -84,12 +86,8 @@ pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
         let allowed = if first.allowed { ", allowed" } else { "" };
         let message = clip(&c.masker.text(&first.message), 300);
         let message = message.trim_end_matches('.');
-        let mut packets: Vec<PacketRef> =
-            findings.iter().flat_map(|f| &f.evidence).map(|e| e.at).take(PACKETS).collect();
-        packets.dedup();
-        let places: Vec<String> =
-            block::filters(a, &packets).into_iter().map(|(name, filter)| format!("{name}{filter}")).collect();
-        let places = if places.is_empty() { String::new() } else { format!("; {}", places.join(", ")) };
+        let text = places(a, findings);
+        let places = if text.is_empty() { text } else { format!(" ({text})") };
         let text = format!("{} ({}{sure}{times}{allowed}): {message}{places}", mask::own(rule), severity.0.word());
         page.indented(2, tone, &text)?;
     }
@@ -99,6 +97,23 @@ pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     Ok(())
 }
 
+/// The first packets that show it; those of the first input where there are several.
+fn places(a: &Analysis, findings: &[&Finding]) -> String {
+    let mut packets: Vec<PacketRef> =
+        findings.iter().flat_map(|f| &f.evidence).map(|e| e.at).take(PACKETS + 1).collect();
+    packets.dedup();
+    let Some(first) = packets.first().copied() else { return String::new() };
+    let more = packets.len() > PACKETS;
+    let numbers = packets.iter().take(PACKETS).filter(|p| p.input() == first.input()).map(|p| p.number().to_string());
+    let numbers: Vec<String> = numbers.collect();
+    let name = match a.inputs.get(usize::from(first.input())) {
+        Some(input) if a.inputs.len() > 1 => format!(" of {}", clip(&escape(input.path.as_bytes()), 60)),
+        _ => String::new(),
+    };
+    let word = if numbers.len() == 1 { "packet" } else { "packets" };
+    format!("{word} {}{}{name}", numbers.join(", "), if more { ", …" } else { "" })
+}
+
 /// One line for one chain.
 fn line(c: &mut Context<'_>, chain: &Chain) -> String {
     let Some(row) = facts::first_leg(c.a, chain) else {
@@ -106,17 +121,18 @@ fn line(c: &mut Context<'_>, chain: &Chain) -> String {
     };
     let x = &row.exchange;
     let host = x.request.first_value("host").map(|h| c.masker.field(b"host", h)).unwrap_or_default();
-    let target = c.masker.url(x.request.target());
+    let path = x.request.target().split(|&b| b == b'?').next().unwrap_or_default();
+    let target = c.masker.url(path);
     let place = if target.starts_with('/') { format!("{host}{target}") } else { target };
-    let mut text = format!("{}  {} → {}  {}", c.clock.time(x.request.first), x.client, x.server, clip(&place, 60));
+    let mut text = format!("{} {} → {} {}", c.clock.time(x.request.first), x.client, x.server, clip(&place, 48));
     if let Some(status) = x.status() {
-        text.push_str(&format!("  {status}"));
+        text.push_str(&format!(" {status}"));
     }
     if let Some(latency) = x.latency() {
         text.push_str(&format!(" in {}", human(latency)));
     }
     if chain.verdict.rule != "ok" {
-        text.push_str(&format!("  {}", mask::own(&chain.verdict.rule)));
+        text.push_str(&format!(" {}", mask::own(&chain.verdict.rule)));
     }
     if let Some(frames) = frames(x) {
         text.push_str(&frames);
@@ -127,9 +143,9 @@ fn line(c: &mut Context<'_>, chain: &Chain) -> String {
 fn frames(x: &Exchange) -> Option<String> {
     let ws = x.ws?;
     let number = ws.client.frames.saturating_add(ws.server.frames);
-    let lifetime = x.end.lifetime.map(|l| format!(" in {}", human(l))).unwrap_or_default();
+    let lifetime = x.end.lifetime.map(|l| format!(", {}", human(l))).unwrap_or_default();
     let end = match (x.end.how, x.end.close.as_ref().and_then(|c| c.code), x.end.by) {
-        (EndHow::CloseFrame, Some(code), Some(by)) => format!(", closed {code} by the {}", by.sender()),
+        (EndHow::CloseFrame, Some(code), Some(by)) => format!(", close {code} by {}", by.sender()),
         (EndHow::Open, ..) => ", still open".to_owned(),
         _ => String::new(),
     };
@@ -146,11 +162,11 @@ fn counted(c: &Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain])
     }
     let mut servers: Vec<(Endpoint, usize)> = servers.into_iter().collect();
     servers.sort_by_key(|&(server, n)| (std::cmp::Reverse(n), server));
-    let mut parts: Vec<String> = servers.iter().take(SERVERS).map(|(server, n)| format!("{n} at {server}")).collect();
-    if servers.len() > SERVERS {
-        let rest: usize = servers.iter().skip(SERVERS).map(|&(_, n)| n).sum();
-        parts.push(format!("{rest} at {} other servers", servers.len() - SERVERS));
-    }
+    let places = match servers.as_slice() {
+        [] => chains.len().to_string(),
+        [(server, n)] => format!("{n} at {server}"),
+        _ => format!("{} ({})", chains.len(), several(&servers)),
+    };
     latencies.sort_unstable();
     let speed = match (latencies.get(latencies.len() / 2), latencies.last()) {
         (Some(median), Some(slowest)) => {
@@ -158,5 +174,14 @@ fn counted(c: &Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain])
         }
         _ => String::new(),
     };
-    page.say(Tone::Good, &format!("{title}: {}: {}{speed}", chains.len(), parts.join(", ")))
+    page.say(Tone::Good, &format!("{title}: {places}{speed}"))
+}
+
+fn several(servers: &[(Endpoint, usize)]) -> String {
+    let mut parts: Vec<String> = servers.iter().take(SERVERS).map(|(server, n)| format!("{n} at {server}")).collect();
+    if servers.len() > SERVERS {
+        let rest: usize = servers.iter().skip(SERVERS).map(|&(_, n)| n).sum();
+        parts.push(format!("{rest} at {} other servers", servers.len() - SERVERS));
+    }
+    parts.join(", ")
 }

@@ -51,9 +51,20 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
 
 /// Where to read on.
 fn hint(context: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
-    let Some(group) = context.facts.groups.iter().find(|g| g.rule != "unknown") else { return Ok(()) };
-    page.blank()?;
-    page.dim(&format!("What a rule checks, and why: hopscope explain {}", group.rule))
+    let mut hints = Vec::new();
+    if let Some(group) = context.facts.groups.iter().find(|g| g.rule != "unknown") {
+        hints.push(format!("What a rule checks, and why: hopscope explain {}", group.rule));
+    }
+    if context.masker.masked() {
+        hints.push(
+            "Secrets are shown as [redacted #N], the same secret with the same number; --show-secrets shows them"
+                .to_owned(),
+        );
+    }
+    if !hints.is_empty() {
+        page.blank()?;
+    }
+    hints.iter().try_for_each(|hint| page.dim(hint))
 }
 
 #[cfg(test)]
@@ -62,7 +73,7 @@ mod tests {
     use super::*;
     use crate::base::{Counters, Nanos, PacketRef, Timestamp};
     use crate::model::{Chain, Damage, InputFacts};
-    use crate::report::testing;
+    use crate::store::testing;
 
     fn text(a: &Analysis, options: &Options) -> String {
         let mut out = Vec::new();
@@ -82,6 +93,11 @@ mod tests {
     #[test]
     fn many_failures_of_one_kind_are_counted() {
         insta::assert_snapshot!(text(&testing::many(312, 210), &utc()), @"");
+    }
+
+    #[test]
+    fn what_is_neither_healthy_nor_broken_is_told_apart() {
+        insta::assert_snapshot!(text(&testing::odd(), &utc()), @"");
     }
 
     #[test]
@@ -116,7 +132,7 @@ mod tests {
 
     #[test]
     fn lines_are_no_wider_than_the_page_unless_to_be_pasted() {
-        for a in [testing::sample(), testing::many(30, 30)] {
+        for a in [testing::sample(), testing::many(30, 30), testing::odd()] {
             for line in text(&a, &utc()).lines() {
                 assert!(line.chars().count() <= page::WIDTH || line.contains("frame.number"), "{line}");
             }

@@ -13,7 +13,7 @@ pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
             "there is no packet in it".to_owned(),
             &[
                 "the capture filter let nothing through, or the wrong interface was captured",
-                "--since or --until left everything out",
+                "every packet lies outside --since and --until",
             ],
         ),
         (packets, 0, _) => (

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 pub(super) const WIDTH: usize = 100;
 
 /// Where the text behind a label begins.
-const LABEL: usize = 13;
+const LABEL: usize = 15;
 
 /// What a colour stands for; words always say it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl<'w> Page<'w> {
 
     /// A paragraph at the margin.
     pub(super) fn say(&mut self, tone: Tone, text: &str) -> io::Result<()> {
-        self.indented(0, tone, text)
+        self.paragraph(0, tone, text)
     }
 
     pub(super) fn dim(&mut self, text: &str) -> io::Result<()> {
@@ -60,6 +60,30 @@ impl<'w> Page<'w> {
     /// A word in colour, then plain text; on one line.
     pub(super) fn headline(&mut self, tone: Tone, word: &str, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}{}", self.paint(tone, word), text)
+    }
+
+    /// Sentences, `indent` characters in.
+    pub(super) fn paragraph(&mut self, indent: usize, tone: Tone, text: &str) -> io::Result<()> {
+        for line in wrap(text, WIDTH - indent) {
+            writeln!(self.out, "{:indent$}{}", "", self.paint(tone, &line))?;
+        }
+        Ok(())
+    }
+
+    /// `label` in the left column, the items beside it with dots between; broken between items where
+    /// that is enough.
+    pub(super) fn items(&mut self, label: &str, items: &[String]) -> io::Result<()> {
+        let width = WIDTH - LABEL;
+        let mut lines: Vec<String> = Vec::new();
+        for (i, item) in items.iter().enumerate() {
+            let dot = if i + 1 < items.len() { " ·" } else { "" };
+            let length = item.chars().count() + dot.chars().count();
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 1 + length <= width => line.push_str(&format!(" {item}{dot}")),
+                _ => lines.push(format!("{item}{dot}")),
+            }
+        }
+        self.row(label, Tone::Plain, &lines.join("\n"))
     }
 
     /// `label` in the left column, the text beside it.
@@ -130,13 +154,20 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
-/// Lines of at most `width` characters, broken at spaces. A word that is longer stands alone.
+/// Lines of at most `width` characters, broken at spaces, but not between a number and its unit. A
+/// word that is longer stands alone.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         let mut length = 0;
-        for word in paragraph.split(' ').filter(|w| !w.is_empty()) {
+        let mut words = paragraph.split(' ').filter(|w| !w.is_empty()).peekable();
+        while let Some(word) = words.next() {
+            let mut word = word.to_owned();
+            while let Some(next) = words.next_if(|next| belong_together(&word, next)) {
+                word.push(' ');
+                word.push_str(next);
+            }
             let chars = word.chars().count();
             if length > 0 && length + 1 + chars > width {
                 lines.push(std::mem::take(&mut line));
@@ -146,12 +177,19 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
                 line.push(' ');
                 length += 1;
             }
-            line.push_str(word);
+            line.push_str(&word);
             length += chars;
         }
         lines.push(line);
     }
     lines
+}
+
+/// `4.00 s`, `RFC 6455`.
+fn belong_together(word: &str, next: &str) -> bool {
+    let unit = next.trim_end_matches([',', ';', '.', ')']);
+    let number = word.ends_with(|c: char| c.is_ascii_digit());
+    word == "RFC" || (number && matches!(unit, "ns" | "µs" | "ms" | "s" | "min" | "h" | "d" | "bytes"))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fn attempts(c: &Context<'_>, tried: u64) -> String {
             .filter(|&outcome| failed(outcome) > 0)
             .map(|outcome| match (outcome, failed(outcome)) {
                 (Outcome::Broken, n) => format!("{n} answered with a broken 101"),
-                (Outcome::Unknown, n) => format!("{n} otherwise"),
+                (Outcome::Unknown, n) => format!("{n} failed"),
                 (_, n) => format!("{n} {}", outcome.word()),
             })
             .collect();
@@ -55,19 +55,25 @@ fn attempts(c: &Context<'_>, tried: u64) -> String {
                 "all worked".to_owned()
             }
         }
+        0 if all.count(Fate::Cut) > 0 => String::new(),
         0 => "none worked".to_owned(),
         n => format!("{n} worked"),
     }];
+    match kinds.as_slice() {
+        [] => {}
+        [one] => parts.push(one.clone()),
+        several => parts.push(format!("{} failed ({})", all.count(Fate::Failed), several.join(", "))),
+    }
     let mut add = |fate, text: &str| {
         if all.count(fate) > 0 {
             parts.push(format!("{} {text}", all.count(fate)));
         }
     };
-    add(Fate::Failed, &format!("failed ({})", kinds.join(", ")));
-    add(Fate::Cut, "worked and was cut off later");
-    add(Fate::Settled, "refused at first, as it should be");
+    add(Fate::Cut, "upgraded and cut off later");
+    add(Fate::Settled, "refused without a fault");
     add(Fate::Unknown, "cannot be judged from this capture");
     add(Fate::Allowed, "failed in a way that is known and allowed");
+    parts.retain(|part| !part.is_empty());
     let mut text = format!("{} tried: {}.", count(tried, "upgrade", "upgrades"), parts.join(", "));
     match all.count(Fate::NoRequest) {
         0 => {}

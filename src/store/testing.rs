@@ -259,6 +259,79 @@ pub(crate) fn sample() -> Analysis {
     a
 }
 
+/// Two inputs; a tunnel that was cut, one that cannot be judged, a refused connection, a 401 that was
+/// settled, a known fault.
+pub(crate) fn odd() -> Analysis {
+    let mut a = frame();
+    a.inputs.push(InputFacts {
+        path: "leg2.pcap".to_owned(),
+        packets: 9,
+        snapped: 9,
+        snaplen: Some(96),
+        ..a.inputs[0].clone()
+    });
+    for id in 1..=3 {
+        healthy(&mut a, id, "10.0.0.2:80");
+    }
+    let verdict = |rule: &'static str, severity, text: &'static str| Verdict {
+        rule: Cow::Borrowed(rule),
+        severity,
+        blame: Some(Blame {
+            role: Role::Hop,
+            address: Some("10.0.0.2:80".to_owned()),
+            product: Some("nginx".to_owned()),
+        }),
+        summary: Text::own(text),
+        ..ok()
+    };
+    a.rows[0].exchange.end = End {
+        by: Some(Direction::ServerToClient),
+        how: EndHow::Fin,
+        idle_before: Some(Nanos::from_secs(60)),
+        lifetime: Some(Nanos::from_secs(125)),
+        at: Some(START),
+        ..End::default()
+    };
+    a.chains[0].verdict =
+        verdict("idle-timeout", Severity::Warning, "nginx at 10.0.0.2 cuts tunnels after 60 s of silence");
+    let unknown = "the capture begins behind the request; on 10.0.0.2: tcpdump -i any -s 0 -w leg2.pcap 'host 10.0.1.9 and port 8080'";
+    a.chains[1].verdict = Verdict { blame: None, ..verdict("unknown", Severity::Info, unknown) };
+    a.chains[1].outcome = Outcome::Unknown;
+    a.rows[1].exchange.quality.midstream = true;
+    a.rows[1].exchange.response = None;
+    a.rows[1].exchange.end = End::default();
+    a.rows[1].exchange.via = vec![Wrapper::Connect(b"chat.example.org:80".as_slice().into())];
+    a.chains[2].outcome = Outcome::Refused;
+    wrong_accept(&mut a, 4, "10.0.1.9:8080");
+    if let Some(found) = a.findings.last_mut() {
+        found.allowed = true;
+    }
+    let mut lost = finding("connect-refused", Severity::Error, 5, Text::own("nothing listens at 10.0.0.2:81"));
+    lost.subject = Subject::Flow(FlowId(9));
+    lost.evidence = vec![Evidence { at: PacketRef::new(1, 3), direction: None, bytes: None }];
+    a.findings.push(lost);
+    a.flows.push(FlowFacts {
+        id: FlowId(9),
+        client: Endpoint::new([10, 0, 0, 1].into(), 40_009),
+        server: Endpoint::new([10, 0, 0, 2].into(), 81),
+        state: ConnectState::Refused,
+        syn: PacketRef::new(0, 2),
+        syn_at: START,
+        syns: 3,
+        end: Some(PacketRef::new(1, 3)),
+        end_at: Some(START + Nanos::from_millis(7)),
+    });
+    a.chains.push(Chain {
+        id: -9,
+        legs: Vec::new(),
+        flow: Some(FlowId(9)),
+        outcome: Outcome::Unanswered,
+        verdict: verdict("connect-refused", Severity::Error, "nothing listens at 10.0.0.2:81"),
+        findings: vec![a.findings.len() - 1],
+    });
+    a
+}
+
 /// `failed` wrong accepts of one server among `worked` good upgrades.
 pub(crate) fn many(worked: u64, failed: u64) -> Analysis {
     let mut a = frame();

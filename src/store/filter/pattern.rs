@@ -1,0 +1,61 @@
+//! Patterns over bytes: a whole value with `*` for anything, or a part of a value.
+
+/// What a value is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    /// The pieces between the stars. One piece: no star, the whole value.
+    pieces: Vec<Vec<u8>>,
+    exact_case: bool,
+}
+
+impl Pattern {
+    /// The whole value; `*` stands for anything.
+    pub(super) fn whole(text: &str, exact_case: bool) -> Self {
+        Pattern { pieces: text.split('*').map(|p| p.as_bytes().to_vec()).collect(), exact_case }
+    }
+
+    /// A part of the value.
+    pub(super) fn part(text: &str, exact_case: bool) -> Self {
+        Pattern::whole(&format!("*{text}*"), exact_case)
+    }
+
+    /// Linear in the value's length for each piece: every piece is looked for once, from the left.
+    pub(super) fn matches(&self, value: &[u8]) -> bool {
+        let (Some((first, rest)), Some(last)) = (self.pieces.split_first(), self.pieces.last()) else { return true };
+        if rest.is_empty() {
+            return value.len() == first.len() && self.equal(value, first);
+        }
+        if value.len() < first.len() + last.len() {
+            return false;
+        }
+        let (head, tail) = (value.get(..first.len()), value.get(value.len() - last.len()..));
+        if !head.is_some_and(|head| self.equal(head, first)) || !tail.is_some_and(|tail| self.equal(tail, last)) {
+            return false;
+        }
+        let mut left = value.get(first.len()..value.len() - last.len()).unwrap_or_default();
+        for piece in rest.iter().take(rest.len() - 1).filter(|p| !p.is_empty()) {
+            let Some(at) = left.windows(piece.len()).position(|window| self.equal(window, piece)) else { return false };
+            left = left.get(at + piece.len()..).unwrap_or_default();
+        }
+        true
+    }
+
+    fn equal(&self, a: &[u8], b: &[u8]) -> bool {
+        if self.exact_case { a == b } else { a.eq_ignore_ascii_case(b) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        let whole = |pattern: &str, value: &str| Pattern::whole(pattern, false).matches(value.as_bytes());
+        assert!(whole("abc", "ABC") && !whole("abc", "abcd"));
+        assert!(whole("a*", "a") && whole("*", "") && whole("a*c", "abc") && whole("a*b*c", "a-b-b-c"));
+        assert!(!whole("a*a", "a") && !whole("a*b*c", "acb") && !whole("*b*", "ac"));
+        assert!(!Pattern::whole("abc", true).matches(b"ABC"));
+        assert!(Pattern::part("b*d", false).matches(b"abcde"));
+    }
+}

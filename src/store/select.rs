@@ -1,0 +1,89 @@
+//! What a filter leaves of an analysis.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::base::{ExchangeId, FlowId};
+use crate::model::Chain;
+use crate::store::{Analysis, Filter, Row};
+
+/// Keeps the chains of which any leg (or whose connection) matches, whole; what belongs to no chain
+/// and what was counted stays. Ids of exchanges and chains stay, findings are numbered anew. What all
+/// failures share is a fact about all of them and goes, unless all are kept.
+pub fn select(a: &mut Analysis, filter: &Filter) {
+    if filter.is_empty() {
+        return;
+    }
+    let rows: HashMap<ExchangeId, &Row> = a.rows.iter().map(|row| (row.exchange.id, row)).collect();
+    let flows: HashMap<FlowId, _> = a.flows.iter().map(|flow| (flow.id, flow)).collect();
+    let wanted = |chain: &Chain| {
+        let leg = |leg| rows.get(leg).is_some_and(|row| filter.matches(row, Some(chain), &a.findings));
+        let flow = |id: &FlowId| flows.get(id).is_some_and(|f| filter.matches_flow(f, Some(chain), &a.findings));
+        chain.legs.iter().any(leg) || chain.flow.as_ref().is_some_and(flow)
+    };
+    let keep: Vec<bool> = a.chains.iter().map(wanted).collect();
+    if keep.iter().all(|&keep| keep) {
+        return;
+    }
+    let gone: HashSet<usize> = a
+        .chains
+        .iter()
+        .zip(&keep)
+        .filter(|(_, keep)| !**keep)
+        .flat_map(|(chain, _)| {
+            let of_legs = chain.legs.iter().filter_map(|leg| rows.get(leg)).flat_map(|row| &row.findings);
+            chain.findings.iter().chain(of_legs)
+        })
+        .copied()
+        .collect();
+    let mut next = 0;
+    let renumbered: Vec<Option<usize>> = (0..a.findings.len())
+        .map(|i| {
+            let number = (!gone.contains(&i)).then_some(next);
+            next += usize::from(number.is_some());
+            number
+        })
+        .collect();
+    let renumber = |all: &mut Vec<usize>| {
+        *all = all.iter().filter_map(|&i| renumbered.get(i).copied().flatten()).collect();
+    };
+
+    let mut kept = keep.iter();
+    a.chains.retain(|_| kept.next().copied().unwrap_or(false));
+    let legs: HashSet<ExchangeId> = a.chains.iter().flat_map(|c| &c.legs).copied().collect();
+    let flows: HashSet<FlowId> = a.chains.iter().filter_map(|c| c.flow).collect();
+    a.rows.retain(|row| legs.contains(&row.exchange.id));
+    a.flows.retain(|flow| flows.contains(&flow.id));
+    a.rows.iter_mut().for_each(|row| renumber(&mut row.findings));
+    a.chains.iter_mut().for_each(|chain| renumber(&mut chain.findings));
+    let mut index = 0;
+    a.findings.retain(|_| {
+        index += 1;
+        !gone.contains(&(index - 1))
+    });
+    a.patterns.clear();
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use super::*;
+    use crate::store::testing;
+
+    #[test]
+    fn what_is_left_still_fits_together() {
+        let mut a = testing::sample();
+        select(&mut a, &Filter::parse("outcome:refused").unwrap());
+        assert_eq!(a.rows.iter().map(|r| r.exchange.id.0).collect::<Vec<_>>(), [3]);
+        assert_eq!(a.chains.iter().map(|c| c.id).collect::<Vec<_>>(), [3]);
+        assert_eq!(a.findings.iter().map(|f| &*f.rule).collect::<Vec<_>>(), ["refused-403", "origin-host-mismatch"]);
+        assert_eq!(a.rows[0].findings, [0, 1]);
+        assert_eq!(a.chains[0].findings, [0, 1]);
+    }
+
+    #[test]
+    fn a_filter_that_all_pass_changes_nothing() {
+        let mut a = testing::many(2, 2);
+        select(&mut a, &Filter::parse("status:101").unwrap());
+        assert_eq!((a.rows.len(), a.patterns.len()), (4, 1));
+    }
+}
