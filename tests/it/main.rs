@@ -1,0 +1,13 @@
+//! The one test binary. `tests/run` runs it; what needs more than this repository and Rust is
+//! ignored here and run by `.ci/run`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says why by printing"
+)]
+
+mod layers;
+mod layout;
+mod sources;
