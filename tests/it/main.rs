@@ -11,3 +11,5 @@
 mod layers;
 mod layout;
 mod sources;
+#[path = "../support/mod.rs"]
+mod support;

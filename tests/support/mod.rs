@@ -1,0 +1,21 @@
+//! Makes captures for tests: a script of what two ends say becomes packets, and these a file. It
+//! uses no parser of the program under test, so that a mistake there cannot hide here.
+//!
+//! [`script`] says who sends what · [`shape`] cuts, swaps, repeats and loses segments · [`link`] puts
+//! them into packets · [`file`] into a capture file · [`scene`] reads all that from TOML · [`run`]
+//! starts the program.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "tests fail by panicking, and not every user needs every helper"
+)]
+
+pub(crate) mod accept;
+pub(crate) mod file;
+pub(crate) mod link;
+pub(crate) mod run;
+pub(crate) mod scene;
+pub(crate) mod script;
+pub(crate) mod shape;

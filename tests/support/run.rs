@@ -1,0 +1,56 @@
+//! Starts the program as a user would.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The program, told nothing by its surroundings: no colour, no key log, UTC.
+pub(crate) fn hopscope() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopscope"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("SSLKEYLOGFILE").env("NO_COLOR", "1").env("TZ", "UTC");
+    command
+}
+
+/// Its output for these arguments, whatever the exit code.
+pub(crate) fn output<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
+    hopscope().args(arguments).output().expect("the program starts")
+}
+
+/// The JSON report on these files; damage (exit code 2) is accepted, since the report comes all the same.
+pub(crate) fn report(files: &[&Path]) -> Value {
+    let output = hopscope().arg("report").args(files).args(["--format", "json"]).output().expect("the program starts");
+    parse(&output, &format!("{files:?}"))
+}
+
+/// The JSON report on a capture given to standard input.
+pub(crate) fn report_on_stdin(capture: &[u8]) -> Value {
+    let mut child = hopscope()
+        .args(["report", "-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let capture = capture.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&capture));
+    let output = child.wait_with_output().expect("the program ends");
+    writer.join().expect("no panic").expect("all of it was read");
+    parse(&output, "standard input")
+}
+
+/// The JSON report on the bytes of a capture file.
+pub(crate) fn report_on_bytes(capture: &[u8]) -> Value {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(capture).expect("room for a capture");
+    report(&[file.path()])
+}
+
+fn parse(output: &Output, what: &str) -> Value {
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 2)), "{what}: {}: {words}", output.status);
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{what}: not JSON: {e}: {}: {words}", String::from_utf8_lossy(&output.stdout)))
+}

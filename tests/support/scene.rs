@@ -1,0 +1,294 @@
+//! Scenes: conversations written down in TOML under samples/scenes, one for each rule. A scene says
+//! which rules it raises; its twin is the same text with a few words changed, and raises none.
+//!
+//! `about` what goes wrong · `raises` slugs · `also` other slugs that cannot be avoided, each with a
+//! reason · `twin` pairs of old and new text, applied from the first `[[flow]]` on · `[capture]` how it
+//! was captured · `[[flow]]` connections with `[[flow.step]]`s, see [`Step`]. In heads, `<key>` is a
+//! key of the flow's own and `<accept>` the accept that belongs to it; `<key:2>` and `<accept:2>` are
+//! those of the second flow.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use sha1::{Digest as _, Sha1};
+
+use super::accept;
+use super::file::Format;
+use super::link::{self, Link};
+use super::script::{self, Script, Segment, Side};
+use super::shape;
+
+/// A scene as its file has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scene {
+    pub about: String,
+    pub raises: Vec<String>,
+    #[serde(default)]
+    pub also: Vec<Also>,
+    /// Old text and new text.
+    pub twin: Vec<(String, String)>,
+    #[serde(default)]
+    pub capture: Capture,
+    pub flow: Vec<Flow>,
+}
+
+/// A rule that this scene raises besides its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Also {
+    pub rule: String,
+    pub why: String,
+}
+
+/// How the capture was made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Capture {
+    pub link: String,
+    pub vlans: Vec<u16>,
+    pub pcapng: bool,
+    /// Bytes kept of each packet; 0 keeps all.
+    pub snaplen: usize,
+    /// Places of packets that are missing, counted from 0.
+    pub lose: Vec<usize>,
+    /// `client` or `server`: the only side whose packets are in the capture.
+    pub only: String,
+    /// Sizes of pieces into which payload is cut; empty leaves it whole.
+    pub split: Vec<usize>,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        let link = "ethernet".to_owned();
+        Capture { link, vlans: vec![], pcapng: false, snaplen: 0, lose: vec![], only: String::new(), split: vec![] }
+    }
+}
+
+/// One TCP connection.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Flow {
+    pub client: String,
+    pub server: String,
+    /// After the first flow's start.
+    pub start_ms: u64,
+    /// Its TCP handshake is not in the capture.
+    pub midstream: bool,
+    /// It consists of a SYN and of what the steps add.
+    pub only_syn: bool,
+    pub step: Vec<Step>,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Flow {
+            client: "198.51.100.7:40000".to_owned(),
+            server: "203.0.113.9:80".to_owned(),
+            start_ms: 0,
+            midstream: false,
+            only_syn: false,
+            step: vec![],
+        }
+    }
+}
+
+/// What happens next on a connection.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Step {
+    /// Lines of a head that the client sends; CRLF and the empty line are added.
+    Client(String),
+    /// The same of the server.
+    Server(String),
+    /// Bytes just as they stand; characters up to U+00FF are bytes.
+    ClientRaw(String),
+    ServerRaw(String),
+    ClientFrame(Frame),
+    ServerFrame(Frame),
+    /// A faultless request for an upgrade, and the 101 that grants it.
+    Upgrade(bool),
+    /// A text message each way, then the closing handshake and FINs.
+    Talk(bool),
+    WaitMs(u64),
+    /// Bytes to a segment from here on.
+    SegmentBytes(usize),
+    Fin(End),
+    Rst(End),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    Client,
+    Server,
+}
+
+/// A WebSocket frame: a text, or a Close with a code.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Frame {
+    pub opcode: u8,
+    #[serde(default)]
+    pub text: String,
+    pub code: Option<u16>,
+}
+
+/// All scenes: file stem and text, sorted.
+pub(crate) fn all() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/scenes");
+    let mut scenes: Vec<(String, String)> = std::fs::read_dir(&folder)
+        .expect("samples/scenes")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .map(|path| {
+            let stem = path.file_stem().and_then(|s| s.to_str()).expect("UTF-8").to_owned();
+            (stem, std::fs::read_to_string(&path).expect("a readable scene"))
+        })
+        .collect();
+    scenes.sort();
+    scenes
+}
+
+pub(crate) fn parse(name: &str, text: &str) -> Scene {
+    toml::from_str(text).unwrap_or_else(|e| panic!("samples/scenes/{name}.toml: {e}"))
+}
+
+/// The scene with its twin's words.
+pub(crate) fn twin(name: &str, text: &str) -> Scene {
+    let (front, body) = text.split_at(text.find("[[flow]]").expect("a scene has a flow"));
+    let mut body = body.to_owned();
+    for (old, new) in parse(name, text).twin {
+        assert!(body.contains(&old), "samples/scenes/{name}.toml: its twin replaces {old:?}, which is not there");
+        body = body.replace(&old, &new);
+    }
+    parse(name, &format!("{front}{body}"))
+}
+
+impl Scene {
+    /// The capture file.
+    pub(crate) fn capture_file(&self) -> Vec<u8> {
+        let how = &self.capture;
+        let link = Link::parse(&how.link);
+        let mut segments = self.segments();
+        if !how.split.is_empty() {
+            segments = shape::split(segments, &how.split);
+        }
+        segments = shape::lose(segments, &how.lose);
+        segments = match how.only.as_str() {
+            "" => segments,
+            "client" => shape::one_way(segments, Side::Client),
+            "server" => shape::one_way(segments, Side::Server),
+            other => panic!("only = {other:?}: say client or server"),
+        };
+        let mut packets: Vec<_> = segments.iter().map(|s| link::packet(s, link, &how.vlans)).collect();
+        if how.snaplen > 0 {
+            link::snap(&mut packets, how.snaplen);
+        }
+        let format = if how.pcapng { Format::pcapng(&[link]) } else { Format::pcap(link) };
+        format.write(&packets)
+    }
+
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        script::together(self.flow.iter().enumerate().map(|(index, flow)| flow.script(index)))
+    }
+}
+
+impl Flow {
+    fn script(&self, index: usize) -> Script {
+        let script = Script::midstream(&self.client, &self.server).wait_ms(self.start_ms);
+        let script = match (self.midstream, self.only_syn) {
+            (true, _) => script,
+            (_, true) => script.syn(),
+            _ => script.handshake(),
+        };
+        self.step.iter().fold(script, |script, step| step.play(script, index))
+    }
+}
+
+impl Step {
+    fn play(&self, script: Script, flow: usize) -> Script {
+        match self {
+            Step::Client(lines) => script.head(Side::Client, &fill_in(lines, flow)),
+            Step::Server(lines) => script.head(Side::Server, &fill_in(lines, flow)),
+            Step::ClientRaw(text) => script.client(raw(&fill_in(text, flow))),
+            Step::ServerRaw(text) => script.server(raw(&fill_in(text, flow))),
+            Step::ClientFrame(frame) => script.frame(Side::Client, frame.opcode, &frame.payload()),
+            Step::ServerFrame(frame) => script.frame(Side::Server, frame.opcode, &frame.payload()),
+            Step::Upgrade(_) => script.upgrade(&key(flow)),
+            Step::Talk(_) => script.frame(Side::Client, 1, b"hello").frame(Side::Server, 1, b"welcome").goodbye(),
+            Step::WaitMs(ms) => script.wait_ms(*ms),
+            Step::SegmentBytes(bytes) => script.segment_bytes(*bytes),
+            Step::Fin(end) => script.fin(end.side()),
+            Step::Rst(end) => script.rst(end.side()),
+        }
+    }
+}
+
+impl End {
+    fn side(self) -> Side {
+        match self {
+            End::Client => Side::Client,
+            End::Server => Side::Server,
+        }
+    }
+}
+
+impl Frame {
+    fn payload(&self) -> Vec<u8> {
+        let mut payload = self.code.map(|c| c.to_be_bytes().to_vec()).unwrap_or_default();
+        payload.extend_from_slice(self.text.as_bytes());
+        payload
+    }
+}
+
+/// The key of a flow, counted from 0: any 16 bytes, the same in every run.
+fn key(flow: usize) -> String {
+    let digest = Sha1::digest(format!("flow {flow}").as_bytes());
+    accept::key(digest[..16].try_into().expect("20 bytes have 16"))
+}
+
+fn fill_in(text: &str, flow: usize) -> String {
+    let mut text = text.replace("<key>", &key(flow)).replace("<accept>", &accept::accept(&key(flow)));
+    for number in 1..=9 {
+        let key = key(number - 1);
+        text = text.replace(&format!("<accept:{number}>"), &accept::accept(&key));
+        text = text.replace(&format!("<key:{number}>"), &key);
+    }
+    text
+}
+
+fn raw(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).expect("a character up to U+00FF")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+about = "a scene"
+raises = ["req-http10"]
+twin = [["HTTP/1.0", "HTTP/1.1"]]
+
+[[flow]]
+step = [{ client = """
+GET /<key> HTTP/1.0
+Host: a""" }, { server_raw = "\u00ff" }, { talk = true }]
+"#;
+
+    #[test]
+    fn a_scene_and_its_twin_differ_by_the_words_of_the_twin() {
+        let said = |scene: &Scene| -> Vec<u8> { scene.segments().into_iter().flat_map(|s| s.payload).collect() };
+        let (scene, twin) = (said(&parse("x", TEXT)), said(&twin("x", TEXT)));
+        assert!(scene.starts_with(format!("GET /{} HTTP/1.0\r\nHost: a\r\n\r\n", key(0)).as_bytes()));
+        assert_eq!(scene.iter().zip(&twin).filter(|(a, b)| a != b).count(), 1);
+        assert!(scene.contains(&0xff));
+    }
+
+    #[test]
+    fn every_flow_has_a_key_of_its_own() {
+        assert_ne!(key(0), key(1));
+        assert_eq!(fill_in("<key:2> <accept:1>", 5), format!("{} {}", key(1), accept::accept(&key(0))));
+    }
+}
