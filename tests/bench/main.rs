@@ -1,1 +1,102 @@
-fn main() {}
+//! The whole `report` process beside `tcpdump -r FILE -w /dev/null` on captures that this program
+//! writes first: what they read is the same file, in turn, and the medians are compared. The reports
+//! are checked against what was written: being fast with wrong counts is a failure.
+//!
+//! ```text
+//! cargo bench --bench speed -- [--size 1G] [--runs 5] [--max-ratio 0.75] [--only mixed|small]
+//!                              [--folder DIR] [--keep] [--generate-only]
+//! ```
+//! `--max-ratio` is for both captures; without it each has its own goal. Exits 1 above it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a benchmark stops at the first surprise and prints what it finds"
+)]
+
+#[path = "../support/accept.rs"]
+mod accept;
+mod connection;
+mod generate;
+mod race;
+mod random;
+mod writer;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use generate::Sort;
+
+fn main() -> ExitCode {
+    let options = Options::from_arguments();
+    let mut good = true;
+    for sort in [Sort::Mixed, Sort::Small] {
+        if options.only.is_some_and(|only| only != sort) {
+            continue;
+        }
+        let file = options.folder.join(format!("{}-{}.pcap", sort.name(), options.size));
+        let written = generate::write(&file, sort, options.size);
+        println!("{}: {}", sort.name(), written.summary());
+        if !options.generate_only {
+            good &= race::run(&file, &written, options.runs, options.max_ratio.unwrap_or(sort.goal()));
+        }
+        if !options.keep {
+            generate::remove(&file);
+        }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+struct Options {
+    /// Bytes of each capture, roughly.
+    size: u64,
+    runs: usize,
+    max_ratio: Option<f64>,
+    only: Option<Sort>,
+    folder: PathBuf,
+    keep: bool,
+    generate_only: bool,
+}
+
+impl Options {
+    fn from_arguments() -> Options {
+        let mut options = Options {
+            size: 1_000_000_000,
+            runs: 5,
+            max_ratio: None,
+            only: None,
+            folder: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+            keep: false,
+            generate_only: false,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
+            match argument.as_str() {
+                "--size" => options.size = bytes(&value()),
+                "--runs" => options.runs = value().parse().expect("a number of runs"),
+                "--max-ratio" => options.max_ratio = Some(value().parse().expect("a ratio such as 0.75")),
+                "--only" => options.only = Some(Sort::parse(&value())),
+                "--folder" => options.folder = PathBuf::from(value()),
+                "--keep" => options.keep = true,
+                "--generate-only" => (options.generate_only, options.keep) = (true, true),
+                // Cargo adds this to every benchmark's arguments.
+                "--bench" => {}
+                other => panic!("unknown argument {other}"),
+            }
+        }
+        options
+    }
+}
+
+/// `1G`, `100M`, `5000`.
+fn bytes(text: &str) -> u64 {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'G') => (&text[..text.len() - 1], 1_000_000_000),
+        Some(b'M') => (&text[..text.len() - 1], 1_000_000),
+        Some(b'K') => (&text[..text.len() - 1], 1_000),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().unwrap_or_else(|_| panic!("a size such as 1G or 100M, not {text}")) * unit
+}

@@ -1,0 +1,122 @@
+//! Runs both programs in turn on one file, and checks what the report says of it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::generate::Written;
+
+/// Whether the report was right, within its memory, and within `max_ratio` of tcpdump's time.
+pub(crate) fn run(file: &Path, written: &Written, runs: usize, max_ratio: f64) -> bool {
+    let mut good = check_report(file, written);
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for _ in 0..runs {
+        ours.push(time(hopscope(file, Path::new("/dev/null"))));
+        theirs.push(time(tcpdump(file)));
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    let fast = ratio <= max_ratio;
+    println!(
+        "  hopscope {:.3} s ({:.2} GB/s, {:.0} ns a packet), tcpdump {:.3} s: ratio {ratio:.2}, {} {max_ratio:.2}",
+        ours.as_secs_f64(),
+        written.bytes as f64 / 1e9 / ours.as_secs_f64(),
+        ours.as_secs_f64() * 1e9 / written.packets as f64,
+        theirs.as_secs_f64(),
+        if fast { "within" } else { "FAILED: above" },
+    );
+    good &= fast;
+    good
+}
+
+/// One run that is not timed: its report is read and its memory watched.
+fn check_report(file: &Path, written: &Written) -> bool {
+    let out = file.with_extension("report.json");
+    let mut child = hopscope(file, &out).spawn().expect("hopscope starts");
+    let mut peak_kib = 0;
+    let status = loop {
+        peak_kib = peak_kib.max(peak_memory(child.id()));
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    };
+    assert!(status.success(), "hopscope ended with {status}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&out).expect("a report")).expect("a report is JSON");
+    let _ = std::fs::remove_file(&out);
+    let none = Vec::new();
+    let exchanges = report["exchanges"].as_array().unwrap_or(&none);
+    let sum = |pointer: &str| exchanges.iter().filter_map(|x| x.pointer(pointer)?.as_u64()).sum::<u64>();
+    let with = |pointer: &str, value: &str| {
+        exchanges.iter().filter(|x| x.pointer(pointer).and_then(Value::as_str) == Some(value)).count() as u64
+    };
+    let counter = |name: &str| report["counters"][name].as_u64().unwrap_or(0);
+    let counts = &written.counts;
+    let mut good = true;
+    for (what, found, want) in [
+        ("packets", counter("packets"), written.packets),
+        ("flows", counter("flows"), counts.flows),
+        ("requests", counter("http_requests"), counts.requests),
+        ("responses", counter("http_responses"), counts.responses),
+        ("evicted", counter("evicted"), 0),
+        ("gaps", counter("gaps"), 0),
+        ("undecodable packets", counter("undecodable"), 0),
+        ("upgrades", with("/outcome", "upgraded"), counts.upgrades),
+        ("valid accepts", with("/handshake/accept_verdict", "valid"), counts.upgrades),
+        ("client frames", sum("/websocket/client/frames"), counts.client_frames),
+        ("server frames", sum("/websocket/server/frames"), counts.server_frames),
+    ] {
+        if found != want {
+            println!("  FAILED: {found} {what} reported, {want} written");
+            good = false;
+        }
+    }
+    // 64 MiB, 256 B a flow, 2 KiB an exchange.
+    let allowed_kib = (64 << 10) + counts.flows * 256 / 1024 + exchanges.len() as u64 * 2;
+    let within = peak_kib <= allowed_kib;
+    println!(
+        "  counts {}; peak memory {} MiB, {} {} MiB",
+        if good { "right" } else { "WRONG" },
+        peak_kib >> 10,
+        if within { "within" } else { "FAILED: above" },
+        allowed_kib >> 10
+    );
+    good && within
+}
+
+fn hopscope(file: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopscope"));
+    command.arg("report").arg(file).args(["--format", "json", "--quiet", "-o"]).arg(out);
+    command.stdout(Stdio::null());
+    command
+}
+
+fn tcpdump(file: &Path) -> Command {
+    let mut command = Command::new("tcpdump");
+    command.arg("-r").arg(file).args(["-w", "/dev/null"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn time(mut command: Command) -> Duration {
+    let started = Instant::now();
+    let status = command.status().unwrap_or_else(|e| panic!("{:?}: {e}", command.get_program()));
+    let took = started.elapsed();
+    assert!(status.success(), "{:?} ended with {status}", command.get_program());
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The most memory a running process ever had (VmHWM), in KiB; 0 once it has ended. Looking often
+/// enough misses less than what a process can allocate in half a millisecond.
+fn peak_memory(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
