@@ -8,8 +8,11 @@
     reason = "a test fails by panicking and says why by printing"
 )]
 
+mod lab;
 mod layers;
 mod layout;
+mod public;
+mod shared;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,423 @@
+//! Captures of real proxies with known truth, scored. Ignored by default: `.ci/run` runs it with
+//! HOPSCOPE_SHARED set. What is scored is chosen by what a scenario needs, never by its name.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::shared::{self, Tally};
+use crate::sources;
+
+/// How many things must be scored at least; raise it when more can be.
+const EXCHANGES: usize = 876;
+const PLAIN: usize = 8;
+const VERDICTS: usize = 41;
+const ACCEPT_KINDS: usize = 16;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn every_exchange_has_its_status_key_accept_and_outcome() {
+    let mut tally = Tally::default();
+    for scenario in scenarios() {
+        if let Some(why) = scenario.needs() {
+            tally.leave_out(&scenario.name, why);
+            continue;
+        }
+        let report = match scenario.report() {
+            Ok(report) => report,
+            Err(why) => {
+                tally.fail(&scenario.name, &why);
+                continue;
+            }
+        };
+        let mut used = Vec::new();
+        for truth in scenario.upgrades() {
+            let what = format!("{} {}", scenario.name, text(&truth["id"]));
+            if let Some(why) = scenario.not_in_the_files(truth) {
+                tally.leave_out(what, why);
+                continue;
+            }
+            match find(&report, truth, &used) {
+                None => tally.fail(&what, "no such exchange in the report"),
+                Some(index) => {
+                    used.push(index);
+                    let found = &report["exchanges"][index];
+                    let facts = describe(found, truth);
+                    tally.score(&what, &expected(truth), &facts);
+                }
+            }
+        }
+    }
+    tally.judge("exchanges", EXCHANGES);
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn plain_requests_are_counted() {
+    let mut tally = Tally::default();
+    for scenario in scenarios() {
+        if !scenario.exchanges().iter().any(|e| e["kind"] == "plain") {
+            continue;
+        }
+        if let Some(why) = scenario.needs().or_else(|| scenario.cuts_evidence()) {
+            tally.leave_out(&scenario.name, why);
+            continue;
+        }
+        let requests = scenario.exchanges().iter().filter(|e| e["method"].is_string()).count();
+        match scenario.report() {
+            Err(why) => tally.fail(&scenario.name, &why),
+            Ok(report) => {
+                let counted = &report["counters"]["http_requests"];
+                tally.score(&scenario.name, &[format!("{requests} requests")], &format!("{counted} requests"));
+            }
+        }
+    }
+    tally.judge("plain requests", PLAIN);
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn one_leg_has_its_verdict_and_its_blame() {
+    let list = shared::json(&folder().join("verdicts.json"));
+    let mut tally = Tally::default();
+    for scenario in scenarios() {
+        if scenario.has_proxies() {
+            continue;
+        }
+        let verdict = text(&scenario.truth["verdict"]);
+        let left_out = scenario
+            .needs()
+            .or_else(|| scenario.cuts_evidence())
+            .or_else(|| is_behind_the_101(verdict).then_some("what comes after the 101 is not judged yet"));
+        if let Some(why) = left_out {
+            tally.leave_out(&scenario.name, why);
+            continue;
+        }
+        match scenario.report() {
+            Err(why) => tally.fail(&scenario.name, &why),
+            Ok(report) => score_verdict(&mut tally, &scenario, &report, &list),
+        }
+    }
+    tally.judge("one-leg verdicts", VERDICTS);
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn every_wrong_accept_has_its_kind() {
+    let list = shared::json(&folder().join("verdicts.json"));
+    let mut tally = Tally::default();
+    for scenario in scenarios() {
+        let slugs = scenario.slugs();
+        let kinds: Vec<String> = slugs
+            .iter()
+            .filter_map(|slug| slug.strip_prefix("accept-mismatch-"))
+            .flat_map(|kind| strings(&list["accept_kinds"][kind]))
+            .collect();
+        if kinds.is_empty() {
+            continue;
+        }
+        if let Some(why) = scenario.needs().or_else(|| scenario.cuts_evidence()) {
+            tally.leave_out(&scenario.name, why);
+            continue;
+        }
+        let report = match scenario.report() {
+            Ok(report) => report,
+            Err(why) => {
+                tally.fail(&scenario.name, &why);
+                continue;
+            }
+        };
+        for truth in scenario.upgrades().filter(|e| e["accept_valid"] == false) {
+            let what = format!("{} {}", scenario.name, text(&truth["id"]));
+            match find(&report, truth, &[]) {
+                None => tally.fail(&what, "no such exchange in the report"),
+                Some(index) => {
+                    tally.score(&what, &kinds, text(&report["exchanges"][index]["handshake"]["accept_kind"]));
+                }
+            }
+        }
+    }
+    tally.judge("kinds of a wrong accept", ACCEPT_KINDS);
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn no_source_file_knows_a_scenario() {
+    let mut words: Vec<String> = Vec::new();
+    for scenario in scenarios() {
+        // Short names are words of the trade.
+        words.extend(Some(scenario.name.clone()).filter(|n| n.len() > 10));
+        for host in scenario.truth["topology"].as_array().into_iter().flatten() {
+            words.extend(["address", "listen"].iter().filter_map(|k| host[k].as_str()).map(str::to_owned));
+        }
+    }
+    words.sort();
+    words.dedup();
+    for folder in ["src", "tests", "samples"] {
+        for path in sources::files(folder, &["rs", "toml", "sh"]) {
+            let source = sources::read(&path);
+            for word in &words {
+                assert!(!source.contains(word.as_str()), "{} mentions {word}", path.display());
+            }
+        }
+    }
+}
+
+/// One folder of the lab.
+struct Scenario {
+    name: String,
+    variant: String,
+    has_keylog: bool,
+    truth: Value,
+    files: Vec<PathBuf>,
+}
+
+fn folder() -> PathBuf {
+    shared::captures("lab")
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let folder = folder();
+    let index = shared::json(&folder.join("INDEX.json"));
+    let entries = index["scenarios"].as_array().expect("a list of scenarios");
+    entries.iter().map(|entry| Scenario::load(&folder, entry)).collect()
+}
+
+impl Scenario {
+    fn load(folder: &Path, entry: &Value) -> Scenario {
+        let name = text(&entry["scenario"]).to_owned();
+        let truth = shared::json(&folder.join(&name).join("truth.json"));
+        Scenario {
+            variant: text(&entry["variant"]).to_owned(),
+            has_keylog: entry["keylog"].is_string() || truth["tls_keylog"].is_string(),
+            files: strings(&entry["captures"]).iter().map(|file| folder.join(&name).join(file)).collect(),
+            truth,
+            name,
+        }
+    }
+
+    fn report(&self) -> Result<Value, String> {
+        match shared::report(&self.files, LIMIT)? {
+            (_, output) if !output.status.success() => {
+                Err(format!("exit code 2: {}", String::from_utf8_lossy(&output.stderr)))
+            }
+            (report, _) => Ok(report),
+        }
+    }
+
+    fn exchanges(&self) -> &[Value] {
+        self.truth["exchanges"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// The exchanges that must be listed.
+    fn upgrades(&self) -> impl Iterator<Item = &Value> {
+        let kinds = ["websocket", "websocket-stripped", "upgrade-other"];
+        self.exchanges().iter().filter(move |e| kinds.contains(&text(&e["kind"])))
+    }
+
+    /// Its verdict and the others that count as right.
+    fn slugs(&self) -> Vec<String> {
+        let mut slugs = vec![text(&self.truth["verdict"]).to_owned()];
+        slugs.extend(strings(&self.truth["also"]));
+        slugs
+    }
+
+    fn has_proxies(&self) -> bool {
+        self.truth["topology"].as_array().into_iter().flatten().any(|h| text(&h["name"]).starts_with("proxy"))
+    }
+
+    /// What is needed to read it that one plain HTTP/1.1 leg does not need.
+    fn needs(&self) -> Option<&'static str> {
+        let any = |test: &dyn Fn(&Value) -> bool| self.exchanges().iter().any(test);
+        if any(&|e| e["kind"] == "h2-websocket") {
+            Some("needs HTTP/2")
+        } else if self.has_keylog || any(&|e| e["tls"] == true || e["kind"] == "tls-undecrypted") {
+            Some("needs TLS")
+        } else if self.files.iter().any(|f| f.extension().is_some_and(|e| e == "gz")) {
+            Some("needs decompression")
+        } else if self.variant == "vxlan" {
+            Some("needs a tunnel")
+        } else if any(&|e| e["proxy_protocol"].is_string()) {
+            Some("needs the PROXY protocol")
+        } else if any(&|e| e["kind"] == "connect" || e["in_connect"] == true) {
+            Some("needs CONNECT")
+        } else {
+            None
+        }
+    }
+
+    /// Why the published files hold less than the truth was computed from.
+    fn cuts_evidence(&self) -> Option<&'static str> {
+        match self.variant.as_str() {
+            "snap128" => Some("packets are cut to 128 bytes"),
+            "midstream" => Some("the capture starts in the middle"),
+            "oneway" => Some("one direction only"),
+            "lossy" => Some("packets are missing"),
+            "leg1only" => Some("the second leg is missing"),
+            _ => None,
+        }
+    }
+
+    /// Why this exchange cannot be scored: its key or its accept is not in the files.
+    fn not_in_the_files(&self, truth: &Value) -> Option<String> {
+        let why = self.cuts_evidence()?;
+        if self.variant == "leg1only" && truth["leg"] != 1 {
+            return Some(why.to_owned());
+        }
+        let bytes: Vec<u8> = self.files.iter().flat_map(|f| std::fs::read(f).expect("a capture")).collect();
+        let held = |word: &Value| word.as_str().is_none_or(|w| memchr::memmem::find(&bytes, w.as_bytes()).is_some());
+        let status = truth["status"].as_u64().map_or(Value::Null, |s| Value::String(format!("HTTP/1.1 {s}")));
+        match [&truth["key"], &truth["accept"], &status].into_iter().find(|word| !held(word)) {
+            Some(word) => Some(format!("{why}: {} is not in them", text(word))),
+            None => None,
+        }
+    }
+}
+
+/// The reported exchange that is this one: same ends, key and target.
+fn find(report: &Value, truth: &Value, used: &[usize]) -> Option<usize> {
+    let ends = (endpoint(text(&truth["src"])), endpoint(text(&truth["dst"])));
+    report["exchanges"].as_array()?.iter().enumerate().position(|(index, x)| {
+        let of = |side: &str| format!("{}:{}", text(&x[side]["ip"]), x[side]["port"]);
+        let key = &x["handshake"]["key"];
+        !used.contains(&index)
+            && (of("client"), of("server")) == ends
+            && x["request"]["target"] == truth["target"]
+            && (key == &truth["key"] || truth["key"].is_null())
+    })
+}
+
+/// `ip:port` without brackets, the address in its shortest form.
+fn endpoint(written: &str) -> String {
+    let (ip, port) = match written.parse::<SocketAddr>() {
+        Ok(address) => (address.ip().to_string(), address.port().to_string()),
+        Err(_) => {
+            let (ip, port) = written.rsplit_once(':').expect("address:port");
+            (ip.to_owned(), port.to_owned())
+        }
+    };
+    format!("{ip}:{port}")
+}
+
+/// What is compared of a reported exchange, in words.
+fn describe(found: &Value, truth: &Value) -> String {
+    let handshake = &found["handshake"];
+    facts(
+        // Of a head that was never whole, the status may be told or not.
+        if truth["outcome"] == "bad-response" { &Value::Null } else { &found["response"]["status"] },
+        &handshake["key"],
+        &handshake["accept"],
+        text(&handshake["accept_verdict"]),
+        text(&found["outcome"]),
+    )
+}
+
+/// Every description that is right for this exchange.
+fn expected(truth: &Value) -> Vec<String> {
+    let granted = truth["status"] == 101;
+    let websocket = truth["kind"] != "upgrade-other";
+    let verdicts: &[&str] = match (&truth["accept_valid"], &truth["accept"]) {
+        (Value::Bool(true), _) => &["valid"],
+        (Value::Bool(false), _) => &["invalid"],
+        _ if granted && websocket && truth["key"].is_null() => &["unverifiable", "not-applicable"],
+        (_, Value::Null) if granted && websocket => &["missing"],
+        _ => &["not-applicable"],
+    };
+    let outcomes: &[&str] = match text(&truth["outcome"]) {
+        "upgraded" => &["upgraded", "broken"],
+        "refused" => &["refused"],
+        "redirected" => &["redirected"],
+        "no-response" if truth["close"].is_null() => &["unanswered", "unknown"],
+        "no-response" => &["unanswered"],
+        "bad-response" => &["unanswered", "refused", "broken"],
+        other => panic!("unknown outcome {other} in the truth"),
+    };
+    let mut right = Vec::new();
+    for verdict in verdicts {
+        for outcome in outcomes {
+            right.push(facts(&truth["status"], &truth["key"], &truth["accept"], verdict, outcome));
+        }
+    }
+    right
+}
+
+fn facts(status: &Value, key: &Value, accept: &Value, verdict: &str, outcome: &str) -> String {
+    format!("status {status} key {key} accept {accept} {verdict} {outcome}")
+}
+
+/// Whether a verdict is about frames or about how the connection ended.
+fn is_behind_the_101(verdict: &str) -> bool {
+    ["close-", "abnormal-close", "half-close", "rst-by", "idle-timeout", "protocol-error", "server-frames", "tunnel-"]
+        .iter()
+        .any(|p| verdict.starts_with(p))
+        || verdict == "client-frames-unmasked"
+        || verdict == "server-http-inside-tunnel"
+}
+
+fn score_verdict(tally: &mut Tally, scenario: &Scenario, report: &Value, list: &Value) {
+    let slugs = scenario.slugs();
+    let rules: Vec<String> = slugs.iter().flat_map(|slug| right_rules(list, slug)).collect();
+    let none = Vec::new();
+    let chains = report["chains"].as_array().unwrap_or(&none);
+    if chains.is_empty() {
+        tally.fail(&scenario.name, "no chain in the report");
+    }
+    let skip = if slugs[0] == "ok-after-retry" { chains.len().saturating_sub(1) } else { 0 };
+    for chain in &chains[skip..] {
+        let what = format!("{} chain {}", scenario.name, chain["id"]);
+        let verdict = &chain["verdict"];
+        let rule = text(&verdict["rule"]);
+        let fits = rules.iter().any(|pattern| matches(pattern, rule));
+        tally.score(&what, &rules, if fits { &rules[0] } else { rule });
+        let role = match text(&scenario.truth["blame"]) {
+            "client" => "client",
+            "backend" => "server",
+            _ => continue,
+        };
+        tally.score(&format!("{what} blame"), &[role.to_owned()], text(&verdict["blame"]["role"]));
+    }
+}
+
+/// The rules that count as right for a verdict: those of the most specific entry of the list.
+fn right_rules(list: &Value, verdict: &str) -> Vec<String> {
+    let entries = list.as_object().expect("an object");
+    let by_length: BTreeMap<usize, &Value> = entries
+        .iter()
+        .filter(|(pattern, _)| pattern.as_str() != "accept_kinds" && matches(pattern, verdict))
+        .map(|(pattern, rules)| (pattern.trim_end_matches('*').len(), rules))
+        .collect();
+    by_length.last_key_value().map(|(_, rules)| strings(rules)).unwrap_or_default()
+}
+
+/// `*` at the end of a pattern stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == text, |start| text.starts_with(start))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(|v| text(v).to_owned()).collect()
+}
+
+#[test]
+fn the_most_specific_entry_of_the_verdict_list_wins() {
+    let list = serde_json::json!({"a-*": ["x"], "a-b-*": ["y", "z-*"], "a-b-c": ["w"], "accept_kinds": {}});
+    assert_eq!(right_rules(&list, "a-q"), ["x"]);
+    assert_eq!(right_rules(&list, "a-b-q"), ["y", "z-*"]);
+    assert_eq!(right_rules(&list, "a-b-c"), ["w"]);
+    assert!(right_rules(&list, "q").is_empty() && matches("z-*", "z-404"));
+}
+
+#[test]
+fn endpoints_are_compared_by_value() {
+    assert_eq!(endpoint("[2001:DB8:0::1]:80"), "2001:db8::1:80");
+    assert_eq!(endpoint("192.0.2.1:80"), "192.0.2.1:80");
+}
