@@ -1,6 +1,134 @@
-//! (rules of this section)
+//! What a response says, or does not say, on one leg: refusals, redirects, silence and faulty 101s.
+
+mod client_abandoned;
+mod connect_refused_by_proxy;
+mod extension_not_offered;
+mod extension_params_bad;
+mod extensions;
+mod handshake_slow;
+mod looks_like;
+mod no_response;
+mod not_websocket_after_101;
+mod redirect_target;
+mod redirected;
+mod refused;
+mod res_101_framed;
+mod res_101_http10;
+mod res_101_then_http;
+mod res_101_then_tls;
+mod res_101_unsolicited;
+mod res_426_no_upgrade;
+mod res_connection_no_upgrade;
+mod res_data_before_101;
+mod res_early_frames;
+mod res_head_incomplete;
+mod res_line_format;
+mod res_not_http;
+mod res_upgrade_mismatch;
+mod res_upgrade_missing;
+mod res_version_offered;
+mod subprotocol_empty;
+mod subprotocol_not_offered;
+mod subprotocol_several;
+mod subprotocol_unanswered;
+mod support;
+#[cfg(test)]
+pub(crate) mod testing;
+mod upgrade_ignored_200;
+
+pub(super) use no_response::is_unanswered;
+pub(super) use refused::fix_class as refused_fix_class;
+pub(super) use res_head_incomplete::breaks_off;
+pub(super) use support::{is_attempt, length};
 
 use crate::rules::Rule;
 
 /// The rules of this folder, sorted as in the catalogue.
-pub(super) static RULES: &[&Rule] = &[];
+pub(super) static RULES: &[&Rule] = &[
+    &refused::RULE,
+    &upgrade_ignored_200::RULE,
+    &redirected::REDIRECTED,
+    &redirected::TO_HTTPS,
+    &redirected::SLASH,
+    &redirected::LOGIN,
+    &redirected::HOST,
+    &redirected::BROKEN,
+    &redirected::LOOP,
+    &no_response::RULE,
+    &res_head_incomplete::RULE,
+    &res_not_http::RULE,
+    &res_upgrade_missing::RULE,
+    &res_upgrade_mismatch::RULE,
+    &res_connection_no_upgrade::RULE,
+    &res_101_unsolicited::RULE,
+    &res_101_framed::RULE,
+    &res_101_http10::RULE,
+    &res_line_format::RULE,
+    &subprotocol_not_offered::RULE,
+    &subprotocol_unanswered::RULE,
+    &subprotocol_several::RULE,
+    &subprotocol_empty::RULE,
+    &extension_not_offered::RULE,
+    &extension_params_bad::RULE,
+    &res_426_no_upgrade::RULE,
+    &res_version_offered::RULE,
+    &res_early_frames::RULE,
+    &res_data_before_101::RULE,
+    &res_101_then_http::RULE,
+    &res_101_then_tls::RULE,
+    &not_websocket_after_101::RULE,
+    &handshake_slow::RULE,
+    &client_abandoned::RULE,
+    &connect_refused_by_proxy::RULE,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+    use crate::model::Severity;
+
+    #[test]
+    fn a_healthy_upgrade_raises_nothing() {
+        let browser = ask("Origin: http://ws.example\r\nUser-Agent: Mozilla/5.0\r\n\
+             Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
+        let granted = grant("Sec-WebSocket-Extensions: permessage-deflate\r\nServer: x\r\n");
+        assert!(run_all(&with_frames(exchange(&browser, Some(&granted)), 3, 3)).is_empty());
+        let mut after_401 = exchange(&ask("Authorization: Basic eDp5\r\n"), Some(GRANT));
+        after_401.index_in_flow = 1;
+        assert!(run_all(&after_401).is_empty());
+    }
+
+    #[test]
+    fn other_upgrades_and_plain_requests_raise_no_fault() {
+        let plain = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade-Insecure-Requests: 1\r\nAccess-Control-Allow-Headers: \
+             Sec-WebSocket-Key\r\n\r\n";
+        for status in ["200 OK", "301 Moved", "404 Not Found", "426 Upgrade Required", "500 Oops"] {
+            let response = format!("HTTP/1.1 {status}\r\nLocation: /x\r\nUpgrade: h2,h2c\r\n\r\n");
+            assert!(run_all(&exchange(plain, Some(&response))).is_empty(), "{status}");
+        }
+        for token in ["h2c", "SPDY/3.1", "tcp", "TLS/1.2", "IPP"] {
+            let request = format!("POST /x HTTP/1.1\r\nHost: x\r\nUpgrade: {token}\r\nConnection: Upgrade\r\n\r\n");
+            let granted = format!("HTTP/1.1 101 Switching\r\nUpgrade: {token}\r\nConnection: Upgrade\r\n\r\n");
+            assert!(run_all(&exchange(&request, Some(&granted))).is_empty(), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_response_with_lost_bytes_raises_nothing_about_its_fields() {
+        let mut x = exchange(ASK, Some("HTTP/1.1 101 Switching Protocols\r\nServer: x\r\n\r\n"));
+        x.quality.response_gap = true;
+        assert!(run_all(&x).is_empty());
+        let cut = exchange(ASK, Some("HTTP/1.1 101 Switching Protocols\r\nServer: x\r\n"));
+        assert!(run_all(&cut).is_empty());
+    }
+
+    #[test]
+    fn every_rule_explains_itself() {
+        for rule in RULES {
+            assert!(!rule.title.ends_with('.') && !rule.about.is_empty(), "{}", rule.id);
+            assert!(!rule.refs.is_empty() && !rule.causes.is_empty(), "{}", rule.id);
+            assert!(rule.severity != Severity::Info || rule.explains.is_empty(), "{}", rule.id);
+        }
+    }
+}

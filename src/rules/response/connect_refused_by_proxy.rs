@@ -1,0 +1,59 @@
+//! `connect-refused-by-proxy`.
+
+use super::support::{FROM_CLIENT, FROM_SERVER, say_status};
+use crate::model::{Exchange, Mechanism, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "connect-refused-by-proxy",
+    severity: Severity::Error,
+    title: "The forward proxy refused the tunnel",
+    about: "The client asked its forward proxy for a tunnel with CONNECT, as it must for a WebSocket through a proxy \
+        (RFC 6455 §4.1), and got another answer than 2xx. The WebSocket request was never sent.\n\nA first 407 only \
+        asks for credentials.",
+    refs: &["RFC 9110 §9.3.6", "RFC 6455 §4.1"],
+    causes: &[
+        "the proxy's rules do not allow this host or port: many allow 443 only",
+        "the proxy wants credentials (407)",
+        "the proxy cannot reach the host (502, 503, 504)",
+    ],
+    fix: None,
+    explains: &[Explains::Refused, Explains::Redirected],
+    symptom_of: &[],
+    check: Check::Exchange(check),
+};
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some(head) = x.response.as_ref().filter(|_| x.mechanism == Mechanism::Connect) else { return };
+    let Some(code) = head.status().filter(|code| !(200..300).contains(code)) else { return };
+    let first_round = code == 407 && !x.request.has("proxy-authorization");
+    let text = Text::own("The proxy refused the tunnel to ").url(x.request.target()).say(" with ");
+    out.add(say_status(text, head).say("."))
+        .severity(if first_round { Severity::Info } else { Severity::Error })
+        .expected(Text::own("200"))
+        .found(say_status(Text::new(), head))
+        .start_line(&x.request, FROM_CLIENT)
+        .start_line(head, FROM_SERVER);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::response::testing::*;
+
+    const CONNECT: &str = "CONNECT ws.example:80 HTTP/1.1\r\nHost: ws.example:80\r\n\r\n";
+
+    #[test]
+    fn a_refused_connect_is_found() {
+        let x = exchange(CONNECT, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
+        assert_eq!(run(&RULE, &x)[0].severity, Severity::Error);
+        let x = exchange(CONNECT, Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
+        assert_eq!(run(&RULE, &x)[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn an_opened_tunnel_and_a_refused_websocket_are_not() {
+        assert!(slugs(&RULE, &exchange(CONNECT, Some("HTTP/1.1 200 OK\r\n\r\n"))).is_empty());
+        assert!(slugs(&RULE, &exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"))).is_empty());
+    }
+}

@@ -1,0 +1,104 @@
+//! `no-response`.
+
+use super::support::{FROM_CLIENT, FROM_SERVER, REQUEST_FAULTS, length, tcp_ended, whole_request};
+use crate::base::Nanos;
+use crate::model::{Direction, EndHow, Evidence, Exchange, Mechanism, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "no-response",
+    severity: Severity::Error,
+    title: "The request was never answered",
+    about: "The whole request went out and no response came: the connection ended without one, or the capture goes \
+        on for five seconds and more without one. Where neither was seen, nothing is said.\n\nIf the server closed, \
+        it or a filter in front of it dropped the request on purpose or crashed over it. If the client gave up, the \
+        server was silent for as long as the client waits.",
+    refs: &["RFC 9112 §9.6", "RFC 9110 §15"],
+    causes: &[
+        "the server or its proxy hangs, waiting for something behind it",
+        "the server crashed while handling the request",
+        "a firewall or filter dropped the request without an answer",
+        "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on",
+    ],
+    fix: None,
+    explains: &[Explains::Unanswered],
+    symptom_of: REQUEST_FAULTS,
+    check: Check::Exchange(check),
+};
+
+/// How long the capture must go on behind the request before silence means no answer.
+const WAIT: Nanos = Nanos::from_secs(5);
+
+/// Whether the request got no answer at all, and the capture can tell.
+pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
+    let quality = x.quality;
+    let Some(request) = whole_request(x) else { return false };
+    if x.response.is_some() || x.odd_response.is_some() || quality.no_server_packets || quality.response_gap {
+        return false;
+    }
+    tcp_ended(x) || x.times.last.is_some_and(|last| last.since(request.last) >= WAIT)
+}
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    if x.mechanism == Mechanism::None || !is_unanswered(x) {
+        return;
+    }
+    let asked = x.request.last;
+    let after = if x.interim.is_empty() { "" } else { " beyond an interim one" };
+    let text = match (x.end.tcp_how, x.end.tcp_by, x.end.tcp_at) {
+        (how @ (EndHow::Fin | EndHow::Rst), by, at) => {
+            let verb = if how == EndHow::Rst { "reset" } else { "closed" };
+            let waited = at.map(|at| format!(" {} after the request", length(asked, at))).unwrap_or_default();
+            match by {
+                Some(Direction::ClientToServer) => {
+                    format!("No response came{after}: the client gave up and {verb} the connection{waited}.")
+                }
+                _ => format!("No response came{after}: the server {verb} the connection{waited}."),
+            }
+        }
+        _ => {
+            let waited = x.times.last.map(|last| length(asked, last)).unwrap_or_default();
+            format!("No response came{after} in the {waited} that the capture goes on.")
+        }
+    };
+    let found = out
+        .add(Text::own(text))
+        .expected(Text::own("101 Switching Protocols"))
+        .found(Text::own("no response"))
+        .head(&x.request, FROM_CLIENT);
+    if let (true, Some(at)) = (tcp_ended(x), x.end.packet) {
+        let direction = x.end.tcp_by.or(Some(FROM_SERVER));
+        found.evidence(Evidence { at, direction, bytes: None });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::response::testing::*;
+
+    #[test]
+    fn a_connection_that_ends_without_an_answer_is_found() {
+        for (by, how) in [(FROM_SERVER, EndHow::Fin), (FROM_SERVER, EndHow::Rst), (FROM_CLIENT, EndHow::Fin)] {
+            assert_eq!(slugs(&RULE, &ended(exchange(ASK, None), by, how, 900)), ["no-response"]);
+        }
+        let mut silent = exchange(ASK, None);
+        silent.times.last = Some(at(5_000));
+        assert_eq!(slugs(&RULE, &silent), ["no-response"]);
+    }
+
+    #[test]
+    fn where_the_capture_cannot_tell_nothing_is_said() {
+        assert!(slugs(&RULE, &exchange(ASK, None)).is_empty());
+        let mut one_way = ended(exchange(ASK, None), FROM_CLIENT, EndHow::Fin, 900);
+        one_way.quality.no_server_packets = true;
+        assert!(slugs(&RULE, &one_way).is_empty());
+        let mut gap = ended(exchange(ASK, None), FROM_SERVER, EndHow::Fin, 900);
+        gap.quality.response_gap = true;
+        assert!(slugs(&RULE, &gap).is_empty());
+        let answered = ended(exchange(ASK, Some(GRANT)), FROM_SERVER, EndHow::Fin, 900);
+        assert!(slugs(&RULE, &answered).is_empty());
+        let half = ended(exchange("GET / HTTP/1.1\r\nUpgrade: websocket\r\n", None), FROM_SERVER, EndHow::Fin, 900);
+        assert!(slugs(&RULE, &half).is_empty());
+    }
+}

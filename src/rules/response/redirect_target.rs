@@ -1,0 +1,198 @@
+//! Where a redirect of a WebSocket request leads (RFC 9110 §10.2.2). Not a rule: reads Location only.
+
+use crate::model::Head;
+
+/// What a Location is, seen from the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Broken,
+    Host,
+    Login,
+    Loop,
+    Other,
+    Slash,
+    ToHttps,
+}
+
+/// A URL reference, cut as RFC 3986 §5.2.2 needs it.
+struct Reference<'a> {
+    scheme: Option<Vec<u8>>,
+    authority: Option<&'a [u8]>,
+    path: &'a [u8],
+    /// With its question mark, without the fragment.
+    query: &'a [u8],
+}
+
+/// Which kind of redirect this is. The request is taken as sent over plain HTTP unless a proxy says
+/// that the client used TLS (X-Forwarded-Proto).
+pub(super) fn kind(request: &Head, location: &[u8]) -> Kind {
+    let Some(to) = read(location) else { return Kind::Broken };
+    let asked = read(request.target()).unwrap_or(Reference { scheme: None, authority: None, path: b"/", query: b"" });
+    let host = asked.authority.or_else(|| request.first_value("host")).unwrap_or_default();
+    let was_tls = request.first_value("x-forwarded-proto").is_some_and(|p| {
+        let first = p.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
+        first.eq_ignore_ascii_case(b"https") || first.eq_ignore_ascii_case(b"wss")
+    });
+    let scheme: &[u8] = if was_tls { b"https" } else { b"http" };
+    let new_scheme = to.scheme.as_deref().unwrap_or(scheme);
+    let default_port = |s: &[u8]| if s == b"https" { &b":443"[..] } else { b":80" };
+    let here = bare(host, default_port(scheme));
+    let there = to.authority.map_or_else(|| here.clone(), |a| bare(a, default_port(new_scheme)));
+    let same_host = name(&here) == name(&there);
+    // A relative path replaces the last segment (RFC 3986 §5.2.3).
+    let path = match to.path {
+        b"" if to.authority.is_none() => asked.path.to_vec(),
+        p if p.starts_with(b"/") || to.authority.is_some() => p.to_vec(),
+        p => {
+            let cut = asked.path.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
+            [asked.path.get(..cut).unwrap_or_default(), p].concat()
+        }
+    };
+    let or_root = |p: &[u8]| if p.is_empty() { b"/".to_vec() } else { p.to_vec() };
+    let (path, asked_path) = (or_root(&path), or_root(asked.path));
+    let same_target = path == asked_path && to.query == asked.query;
+
+    if same_target && here == there && new_scheme == scheme {
+        Kind::Loop
+    } else if same_target && same_host && new_scheme == b"https" {
+        Kind::ToHttps
+    } else if same_host && path != asked_path && to.query == asked.query && flat(&path) == flat(&asked_path) {
+        Kind::Slash
+    } else if is_login(&there, &path, to.query) {
+        Kind::Login
+    } else if !same_host {
+        Kind::Host
+    } else {
+        Kind::Other
+    }
+}
+
+/// `None` where no client can follow it.
+fn read(location: &[u8]) -> Option<Reference<'_>> {
+    let location = location.trim_ascii();
+    if location.is_empty() || location.iter().any(|b| b.is_ascii_whitespace() || b.is_ascii_control()) {
+        return None;
+    }
+    let no_fragment = location.split(|&b| b == b'#').next().unwrap_or_default();
+    let (scheme, rest) = match split_scheme(no_fragment) {
+        Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+        None => (None, no_fragment),
+    };
+    // `ws` is no scheme of HTTP; a second scheme behind the first shows as a host with this name.
+    if scheme.as_deref().is_some_and(|s| s != b"http" && s != b"https") {
+        return None;
+    }
+    let (authority, rest) = match rest.strip_prefix(b"//") {
+        Some(rest) => {
+            let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+            let (authority, rest) = rest.split_at(end);
+            let nowhere = authority.is_empty() || authority.starts_with(b":");
+            let twice = [&b"http:"[..], b"https:", b"ws:", b"wss:"].iter().any(|s| authority.eq_ignore_ascii_case(s));
+            if nowhere || twice {
+                return None;
+            }
+            (Some(authority), rest)
+        }
+        None if scheme.is_some() => return None,
+        None => (None, rest),
+    };
+    let query_at = rest.iter().position(|&b| b == b'?').unwrap_or(rest.len());
+    let (path, query) = rest.split_at(query_at);
+    Some(Reference { scheme, authority, path, query })
+}
+
+/// RFC 3986 §3.1.
+fn split_scheme(url: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = url.iter().position(|&b| b == b':')?;
+    let (scheme, rest) = url.split_at(colon);
+    let letters = |b: &u8| b.is_ascii_alphanumeric() || b"+-.".contains(b);
+    let good = scheme.first().is_some_and(u8::is_ascii_alphabetic) && scheme.iter().all(letters);
+    good.then_some((scheme, rest.get(1..).unwrap_or_default()))
+}
+
+/// Lower case, without userinfo and the scheme's own port.
+fn bare(authority: &[u8], default_port: &[u8]) -> Vec<u8> {
+    let at = authority.iter().rposition(|&b| b == b'@').map_or(0, |at| at + 1);
+    let host = authority.get(at..).unwrap_or_default().to_ascii_lowercase();
+    host.strip_suffix(default_port).map(<[u8]>::to_vec).unwrap_or(host)
+}
+
+/// Without the port.
+fn name(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|&b| b == b':') {
+        Some(colon) if host.get(colon + 1..).is_some_and(|p| p.iter().all(u8::is_ascii_digit)) => &host[..colon],
+        _ => host,
+    }
+}
+
+/// The path with its slashes made alike.
+fn flat(path: &[u8]) -> Vec<&[u8]> {
+    path.split(|&b| b == b'/').filter(|s| !s.is_empty()).collect()
+}
+
+/// Whether this looks like a login page or an identity provider.
+fn is_login(host: &[u8], path: &[u8], query: &[u8]) -> bool {
+    let has = |text: &[u8], words: &[&str]| {
+        let text = text.to_ascii_lowercase();
+        words.iter().any(|w| text.windows(w.len()).any(|s| s == w.as_bytes()))
+    };
+    let first_label = host.split(|&b| b == b'.').next().unwrap_or_default();
+    let idp = ["accounts", "auth", "id", "idp", "keycloak", "login", "signin", "sso"];
+    idp.iter().any(|l| first_label == l.as_bytes())
+        || has(host, &["okta.com", "auth0.com", "microsoftonline.com", "cloudflareaccess.com"])
+        || has(path, &["/login", "/signin", "/sign-in", "/sign_in", "/oauth", "/saml", "/sso", "/openid", "/auth/"])
+        || path.ends_with(b"/auth")
+        || has(
+            query,
+            &["next=", "returnurl=", "return_to=", "returnto=", "redirect_uri=", "redirect_to=", "samlrequest=", "rd="],
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::response::testing::*;
+
+    fn of(target: &str, more: &str, location: &str) -> Kind {
+        let request = ask(more).replace("/chat", target);
+        kind(&exchange(&request, None).request, location.as_bytes())
+    }
+
+    #[test]
+    fn https_is_the_same_address_over_tls() {
+        assert_eq!(of("/chat?x=1", "", "https://WS.example:443/chat?x=1"), Kind::ToHttps);
+        assert_eq!(of("/chat", "", "https://ws.example:8443/chat"), Kind::ToHttps);
+        assert_eq!(of("/chat", "X-Forwarded-Proto: https\r\n", "https://ws.example/chat"), Kind::Loop);
+    }
+
+    #[test]
+    fn the_same_address_is_a_loop_however_it_is_written() {
+        for same in ["/chat", "http://ws.example:80/chat", "//ws.example/chat", "chat", "/chat#top"] {
+            assert_eq!(of("/chat", "", same), Kind::Loop, "{same}");
+        }
+    }
+
+    #[test]
+    fn slashes_are_told_apart_from_other_paths() {
+        assert_eq!(of("/chat", "", "/chat/"), Kind::Slash);
+        assert_eq!(of("/chat", "", "https://ws.example/chat/"), Kind::Slash);
+        assert_eq!(of("//chat", "", "/chat"), Kind::Slash);
+        assert_eq!(of("/chat", "", "/chat/v2"), Kind::Other);
+        assert_eq!(of("/chat?a", "", "/chat/?b"), Kind::Other);
+    }
+
+    #[test]
+    fn login_pages_and_other_hosts_are_known() {
+        assert_eq!(of("/chat", "", "https://login.corp.example/x"), Kind::Login);
+        assert_eq!(of("/chat", "", "/Account/Login?ReturnUrl=%2Fchat"), Kind::Login);
+        assert_eq!(of("/chat", "", "https://www.ws.example/chat"), Kind::Host);
+        assert_eq!(of("/chat", "", "//eu.ws.example/chat"), Kind::Host);
+    }
+
+    #[test]
+    fn what_no_client_can_follow_is_broken() {
+        for bad in ["ws://ws.example/chat", "wss://ws.example/", "https://wss://ws.example/", "", "http:///x", "a b"] {
+            assert_eq!(of("/chat", "", bad), Kind::Broken, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `refused-<code>`: the family of all refusals, one slug for each status code.
+
+use super::support::{FROM_SERVER, REQUEST_FAULTS, is_attempt, say_status, whole_response};
+use crate::model::{Exchange, FaultClass, Head, Mechanism, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "refused-<code>",
+    severity: Severity::Error,
+    title: "The upgrade was refused with an HTTP status",
+    about: "Instead of 101 the server sent a final status: there is no WebSocket. The code is in the slug \
+        (refused-403).\n\nA first 401 or 407 is the normal way to ask for credentials and only a note. Where the \
+        request has a fault of its own, the refusal is its symptom.\n\nThe first bytes of the body and the Server \
+        and Via fields often tell whether a proxy or the application refused.",
+    refs: &["RFC 6455 §4.1", "RFC 6455 §4.2.2", "RFC 9110 §15"],
+    causes: &[
+        "a proxy on the way does not pass Upgrade and Connection on, so the backend sees a plain request",
+        "the path or host name leads to a service that is no WebSocket endpoint",
+        "the application refuses: credentials, origin, limits",
+    ],
+    // Depends on the code: `fix_class`.
+    fix: None,
+    explains: &[Explains::Refused],
+    symptom_of: REQUEST_FAULTS,
+    check: Check::Exchange(check),
+};
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    // The status line alone decides; the rest of the head may be missing.
+    let Some(head) = x.response.as_ref().filter(|_| x.mechanism == Mechanism::Http1Upgrade) else { return };
+    let Some(code) = head.status().filter(|&code| code != 101) else { return };
+    let websocket = is_attempt(x);
+    let other_rule = match code {
+        200..=299 => true,
+        // No redirect without a place to go to.
+        300..=399 => head.has("location"),
+        _ => false,
+    };
+    // RFC 9110 §7.8: any answer but 101 just ignores the Upgrade of another protocol; only an error
+    // is worth a note.
+    if other_rule || !websocket && code < 400 {
+        return;
+    }
+    let severity = if !websocket || first_round(x, code) { Severity::Info } else { Severity::Error };
+    let text = Text::own(if websocket { "The server refused the WebSocket with " } else { "The server refused with " });
+    let mut found = out
+        .add(say_status(text, head).say("."))
+        .slug(format!("refused-{code:03}"))
+        .severity(severity)
+        .expected(Text::own("101 Switching Protocols"))
+        .found(say_status(Text::new(), head))
+        .start_line(head, FROM_SERVER);
+    if is_envoy_without_upgrades(x, head) {
+        found = found.cause("Envoy has no upgrade_configs for websocket: its own 403 has no body");
+    }
+    for cause in causes(code) {
+        found = found.cause(*cause);
+    }
+}
+
+/// Whether this 401 or 407 only asks for credentials. NTLM and Negotiate take three rounds.
+fn first_round(x: &Exchange, code: u16) -> bool {
+    let field = match code {
+        401 => "authorization",
+        407 => "proxy-authorization",
+        _ => return false,
+    };
+    x.request.first_value(field).is_none_or(|sent| {
+        let scheme = sent.split(|&b| b == b' ').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
+}
+
+/// Envoy's own refusal of an upgrade that it is not set up for.
+fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
+    let server = head.first_value("server").unwrap_or_default();
+    head.status() == Some(403)
+        && whole_response(x).is_some()
+        && x.body.is_empty()
+        && (server == b"envoy" || server == b"istio-envoy")
+}
+
+/// Which kind of mending a refusal with this code calls for. `None` where the code does not tell.
+pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass> {
+    match code {
+        403 if x.response.as_ref().is_some_and(|r| is_envoy_without_upgrades(x, r)) => Some(FaultClass::Fwd),
+        403 | 421 => Some(FaultClass::Host),
+        404 => Some(FaultClass::Path),
+        426 => Some(FaultClass::Fwd),
+        _ => None,
+    }
+}
+
+/// What to think of first, likeliest first.
+fn causes(code: u16) -> &'static [&'static str] {
+    match code {
+        400 => &[
+            "a hop before this server dropped Upgrade or Connection",
+            "the key or version of the request does not please the server",
+            "session affinity: the request reached another backend than the session's first one",
+            "the server does not allow this Host",
+            "the request head is too large",
+            "this is a TLS port and got plain HTTP",
+        ],
+        401 | 407 => &[
+            "the server asks for credentials, and this request carries none that it accepts",
+            "a hop before this server removed the Authorization or Cookie field",
+        ],
+        403 => &[
+            "the application does not allow this Origin, or Host was rewritten so that the two differ",
+            "a proxy whose upgrades are not enabled",
+            "a firewall, bot filter or mesh policy",
+        ],
+        404 => &[
+            "a proxy forwards or rewrites the path so that no WebSocket endpoint is there",
+            "Host leads to another virtual host",
+            "Upgrade was dropped on the way and the plain route does not exist",
+        ],
+        405 => &["the endpoint takes other methods only, or a hop changed the method"],
+        408 => &["the request head arrived too slowly, or not whole"],
+        421 => &["the server does not serve this Host: it was rewritten on the way, or the connection was reused"],
+        426 => &[
+            "a hop before this server dropped Upgrade or Connection",
+            "the server speaks another Sec-WebSocket-Version",
+        ],
+        429 => &["a rate or connection limit"],
+        431 => &["the head is larger than the server allows: cookies, or a token in the URL"],
+        499 => &["the client gave up first"],
+        500 => &["some servers answer so when Upgrade was dropped on the way", "the application failed"],
+        501 => &["the server does not know this upgrade"],
+        502 => &[
+            "the proxy's backend closed or reset the connection",
+            "the proxy took the backend's 101 for invalid (missing Connection, Upgrade or Accept)",
+            "the proxy speaks TLS to a plain port, plain HTTP to a TLS port, or HTTP/2",
+        ],
+        503 => &["the proxy has no healthy backend", "a connection limit is reached"],
+        504 => &["the backend did not answer within the proxy's connect or read time"],
+        505 => &["a hop before this server sent HTTP/1.0"],
+        520 => &["the origin's answer was empty or invalid (Cloudflare)"],
+        521 | 522 | 523 => &["the origin refuses connections or cannot be reached (Cloudflare)"],
+        524 => &["the origin did not answer in time (Cloudflare)"],
+        525 | 526 => &["TLS between the edge and the origin failed (Cloudflare)"],
+        530 => &["the origin's name does not resolve, or its tunnel is down (Cloudflare)"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::response::testing::*;
+
+    fn refused(request: &str, status: &str) -> Vec<(String, Severity)> {
+        let x = exchange(request, Some(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")));
+        run(&RULE, &x).into_iter().map(|f| (f.rule.into_owned(), f.severity)).collect()
+    }
+
+    #[test]
+    fn every_final_status_but_101_and_2xx_is_found_under_its_code() {
+        for code in ["400", "403", "404", "426", "503", "522", "999", "304"] {
+            let want = [(format!("refused-{code}"), Severity::Error)];
+            assert_eq!(refused(ASK, &format!("{code} No")), want);
+        }
+        assert!(refused(ASK, "200 OK").is_empty());
+        assert!(run(&RULE, &exchange(ASK, Some(GRANT))).is_empty());
+        assert!(run(&RULE, &exchange(ASK, None)).is_empty());
+    }
+
+    #[test]
+    fn a_first_401_is_a_note_and_a_second_is_not() {
+        assert_eq!(refused(ASK, "401 Unauthorized")[0].1, Severity::Info);
+        assert_eq!(refused(ASK, "407 Proxy Authentication Required")[0].1, Severity::Info);
+        assert_eq!(refused(&ask("Authorization: Basic eDp5\r\n"), "401 Unauthorized")[0].1, Severity::Error);
+        assert_eq!(refused(&ask("Authorization: NTLM TlRM\r\n"), "401 Unauthorized")[0].1, Severity::Info);
+    }
+
+    #[test]
+    fn a_stripped_request_counts_and_a_plain_one_does_not() {
+        assert_eq!(refused(&without(ASK, "Upgrade"), "426 Upgrade Required").len(), 1);
+        assert!(refused("GET / HTTP/1.1\r\nHost: x\r\nUpgrade-Insecure-Requests: 1\r\n\r\n", "404 No").is_empty());
+    }
+
+    #[test]
+    fn other_protocols_may_be_ignored_and_their_refusal_is_a_note() {
+        let h2c = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n";
+        assert!(refused(h2c, "200 OK").is_empty());
+        assert!(refused(h2c, "304 Not Modified").is_empty());
+        assert_eq!(refused(h2c, "403 Forbidden"), [("refused-403".to_owned(), Severity::Info)]);
+    }
+
+    #[test]
+    fn the_fix_depends_on_the_code_and_on_envoy() {
+        let envoy = "HTTP/1.1 403 Forbidden\r\nserver: envoy\r\ncontent-length: 0\r\n\r\n";
+        let x = exchange(ASK, Some(envoy));
+        assert_eq!(fix_class(&x, 403), Some(FaultClass::Fwd));
+        assert!(run(&RULE, &x)[0].causes[0].contains("upgrade_configs"));
+        let x = exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
+        assert_eq!(fix_class(&x, 403), Some(FaultClass::Host));
+        assert_eq!(fix_class(&x, 503), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! What several rules of this folder ask: which responses they may judge, and how to word them.
+
+use crate::base::{Nanos, Timestamp};
+use crate::model::{Direction, EndHow, Exchange, Head, LineFaults, Mechanism, Text};
+
+pub(super) const FROM_SERVER: Direction = Direction::ServerToClient;
+pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
+
+/// Faults of the request that make a server refuse, ignore or drop it: a refusal beside one of them
+/// is only its symptom.
+pub(super) const REQUEST_FAULTS: &[&str] = &[
+    "connection-lists-e2e",
+    "origin-host-mismatch",
+    "req-connection-no-upgrade",
+    "req-early-data",
+    "req-extension-malformed",
+    "req-has-body",
+    "req-head-incomplete",
+    "req-head-too-large",
+    "req-host-missing",
+    "req-host-repeated",
+    "req-http10",
+    "req-key-bad-base64",
+    "req-key-missing",
+    "req-key-not-16-bytes",
+    "req-key-repeated",
+    "req-method-not-get",
+    "req-orphan-key",
+    "req-subprotocol-malformed",
+    "req-version-missing",
+    "req-version-not-13",
+    "upgrade-duplicated",
+    "upgrade-value-wrong",
+];
+
+/// How long after a 101 a client that leaves without a frame counts as having rejected it, where two
+/// round trips are shorter: programs need time to raise an error.
+const ABANDONED: Nanos = Nanos::from_secs(1);
+
+/// Whether this is an attempt to open a WebSocket. `Upgrade: websocket` without key and version is
+/// none: proxies put it on every request (rule `upgrade-forced`).
+pub(in crate::rules) fn is_attempt(x: &Exchange) -> bool {
+    x.mechanism == Mechanism::Http1Upgrade && x.has_websocket_fields()
+}
+
+/// The response head, if every byte of it was seen: only then is a missing field missing.
+pub(super) fn whole_response(x: &Exchange) -> Option<&Head> {
+    let cut = LineFaults(LineFaults::TOO_MANY.0 | LineFaults::TOO_LARGE.0);
+    x.response.as_ref().filter(|r| r.complete && !x.quality.response_gap && !r.faults.has(cut))
+}
+
+/// The request head, if every byte of it was seen.
+pub(super) fn whole_request(x: &Exchange) -> Option<&Head> {
+    let cut = LineFaults(LineFaults::TOO_MANY.0 | LineFaults::TOO_LARGE.0);
+    (x.request.complete && !x.quality.request_gap && !x.request.faults.has(cut)).then_some(&x.request)
+}
+
+/// The whole head of a 101 to a WebSocket request.
+pub(super) fn websocket_101(x: &Exchange) -> Option<&Head> {
+    whole_response(x).filter(|r| r.status() == Some(101) && x.is_websocket())
+}
+
+/// The request and the whole 101 to it, where both may be compared.
+pub(super) fn websocket_heads(x: &Exchange) -> Option<(&Head, &Head)> {
+    Some((whole_request(x)?, websocket_101(x)?))
+}
+
+/// Whether the client closed right behind the 101 without having sent a frame.
+pub(super) fn client_left_at_once(x: &Exchange) -> bool {
+    let sent = x.after_101[0].is_some() || x.ws.is_some_and(|ws| ws.client.frames > 0 || ws.client.broken);
+    let Some(granted) = x.response.as_ref().filter(|r| r.status() == Some(101)) else { return false };
+    let left = x.end.tcp_by == Some(Direction::ClientToServer) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
+    let (true, false, false, Some(at)) = (left, sent, x.quality.gap, x.end.tcp_at) else { return false };
+    let two_rtt = x.times.rtt.map_or(Nanos::ZERO, |rtt| Nanos(rtt.0.saturating_mul(2)));
+    at.since(granted.last) <= ABANDONED.max(two_rtt)
+}
+
+/// Whether the exchange's connection was seen to end (FIN or RST).
+pub(super) fn tcp_ended(x: &Exchange) -> bool {
+    matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst)
+}
+
+/// Adds `426 Upgrade Required`.
+pub(super) fn say_status(text: Text, head: &Head) -> Text {
+    let text = match head.status() {
+        Some(status) => text.say(status.to_string()),
+        None => text.say("an unreadable status"),
+    };
+    if head.reason().is_empty() { text } else { text.say(" ").bytes(head.reason()) }
+}
+
+/// `Name: value` of the first line of this name, or `no Name`.
+pub(super) fn show_field(head: &Head, name: &'static str) -> Text {
+    match head.first_value(name) {
+        Some(value) => Text::own(format!("{name}: ")).field(name.as_bytes(), value),
+        None => Text::own(format!("no {name}")),
+    }
+}
+
+/// The time between two points in words: `1.5 ms`, `3.2 s`.
+pub(in crate::rules) fn length(from: Timestamp, to: Timestamp) -> String {
+    let seconds = to.since(from).as_secs_f64();
+    if seconds.abs() < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
