@@ -1,1 +1,14 @@
-//! (being written)
+//! Exchanges to chains. As yet each exchange is a chain of its own leg; a flow without a request that
+//! has a finding is a chain without legs.
+
+use crate::base::{ExchangeId, FlowId};
+
+/// The id of the chain that begins with this leg.
+pub fn chain_of_leg(first: ExchangeId) -> i64 {
+    i64::try_from(first.0).unwrap_or(i64::MAX)
+}
+
+/// The id of the chain of a flow without a request.
+pub fn chain_of_flow(flow: FlowId) -> i64 {
+    -i64::from(flow.0)
+}

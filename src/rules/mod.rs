@@ -8,6 +8,7 @@ pub mod docs;
 pub mod request;
 pub mod response;
 pub mod rule;
+pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;

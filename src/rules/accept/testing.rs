@@ -104,7 +104,7 @@ impl Answer {
     pub(super) fn client_frames(mut self, frames: u64) -> Self {
         let mut ws = WsTotals::default();
         ws.client.frames = frames;
-        ws.client.masked = frames;
+        ws.client.masked = frames > 0;
         self.0.ws = Some(ws);
         self
     }

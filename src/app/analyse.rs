@@ -1,0 +1,186 @@
+//! `hopscope report`: reads the inputs, judges, writes one report.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, bail};
+
+use crate::capture::{Merged, Moment, Window};
+use crate::cli::{FailOn, Report};
+use crate::engine::{self, Collected, Engine, judge};
+use crate::model::{Finding, InputFacts, Severity};
+use crate::products::Products;
+use crate::report::{self, Format, Options};
+use crate::store::{self, Filter};
+
+use super::allow::Allowed;
+use super::progress::Progress;
+use super::{code, colours, complain, print, stdout_is_terminal, streaming};
+
+/// Runs the command; the exit code.
+pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
+    if args.schema {
+        print(&report::schema::schema())?;
+        return Ok(code::DONE);
+    }
+    if args.files.is_empty() {
+        bail!("report: no input; name a capture file, or - for standard input");
+    }
+    let Some(format) = report::find(&args.format) else {
+        let names: Vec<_> = report::names().collect();
+        bail!("--format {}: there is no such format; one of: {}", args.format, names.join(", "));
+    };
+    let filter = args.filter.as_deref().map(parse_filter).transpose()?;
+    let allowed = Allowed::read(&args.allow)?;
+    let products = products()?;
+    let window = Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
+    let mut inputs = Merged::open(&args.files, &window)?;
+    let interrupted = catch_interrupts()?;
+    let mut progress = Progress::new(!args.quiet);
+    let options = options(args);
+    let mut on_progress = |at| {
+        progress.tell(at);
+        !interrupted.load(Ordering::Relaxed)
+    };
+    let mut out = output(args)?;
+    let worst;
+    let facts: Vec<InputFacts>;
+    if format.name == "ndjson" {
+        let stream = streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out);
+        let mut engine = Engine::new(stream);
+        engine.sink().start(inputs.facts())?;
+        engine::read(&mut inputs, &mut engine, &mut on_progress)?;
+        let (stream, counters) = engine.finish();
+        facts = inputs.into_facts();
+        worst = stream.end(counters, &facts)?;
+        progress.clear();
+    } else {
+        let mut engine = Engine::new(Collected::default());
+        engine::read(&mut inputs, &mut engine, &mut on_progress)?;
+        let (collected, counters) = engine.finish();
+        let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
+        let mut analysis = judge::whole(collected, counters, inputs.into_facts(), &products, &allow);
+        progress.clear();
+        if let Some(filter) = filter {
+            let filter = filter.with_inputs(&analysis.inputs);
+            store::select::select(&mut analysis, &filter);
+        }
+        write(format, &analysis, &options, &mut out).with_context(|| where_to(args))?;
+        worst = analysis.findings.iter().filter(|f| !f.allowed).map(|f| f.severity).max();
+        facts = analysis.inputs;
+    }
+    out.flush().with_context(|| where_to(args))?;
+    if !args.quiet {
+        warn(&facts);
+    }
+    if interrupted.load(Ordering::Relaxed) {
+        complain("interrupted: the report covers what was read until then");
+        return Ok(code::INTERRUPTED);
+    }
+    Ok(exit_code(&facts, worst, args.fail_on))
+}
+
+/// The known wrong GUIDs, each with what is known of it.
+pub(super) fn wrong_guids(products: &Products) -> Vec<(String, String)> {
+    products.wrong_guids().iter().map(|w| (w.guid.clone(), w.note.clone())).collect()
+}
+
+fn write(format: &Format, a: &store::Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    (format.write)(a, options, out)
+}
+
+/// Built-in knowledge, and the user's own files where there are some.
+fn products() -> anyhow::Result<Products> {
+    let base = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    match base.map(|b| b.join("hopscope").join("products")).filter(|dir| dir.is_dir()) {
+        Some(dir) => Ok(Products::with_user_dir(&dir)?),
+        None => Ok(Products::builtin_owned()),
+    }
+}
+
+fn parse_filter(text: &str) -> anyhow::Result<Filter> {
+    Filter::parse(text).map_err(|err| anyhow::anyhow!("--filter: {err}"))
+}
+
+fn moment(option: &str, text: Option<&str>) -> anyhow::Result<Option<Moment>> {
+    let zone = jiff::tz::TimeZone::system();
+    text.map(|text| Moment::parse(text, &zone).with_context(|| option.to_owned())).transpose()
+}
+
+fn options(args: &Report) -> Options {
+    Options {
+        utc: args.utc,
+        show_secrets: args.show_secrets,
+        color: args.output.is_none() && colours(args.color, stdout_is_terminal()),
+        quiet: args.quiet,
+        ..Options::default()
+    }
+}
+
+/// Standard output, or the file named by `-o`.
+fn output(args: &Report) -> anyhow::Result<Box<dyn Write>> {
+    Ok(match &args.output {
+        Some(path) => {
+            let file = File::create(path)
+                .with_context(|| format!("{}: cannot write the report there", path.display()))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => Box::new(BufWriter::new(io::stdout().lock())),
+    })
+}
+
+fn where_to(args: &Report) -> String {
+    match &args.output {
+        Some(path) => format!("{}: cannot write the report", path.display()),
+        None => "standard output: cannot write the report".to_owned(),
+    }
+}
+
+/// What is wrong with the inputs, beside the report.
+fn warn(inputs: &[InputFacts]) {
+    for input in inputs {
+        let path = crate::base::escape::escape(input.path.as_bytes());
+        for damage in &input.damage {
+            complain(&format!(
+                "{path}: packet {} at byte {}: {}; {} B skipped",
+                damage.packet, damage.byte, damage.why, damage.lost_bytes
+            ));
+        }
+        if let Some(missing) = input.cut_short {
+            let missing = if missing == 0 { String::new() } else { format!(" ({missing} B are missing)") };
+            complain(&format!(
+                "{path}: the file ends inside its last packet{missing}; the {} packets before it were read",
+                input.packets
+            ));
+        }
+    }
+}
+
+/// The first interrupt ends the reading; the second one ends the program.
+fn catch_interrupts() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(code::INTERRUPTED), Arc::clone(&flag))
+            .context("cannot watch for interrupts")?;
+        signal_hook::flag::register(signal, Arc::clone(&flag)).context("cannot watch for interrupts")?;
+    }
+    Ok(flag)
+}
+
+fn exit_code(inputs: &[InputFacts], worst: Option<Severity>, fail_on: FailOn) -> u8 {
+    if inputs.iter().any(|i| !i.damage.is_empty()) {
+        return code::CANNOT;
+    }
+    let threshold = match fail_on {
+        FailOn::Never => return code::DONE,
+        FailOn::Info => Severity::Info,
+        FailOn::Warning => Severity::Warning,
+        FailOn::Error => Severity::Error,
+    };
+    if worst.is_some_and(|w| w >= threshold) { code::FINDINGS } else { code::DONE }
+}

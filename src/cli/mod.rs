@@ -1,0 +1,150 @@
+//! The command line: docs of every option, and what the user asked for. Parses; does nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Shows where a WebSocket upgrade dies: reads packet captures, checks every HTTP upgrade in them,
+/// and says which worked, which did not, why, and how to mend it.
+#[derive(Debug, Parser)]
+#[command(name = "hopscope", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  hopscope capture.pcapng                       what became of every upgrade
+  hopscope report leg1.pcap leg2.pcap --utc     several captures, one timeline
+  ssh edge tcpdump -U -w - port 80 | hopscope report -
+  hopscope report --format json capture.pcap | jq '.chains[].verdict'
+  hopscope accept dGhlIHNhbXBsZSBub25jZQ==      the right Sec-WebSocket-Accept for a key
+  hopscope explain accept-mismatch              what a rule means, and what to do
+
+Exit status: 0 done; 1 findings at or above --fail-on; 2 could not do it, or an input is damaged;
+130 interrupted.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub report: Report,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse captures and write one report
+    Report(Report),
+    /// What a rule checks, why it breaks upgrades, causes and fixes
+    Explain {
+        /// A rule's slug, as reports name it: `accept-mismatch`
+        rule: String,
+    },
+    /// List all rules
+    Rules {
+        /// How to write the list
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: RulesFormat,
+    },
+    /// The Sec-WebSocket-Accept that belongs to a key; with ACCEPT, whether it is right and, if not,
+    /// how it was probably computed (exit 1)
+    #[command(allow_hyphen_values = true)]
+    Accept {
+        /// Value of Sec-WebSocket-Key
+        key: String,
+        /// Value of Sec-WebSocket-Accept to check
+        accept: Option<String>,
+    },
+    /// List the network devices that can be captured
+    #[cfg(feature = "live")]
+    Interfaces,
+    /// Print a completion script for a shell
+    Completions {
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Report {
+    /// Captures: pcap or pcapng files, pipes, or `-` for standard input. Several are one timeline
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// How to write the report: text, json, ndjson, csv
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: String,
+
+    /// Write the report to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Print the JSON Schema of `--format json` and end
+    #[arg(long)]
+    pub schema: bool,
+
+    /// Only chains that match: `status:101 host:chat.* rule:accept-* path~room -client:10.0.3.17 dur>1s`
+    #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub filter: Option<String>,
+
+    /// Skip packets before this time: `2026-11-22T09:14:00Z`, a local time, or `-15m` from the end
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+
+    /// Skip packets after this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+
+    /// Exit with 1 when there is a finding at least this bad
+    #[arg(long, value_name = "SEVERITY", default_value = "never")]
+    pub fail_on: FailOn,
+
+    /// A known fault: shown as allowed, fails nothing. RULE, RULE@HOST, or a file of them; repeatable
+    #[arg(long, value_name = "RULE[@HOST]")]
+    pub allow: Vec<String>,
+
+    /// Show cookies, tokens and passwords instead of masking them
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// Times in UTC instead of local time
+    #[arg(long)]
+    pub utc: bool,
+
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+
+    /// Only the summary and the faults; no progress, no warnings
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Never,
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RulesFormat {
+    Text,
+    Markdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,188 @@
+//! Exchanges to verdicts: the accept, the rules, the outcome, the verdict. One exchange at a time, so
+//! that a whole capture and a stream are judged by the same code.
+
+use std::borrow::Cow;
+
+use crate::base::Counters;
+use crate::hops;
+use crate::model::{
+    Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Subject,
+    Verdict,
+};
+use crate::products::{Products, Recognised};
+use crate::rules::accept::Hints;
+use crate::rules::verdict::Knowledge;
+use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
+use crate::store::{Analysis, Row};
+
+use super::Collected;
+
+/// Judges exchanges. Keeps what rules may know of the others, within limits.
+pub struct Judge<'p> {
+    products: &'p Products,
+    guids: Vec<(&'p str, &'p str)>,
+    hints: Hints,
+    pub seen: Seen,
+}
+
+/// What was judged of one exchange.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub handshake: Handshake,
+    pub outcome: Outcome,
+    pub findings: Vec<Finding>,
+    pub verdict: Verdict,
+}
+
+impl<'p> Judge<'p> {
+    pub fn new(products: &'p Products) -> Self {
+        let guids = products.wrong_guids().iter().map(|w| (w.guid.as_str(), w.note.as_str())).collect();
+        Judge { products, guids, hints: Hints::default(), seen: Seen::default() }
+    }
+
+    /// Judges one exchange. The others must be in `seen` already, as far as they are to count.
+    pub fn exchange(&mut self, x: &Exchange) -> Judged {
+        let handshake = rules::accept::judge(x, &self.seen, &mut self.hints, &self.guids);
+        let mut findings = rules::run::exchange(x, &handshake, &self.seen);
+        let outcome = outcome::of(x, &handshake, &findings);
+        let recovered = recovery::lower(&mut findings, x, outcome, &self.seen);
+        let verdict = verdict::of(x, &handshake, outcome, &findings, recovered, &Known(self.products));
+        Judged { handshake, outcome, findings, verdict }
+    }
+
+    /// The chain of one leg. `findings`: indices of its findings in the analysis.
+    pub fn chain(x: &Exchange, judged: &Judged, findings: Vec<usize>) -> Chain {
+        Chain {
+            id: hops::chain_of_leg(x.id),
+            legs: vec![x.id],
+            flow: None,
+            outcome: judged.outcome,
+            verdict: judged.verdict.clone(),
+            findings,
+        }
+    }
+
+    /// The chain of a flow without a request. `None` where nothing about it is worth telling.
+    pub fn flow(&self, flow: &FlowFacts) -> Option<(Vec<Finding>, Outcome, Verdict)> {
+        let findings = rules::run::flow(flow);
+        if findings.is_empty() {
+            return None;
+        }
+        let (outcome, verdict) = verdict::of_flow(flow, &findings);
+        Some((findings, outcome, verdict))
+    }
+}
+
+/// Judges all that was collected. `allowed`: whether the user knows of a finding.
+pub fn whole(
+    collected: Collected,
+    mut counters: Counters,
+    inputs: Vec<InputFacts>,
+    products: &Products,
+    allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
+) -> Analysis {
+    let mut judge = Judge::new(products);
+    counters.evicted += collected.evicted;
+    let mut exchanges = collected.exchanges;
+    exchanges.sort_by_key(|x| x.id);
+    for x in &exchanges {
+        judge.seen.learn(x, false);
+    }
+    let mut a = Analysis { counters, ..Analysis::default() };
+    for x in exchanges {
+        let judged = judge.exchange(&x);
+        let indices = a.add(judged.findings.clone(), |f| allowed(f, Some(&x)));
+        a.chains.push(Judge::chain(&x, &judged, indices.clone()));
+        a.rows.push(Row { exchange: *x, handshake: judged.handshake, outcome: judged.outcome, findings: indices });
+    }
+    for flow in collected.lone {
+        let Some((findings, outcome, verdict)) = judge.flow(&flow) else { continue };
+        let indices = a.add(findings, |f| allowed(f, None));
+        let id = hops::chain_of_flow(flow.id);
+        a.chains.push(Chain { id, legs: Vec::new(), flow: Some(flow.id), outcome, verdict, findings: indices });
+        a.flows.push(flow);
+    }
+    for (index, facts) in inputs.iter().enumerate() {
+        let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);
+        a.add(findings, |f| allowed(f, None));
+        a.counters.dropped_kernel += facts.dropped_kernel;
+        a.counters.dropped_interface += facts.dropped_interface;
+        a.counters.time_backwards += facts.time_backwards;
+    }
+    a.inputs = inputs;
+    a.sort_chains();
+    a.patterns = shared(&a);
+    a
+}
+
+/// What the failures share.
+fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
+    // Rows and chains of legs stand in the same order of ids; flows have neither.
+    let by_id: std::collections::HashMap<_, _> =
+        a.chains.iter().filter_map(|c| Some((*c.legs.first()?, c))).collect();
+    let tried: Vec<(&Exchange, bool)> = a
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let chain = by_id.get(&row.exchange.id)?;
+            match &*chain.verdict.rule {
+                "unknown" => None,
+                rule => Some((&row.exchange, rule != "ok")),
+            }
+        })
+        .collect();
+    patterns::shared(&tried)
+}
+
+impl Analysis {
+    /// Adds findings; returns their indices.
+    fn add(&mut self, findings: Vec<Finding>, allowed: impl Fn(&Finding) -> bool) -> Vec<usize> {
+        let from = self.findings.len();
+        for mut finding in findings {
+            finding.allowed = allowed(&finding);
+            self.findings.push(finding);
+        }
+        (from..self.findings.len()).collect()
+    }
+
+    /// Chains in the order of their first packets.
+    fn sort_chains(&mut self) {
+        let rows: std::collections::HashMap<_, _> =
+            self.rows.iter().map(|r| (r.exchange.id, r.exchange.request.first)).collect();
+        let flows: std::collections::HashMap<_, _> = self.flows.iter().map(|f| (f.id, f.syn_at)).collect();
+        self.chains.sort_by_key(|c| {
+            let leg = c.legs.first().and_then(|id| rows.get(id)).copied();
+            let flow = c.flow.and_then(|id| flows.get(&id).copied());
+            (leg.or(flow).unwrap_or_default(), c.id)
+        });
+    }
+}
+
+/// The products' knowledge, as the verdict asks for it.
+struct Known<'p>(&'p Products);
+
+impl Knowledge for Known<'_> {
+    fn responder(&self, x: &Exchange) -> Option<String> {
+        self.0.responder(x).map(|r| name(&r))
+    }
+
+    fn request_hop(&self, request: &Head) -> Option<String> {
+        self.0.request_hop(request).map(|r| name(&r))
+    }
+
+    fn fixes(&self, x: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix> {
+        let product = match sender {
+            Direction::ClientToServer => self.0.request_hop(&x.request),
+            Direction::ServerToClient => self.0.responder(x),
+        };
+        let sure = product.filter(|r| r.confidence >= crate::model::Confidence::Likely);
+        let own = sure.map(|r| self.0.fixes(r.product, class)).unwrap_or_default();
+        if own.is_empty() { self.0.class_fixes(class) } else { own }
+    }
+}
+
+/// `nginx`, or `nginx 1.22.1` where it tells.
+fn name(r: &Recognised<'_>) -> String {
+    let name: Cow<'_, str> = Cow::Borrowed(&r.product.name);
+    name.into_owned()
+}
