@@ -131,7 +131,13 @@ mod tests {
         let mut out = Vec::new();
         write(&testing::sample(), &Options::default(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("\r\n").count(), 4);
         assert!(text.lines().all(|l| l.split(',').count() >= COLUMNS.len()));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        id,chain,time,client,server,method,target,host,status,outcome,verdict,severity,confidence,accept_verdict,accept_kind,blame_role,blame_address,blame_product,latency_ms,lifetime_ms,frames,input,request_packet,response_packet,summary
+        1,1,2026-01-02T02:14:07.311000000Z,10.0.0.1:40001,10.0.0.2:80,GET,/chat?room=7&token=[redacted #1],chat.example.org,101,upgraded,ok,info,certain,valid,,,,,1.67,4000,6,0,4,6,the upgrade worked
+        2,2,2026-01-02T02:14:08.311000000Z,10.0.0.1:40002,10.0.1.9:8080,GET,/chat?room=7&token=[redacted #1],chat.example.org,101,broken,accept-mismatch,error,certain,invalid,guid-missing,server,10.0.1.9:8080,,1.67,,,0,14,16,"the server 10.0.1.9:8080 computed Sec-WebSocket-Accept from the key alone, without the GUID of RFC 6455, so every conforming client must drop the connection"
+        3,3,2026-01-02T02:14:09.311000000Z,10.0.0.1:40003,10.0.0.2:80,GET,/chat?room=7&token=[redacted #1],chat.example.org,403,refused,refused-403,error,likely,not-applicable,,hop,10.0.0.2,nginx,1.67,,,0,24,26,nginx at 10.0.0.2 refused the upgrade because of its Origin https://evil.example
+        "#);
     }
 }

@@ -37,7 +37,7 @@ impl Masker {
     /// The value of a field, whose name decides whether it is a secret.
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> String {
         let ranges = match secrets::kind_of_field(name) {
-            Kind::Whole => vec![0..value.len()],
+            Kind::Whole => std::iter::once(0..value.len()).collect(),
             Kind::Credentials => vec![secrets::credentials(value)],
             Kind::Protocols => secrets::protocols(value),
             Kind::Content => secrets::in_url(value),

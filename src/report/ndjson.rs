@@ -142,7 +142,7 @@ mod tests {
     fn start_is_first_and_summary_last_and_a_chain_follows_what_it_is_made_of() {
         let kinds: Vec<String> =
             lines(&testing::sample()).iter().map(|l| l["type"].as_str().unwrap().to_owned()).collect();
-        insta::assert_snapshot!(kinds.join(" "), @"");
+        insta::assert_snapshot!(kinds.join(" "), @"start exchange finding chain exchange finding chain exchange finding finding chain summary");
     }
 
     #[test]

@@ -186,14 +186,14 @@ mod tests {
     fn what_is_not_understood_says_where_and_what_would_be() {
         let message = |text: &str| Filter::parse(text).unwrap_err().to_string();
         assert!(message("status:101 hots:x").starts_with("filter, character 12: unknown key `hots`; known are id, "));
-        insta::assert_snapshot!(message("dur>fast"), @"");
-        insta::assert_snapshot!(message("dur>5"), @"");
-        insta::assert_snapshot!(message("host>5"), @"");
-        insta::assert_snapshot!(message("status:"), @"");
-        insta::assert_snapshot!(message("a or"), @"");
-        insta::assert_snapshot!(message("or a"), @"");
-        insta::assert_snapshot!(message("-"), @"");
-        insta::assert_snapshot!(message("a \"b"), @"");
+        insta::assert_snapshot!(message("dur>fast"), @"filter, character 1: `fast` should be a length of time with its unit, such as 200ms, 1.5s, 2m or 1h");
+        insta::assert_snapshot!(message("dur>5"), @"filter, character 1: `5` should be a length of time with its unit, such as 200ms, 1.5s, 2m or 1h");
+        insta::assert_snapshot!(message("host>5"), @"filter, character 1: `host` has no order; use host:value or host~part");
+        insta::assert_snapshot!(message("status:"), @"filter, character 1: `status:` needs a value behind it; status:* is any, -status:* is none");
+        insta::assert_snapshot!(message("a or"), @"filter, character 3: `or` stands between two terms: status:101 or status:200");
+        insta::assert_snapshot!(message("or a"), @"filter, character 1: `or` stands between two terms: status:101 or status:200");
+        insta::assert_snapshot!(message("-"), @"filter, character 1: `-` negates the term behind it: -status:101");
+        insta::assert_snapshot!(message("a \"b"), @r#"filter, character 3: this quote is not closed; add another " at the end of the words"#);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) enum Key {
     Id,
     Input,
     Ip,
-    Key,
+    HandshakeKey,
     Kind,
     Latency,
     Method,
@@ -70,7 +70,7 @@ const NAMES: &[(&str, Key)] = &[
     ("ua", Key::UserAgent),
     ("protocol", Key::Protocol),
     ("sub", Key::Subprotocol),
-    ("key", Key::Key),
+    ("key", Key::HandshakeKey),
     ("accept", Key::Accept),
     ("kind", Key::Kind),
     ("rule", Key::Rule),
@@ -135,7 +135,7 @@ impl Subject<'_> {
         let x = self.row.map(|row| &row.exchange);
         match key {
             Key::Accept => self.handshake(|h| h.accept.as_deref()).is_some_and(test),
-            Key::Key => self.handshake(|h| h.key.as_deref()).is_some_and(test),
+            Key::HandshakeKey => self.handshake(|h| h.key.as_deref()).is_some_and(test),
             Key::Kind => self.handshake(|h| h.accept_kind.map(str::as_bytes)).is_some_and(test),
             Key::Blame => self.chain.and_then(|c| c.verdict.blame.as_ref()).is_some_and(|b| {
                 test(b.role.word().as_bytes()) || b.address.as_deref().is_some_and(|a| test(a.as_bytes()))

@@ -126,16 +126,12 @@ fn condition(token: &Token, name: &str, key: Key, rest: &str) -> Result<Test, Fi
             token.error(format!("`{name}{operator}` needs a value behind it; {name}:* is any, -{name}:* is none"))
         );
     }
-    let exact_case = matches!(key, Key::Key | Key::Accept);
+    let exact_case = matches!(key, Key::HandshakeKey | Key::Accept);
     match (compare, key.unit()) {
         (Some(_), None) => Err(token.error(format!("`{name}` has no order; use {name}:value or {name}~part"))),
         (Some(compare), Some(unit)) => Ok(Test::Number(key, compare, number(token, unit, value)?)),
         (None, Some(unit)) if operator == ":" && !value.contains('*') => {
-            // `status:101` is a number; `file:` and its like are found by both.
-            match number(token, unit, value) {
-                Ok(number) => Ok(Test::Number(key, Compare::Equal, number)),
-                Err(error) => Err(error),
-            }
+            Ok(Test::Number(key, Compare::Equal, number(token, unit, value)?))
         }
         (None, _) if operator == ":" => Ok(Test::Text(key, Pattern::whole(value, exact_case))),
         (None, _) => Ok(Test::Text(key, Pattern::part(value, exact_case))),
