@@ -22,7 +22,8 @@ pub(super) enum Key {
     Id,
     Input,
     Ip,
-    HandshakeKey,
+    /// `Sec-WebSocket-Key`.
+    Nonce,
     Kind,
     Latency,
     Method,
@@ -70,7 +71,7 @@ const NAMES: &[(&str, Key)] = &[
     ("ua", Key::UserAgent),
     ("protocol", Key::Protocol),
     ("sub", Key::Subprotocol),
-    ("key", Key::HandshakeKey),
+    ("key", Key::Nonce),
     ("accept", Key::Accept),
     ("kind", Key::Kind),
     ("rule", Key::Rule),
@@ -135,7 +136,7 @@ impl Subject<'_> {
         let x = self.row.map(|row| &row.exchange);
         match key {
             Key::Accept => self.handshake(|h| h.accept.as_deref()).is_some_and(test),
-            Key::HandshakeKey => self.handshake(|h| h.key.as_deref()).is_some_and(test),
+            Key::Nonce => self.handshake(|h| h.key.as_deref()).is_some_and(test),
             Key::Kind => self.handshake(|h| h.accept_kind.map(str::as_bytes)).is_some_and(test),
             Key::Blame => self.chain.and_then(|c| c.verdict.blame.as_ref()).is_some_and(|b| {
                 test(b.role.word().as_bytes()) || b.address.as_deref().is_some_and(|a| test(a.as_bytes()))
