@@ -25,6 +25,8 @@ pub(super) struct Reader {
     next_no: u64,
     /// Time of the packet before, to see time go backwards. `None` before the first.
     last: Option<Timestamp>,
+    /// Link type of the last batch of a pcap file.
+    named: Option<LinkType>,
     /// Bytes of side blocks kept.
     kept: usize,
     size: Option<u64>,
@@ -71,6 +73,7 @@ impl Reader {
             records: Vec::with_capacity(limits::BATCH_PACKETS),
             next_no: 1,
             last: None,
+            named: None,
             kept: 0,
             size,
         })
@@ -136,18 +139,21 @@ impl Reader {
     }
 
     fn walk(&mut self, facts: &mut InputFacts) -> Stop {
-        let unread = Unread {
+        let mut unread = Unread {
             window: self.buffer.window(),
             at: self.buffer.at(),
             ended: self.buffer.ended(),
             next_no: self.next_no,
         };
-        let (at, stop) = match &mut self.format {
-            Format::Pcap(pcap) => pcap.walk(unread, &mut self.records),
-            Format::Pcapng(pcapng) => pcapng.walk(unread, &mut self.records, &mut Side { facts, kept: &mut self.kept }),
+        let stop = match &mut self.format {
+            Format::Pcap(pcap) => pcap.walk(&mut unread, &mut self.records),
+            Format::Pcapng(pcapng) => {
+                pcapng.walk(&mut unread, &mut self.records, &mut Side { facts, kept: &mut self.kept })
+            }
         };
-        self.next_no += self.records.len() as u64;
-        self.buffer.consume(at - self.buffer.at());
+        let Unread { at, next_no, .. } = unread;
+        self.next_no = next_no;
+        self.buffer.consume(at.saturating_sub(self.buffer.at()));
         stop
     }
 
@@ -177,15 +183,13 @@ impl Reader {
         self.last = Some(before);
         facts.first = Some(first).filter(|t| *t != none);
         facts.last = Some(last).filter(|t| *t != none);
-        if facts.link_types.len() < self.used_count() {
+        let new_link = match &self.format {
+            // Files joined by `cat` may change their link type.
+            Format::Pcap(pcap) => self.named.replace(pcap.link) != Some(pcap.link),
+            Format::Pcapng(pcapng) => facts.link_types.len() < pcapng.used.len(),
+        };
+        if new_link {
             self.name_links(facts);
-        }
-    }
-
-    fn used_count(&self) -> usize {
-        match &self.format {
-            Format::Pcap(_) => 1,
-            Format::Pcapng(pcapng) => pcapng.used.len(),
         }
     }
 
@@ -266,7 +270,6 @@ impl Reader {
             Format::Pcapng(pcapng) if facts.packets > 0 => &pcapng.used,
             _ => self.links(),
         };
-        // Files joined by `cat` may change their link type.
         for link in links.iter().map(|link| link_name(*link)) {
             if !facts.link_types.iter().any(|known| *known == link) {
                 facts.link_types.push(link.into_owned());
@@ -281,5 +284,155 @@ impl Format {
             Format::Pcap(_) => "pcap",
             Format::Pcapng(_) => "pcapng",
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+mod tests {
+    use std::io::Read;
+
+    use super::super::made::{MODIFIED, NS, Pcap, T0, Trickle, US, read, read_from, small_pcap, small_pcapng};
+    use super::*;
+
+    fn small_files() -> Vec<(Vec<u8>, Vec<usize>)> {
+        vec![
+            small_pcap(false, US),
+            small_pcap(true, NS),
+            small_pcap(false, MODIFIED),
+            small_pcapng(false),
+            small_pcapng(true),
+        ]
+    }
+
+    #[test]
+    fn cut_anywhere_a_file_keeps_the_packets_before_the_cut() {
+        for (bytes, ends) in small_files() {
+            let header = if bytes.starts_with(&[0x0a]) { 16 } else { 24 };
+            for cut in header..bytes.len() {
+                let (seen, facts) = read(&bytes[..cut]);
+                assert_eq!(seen.len(), ends.iter().filter(|end| **end <= cut).count(), "cut at {cut}");
+                assert!(facts.damage.is_empty(), "cut at {cut}: {:?}", facts.damage);
+                let starts: Vec<usize> = [24].into_iter().chain(ends.clone()).collect();
+                if facts.format == "pcap" {
+                    assert_eq!(facts.cut_short.is_none(), starts.contains(&cut), "cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_bytes_that_a_cut_took_are_known_where_the_length_is() {
+        let (bytes, ends) = small_pcap(false, US);
+        assert_eq!(read(&bytes[..ends[3] - 9]).1.cut_short, Some(9));
+        assert_eq!(read(&bytes[..ends[2] + 9]).1.cut_short, Some(0));
+        let (bytes, ends) = small_pcapng(true);
+        assert_eq!(read(&bytes[..ends[3] - 9]).1.cut_short, Some(9));
+        assert_eq!(read(&bytes[..ends[2] + 9]).1.cut_short, Some(0));
+    }
+
+    #[test]
+    fn a_file_cut_inside_its_header_is_refused_in_words() {
+        for (bytes, _) in small_files() {
+            for cut in 4..16 {
+                let error = read_from(Source::from_bytes("made", bytes[..cut].to_vec())).expect_err("refused");
+                assert!(error.to_string().contains("inside the header"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_pipe_gives_the_same_packets() {
+        for (bytes, _) in small_files() {
+            let piped = read_from(Source::from_reader("pipe", Box::new(Trickle(bytes.clone(), 0)))).unwrap();
+            assert_eq!(piped.0, read(&bytes).0);
+        }
+    }
+
+    #[test]
+    fn any_one_wrong_byte_never_panics_and_costs_little() {
+        for (bytes, _) in small_files() {
+            for at in 24..bytes.len() {
+                for value in [0, 1, 0x7f, 0xff] {
+                    let mut bad = bytes.clone();
+                    bad[at] = value;
+                    let (seen, facts) = read(&bad);
+                    // Nothing is lost in silence: every packet, or a word about it.
+                    let told = !facts.damage.is_empty() || facts.cut_short.is_some();
+                    assert!(seen.len() == 4 || told || facts.format == "pcapng", "byte {at} = {value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_behind_a_header_never_panics() {
+        let mut state = 1_u64;
+        let mut noise = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        for round in 0..200 {
+            for (bytes, _) in small_files() {
+                let mut bad = bytes[..24 + round % 60].to_vec();
+                bad.extend((0..2_000).map(|_| if round % 2 == 0 { noise() } else { noise() & 7 }));
+                let _ = read_from(Source::from_bytes("noise", bad));
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_that_fails_is_damage_and_keeps_the_packets_before() {
+        struct Fails(std::io::Cursor<Vec<u8>>);
+        impl Read for Fails {
+            fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+                match self.0.read(out)? {
+                    0 => Err(std::io::Error::other("Input/output error")),
+                    count => Ok(count),
+                }
+            }
+        }
+        let bytes = small_pcap(false, US).0;
+        let length = bytes.len();
+        let source = Source::from_reader("disk", Box::new(Fails(std::io::Cursor::new(bytes[..length - 5].to_vec()))));
+        let (seen, facts) = read_from(source).unwrap();
+        assert_eq!(seen.len(), 3);
+        assert_eq!(facts.damage[0].why, "the system stopped reading: input/output error");
+    }
+
+    #[test]
+    fn what_is_no_capture_is_refused_in_one_sentence() {
+        for (bytes, words) in [
+            (&b""[..], "made: cannot read: the file is empty (capture again"),
+            (b"hello\n", "made: cannot read: it is text (give a capture"),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\0", "compressed by gzip; compressed files are not read yet (gzip -dc"),
+            (
+                b"\xa1\xb2\xc3\xd4\0\x02",
+                "made: cannot read: the file ends after 6 bytes, inside the header of a pcap file",
+            ),
+            (&Pcap::new(false, US, 0, 0x0030_0000).bytes, "its link type 0x00300000 has reserved bits set"),
+            (b"\xa1\xb2\xc3\xd4\0\x01\0\x04zzzzzzzzzzzzzzzz", "pcap file of version 1.4, and only version 2"),
+            (b"\x0a\x0d\x0d\x0a\0\0\0\x1c\x1a\x2b\x3c\x4d\0\x02\0\0", "pcapng file of version 2.0, and only version 1"),
+            (b"\x0a\x0d\x0d\x0a\0\0\0\x1czzzz\0\x02\0\0", "its byte-order mark is damaged"),
+        ] {
+            let error = read_from(Source::from_bytes("made", bytes.to_vec())).expect_err("refused").to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_packets_has_facts() {
+        let (seen, facts) = read(&Pcap::new(false, US, 0, 113).bytes);
+        assert!(seen.is_empty());
+        assert_eq!((facts.packets, facts.first, facts.cut_short), (0, None, None));
+        assert_eq!(facts.link_types, ["LINUX_SLL"]);
+    }
+
+    #[test]
+    fn a_batch_is_never_larger_than_its_limit_and_numbers_go_on() {
+        let file = (0..1_000).fold(Pcap::usual(), |f, n| f.packet(T0, n, b"0123456789"));
+        let (seen, facts) = read(&file.bytes);
+        assert!(seen.iter().zip(1..).all(|(packet, no)| packet.no == no));
+        assert_eq!((seen.len(), facts.packets), (1_000, 1_000));
     }
 }

@@ -158,10 +158,10 @@ impl Merged {
         self.facts.push(facts);
         self.inputs.push(Input { state: State::Open(Box::new(reader)), point: None, taken: 0, bytes_read: 0 });
         self.line_up(number);
-        if let (Some(path), Some(input)) = (again, self.inputs.last_mut()) {
-            if matches!(input.state, State::Open(_)) {
-                input.state = State::Waiting(path);
-            }
+        if let (Some(path), Some(input)) = (again, self.inputs.last_mut())
+            && matches!(input.state, State::Open(_))
+        {
+            input.state = State::Waiting(path);
         }
         Ok(())
     }
@@ -217,5 +217,234 @@ impl Input {
             State::Open(reader) => reader.bytes_read(),
             State::Done => self.bytes_read,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::super::made::{Pcap, Pcapng, T0, US, us};
+    use super::super::window::Moment;
+    use super::*;
+
+    /// Input, point, number and second after `T0` of each packet, in the order handed out.
+    type Line = Vec<(u16, u16, u64, i64)>;
+
+    fn line(mut merged: Merged) -> (Line, Vec<InputFacts>) {
+        let mut out = Vec::new();
+        while let Some(batch) = merged.next_batch().unwrap() {
+            assert!(!batch.records.is_empty());
+            for r in batch.records {
+                assert_eq!(r.data(batch.bytes), [9; 30]);
+                out.push((batch.input, batch.point, r.no, r.ts.0 / 1_000_000_000 - i64::from(T0)));
+            }
+        }
+        (out, merged.into_facts())
+    }
+
+    fn pcap(link: u32, seconds: impl IntoIterator<Item = u32>) -> Vec<u8> {
+        let empty = Pcap::new(false, US, 0, link);
+        seconds.into_iter().fold(empty, |file, s| file.packet(T0 + s, 0, &[9; 30])).bytes
+    }
+
+    fn merged(files: &[Vec<u8>]) -> (Line, Vec<InputFacts>) {
+        let sources = files.iter().map(|bytes| Source::from_bytes("made", bytes.clone())).collect();
+        line(Merged::from_sources(sources, &Window::default()).unwrap())
+    }
+
+    fn inputs(line: &Line) -> Vec<u16> {
+        line.iter().map(|(input, ..)| *input).collect()
+    }
+
+    fn points(line: &Line) -> Vec<u16> {
+        line.iter().map(|(_, point, ..)| *point).collect()
+    }
+
+    #[test]
+    fn packets_of_all_inputs_come_in_the_order_of_time_and_keep_their_numbers() {
+        let (seen, _) = merged(&[pcap(1, [1, 4, 5, 8]), pcap(1, [2, 3, 6]), pcap(1, [0, 7])]);
+        assert_eq!(seen.iter().map(|p| p.3).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(seen[8], (0, 1, 4, 8));
+        assert_eq!(inputs(&seen), [2, 0, 1, 1, 0, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn equal_times_come_in_the_order_of_the_inputs() {
+        let (seen, _) = merged(&[pcap(1, [5, 5, 6]), pcap(1, [5, 6, 6])]);
+        assert_eq!(inputs(&seen), [0, 0, 1, 0, 1, 1]);
+    }
+
+    #[test]
+    fn an_input_whose_times_go_backwards_keeps_its_order() {
+        let (seen, facts) = merged(&[pcap(1, [1, 9, 2, 3]), pcap(1, [4, 10])]);
+        assert_eq!(
+            seen.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(),
+            [(0, 1), (1, 1), (0, 2), (0, 3), (0, 4), (1, 2)]
+        );
+        assert_eq!(facts[0].time_backwards, 1);
+    }
+
+    #[test]
+    fn long_inputs_are_merged_across_their_batches() {
+        let (seen, facts) = merged(&[pcap(1, (0..3_000).step_by(2)), pcap(1, (1..3_000).step_by(2))]);
+        assert!(seen.iter().zip(0..).all(|(packet, second)| packet.3 == second));
+        assert_eq!((seen.len(), facts[0].packets, facts[1].packets), (3_000, 1_500, 1_500));
+    }
+
+    #[test]
+    fn rotated_files_are_one_point_in_any_order_given() {
+        let (seen, _) = merged(&[pcap(1, 20..30), pcap(1, 0..10), pcap(1, 10..20)]);
+        assert!(points(&seen).iter().all(|p| *p == 0));
+        assert_eq!((seen[0].0, seen[10].0, seen[20].0), (1, 2, 0));
+    }
+
+    #[test]
+    fn files_of_one_time_or_of_other_link_types_are_points_of_their_own() {
+        let (seen, _) = merged(&[pcap(1, 0..10), pcap(1, 5..15)]);
+        assert_eq!(seen.iter().map(|p| (p.0, p.1)).max(), Some((1, 1)));
+        let (seen, _) = merged(&[pcap(1, 0..10), pcap(113, 20..30)]);
+        assert_eq!((seen[0].1, seen[10].1), (0, 1));
+    }
+
+    #[test]
+    fn two_files_of_one_time_do_not_both_continue_the_file_before_them() {
+        let (seen, _) = merged(&[pcap(1, 0..5), pcap(1, [10, 12, 14]), pcap(1, [11, 13, 15])]);
+        assert_eq!(points(&seen), [0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn rotated_pcapng_files_with_the_same_interfaces_are_one_point() {
+        let file = |interfaces: &[u16], iface, second: u64| {
+            let mut file = Pcapng::new(false);
+            interfaces.iter().for_each(|link| file.interface(*link, 0, &[]));
+            file.packet(iface, us(second * 1_000_000), &[9; 30]);
+            file.bytes
+        };
+        let (seen, _) = merged(&[file(&[1, 0], 0, 1), file(&[0, 1], 0, 2), file(&[1], 0, 3)]);
+        assert_eq!(points(&seen), [0, 0, 1]);
+    }
+
+    #[test]
+    fn inputs_without_packets_and_no_inputs_at_all_are_fine() {
+        let (seen, facts) = merged(&[pcap(1, []), pcap(1, [1])]);
+        assert_eq!((seen.len(), facts[0].packets, facts[1].packets), (1, 0, 1));
+        assert!(merged(&[]).0.is_empty());
+    }
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Folder(tempfile::tempdir().unwrap())
+        }
+
+        fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+            let path = self.0.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        }
+    }
+
+    #[test]
+    fn many_files_wait_closed_and_still_make_one_line() {
+        let folder = Folder::new();
+        let count = u32::try_from(limits::OPEN_INPUTS).unwrap() + 20;
+        let paths: Vec<PathBuf> =
+            (0..count).map(|n| folder.file(&format!("{n}.pcap"), &pcap(1, n * 100..n * 100 + 70))).collect();
+        let merged = Merged::open(&paths, &Window::default()).unwrap();
+        assert!(merged.inputs.iter().all(|input| matches!(input.state, State::Waiting(_))));
+        let total = merged.progress().bytes_total;
+        assert_eq!(total, Some(u64::from(count) * (24 + 70 * 46)));
+        let (seen, facts) = line(merged);
+        assert_eq!(seen.len(), count as usize * 70);
+        assert!(seen.windows(2).all(|pair| pair[0].3 <= pair[1].3));
+        assert!(points(&seen).iter().all(|p| *p == 0));
+        assert!(facts.iter().all(|f| f.packets == 70 && f.damage.is_empty()));
+    }
+
+    #[test]
+    fn a_waiting_file_that_vanished_is_damage_and_the_rest_is_read() {
+        let folder = Folder::new();
+        let count = u32::try_from(limits::OPEN_INPUTS).unwrap() + 1;
+        let paths: Vec<PathBuf> = (0..count).map(|n| folder.file(&format!("{n}.pcap"), &pcap(1, [n]))).collect();
+        let merged = Merged::open(&paths, &Window::default()).unwrap();
+        std::fs::remove_file(&paths[3]).unwrap();
+        std::fs::remove_file(&paths[16]).unwrap();
+        let (seen, facts) = line(merged);
+        assert_eq!((seen.len(), facts[3].packets), (15, 0));
+        assert!(facts[3].damage[0].why.contains("no such file"), "{}", facts[3].damage[0].why);
+        assert_eq!(facts[16].damage.len(), 1);
+    }
+
+    #[test]
+    fn packets_outside_the_window_are_numbered_and_counted_but_not_handed_out() {
+        let folder = Folder::new();
+        let paths = [folder.file("a.pcap", &pcap(1, 0..200)), folder.file("b.pcap", &pcap(1, 300..310))];
+        let zone = TimeZone::UTC;
+        let moment = |text: &str| Some(Moment::parse(text, &zone).unwrap());
+        let at = |s: i64| Some(Moment::At(Timestamp((i64::from(T0) + s) * 1_000_000_000)));
+        for (since, until, first, last) in [
+            (at(150), at(160), 150, 160),
+            (moment("-2m30s"), None, 159, 309),
+            (at(100), moment("-4m"), 100, 69),
+            // T0 is 22:13:20.
+            (moment("22:14:20"), moment("22:15:00"), 60, 100),
+            (moment("22:00"), moment("23:00"), 0, 309),
+        ] {
+            let (seen, facts) = line(Merged::open(&paths, &Window { since, until }).unwrap());
+            let inside = |s: i64| (first..=last).contains(&s);
+            let want: Vec<i64> = (0..200).chain(300..310).filter(|s| inside(*s)).collect();
+            assert_eq!(seen.iter().map(|p| p.3).collect::<Vec<_>>(), want);
+            assert!(seen.iter().all(|p| p.0 == 1 || p.2 == u64::try_from(p.3).unwrap() + 1));
+            assert_eq!(facts.iter().map(|f| f.packets).sum::<u64>(), 210);
+            assert_eq!(facts.iter().map(|f| f.outside).sum::<u64>(), 210 - want.len() as u64);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_said_in_one_sentence() {
+        let folder = Folder::new();
+        let open = |paths: &[PathBuf]| match Merged::open(paths, &Window::default()) {
+            Ok(_) => panic!("opened"),
+            Err(error) => error.to_string(),
+        };
+        let missing = folder.0.path().join("gone.pcap");
+        let name = missing.display().to_string();
+        assert_eq!(open(&[missing]), format!("{name}: cannot open: no such file (check the name)"));
+        let directory = folder.0.path().to_owned();
+        let name = directory.display().to_string();
+        assert_eq!(
+            open(&[directory]),
+            format!("{name}: cannot read: it is a directory (name the capture files in it)")
+        );
+        assert_eq!(open(&["-".into(), "-".into()]), "-: standard input can be read only once (name it once)");
+        assert!(
+            open(&[folder.file("notes.txt", b"notes\n")])
+                .ends_with("notes.txt: cannot read: it is text (give a capture made by tcpdump, dumpcap or Wireshark)")
+        );
+    }
+
+    #[test]
+    fn a_time_that_counts_from_the_end_needs_a_file() {
+        let source = Source::from_bytes("pipe", pcap(1, [1]));
+        let window = Window { since: None, until: Some(Moment::BeforeEnd(crate::base::Nanos(5))) };
+        let error = match Merged::from_sources(vec![source], &window) {
+            Ok(_) => panic!("opened"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.starts_with("pipe: cannot find its last packet before reading it, and --until"), "{error}");
+    }
+
+    #[test]
+    fn progress_ends_at_the_length_of_the_inputs() {
+        let file = pcap(1, 0..500);
+        let sources = (0..2).map(|_| Source::from_bytes("made", file.clone())).collect();
+        let mut merged = Merged::from_sources(sources, &Window::default()).unwrap();
+        let total = Some(2 * file.len() as u64);
+        assert_eq!(merged.progress().bytes_total, total);
+        while merged.next_batch().unwrap().is_some() {}
+        assert_eq!(Some(merged.progress().bytes_read), total);
     }
 }

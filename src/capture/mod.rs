@@ -12,6 +12,9 @@ mod error;
 mod file;
 mod link_names;
 mod looks_like;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "for tests")]
+mod made;
 mod merge;
 mod pcap;
 mod pcap_resync;

@@ -70,13 +70,12 @@ impl Pcap {
         }
         let allowed = index(snaplen).min(limits::RECORD_BYTES + 1);
         let max = if allowed > limits::RECORD_BYTES { 0 } else { allowed }.max(limits::PCAP_PACKET_BYTES);
-        #[expect(clippy::cast_possible_truncation, reason = "masked to 16 bits")]
         let link = LinkType((network & 0xffff) as u16);
         Ok(Pcap { big, head_len, unit, link, max: offset(max), minor, last_s: None })
     }
 
-    /// Fills `out` up to a batch. Returns the first unread byte then, and why it stopped.
-    pub(super) fn walk(&mut self, unread: Unread<'_>, out: &mut Vec<Record>) -> (usize, Stop) {
+    /// Fills `out` up to a batch. Returns why it stopped.
+    pub(super) fn walk(&mut self, unread: &mut Unread<'_>, out: &mut Vec<Record>) -> Stop {
         if self.big { self.walk_in::<true>(unread, out) } else { self.walk_in::<false>(unread, out) }
     }
 
@@ -96,12 +95,12 @@ impl Pcap {
         1_000_000_000 / self.unit
     }
 
-    fn walk_in<const BIG: bool>(&mut self, unread: Unread<'_>, out: &mut Vec<Record>) -> (usize, Stop) {
-        let Unread { window, mut at, ended, mut next_no } = unread;
+    fn walk_in<const BIG: bool>(&mut self, unread: &mut Unread<'_>, out: &mut Vec<Record>) -> Stop {
+        let Unread { window, mut at, ended, mut next_no } = *unread;
         let (head_len, unit, max, link) = (self.head_len, i64::from(self.unit), self.max, self.link);
         // Before the first packet its own time is the measure.
         let Some(mut last_s) = self.last_s.or_else(|| header::<BIG>(window, at).map(|h| h.sec)) else {
-            return (at, Stop::More { need: head_len, known: false });
+            return Stop::More { need: head_len, known: false };
         };
         let stop = loop {
             if out.len() >= limits::BATCH_PACKETS {
@@ -117,9 +116,13 @@ impl Pcap {
                     Verdict::More(need) => break Stop::More { need, known: false },
                     Verdict::Fault(why) => break Stop::Fault { why, skip: None },
                     Verdict::NewFile(new) => {
-                        // The batch before has the old link type and clock; go on with the new header.
+                        // The packets before are counted first, under their own link type.
+                        if !out.is_empty() {
+                            break Stop::Full;
+                        }
                         *self = *new;
-                        return (at + FILE_HEAD, Stop::Full);
+                        (unread.at, unread.next_no) = (at + FILE_HEAD, next_no);
+                        return Stop::Full;
                     }
                 }
             }
@@ -142,7 +145,8 @@ impl Pcap {
             at = end;
         };
         self.last_s = Some(last_s);
-        (at, stop)
+        (unread.at, unread.next_no) = (at, next_no);
+        stop
     }
 }
 
@@ -183,4 +187,110 @@ fn variant(magic: [u8; 4]) -> Option<(bool, u32, usize)> {
         [0x34, 0xcd, 0xb2, 0xa1] => (false, 1_000, 24),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::made::{MODIFIED, NS, Pcap, T0, US, read, small_pcap};
+
+    #[test]
+    fn every_variant_gives_the_same_packets() {
+        for big in [false, true] {
+            for magic in [US, NS, MODIFIED] {
+                let (bytes, _) = small_pcap(big, magic);
+                let (seen, facts) = read(&bytes);
+                assert_eq!(seen.iter().map(|p| p.no).collect::<Vec<_>>(), [1, 2, 3, 4]);
+                let unit = if magic == NS { 1 } else { 1_000 };
+                assert_eq!(seen[1].ns, (i64::from(T0) + 1) * 1_000_000_000 + 5 * unit);
+                assert_eq!(seen[3].data, [3; 23]);
+                assert_eq!((seen[0].link, seen[0].iface, seen[0].wire), (1, 0, 20));
+                assert_eq!((facts.format, &facts.link_types[..]), ("pcap", &["EN10MB".to_owned()][..]));
+                assert_eq!((facts.captured_bytes, facts.damage.len(), facts.cut_short), (86, 0, None));
+                assert_eq!(facts.first.map(|t| t.0), Some(seen[0].ns));
+                assert_eq!(facts.last.map(|t| t.0), Some(seen[3].ns));
+            }
+        }
+    }
+
+    #[test]
+    fn bits_of_a_frame_check_sequence_do_not_change_the_link_type() {
+        let file = Pcap::new(true, US, 100, 0x4400_0071).packet(T0, 0, b"x");
+        assert_eq!(read(&file.bytes).0[0].link, 113);
+    }
+
+    #[test]
+    fn a_packet_longer_than_the_snap_length_is_read() {
+        let file = Pcap::new(false, US, 96, 1).packet(T0, 0, &[7; 1_500]).packet(T0, 1, b"next");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen.len(), seen[0].data.len(), facts.damage.len()), (2, 1_500, 0));
+    }
+
+    #[test]
+    fn a_packet_larger_than_the_buffer_is_read_where_the_header_allows_it() {
+        let large = vec![9; 3 << 20];
+        let file = Pcap::new(false, US, 8 << 20, 1).packet(T0, 0, &large).packet(T0, 1, b"next");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen[0].data == large, &seen[1].data[..], facts.damage.len()), (true, &b"next"[..], 0));
+    }
+
+    #[test]
+    fn a_fraction_above_a_second_counts_as_it_stands() {
+        let file = Pcap::usual().packet(T0, 2_500_000, b"x").packet(T0 + 3, 0, b"y");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!(seen[0].ns, i64::from(T0) * 1_000_000_000 + 2_500_000_000);
+        assert_eq!((seen.len(), facts.damage.len(), facts.time_backwards), (2, 0, 0));
+    }
+
+    #[test]
+    fn cut_packets_are_counted_with_the_length_that_cut_them() {
+        let mut file = Pcap::new(false, US, 8, 1);
+        file.record(T0, 0, 8, 1_000, b"12345678");
+        file.record(T0, 1, 4, 4, b"abcd");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen[0].wire, seen[1].wire), (1_000, 4));
+        assert_eq!((facts.snapped, facts.snaplen), (1, Some(8)));
+    }
+
+    #[test]
+    fn days_between_packets_and_times_that_go_back_are_no_damage() {
+        let times = [T0, T0 + 900_000, 100, T0 + 5_000_000, T0 + 5_000_001, 7];
+        let file = times.iter().fold(Pcap::usual(), |f, t| f.packet(*t, 1, b"0123456789"));
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen.len(), facts.damage.len(), facts.time_backwards), (6, 0, 2));
+        assert_eq!(facts.first.map(|t| t.0), Some(7_000_001_000));
+    }
+
+    #[test]
+    fn empty_packets_and_a_missing_wire_length_are_no_damage() {
+        let mut file = Pcap::usual();
+        file.record(T0, 0, 0, 0, b"");
+        file.record(T0, 1, 0, 60, b"");
+        file.record(T0, 2, 5, 0, b"12345");
+        file.record(T0, 3, 5, 5, b"abcde");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!(seen.iter().map(|p| p.wire).collect::<Vec<_>>(), [0, 60, 5, 5]);
+        assert!(facts.damage.is_empty(), "{:?}", facts.damage);
+    }
+
+    #[test]
+    fn lengths_are_swapped_back_in_files_of_version_2_3() {
+        let mut file = Pcap::usual();
+        file.bytes[6] = 3;
+        file.record(T0, 0, 1_000, 5, b"12345");
+        file.record(T0, 1, 5, 5, b"abcde");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((&seen[0].data[..], seen[0].wire), (&b"12345"[..], 1_000));
+        assert_eq!((seen.len(), facts.damage.len()), (2, 0));
+    }
+
+    #[test]
+    fn files_joined_end_to_end_are_read_through() {
+        let mut bytes = small_pcap(false, US).0;
+        bytes.extend(Pcap::new(true, NS, 0, 276).packet(T0, 3, b"second").bytes);
+        let (seen, facts) = read(&bytes);
+        assert_eq!((seen.len(), seen[4].no, seen[4].link), (5, 5, 276));
+        assert_eq!(seen[4].ns, i64::from(T0) * 1_000_000_000 + 3);
+        assert_eq!((facts.link_types, facts.damage.len()), (vec!["EN10MB".to_owned(), "LINUX_SLL2".to_owned()], 0));
+    }
 }

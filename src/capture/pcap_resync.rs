@@ -134,3 +134,90 @@ fn nonsense(head: Header) -> Verdict {
         head.cap, head.wire, head.sec
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{Pcap, T0, read};
+
+    /// Twenty packets of a hundred bytes, a second apart.
+    fn twenty() -> Pcap {
+        (0..20).fold(Pcap::usual(), |file, n| file.packet(T0 + n, 0, &[0xee; 100]))
+    }
+
+    const RECORD: usize = 116;
+
+    #[test]
+    fn an_impossible_length_costs_its_packet_alone() {
+        let mut bytes = twenty().bytes;
+        let at = 24 + 5 * RECORD;
+        bytes[at + 8..at + 12].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+        let (seen, facts) = read(&bytes);
+        assert_eq!(seen.len(), 19);
+        let [damage] = &facts.damage[..] else { panic!("{:?}", facts.damage) };
+        assert_eq!((damage.packet, damage.byte, damage.lost_bytes), (6, at as u64, RECORD as u64));
+        assert!(damage.why.contains("2147483647"), "{}", damage.why);
+        assert_eq!(seen[5].ns, i64::from(T0 + 6) * 1_000_000_000);
+        assert_eq!(seen[5].no, 6);
+    }
+
+    #[test]
+    fn missing_inserted_and_zeroed_bytes_are_stepped_over() {
+        let at = 24 + 5 * RECORD + 50;
+        let mut missing = twenty().bytes;
+        missing.drain(at..at + 333);
+        let mut inserted = twenty().bytes;
+        inserted.splice(at..at, [0x41; 777]);
+        let mut zeroed = twenty().bytes;
+        zeroed[at..at + 500].fill(0);
+        for (bytes, least) in [(missing, 16), (inserted, 19), (zeroed, 15)] {
+            let (seen, facts) = read(&bytes);
+            assert!(seen.len() >= least, "{} {:?}", seen.len(), facts.damage);
+            assert_eq!(facts.damage.len(), 1);
+            assert!(facts.cut_short.is_none());
+            assert_eq!(seen.last().map(|p| p.ns), Some(i64::from(T0 + 19) * 1_000_000_000));
+        }
+    }
+
+    #[test]
+    fn a_length_that_hides_the_rest_of_the_file_is_damage_and_not_a_cut() {
+        let mut bytes = twenty().bytes;
+        let at = 24 + 15 * RECORD;
+        bytes[at + 8..at + 16].copy_from_slice(&[0, 0, 1, 0, 0, 0, 1, 0]);
+        let (seen, facts) = read(&bytes);
+        assert_eq!((seen.len(), facts.cut_short, facts.damage.len()), (19, None, 1));
+    }
+
+    #[test]
+    fn damage_without_a_plausible_record_behind_it_loses_the_rest() {
+        let mut bytes = twenty().bytes;
+        let at = 24 + 5 * RECORD;
+        bytes[at..].fill(0xff);
+        let (seen, facts) = read(&bytes);
+        assert_eq!(seen.len(), 5);
+        assert_eq!(facts.damage[0].lost_bytes, (bytes.len() - at) as u64);
+        assert!(facts.cut_short.is_none());
+    }
+
+    #[test]
+    fn records_of_another_time_are_found_behind_damage() {
+        let mut file = twenty();
+        file.bytes.extend([0xff; 99]);
+        let file = (0..5).fold(file, |f, n| f.packet(5_000 + n, 0, &[1; 60]));
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen.len(), facts.damage.len(), facts.damage[0].lost_bytes), (25, 1, 99));
+    }
+
+    #[test]
+    fn damage_is_told_in_bounded_detail() {
+        let mut file = Pcap::usual();
+        for n in 0..500 {
+            file = file.packet(T0, n, b"12345678").packet(T0, n, b"12345678");
+            file.bytes.extend([0xff; 40]);
+        }
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!(seen.len(), 1_000);
+        assert_eq!(facts.damage.len() as u64 + facts.more_damage, 500);
+        assert_eq!(facts.damage.len(), crate::base::limits::DAMAGES);
+        assert_eq!(facts.more_lost_bytes, facts.more_damage * 40);
+    }
+}

@@ -17,7 +17,10 @@ pub(super) const SIMPLE_PACKET: u32 = 3;
 pub(super) const NAMES: u32 = 4;
 pub(super) const STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
+pub(super) const JOURNAL: u32 = 9;
 pub(super) const SECRETS: u32 = 10;
+pub(super) const CUSTOM: u32 = 0xbad;
+pub(super) const CUSTOM_NO_COPY: u32 = 0x4000_0bad;
 
 /// Bytes of an enhanced packet block before its data, and behind data and options.
 const ENHANCED_HEAD: usize = 28;
@@ -67,32 +70,27 @@ impl Pcapng {
         }
     }
 
-    /// Fills `out` up to a batch; what other blocks tell goes to `side`. Returns the first unread byte
-    /// then, and why it stopped.
-    pub(super) fn walk(&mut self, unread: Unread<'_>, out: &mut Vec<Record>, side: &mut Side<'_>) -> (usize, Stop) {
-        let mut unread = unread;
+    /// Fills `out` up to a batch; what other blocks tell goes to `side`. Returns why it
+    /// stopped.
+    pub(super) fn walk(&mut self, unread: &mut Unread<'_>, out: &mut Vec<Record>, side: &mut Side<'_>) -> Stop {
         loop {
             // One loop for each byte order; a section header between them switches.
-            let (at, stop) =
-                if self.big { self.walk_in::<true>(unread, out) } else { self.walk_in::<false>(unread, out) };
-            unread.next_no = unread.next_no.max(out.last().map_or(0, |r| r.no + 1));
-            unread.at = at;
-            let Pause::Cold { length, kind } = stop else {
-                return (at, stop.into_stop());
+            let pause = if self.big { self.walk_in::<true>(unread, out) } else { self.walk_in::<false>(unread, out) };
+            let Pause::Cold { length, kind } = pause else {
+                return pause.into_stop();
             };
+            let at = unread.at;
             let block = unread.window.get(at..at + length).unwrap_or_default();
             if matches!(kind, SIMPLE_PACKET | PACKET) {
                 match self.odd_packet(kind, block, at, unread.next_no) {
-                    Ok(record) => {
-                        out.push(record);
-                        unread.next_no += 1;
-                    }
-                    Err(why) => return (at, Stop::Fault { why, skip: Some(length) }),
+                    Ok(record) => out.push(record),
+                    Err(why) => return Stop::Fault { why, skip: Some(length) },
                 }
             } else if let Err(why) = pcapng_blocks::read(self, kind, block, side) {
-                return (at, Stop::Fault { why, skip: Some(length) });
+                return Stop::Fault { why, skip: Some(length) };
             }
             unread.at += length;
+            unread.next_no += u64::from(is_numbered(kind));
         }
     }
 
@@ -101,8 +99,8 @@ impl Pcapng {
         super::pcapng_resync::search(self, bytes, ended)
     }
 
-    fn walk_in<const BIG: bool>(&mut self, unread: Unread<'_>, out: &mut Vec<Record>) -> (usize, Pause) {
-        let Unread { window, mut at, mut next_no, .. } = unread;
+    fn walk_in<const BIG: bool>(&mut self, unread: &mut Unread<'_>, out: &mut Vec<Record>) -> Pause {
+        let Unread { window, mut at, mut next_no, .. } = *unread;
         let pause = loop {
             if out.len() >= limits::BATCH_PACKETS {
                 break Pause::Full;
@@ -117,7 +115,7 @@ impl Pcapng {
             }
             let total = u32_of(BIG, [h[4], h[5], h[6], h[7]]);
             let length = index(total);
-            if total % 4 != 0 || length < ENHANCED_HEAD + TRAILER || length > limits::RECORD_BYTES {
+            if !total.is_multiple_of(4) || !(ENHANCED_HEAD + TRAILER..=limits::RECORD_BYTES).contains(&length) {
                 break Pause::Lost(wrong_length(kind, total));
             }
             let cap = u32_of(BIG, [h[20], h[21], h[22], h[23]]);
@@ -158,7 +156,8 @@ impl Pcapng {
             next_no += 1;
             at += length;
         };
-        (at, pause)
+        (unread.at, unread.next_no) = (at, next_no);
+        pause
     }
 
     /// A packet of an old or simple block, which lies whole in `block`.
@@ -193,6 +192,15 @@ impl Pcapng {
         let (off, wire_len) = (offset(at + head), wire.max(cap_len));
         Ok(Record { off, cap_len, wire_len, link: interface.link, iface: interface.number, ts, no })
     }
+}
+
+/// Blocks to which Wireshark gives a frame number: packets, but also custom blocks, journal entries and
+/// sysdig events. Ours must stay equal to `frame.number`.
+fn is_numbered(kind: u32) -> bool {
+    matches!(
+        kind,
+        PACKET | SIMPLE_PACKET | JOURNAL | CUSTOM | CUSTOM_NO_COPY | 0x204 | 0x208 | 0x216 | 0x217 | 0x221 | 0x222
+    )
 }
 
 /// Why the hot loop went no further.
@@ -247,7 +255,7 @@ fn cold_block(big: bool, kind: u32, rest: &[u8]) -> Pause {
     }
     let total = u32_at(big, rest, 4).unwrap_or(0);
     let length = index(total);
-    if total % 4 != 0 || length < 12 || length > limits::RECORD_BYTES {
+    if !total.is_multiple_of(4) || !(12..=limits::RECORD_BYTES).contains(&length) {
         return Pause::Lost(wrong_length(kind, total));
     }
     if rest.len() < length {
@@ -261,7 +269,7 @@ fn cold_block(big: bool, kind: u32, rest: &[u8]) -> Pause {
 }
 
 fn wrong_length(kind: u32, total: u32) -> String {
-    if total % 4 != 0 {
+    if !total.is_multiple_of(4) {
         return format!("block length {total} is not a multiple of 4");
     }
     format!("a block of type {kind} with an impossible length of {total} bytes")
@@ -284,5 +292,151 @@ pub(super) fn byte_order(mark: &[u8; 4]) -> Option<bool> {
 fn note_use(used: &mut Vec<LinkType>, link: LinkType) {
     if !used.contains(&link) {
         used.push(link);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::made::{Pcapng, T0, read, small_pcapng, us};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn both_byte_orders_give_the_same_packets_without_padding() {
+        for big in [false, true] {
+            let (seen, facts) = read(&small_pcapng(big).0);
+            assert_eq!(seen.len(), 4);
+            assert_eq!((&seen[0].data[..], seen[0].wire), (&[0; 21][..], 21));
+            assert_eq!(seen[3].ns, i64::from(T0) * SECOND + 3_000);
+            assert_eq!((facts.format, facts.damage.len(), facts.cut_short), ("pcapng", 0, None));
+        }
+    }
+
+    #[test]
+    fn sections_of_either_byte_order_follow_each_other_with_their_own_interfaces() {
+        let mut file = Pcapng::new(false);
+        file.interface(1, 0, &[]);
+        file.packet(0, us(0), b"one");
+        file.section(true);
+        file.interface(276, 96, &[]);
+        file.interface(0, 0, &[(9, vec![9])]);
+        file.packet(1, us(1) * 1_000, b"two");
+        file.packet(0, us(2), b"three");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!(seen.iter().map(|p| (p.link, p.iface)).collect::<Vec<_>>(), [(1, 0), (0, 1), (276, 0)]);
+        assert_eq!(seen[1].ns, i64::from(T0) * SECOND + 1_000);
+        assert_eq!(facts.link_types, ["EN10MB", "NULL", "LINUX_SLL2"]);
+    }
+
+    #[test]
+    fn every_clock_gives_nanoseconds() {
+        let mut file = Pcapng::new(true);
+        let o = file.order;
+        file.interface(1, 0, &[(9, vec![0x80 | 20])]);
+        file.interface(1, 0, &[(9, vec![3]), (14, o.u64(u64::from(T0)).to_vec())]);
+        file.packet(0, u64::from(T0) << 20 | 1 << 19, b"x");
+        file.packet(1, 1_500, b"y");
+        let (seen, _) = read(&file.bytes);
+        assert_eq!(seen[0].ns, i64::from(T0) * SECOND + SECOND / 2);
+        assert_eq!(seen[1].ns, i64::from(T0) * SECOND + SECOND * 3 / 2);
+    }
+
+    #[test]
+    fn simple_and_obsolete_packets_are_read() {
+        let mut file = Pcapng::new(false);
+        let o = file.order;
+        file.interface(1, 6, &[]);
+        file.packet(0, us(0), b"first");
+        file.block(3, &[&o.u32(10)[..], b"simple\0\0"].concat());
+        let head = [o.u16(0), o.u16(3)].concat();
+        let time = [o.u32(u32::try_from(us(7) >> 32).unwrap()), o.u32(u32::try_from(us(7) & 0xffff_ffff).unwrap())];
+        file.block(2, &[&head[..], &time.concat(), &o.u32(3), &o.u32(9), b"old"].concat());
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((&seen[1].data[..], seen[1].wire, seen[1].ns), (&b"simple"[..], 10, seen[0].ns));
+        assert_eq!((&seen[2].data[..], seen[2].wire), (&b"old"[..], 9));
+        assert_eq!(seen[2].ns, i64::from(T0) * SECOND + 7_000);
+        assert_eq!((facts.damage.len(), facts.snapped), (0, 2));
+    }
+
+    #[test]
+    fn packets_without_a_time_do_not_set_the_first_time() {
+        let mut file = Pcapng::new(false);
+        let o = file.order;
+        file.interface(1, 0, &[]);
+        file.block(3, &[&o.u32(4)[..], b"none"].concat());
+        assert_eq!(read(&file.bytes).1.first, None);
+        file.packet(0, us(5), b"x");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen[0].ns, facts.first.map(|t| t.0)), (0, Some(seen[1].ns)));
+    }
+
+    #[test]
+    fn side_blocks_are_kept_and_unknown_ones_skipped() {
+        let mut file = Pcapng::new(false);
+        let o = file.order;
+        file.interface(1, 0, &[]);
+        file.block(10, &[&o.u32(0x544c_534b)[..], &o.u32(13), b"CLIENT_RANDOM"].concat());
+        file.block(10, &[&o.u32(0x5753_4b4c)[..], &o.u32(3), b"wg1"].concat());
+        let four = (1, b"\x0a\0\0\x01a.example\0b.example\0".to_vec());
+        let six = (2, [&[0xfd; 16][..], b"six\0"].concat());
+        file.block(4, &file.options(&[four, six, (0, Vec::new())]));
+        file.block(0x8000_0001, b"whatever");
+        let statistics = |kernel: u64| {
+            let options = file.options(&[(5, o.u64(11).to_vec()), (7, o.u64(kernel).to_vec())]);
+            [&o.u32(0)[..], &o.u64(0), &options].concat()
+        };
+        let (early, late) = (statistics(30), statistics(42));
+        file.block(5, &early);
+        file.packet(0, us(0), b"x");
+        file.block(5, &late);
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen.len(), facts.damage.len()), (1, 0));
+        assert_eq!(facts.secrets, [b"CLIENT_RANDOM".to_vec().into_boxed_slice()]);
+        assert_eq!((facts.dropped_interface, facts.dropped_kernel), (11, 42));
+        let names: Vec<_> = facts.names.iter().map(|(ip, name)| format!("{ip} {}", name.escape_ascii())).collect();
+        assert_eq!(names[..2], ["10.0.0.1 a.example", "10.0.0.1 b.example"]);
+        assert!(names[2].ends_with(" six"));
+    }
+
+    #[test]
+    fn numbers_are_those_of_wireshark_which_counts_custom_blocks() {
+        let mut file = Pcapng::new(false);
+        file.interface(1, 0, &[]);
+        file.block(0xbad, b"\x01\0\0\0data");
+        file.packet(0, us(0), b"x");
+        file.block(0x4000_0bad, b"\x01\0\0\0data");
+        file.packet(0, us(1), b"y");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!(seen.iter().map(|p| p.no).collect::<Vec<_>>(), [2, 4]);
+        assert_eq!(facts.packets, 2);
+    }
+
+    #[test]
+    fn a_block_that_contradicts_itself_costs_itself_alone() {
+        let mut file = Pcapng::new(true);
+        file.interface(1, 0, &[]);
+        file.packet(0, us(0), b"good");
+        let at = file.bytes.len();
+        file.packet(3, us(1), b"of no interface");
+        file.enhanced(0, us(2), 99, 99, b"too short");
+        file.packet(0, us(3), b"good too");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!(seen.len(), 2);
+        let [first, second] = &facts.damage[..] else { panic!("{:?}", facts.damage) };
+        assert_eq!((first.packet, first.byte, first.lost_bytes), (2, at as u64, 48));
+        assert_eq!(first.why, "a packet of interface 3, which the file does not declare");
+        assert_eq!(second.why, "a captured length of 99 bytes in a block of 44");
+    }
+
+    #[test]
+    fn interfaces_beyond_the_limit_are_refused_and_reading_goes_on() {
+        let mut file = Pcapng::new(false);
+        for _ in 0..crate::base::limits::INTERFACES + 3 {
+            file.interface(1, 0, &[]);
+        }
+        file.packet(4_095, us(0), b"x");
+        let (seen, facts) = read(&file.bytes);
+        assert_eq!((seen.len(), seen[0].iface, facts.damage.len()), (1, 4_095, 3));
     }
 }

@@ -1,7 +1,6 @@
 //! What the walkers of all formats share: what they are given, and why they stop.
 
-/// A walker's view of the read buffer.
-#[derive(Clone, Copy)]
+/// A walker's view of the read buffer. `at` and `next_no` move on with what it reads.
 pub(super) struct Unread<'a> {
     /// Everything in memory; record offsets count from its start.
     pub(super) window: &'a [u8],
@@ -9,7 +8,7 @@ pub(super) struct Unread<'a> {
     pub(super) at: usize,
     /// No byte follows the window.
     pub(super) ended: bool,
-    /// Number of the next packet, 1-based.
+    /// Number that the next packet gets, 1-based.
     pub(super) next_no: u64,
 }
 

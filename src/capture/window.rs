@@ -103,10 +103,10 @@ impl Window {
         let since = self.since.as_ref().and_then(place).unwrap_or(Timestamp(i64::MIN));
         let mut until = self.until.as_ref().and_then(place).unwrap_or(Timestamp(i64::MAX));
         // 23:00 for a capture from 22:00 to 22:30 means the hour after it, not the day before.
-        if let (Some(Moment::OnTheClock(..)), Some((first, _))) = (&self.until, span) {
-            if until < first {
-                until = until + Nanos::from_secs(86_400);
-            }
+        if let (Some(Moment::OnTheClock(..)), Some((first, _))) = (&self.until, span)
+            && until < first
+        {
+            until = until + Nanos::from_secs(86_400);
         }
         Bounds { since, until }
     }
@@ -167,4 +167,60 @@ fn latest(time: Time, zone: &TimeZone, end: Timestamp) -> Option<Timestamp> {
 
 fn timestamp(at: jiff::Timestamp) -> Option<Timestamp> {
     i64::try_from(at.as_nanosecond()).ok().map(Timestamp)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn ns(text: &str) -> i64 {
+        match Moment::parse(text, &TimeZone::fixed(jiff::tz::offset(2))).unwrap() {
+            Moment::At(at) => at.0,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn dates_are_read_with_and_without_a_zone() {
+        const S: i64 = 1_000_000_000;
+        assert_eq!(ns("2023-11-14T22:13:20Z"), 1_700_000_000 * S);
+        assert_eq!(ns("2023-11-14T22:13:20.000000007Z"), 1_700_000_000 * S + 7);
+        assert_eq!(ns("2023-11-15T03:13:20+05:00"), 1_700_000_000 * S);
+        assert_eq!(ns("2023-11-15T00:13:20"), 1_700_000_000 * S);
+        assert_eq!(ns("2023-11-15 00:13:20.5"), 1_700_000_000 * S + S / 2);
+        assert_eq!(ns("2023-11-15 00:13"), 1_699_999_980 * S);
+        assert_eq!(ns("2023-11-15"), 1_699_999_200 * S);
+    }
+
+    #[test]
+    fn lengths_before_the_end_are_read() {
+        let parse = |text: &str| Moment::parse(text, &TimeZone::UTC).unwrap();
+        for (text, seconds) in [("-15m", 900), ("-1h30m", 5_400), ("-2d", 172_800), ("-90s", 90), ("-0s", 0)] {
+            assert_eq!(parse(text), Moment::BeforeEnd(Nanos::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(parse("-500ms"), Moment::BeforeEnd(Nanos::from_millis(500)));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_examples() {
+        for text in
+            ["", "-", "soon", "--5m", "-5 parsecs", "25:00", "2023-02-30", "-1mo", "9999-01-01T00:00:00Z", "\x1b["]
+        {
+            let error = Moment::parse(text, &TimeZone::UTC).unwrap_err().to_string();
+            assert!(error.contains("-15m") && !error.contains('\x1b'), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_last_one_of_the_inputs() {
+        let at = |text: &str| text.parse::<jiff::Timestamp>().ok().and_then(timestamp).unwrap();
+        let clock = |text: &str| Some(Moment::parse(text, &TimeZone::UTC).unwrap());
+        let span = Some((at("2026-01-01T22:00:00Z"), at("2026-01-02T03:00:00Z")));
+        let bounds = |since, until| Window { since, until }.with_span(span);
+        let night = bounds(clock("23:30"), clock("01:00"));
+        assert_eq!((night.since, night.until), (at("2026-01-01T23:30:00Z"), at("2026-01-02T01:00:00Z")));
+        let after = bounds(clock("02:00"), clock("04:00"));
+        assert_eq!((after.since, after.until), (at("2026-01-02T02:00:00Z"), at("2026-01-02T04:00:00Z")));
+    }
 }
