@@ -8,11 +8,16 @@
     reason = "a test fails by panicking and says why by printing"
 )]
 
+mod cli;
+mod golden;
 mod lab;
 mod layers;
 mod layout;
 mod public;
+mod scenes;
 mod shared;
 mod sources;
+mod split;
 #[path = "../support/mod.rs"]
 mod support;
+mod tshark;

@@ -26,6 +26,8 @@ pub(crate) struct Scene {
     pub raises: Vec<String>,
     #[serde(default)]
     pub also: Vec<Also>,
+    /// Why tshark reads it otherwise; then it is not compared.
+    pub tshark: Option<String>,
     /// Old text and new text.
     pub twin: Vec<(String, String)>,
     #[serde(default)]
