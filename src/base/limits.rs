@@ -70,6 +70,12 @@ pub const HEAD_FIELDS: usize = 1_000;
 /// Requests that may wait for their responses on one connection.
 pub const PIPELINE: usize = 1_000;
 
+/// Packet time after a refusal in which the same client's success takes its edge off, in seconds.
+pub const RETRY_S: i64 = 10;
+
+/// Later successes that one refusal is compared with.
+pub const RETRIES_COMPARED: usize = 64;
+
 /// Interim responses kept for one exchange.
 pub const INTERIM_HEADS: usize = 16;
 

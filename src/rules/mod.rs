@@ -5,6 +5,10 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+
+pub mod outcome;
+pub mod patterns;
+pub mod recovery;
 pub mod request;
 pub mod response;
 pub mod rule;
@@ -12,6 +16,8 @@ pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub mod verdict;
 
 pub use rule::{Check, Explains, Findings, Rule};
 pub use seen::Seen;

@@ -27,7 +27,7 @@ struct Reference<'a> {
 /// that the client used TLS (X-Forwarded-Proto).
 pub(super) fn kind(request: &Head, location: &[u8]) -> Kind {
     let Some(to) = read(location) else { return Kind::Broken };
-    let asked = read(request.target()).unwrap_or(Reference { scheme: None, authority: None, path: b"/", query: b"" });
+    let asked = read_target(request.target());
     let host = asked.authority.or_else(|| request.first_value("host")).unwrap_or_default();
     let was_tls = request.first_value("x-forwarded-proto").is_some_and(|p| {
         let first = p.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
@@ -99,6 +99,22 @@ fn read(location: &[u8]) -> Option<Reference<'_>> {
     let query_at = rest.iter().position(|&b| b == b'?').unwrap_or(rest.len());
     let (path, query) = rest.split_at(query_at);
     Some(Reference { scheme, authority, path, query })
+}
+
+/// A request target (RFC 9112 §3.2): a path with a query, or a whole URL towards a forward proxy. A
+/// path may begin with two slashes.
+fn read_target(target: &[u8]) -> Reference<'_> {
+    let absolute = (!target.starts_with(b"/")).then(|| split_scheme(target)).flatten();
+    let (authority, rest) = match absolute.and_then(|(_, rest)| rest.strip_prefix(b"//")) {
+        Some(rest) => {
+            let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+            let (authority, rest) = rest.split_at(end);
+            (Some(authority), rest)
+        }
+        None => (None, target),
+    };
+    let (path, query) = rest.split_at(rest.iter().position(|&b| b == b'?').unwrap_or(rest.len()));
+    Reference { scheme: None, authority, path, query }
 }
 
 /// RFC 3986 §3.1.
@@ -177,6 +193,7 @@ mod tests {
         assert_eq!(of("/chat", "", "/chat/"), Kind::Slash);
         assert_eq!(of("/chat", "", "https://ws.example/chat/"), Kind::Slash);
         assert_eq!(of("//chat", "", "/chat"), Kind::Slash);
+        assert_eq!(of("ws://ws.example/chat", "", "/chat/"), Kind::Slash);
         assert_eq!(of("/chat", "", "/chat/v2"), Kind::Other);
         assert_eq!(of("/chat?a", "", "/chat/?b"), Kind::Other);
     }

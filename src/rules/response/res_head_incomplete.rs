@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "a proxy cut the answer off: a limit, or a time-out",
     ],
     fix: None,
-    explains: &[Explains::Unanswered, Explains::Refused, Explains::Redirected, Explains::Broken],
+    explains: &[Explains::Unanswered, Explains::Refused, Explains::Redirected],
     symptom_of: REQUEST_FAULTS,
     check: Check::Exchange(check),
 };

@@ -10,8 +10,8 @@ pub(super) static RULE: Rule = Rule {
     title: "The client offered subprotocols and the server chose none",
     about: "RFC 6455 lets a server ignore the offered subprotocols. Browsers do not: a page that asked for one gets \
         an error and a closed socket (WHATWG WebSockets, establish a WebSocket connection), and some libraries do \
-        the same.\n\nAn error where a browser asked or the client left at once; else a warning, because another \
-        client may fail.",
+        the same.\n\nAn error where a browser asked or the client left at once; a warning where the client went \
+        on, because another one may fail.",
     refs: &["RFC 6455 §4.2.2", "WHATWG WebSockets §2"],
     causes: &[
         "the server has no subprotocol set up",
@@ -32,7 +32,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
     let (severity, end) = if client_left_at_once(x) {
         (Severity::Error, ", and the client left at once.")
-    } else if x.from_browser() {
+    } else if x.from_browser() && x.ws.is_none_or(|ws| ws.client.frames == 0) {
         (Severity::Error, "; browsers close the socket then.")
     } else {
         (Severity::Warning, "; this client went on, a browser would not.")
@@ -60,6 +60,13 @@ mod tests {
         assert_eq!(run(&RULE, &left)[0].severity, Severity::Error);
         let browser = ask("Sec-WebSocket-Protocol: chat\r\nOrigin: http://ws.example\r\nUser-Agent: Mozilla/5.0\r\n");
         assert_eq!(run(&RULE, &exchange(&browser, Some(GRANT)))[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn a_client_that_goes_on_makes_it_a_warning() {
+        let browser = ask("Sec-WebSocket-Protocol: chat\r\nOrigin: http://ws.example\r\nUser-Agent: Mozilla/5.0\r\n");
+        let x = with_frames(exchange(&browser, Some(GRANT)), 1, 1);
+        assert_eq!(run(&RULE, &x)[0].severity, Severity::Warning);
     }
 
     #[test]

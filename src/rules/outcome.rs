@@ -1,0 +1,126 @@
+//! What became of an upgrade, as the client of this leg saw it (docs/schema: `outcome`).
+
+use crate::model::{AcceptVerdict, Exchange, Finding, Handshake, Mechanism, Outcome, Severity};
+use crate::rules::{Explains, Rule, accept, response};
+
+/// The outcome of one exchange.
+///
+/// - a 101 (2xx to CONNECT): `Upgraded`; `Broken` where the accept is wrong or missing, or an error
+///   of the response rules says that a conforming client must fail it;
+/// - any other final status: `Redirected` for a 3xx with Location, else `Refused`, also for a 2xx that
+///   ignores the upgrade;
+/// - no status although the request was whole and the connection ended (or stayed silent for long),
+///   an answer that is no HTTP, a head that breaks off: `Unanswered`;
+/// - `Unknown` where the capture cannot tell.
+///
+/// `findings`: those about this exchange.
+pub fn of(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome {
+    let Some(head) = &x.response else {
+        let garbage = x.odd_response.is_some() && !x.quality.response_gap;
+        return if garbage || response::is_unanswered(x) { Outcome::Unanswered } else { Outcome::Unknown };
+    };
+    match head.status() {
+        Some(200..=299) if x.mechanism == Mechanism::Connect => Outcome::Upgraded,
+        Some(101) => switched(x, handshake, findings),
+        // 1xx is never the last word (RFC 9110 §15.2).
+        Some(100..=199) => Outcome::Unknown,
+        Some(300..=399) if head.has("location") => Outcome::Redirected,
+        Some(300..=399) if !head.complete => Outcome::Unknown,
+        Some(_) => Outcome::Refused,
+        None if head.complete || response::breaks_off(x) => Outcome::Unanswered,
+        None => Outcome::Unknown,
+    }
+}
+
+fn switched(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome {
+    let whole = x.response.as_ref().is_some_and(|r| r.complete) && !x.quality.response_gap;
+    let speaks = x.ws.is_some_and(|ws| ws.client.frames > 0 && ws.server.frames > 0);
+    let wrong_accept = matches!(handshake.accept_verdict, AcceptVerdict::Invalid | AcceptVerdict::Missing);
+    if !whole && !speaks {
+        return if response::breaks_off(x) { Outcome::Unanswered } else { Outcome::Unknown };
+    }
+    if wrong_accept || findings.iter().any(must_fail) { Outcome::Broken } else { Outcome::Upgraded }
+}
+
+/// Whether a conforming client must fail the connection for this (RFC 6455 §4.1): a fault of the
+/// response, not of the request that got it.
+fn must_fail(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+        && response_rule(&finding.rule).is_some_and(|rule| rule.explains.contains(&Explains::Broken))
+}
+
+/// The rule with this slug, if it judges what the server sent.
+fn response_rule(slug: &str) -> Option<&'static Rule> {
+    response::RULES.iter().chain(accept::RULES).find(|rule| rule.id == slug).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Direction, EndHow};
+    use crate::rules::response::testing::*;
+
+    fn outcome(x: &Exchange) -> Outcome {
+        of(x, &Handshake::default(), &run_all(x))
+    }
+
+    fn answered(response: &str) -> Outcome {
+        outcome(&exchange(ASK, Some(response)))
+    }
+
+    #[test]
+    fn a_101_is_upgraded_and_a_faulty_one_broken() {
+        assert_eq!(answered(GRANT), Outcome::Upgraded);
+        assert_eq!(answered(&without(GRANT, "Connection")), Outcome::Broken);
+        assert_eq!(answered(&grant("Content-Length: 0\r\n")), Outcome::Upgraded, "a warning breaks nothing");
+        for accept_verdict in [AcceptVerdict::Invalid, AcceptVerdict::Missing] {
+            let handshake = Handshake { accept_verdict, ..Handshake::default() };
+            assert_eq!(of(&exchange(ASK, Some(GRANT)), &handshake, &[]), Outcome::Broken);
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_upgraded_or_refused_like_any() {
+        let tcp = "POST /x HTTP/1.1\r\nHost: x\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n";
+        assert_eq!(outcome(&exchange(tcp, Some(&GRANT.replace("websocket", "tcp")))), Outcome::Upgraded);
+        assert_eq!(outcome(&exchange(&tcp.replace("tcp", "h2c"), Some("HTTP/1.1 200 OK\r\n\r\n"))), Outcome::Refused);
+    }
+
+    #[test]
+    fn a_final_status_decides_even_where_the_rest_of_the_head_is_missing() {
+        assert_eq!(answered("HTTP/1.1 200 OK\r\n\r\n"), Outcome::Refused);
+        assert_eq!(answered("HTTP/1.1 426 Upgrade Required\r\nSer"), Outcome::Refused);
+        assert_eq!(answered("HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n"), Outcome::Redirected);
+        assert_eq!(answered("HTTP/1.1 302 Found\r\n\r\n"), Outcome::Refused);
+        assert_eq!(answered("HTTP/1.1 302 Found\r\nSer"), Outcome::Unknown);
+        assert_eq!(answered("HTTP/1.1 101 Switching Protocols\r\nUpg"), Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_cut_101_is_upgraded_where_frames_prove_it_and_unanswered_where_it_breaks_off() {
+        let half = || exchange(ASK, Some("HTTP/1.1 101 Switching Protocols\r\nUpg"));
+        assert_eq!(outcome(&with_frames(half(), 1, 1)), Outcome::Upgraded);
+        assert_eq!(outcome(&ended(half(), Direction::ServerToClient, EndHow::Fin, 20)), Outcome::Unanswered);
+    }
+
+    #[test]
+    fn silence_is_unanswered_only_where_the_capture_shows_it() {
+        assert_eq!(outcome(&exchange(ASK, None)), Outcome::Unknown);
+        assert_eq!(
+            outcome(&ended(exchange(ASK, None), Direction::ServerToClient, EndHow::Rst, 20)),
+            Outcome::Unanswered
+        );
+        let mut garbage = exchange(ASK, None);
+        garbage.odd_response = preview(b"SSH-2.0-x\r\n");
+        assert_eq!(outcome(&garbage), Outcome::Unanswered);
+        garbage.quality.response_gap = true;
+        assert_eq!(outcome(&garbage), Outcome::Unknown);
+    }
+
+    #[test]
+    fn connect_is_upgraded_by_2xx_alone() {
+        let connect = "CONNECT ws.example:80 HTTP/1.1\r\nHost: ws.example:80\r\n\r\n";
+        assert_eq!(outcome(&exchange(connect, Some("HTTP/1.1 200 OK\r\n\r\n"))), Outcome::Upgraded);
+        assert_eq!(outcome(&exchange(connect, Some("HTTP/1.1 403 Forbidden\r\n\r\n"))), Outcome::Refused);
+    }
+}

@@ -1,0 +1,187 @@
+//! What the failures share and the successes do not: "all 210 failures and none of the 312 successes
+//! went to this server". Looks at what a person can act on: addresses, names, programs.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::base::Timestamp;
+use crate::model::{Exchange, Pattern, Text};
+
+/// Failed chains below which nothing is called a pattern.
+const LEAST: u64 = 3;
+/// Patterns told at most.
+const MOST: usize = 5;
+/// By how much a value must fail more often than the others.
+const DIFFERENCE: f64 = 0.5;
+/// How well a value must tell failures from successes: 1 is perfectly, 0 not at all.
+const TELLING: f64 = 0.4;
+
+/// What is compared, the most useful first.
+const FIELDS: &[&str] = &[
+    "server",
+    "host",
+    "path",
+    "client",
+    "user-agent",
+    "origin",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+    "sec-websocket-version",
+    "http-version",
+];
+
+/// What failed chains (`true`) share, the most telling first; at most five. Empty where there are fewer
+/// than three failures, or no success to compare with. `chains`: the client-side leg of each. Time grows
+/// with their number, memory with the number of distinct values of one field.
+pub fn shared(chains: &[(&Exchange, bool)]) -> Vec<Pattern> {
+    let failed = count(chains.iter().filter(|(_, failed)| *failed).count());
+    let all = count(chains.len());
+    if failed < LEAST || failed == all {
+        return Vec::new();
+    }
+    let mut found: Vec<(f64, usize, Vec<u8>, Pattern)> = Vec::new();
+    for (rank, field) in FIELDS.iter().enumerate() {
+        let mut values: HashMap<Cow<'_, [u8]>, Tally> = HashMap::new();
+        for (x, failed) in chains {
+            let tally = values.entry(value(x, field)).or_default();
+            tally.all += 1;
+            if *failed {
+                tally.failed += 1;
+                let when = failed_at(x);
+                tally.since = Some(tally.since.map_or(when, |since| since.min(when)));
+            }
+        }
+        for (value, tally) in values {
+            let Tally { all: with, failed: bad, since: Some(since) } = tally else { continue };
+            if bad < LEAST || with == all {
+                continue;
+            }
+            let share = ratio(bad, with);
+            let others = ratio(failed - bad, all - with);
+            let telling = correlation(bad, with - bad, failed - bad, all - with - (failed - bad));
+            if share - others < DIFFERENCE || telling < TELLING {
+                continue;
+            }
+            let shown = show(field, &value);
+            let pattern =
+                Pattern { chains: bad, field, value: shown, failed_share: share, others_failed_share: others, since };
+            found.push((telling, rank, value.into_owned(), pattern));
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)).then_with(|| a.2.cmp(&b.2)));
+    found.into_iter().take(MOST).map(|(_, _, _, pattern)| pattern).collect()
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    all: u64,
+    failed: u64,
+    /// When the first of them failed.
+    since: Option<Timestamp>,
+}
+
+/// Empty where the exchange has none.
+fn value<'a>(x: &'a Exchange, field: &str) -> Cow<'a, [u8]> {
+    match field {
+        "server" => Cow::Owned(x.server.to_string().into_bytes()),
+        "client" => Cow::Owned(x.client.ip.to_string().into_bytes()),
+        "path" => Cow::Borrowed(x.request.target().split(|&b| b == b'?').next().unwrap_or_default()),
+        "http-version" => Cow::Borrowed(x.request.version()),
+        "host" => Cow::Owned(x.request.first_value("host").unwrap_or_default().to_ascii_lowercase()),
+        _ => Cow::Borrowed(x.request.first_value(field).unwrap_or_default()),
+    }
+}
+
+fn show(field: &'static str, value: &[u8]) -> Text {
+    match field {
+        _ if value.is_empty() => Text::own("(none)"),
+        "server" | "client" | "http-version" => Text::new().bytes(value),
+        "path" => Text::new().url(value),
+        _ => Text::new().field(field.as_bytes(), value),
+    }
+}
+
+fn failed_at(x: &Exchange) -> Timestamp {
+    x.response.as_ref().map(|r| r.first).or(x.end.at).unwrap_or(x.request.first)
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The phi coefficient of two yes-or-no questions: has the value, failed. Counts of yes-yes, yes-no,
+/// no-yes, no-no; -1 to 1.
+fn correlation(a: u64, b: u64, c: u64, d: u64) -> f64 {
+    let [a, b, c, d] = [a, b, c, d].map(|n| n as f64);
+    let scale = ((a + b) * (c + d) * (a + c) * (b + d)).sqrt();
+    if scale == 0.0 { 0.0 } else { (a * d - b * c) / scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Part;
+    use crate::rules::response::testing::*;
+
+    fn chain(port: u16, host: &str, ms: i64) -> Exchange {
+        let mut x = exchange(&ASK.replace("ws.example", host), Some("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
+        x.server.port = port;
+        x.response.iter_mut().for_each(|r| r.first = at(ms));
+        x
+    }
+
+    fn names(patterns: &[Pattern]) -> Vec<(&'static str, String, u64)> {
+        let text = |t: &Text| match t.0.first() {
+            Some(Part::Bytes(b) | Part::Url(b) | Part::Field { value: b, .. }) => {
+                String::from_utf8_lossy(b).into_owned()
+            }
+            Some(Part::Own(own)) => own.to_string(),
+            None => String::new(),
+        };
+        patterns.iter().map(|p| (p.field, text(&p.value), p.chains)).collect()
+    }
+
+    #[test]
+    fn the_server_that_all_failures_went_to_is_found() {
+        let all: Vec<Exchange> = (0..40).map(|i| chain(if i % 4 == 0 { 81 } else { 80 }, "ws.example", i)).collect();
+        let marked: Vec<_> = all.iter().map(|x| (x, x.server.port == 81)).collect();
+        let patterns = shared(&marked);
+        assert_eq!(names(&patterns), [("server", "198.51.100.2:81".to_owned(), 10)]);
+        let only = &patterns[0];
+        assert_eq!((only.failed_share, only.others_failed_share, only.since), (1.0, 0.0, at(0)));
+    }
+
+    #[test]
+    fn the_most_telling_value_comes_first() {
+        // Every failure has the bad host; the bad server also has successes.
+        let bad = (0..6).map(|i| (chain(81, "bad.example", i), true));
+        let mixed = (0..3).map(|i| (chain(81, "ws.example", i), false));
+        let good = (0..9).map(|i| (chain(80, "ws.example", i), false));
+        let all: Vec<_> = bad.chain(mixed).chain(good).collect();
+        let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
+        let fields: Vec<_> = names(&shared(&marked)).into_iter().map(|(field, _, _)| field).collect();
+        assert_eq!(fields, ["host", "server"]);
+    }
+
+    #[test]
+    fn a_missing_field_can_be_what_they_share() {
+        let with = exchange(&ask("Origin: http://ws.example\r\n"), Some(GRANT));
+        let without = exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
+        let marked: Vec<_> = (0..8).map(|i| if i % 2 == 0 { (&with, false) } else { (&without, true) }).collect();
+        assert_eq!(names(&shared(&marked)), [("origin", "(none)".to_owned(), 4)]);
+    }
+
+    #[test]
+    fn few_failures_only_failures_and_chance_are_no_pattern() {
+        let (a, b) = (chain(80, "ws.example", 0), chain(81, "ws.example", 0));
+        assert!(shared(&[(&a, true), (&a, true), (&b, false)]).is_empty());
+        assert!(shared(&[(&a, true), (&a, true), (&a, true), (&b, true)]).is_empty());
+        let even: Vec<_> = (0..40).map(|i| (if i % 2 == 0 { &a } else { &b }, i % 4 < 2)).collect();
+        assert!(shared(&even).is_empty());
+        assert!(shared(&[]).is_empty());
+    }
+}

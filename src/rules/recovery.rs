@@ -1,0 +1,96 @@
+//! Faults that turned out to do no harm: a refusal that the client's next try overcame, a faulty
+//! request that was granted all the same. They are lowered to warnings.
+
+use crate::base::{ExchangeId, Nanos, Timestamp, limits};
+use crate::model::{Exchange, Finding, Outcome, Severity};
+use crate::rules::seen::Attempt;
+use crate::rules::{Rule, Seen, request};
+
+/// The success that followed a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    pub id: ExchangeId,
+    /// When its request began.
+    pub at: Timestamp,
+}
+
+/// The attempt that overcame this refusal: of the same client and program at the same target, begun
+/// within `limits::RETRY_S` of the refusal, granted, and changed in what the refusal was about: the
+/// credentials (401, 407) or the WebSocket version (400, 426). `None` where there is none.
+///
+/// A mere second try does not count: behind one address there may be many clients, and what fails
+/// now and then is still a fault.
+pub fn recovery(x: &Exchange, seen: &Seen) -> Option<Recovered> {
+    let refusal = x.response.as_ref()?;
+    let mine = Attempt::new(x);
+    let changed = |other: &Attempt| match refusal.status() {
+        Some(401 | 407) => other.credentials != mine.credentials,
+        Some(400 | 426) => other.version != mine.version,
+        _ => false,
+    };
+    let until = refusal.last + Nanos::from_secs(limits::RETRY_S);
+    let mut later = seen.granted_after(mine.client, &mine.target, refusal.first);
+    let success = later.find(|a| a.at <= until && a.id != x.id && a.agent == mine.agent && changed(a))?;
+    Some(Recovered { id: success.id, at: success.at })
+}
+
+/// Lowers to warnings the errors of an exchange that did no harm, and says whether a later try
+/// succeeded: then its findings explain nothing.
+pub fn lower(findings: &mut [Finding], x: &Exchange, outcome: Outcome, seen: &Seen) -> Option<Recovered> {
+    let granted = matches!(outcome, Outcome::Upgraded | Outcome::Broken);
+    let recovered = if granted { None } else { recovery(x, seen) };
+    for finding in findings.iter_mut().filter(|f| f.severity == Severity::Error) {
+        // A faulty request that was granted works by luck.
+        if recovered.is_some() || granted && request_rule(&finding.rule).is_some() {
+            finding.severity = Severity::Warning;
+        }
+    }
+    recovered
+}
+
+/// The rule with this slug, if it judges what the client sent.
+pub(super) fn request_rule(slug: &str) -> Option<&'static Rule> {
+    request::RULES.iter().find(|rule| rule.id == slug).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::PacketRef;
+    use crate::rules::response::testing::*;
+
+    /// A refusal and then another attempt that is granted.
+    fn retried(status: &str, second: &str, ms: i64) -> Option<Recovered> {
+        let refused = exchange(ASK, Some(&format!("HTTP/1.1 {status}\r\n\r\n")));
+        let mut granted = exchange(second, Some(GRANT));
+        granted.id = ExchangeId(2);
+        granted.request.first = at(ms);
+        granted.request.at = PacketRef::new(0, 20);
+        let mut seen = Seen::default();
+        seen.learn(&refused, false);
+        seen.learn(&granted, false);
+        let mut findings = run_all(&refused);
+        let recovered = lower(&mut findings, &refused, Outcome::Refused, &seen);
+        let errors = findings.iter().any(|f| f.severity == Severity::Error);
+        assert!(recovered.is_none() || !errors);
+        recovered
+    }
+
+    #[test]
+    fn credentials_after_a_401_and_another_version_after_a_426_overcome_it() {
+        let signed = ask("Authorization: Basic eDp5\r\n");
+        assert_eq!(retried("401 Unauthorized", &signed, 300), Some(Recovered { id: ExchangeId(2), at: at(300) }));
+        let older = ASK.replace("Version: 13", "Version: 8");
+        assert!(retried("426 Upgrade Required", &older, 300).is_some());
+    }
+
+    #[test]
+    fn the_same_request_again_another_place_or_much_later_do_not() {
+        let signed = ask("Authorization: Basic eDp5\r\n");
+        assert_eq!(retried("401 Unauthorized", ASK, 300), None);
+        assert_eq!(retried("503 Service Unavailable", &signed, 300), None);
+        assert_eq!(retried("401 Unauthorized", &signed.replace("/chat", "/other"), 300), None);
+        assert_eq!(retried("401 Unauthorized", &signed, 11_000), None);
+        assert_eq!(retried("401 Unauthorized", &ask("Authorization: x\r\nUser-Agent: y\r\n"), 300), None);
+    }
+}

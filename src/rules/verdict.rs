@@ -1,0 +1,468 @@
+//! The answer to "what went wrong?": which finding a chain of one leg is named after, who is to blame,
+//! and one sentence about it.
+
+use std::borrow::Cow;
+
+use crate::model::{
+    AcceptVerdict, Blame, Confidence, ConnectState, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts,
+    Handshake, Head, Mechanism, Outcome, Part, Role, Severity, Text, Verdict,
+};
+use crate::rules::recovery::{Recovered, request_rule};
+use crate::rules::{Explains, Rule, find, response};
+
+/// What is known of products; the caller joins it to the rules.
+pub trait Knowledge {
+    /// Name of the product that answered on this leg. `None` where nothing tells.
+    fn responder(&self, x: &Exchange) -> Option<String>;
+    /// Name of the proxy that sent this request. `None` where nothing tells: a client looks like that.
+    fn request_hop(&self, request: &Head) -> Option<String>;
+    /// What mends this class of faults at whoever sends in this direction.
+    fn fixes(&self, x: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix>;
+}
+
+/// Findings that are notes where the upgrade was granted and the client stayed.
+const NOTES_ON_SUCCESS: &[&str] = &["subprotocol-unanswered"];
+
+/// The verdict on a chain of one leg.
+///
+/// Of the findings that explain the outcome: symptoms go where their cause is among them; then the worst,
+/// the surest, the earliest in the capture, the first by name. None left: `ok`, or `unknown` where the
+/// capture cannot tell.
+///
+/// `findings`: those about this exchange, after [`crate::rules::recovery::lower`], which also says
+/// `recovered`.
+pub fn of(
+    x: &Exchange,
+    handshake: &Handshake,
+    outcome: Outcome,
+    findings: &[Finding],
+    recovered: Option<Recovered>,
+    known: &dyn Knowledge,
+) -> Verdict {
+    let named = if recovered.is_some() { None } else { name(outcome, findings) };
+    let Some((rule, finding)) = named else {
+        return if outcome == Outcome::Unknown { unknown(x) } else { fine(x, handshake, outcome, recovered) };
+    };
+    let sender = if request_rule(rule.id).is_some() { Direction::ClientToServer } else { Direction::ServerToClient };
+    let blame = blame(x, rule, sender, known);
+    let unseen = outcome == Outcome::Unknown;
+    Verdict {
+        rule: finding.rule.clone(),
+        severity: finding.severity,
+        // The fault was seen, that it did harm was not.
+        confidence: if unseen { finding.confidence.lower() } else { finding.confidence },
+        summary: summary(x, rule, finding, &blame, unseen),
+        fix: fix_class(x, &finding.rule).map(|class| known.fixes(x, sender, class)).unwrap_or_default(),
+        blame: Some(blame),
+    }
+}
+
+/// The outcome of and verdict on a flow that never carried a request.
+pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
+    let outcome = match flow.state {
+        ConnectState::Refused => Outcome::Refused,
+        ConnectState::Unanswered => Outcome::Unanswered,
+        ConnectState::Established | ConnectState::Midstream => Outcome::Unknown,
+    };
+    let Some((_, finding)) = name(outcome, findings) else {
+        let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
+        return (outcome, verdict("ok", Confidence::Certain, summary));
+    };
+    let address = Some(flow.server.ip.to_string());
+    let verdict = Verdict {
+        rule: finding.rule.clone(),
+        severity: finding.severity,
+        confidence: finding.confidence,
+        blame: Some(Blame { role: Role::Server, address, product: None }),
+        summary: finding.message.clone(),
+        fix: Vec::new(),
+    };
+    (outcome, verdict)
+}
+
+/// Which kind of mending a finding of this exchange calls for. `None` where there is none.
+pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
+    let code = slug.strip_prefix("refused-").and_then(|code| code.parse().ok());
+    code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
+}
+
+/// The finding that the verdict is named after, and its rule.
+fn name(outcome: Outcome, findings: &[Finding]) -> Option<(&'static Rule, &Finding)> {
+    let rules = findings.iter().filter_map(|f| Some((find(&f.rule)?, f)));
+    let all: Vec<_> = rules.filter(|(rule, f)| may_explain(rule, f, outcome)).collect();
+    let is_symptom = |rule: &Rule| all.iter().any(|(_, f)| rule.symptom_of.contains(&&*f.rule));
+    let causes: Vec<_> = all.iter().filter(|(rule, _)| !is_symptom(rule)).copied().collect();
+    // Rules that call each other symptoms leave none; then all of them speak.
+    let left = if causes.is_empty() { all } else { causes };
+    left.into_iter().max_by(|(_, a), (_, b)| {
+        let first = |f: &Finding| f.evidence.iter().map(|e| e.at).min();
+        let earlier = match (first(a), first(b)) {
+            (Some(a), Some(b)) => b.cmp(&a),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        };
+        (a.severity, a.confidence).cmp(&(b.severity, b.confidence)).then(earlier).then_with(|| b.rule.cmp(&a.rule))
+    })
+}
+
+fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> bool {
+    let explains = |what| rule.explains.contains(&what);
+    // A note is never a verdict, but for a first 401: where nothing followed it, it is the refusal.
+    let note = finding.severity == Severity::Info;
+    match outcome {
+        Outcome::Upgraded => !note && !rule.explains.is_empty() && !NOTES_ON_SUCCESS.contains(&rule.id),
+        Outcome::Broken => !note && explains(Explains::Broken),
+        Outcome::Refused => explains(Explains::Refused) && (!note || is_response(rule)),
+        Outcome::Redirected => explains(Explains::Redirected) && (!note || is_response(rule)),
+        Outcome::Unanswered => !note && explains(Explains::Unanswered),
+        // What is wrong with the request is wrong whatever came of it.
+        Outcome::Unknown => {
+            finding.severity == Severity::Error && !rule.explains.is_empty() && request_rule(rule.id).is_some()
+        }
+    }
+}
+
+fn is_response(rule: &Rule) -> bool {
+    response::RULES.iter().any(|r| r.id == rule.id)
+}
+
+/// Who is to blame, as far as one leg can tell (whoever sent the faulty bytes, by address).
+fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) -> Blame {
+    let client = || Some(x.client.ip.to_string());
+    let server = || Some(x.server.ip.to_string());
+    if sender == Direction::ClientToServer {
+        let product = known.request_hop(&x.request);
+        let hop = product.is_some() || sent_by_proxy(&x.request) || lost_by_proxy(x, rule);
+        return Blame { role: if hop { Role::Hop } else { Role::Client }, address: client(), product };
+    }
+    match rule.id {
+        "client-abandoned" => Blame { role: Role::Client, address: client(), product: None },
+        "connect-refused-by-proxy" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
+        id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
+        _ => Blame { role: Role::Server, address: server(), product: known.responder(x) },
+    }
+}
+
+/// Whether the request carries what only proxies add.
+fn sent_by_proxy(request: &Head) -> bool {
+    ["via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"]
+        .iter()
+        .any(|name| request.has(name))
+}
+
+/// Whether a browser sent the request first: browsers never leave these out, so a hop did.
+fn lost_by_proxy(x: &Exchange, rule: &Rule) -> bool {
+    let agent = x.request.first_value("user-agent").unwrap_or_default();
+    matches!(rule.id, "req-orphan-key" | "req-http10" | "req-connection-no-upgrade") && agent.starts_with(b"Mozilla/")
+}
+
+/// Whom it is about, what the finding says, and the likeliest cause: one sentence.
+fn summary(x: &Exchange, rule: &Rule, finding: &Finding, blame: &Blame, unseen: bool) -> Text {
+    let by_client = blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
+    let who = if by_client { x.client.ip.to_string() } else { x.server.to_string() };
+    let mut parts = vec![Part::Own(Cow::Owned(match &blame.product {
+        Some(product) => format!("{who} ({product}): "),
+        None => format!("{who}: "),
+    }))];
+    let mut message = finding.message.0.clone();
+    if let Some(Part::Own(first)) = message.first_mut() {
+        *first = Cow::Owned(lower_first(first));
+    }
+    if let Some(Part::Own(last)) = message.last_mut() {
+        *last = Cow::Owned(last.trim_end_matches('.').to_owned());
+    }
+    parts.append(&mut message);
+    let cause = finding.causes.first().map(|c| &**c).or_else(|| rule.causes.first().copied());
+    if let Some(cause) = cause {
+        parts.push(Part::Own(Cow::Owned(format!("; the likeliest cause: {cause}"))));
+    }
+    parts.push(Part::Own(Cow::Borrowed(if unseen { "; the capture does not show what came of it." } else { "." })));
+    Text(parts)
+}
+
+/// With a small first letter, unless the first word is an abbreviation or a single letter.
+fn lower_first(words: &str) -> String {
+    let mut chars = words.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            first.to_lowercase().chain(std::iter::once(second)).chain(chars).collect()
+        }
+        _ => words.to_owned(),
+    }
+}
+
+/// Nothing is wrong, or nothing that explains it.
+fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option<Recovered>) -> Verdict {
+    let protocol = x.protocol();
+    let text = match (recovered, outcome, &x.response) {
+        (Some(later), _, Some(head)) => Text::own(format!(
+            "Refused with {}, as a first try may be: the same client succeeded {} later (exchange {}).",
+            head.status().unwrap_or_default(),
+            response::length(head.first, later.at),
+            later.id
+        )),
+        (_, Outcome::Upgraded, _) if x.mechanism == Mechanism::Connect => Text::own("The tunnel was opened."),
+        (_, Outcome::Upgraded | Outcome::Broken, _) => {
+            Text::own("Upgraded to ").bytes(protocol.as_deref().unwrap_or("another protocol").as_bytes()).say(".")
+        }
+        (_, Outcome::Refused | Outcome::Redirected, Some(head)) => {
+            let status = head.status().unwrap_or_default();
+            match (x.mechanism, protocol) {
+                (Mechanism::Http1Upgrade, Some(protocol)) if !response::is_attempt(x) => {
+                    let text = Text::own("The server ignored the offer of ").bytes(protocol.as_bytes());
+                    text.say(format!(" and answered {status}, as it may."))
+                }
+                _ => Text::own(format!("Answered with {status}.")),
+            }
+        }
+        _ => Text::own("Nothing found that explains it."),
+    };
+    // The accept of a request that was not seen could still be wrong.
+    let sure = handshake.accept_verdict != AcceptVerdict::Unverifiable;
+    verdict("ok", if sure { Confidence::Certain } else { Confidence::Likely }, text)
+}
+
+/// The capture cannot tell: what is missing, and how to get it.
+fn unknown(x: &Exchange) -> Verdict {
+    let quality = x.quality;
+    let cut_head = x.response.as_ref().is_some_and(|r| !r.complete);
+    let missing = if quality.no_server_packets {
+        "only packets from the client were captured"
+    } else if quality.no_client_packets {
+        "only packets from the server were captured"
+    } else if quality.snapped && (cut_head || !x.request.complete) {
+        "the snap length cut the packets"
+    } else if quality.response_gap {
+        "bytes of the answer are missing from it"
+    } else if quality.request_gap || !x.request.complete {
+        "the request is not whole in it"
+    } else if cut_head {
+        "it ends inside the answer"
+    } else {
+        "it ends before an answer"
+    };
+    let command = format!(
+        "on {}: tcpdump -i any -s 0 -w again.pcap 'host {} and port {}'",
+        x.server.ip, x.client.ip, x.server.port
+    );
+    let text = Text::own(format!("The capture cannot tell what came of this: {missing}; to see it, run {command}"));
+    verdict("unknown", Confidence::Possible, text)
+}
+
+fn verdict(rule: &'static str, confidence: Confidence, summary: Text) -> Verdict {
+    Verdict { rule: Cow::Borrowed(rule), severity: Severity::Info, confidence, blame: None, summary, fix: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
+    use crate::model::{EndHow, Evidence, Subject};
+    use crate::rules::response::testing::*;
+    use crate::rules::{Seen, outcome, recovery};
+
+    struct Nothing;
+
+    impl Knowledge for Nothing {
+        fn responder(&self, x: &Exchange) -> Option<String> {
+            x.response.as_ref().and_then(|r| r.first_value("server")).map(|s| String::from_utf8_lossy(s).into_owned())
+        }
+        fn request_hop(&self, request: &Head) -> Option<String> {
+            request.has("x-hop").then(|| "proxy".to_owned())
+        }
+        fn fixes(&self, _: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix> {
+            let text = Cow::Owned(format!("{sender:?}"));
+            vec![Fix { product: Cow::Borrowed(class.word()), versions: Cow::Borrowed(""), text }]
+        }
+    }
+
+    /// The verdict by the response rules and `more` findings.
+    fn judged(x: &Exchange, more: &[Finding], handshake: &Handshake) -> Verdict {
+        let mut findings = run_all(x);
+        findings.extend_from_slice(more);
+        let outcome = outcome::of(x, handshake, &findings);
+        let recovered = recovery::lower(&mut findings, x, outcome, &Seen::default());
+        of(x, handshake, outcome, &findings, recovered, &Nothing)
+    }
+
+    fn verdict_on(x: &Exchange) -> Verdict {
+        judged(x, &[], &Handshake::default())
+    }
+
+    fn words(text: &Text) -> String {
+        let part = |p: &Part| match p {
+            Part::Own(own) => own.to_string(),
+            Part::Bytes(b) | Part::Url(b) => String::from_utf8_lossy(b).into_owned(),
+            Part::Field { value, .. } => String::from_utf8_lossy(value).into_owned(),
+        };
+        text.0.iter().map(part).collect()
+    }
+
+    fn finding(rule: &'static str, severity: Severity, packet: u64) -> Finding {
+        let evidence = vec![Evidence { at: PacketRef::new(0, packet), direction: None, bytes: None }];
+        Finding {
+            rule: Cow::Borrowed(rule),
+            severity,
+            confidence: Confidence::Certain,
+            subject: Subject::Exchange(ExchangeId(1)),
+            message: Text::own("The sentence."),
+            expected: Text::new(),
+            found: Text::new(),
+            evidence,
+            causes: Vec::new(),
+            allowed: false,
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_its_code_its_server_and_its_fix() {
+        let x = exchange(ASK, Some("HTTP/1.1 426 Upgrade Required\r\nServer: nginx\r\nUpgrade: websocket\r\n\r\n"));
+        let v = verdict_on(&x);
+        assert_eq!(v.rule, "refused-426");
+        let address = Some("198.51.100.2".to_owned());
+        assert_eq!(v.blame, Some(Blame { role: Role::Server, address, product: Some("nginx".to_owned()) }));
+        assert_eq!(v.fix[0].product, "fwd");
+        assert_eq!(
+            words(&v.summary),
+            "198.51.100.2:80 (nginx): the server refused the WebSocket with 426 Upgrade Required; the likeliest \
+             cause: a hop before this server dropped Upgrade or Connection."
+        );
+    }
+
+    #[test]
+    fn the_worst_then_the_surest_then_the_earliest_is_named() {
+        let broken = |a: Finding, b: Finding| name(Outcome::Broken, &[a, b]).map(|(rule, _)| rule.id);
+        let (error, warning) = (Severity::Error, Severity::Warning);
+        let late = || finding("res-101-http10", error, 9);
+        assert_eq!(broken(finding("res-101-framed", warning, 1), late()), Some("res-101-http10"));
+        assert_eq!(broken(late(), finding("subprotocol-empty", error, 2)), Some("subprotocol-empty"));
+        let unsure = Finding { confidence: Confidence::Likely, ..finding("subprotocol-empty", error, 2) };
+        assert_eq!(broken(unsure, late()), Some("res-101-http10"));
+        assert_eq!(broken(finding("subprotocol-empty", error, 9), late()), Some("res-101-http10"));
+    }
+
+    #[test]
+    fn a_symptom_gives_way_to_its_cause() {
+        let error = Severity::Error;
+        let both = [finding("res-upgrade-missing", error, 1), finding("res-101-unsolicited", error, 9)];
+        assert_eq!(name(Outcome::Broken, &both).map(|(rule, _)| rule.id), Some("res-101-unsolicited"));
+        // A cause that does not explain this outcome is no cause of it.
+        let both = [finding("res-head-incomplete", error, 1), finding("res-101-http10", error, 2)];
+        assert_eq!(name(Outcome::Unanswered, &both).map(|(rule, _)| rule.id), Some("res-head-incomplete"));
+    }
+
+    #[test]
+    fn healthy_and_ignored_upgrades_are_ok() {
+        assert_eq!(verdict_on(&exchange(ASK, Some(GRANT))).rule, "ok");
+        let h2c = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n";
+        let v = verdict_on(&exchange(h2c, Some("HTTP/1.1 200 OK\r\n\r\n")));
+        assert_eq!(
+            (&*v.rule, words(&v.summary).as_str()),
+            ("ok", "The server ignored the offer of h2c and answered 200, as it may.")
+        );
+        let unverifiable = Handshake { accept_verdict: AcceptVerdict::Unverifiable, ..Handshake::default() };
+        let v = judged(&exchange(ASK, Some(GRANT)), &[], &unverifiable);
+        assert_eq!((&*v.rule, v.confidence), ("ok", Confidence::Likely));
+    }
+
+    #[test]
+    fn a_warning_is_the_verdict_on_a_granted_upgrade_and_a_note_is_not() {
+        let v = verdict_on(&exchange(ASK, Some(&grant("Content-Length: 0\r\n"))));
+        assert_eq!((&*v.rule, v.severity), ("res-101-framed", Severity::Warning));
+        let asked = ask("Sec-WebSocket-Protocol: chat\r\n");
+        assert_eq!(verdict_on(&with_frames(exchange(&asked, Some(GRANT)), 1, 1)).rule, "ok");
+        let left = ended(exchange(&asked, Some(GRANT)), Direction::ClientToServer, EndHow::Fin, 100);
+        assert_eq!(verdict_on(&left).rule, "subprotocol-unanswered");
+        let curl = ended(exchange(ASK, Some(GRANT)), Direction::ClientToServer, EndHow::Fin, 100);
+        assert_eq!(verdict_on(&curl).rule, "ok");
+    }
+
+    #[test]
+    fn a_first_401_that_nothing_followed_is_the_verdict() {
+        let v = verdict_on(&exchange(ASK, Some("HTTP/1.1 401 Unauthorized\r\n\r\n")));
+        assert_eq!((&*v.rule, v.severity), ("refused-401", Severity::Info));
+    }
+
+    #[test]
+    fn a_retry_that_succeeded_makes_it_ok() {
+        let x = exchange(ASK, Some("HTTP/1.1 401 Unauthorized\r\n\r\n"));
+        let later = Some(Recovered { id: ExchangeId(7), at: at(510) });
+        let v = of(&x, &Handshake::default(), Outcome::Refused, &run_all(&x), later, &Nothing);
+        assert_eq!(v.rule, "ok");
+        assert!(words(&v.summary).contains("500.0 ms later (exchange 7)"));
+    }
+
+    #[test]
+    fn what_the_capture_cannot_tell_is_unknown_and_says_how_to_learn_it() {
+        let mut x = exchange(ASK, None);
+        x.quality.no_server_packets = true;
+        let v = verdict_on(&x);
+        assert_eq!((&*v.rule, v.blame), ("unknown", None));
+        assert_eq!(
+            words(&v.summary),
+            "The capture cannot tell what came of this: only packets from the client were captured; to see it, run \
+             on 198.51.100.2: tcpdump -i any -s 0 -w again.pcap 'host 192.0.2.1 and port 80'"
+        );
+    }
+
+    #[test]
+    fn silence_and_garbage_blame_the_server_and_leaving_blames_the_client() {
+        let silent = ended(exchange(ASK, None), Direction::ServerToClient, EndHow::Fin, 900);
+        let v = verdict_on(&silent);
+        assert_eq!((&*v.rule, v.blame.map(|b| b.role)), ("no-response", Some(Role::Server)));
+        let mut garbage = silent;
+        garbage.odd_response = preview(b"SSH-2.0-x\r\n");
+        assert_eq!(verdict_on(&garbage).rule, "res-not-http");
+        let browser = ask("User-Agent: Mozilla/5.0\r\n");
+        let left = ended(exchange(&browser, Some(GRANT)), Direction::ClientToServer, EndHow::Fin, 15);
+        let v = verdict_on(&left);
+        assert_eq!((&*v.rule, v.blame.map(|b| b.role)), ("client-abandoned", Some(Role::Client)));
+    }
+
+    #[test]
+    fn a_refused_connect_blames_the_proxy() {
+        let connect = "CONNECT ws.example:80 HTTP/1.1\r\nHost: ws.example:80\r\n\r\n";
+        let v = verdict_on(&exchange(connect, Some("HTTP/1.1 403 Forbidden\r\n\r\n")));
+        assert_eq!((&*v.rule, v.blame.map(|b| b.role)), ("connect-refused-by-proxy", Some(Role::Hop)));
+    }
+
+    #[test]
+    fn who_sent_a_faulty_request_is_told_by_what_is_in_it() {
+        let rule = Rule { id: "req-orphan-key", ..TEST_RULE };
+        let role = |more: &str| blame(&exchange(&ask(more), None), &rule, Direction::ClientToServer, &Nothing).role;
+        assert_eq!(role(""), Role::Client);
+        assert_eq!(role("X-Forwarded-For: 192.0.2.9\r\n"), Role::Hop);
+        assert_eq!(role("X-Hop: 1\r\n"), Role::Hop);
+        assert_eq!(role("User-Agent: Mozilla/5.0\r\n"), Role::Hop);
+    }
+
+    const TEST_RULE: Rule = Rule {
+        id: "",
+        severity: Severity::Error,
+        title: "",
+        about: "",
+        refs: &[],
+        causes: &[],
+        fix: None,
+        explains: &[],
+        symptom_of: &[],
+        check: crate::rules::Check::Input(|_, _| {}),
+    };
+
+    #[test]
+    fn a_flow_without_a_request_has_an_outcome_too() {
+        let end = Endpoint::new(exchange(ASK, None).client.ip, 1);
+        let flow = FlowFacts {
+            id: FlowId(1),
+            client: end,
+            server: end,
+            state: ConnectState::Refused,
+            syn: PacketRef::default(),
+            syn_at: Timestamp::default(),
+            syns: 1,
+            end: None,
+            end_at: None,
+        };
+        let (outcome, verdict) = of_flow(&flow, &[]);
+        assert_eq!((outcome, &*verdict.rule), (Outcome::Refused, "ok"));
+    }
+}
