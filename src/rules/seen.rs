@@ -52,15 +52,21 @@ pub struct Attempt {
 impl Attempt {
     /// What is remembered of this exchange.
     pub fn new(x: &Exchange) -> Attempt {
+        Attempt::with_expected(x).0
+    }
+
+    /// And the accept that belongs to its key.
+    fn with_expected(x: &Exchange) -> (Attempt, Option<String>) {
         let key: Option<Box<[u8]>> = x.request.first_value("sec-websocket-key").map(Into::into);
         let response = x.response.as_ref().filter(|r| r.status() == Some(101));
         let accept: Option<Box<[u8]>> = response.and_then(|r| r.first_value("sec-websocket-accept")).map(Into::into);
-        let granted = match (&key, &accept) {
-            (Some(key), Some(got)) => accept::expected(key).as_bytes() == &**got,
+        let expected = key.as_deref().map(accept::expected);
+        let granted = match (&expected, &accept) {
+            (Some(want), Some(got)) => want.as_bytes() == &**got,
             (None, _) => response.is_some(),
             _ => false,
         };
-        Attempt {
+        let attempt = Attempt {
             id: x.id,
             at: x.request.first,
             packet: x.request.at,
@@ -76,7 +82,8 @@ impl Attempt {
             credentials: fingerprint(
                 &["authorization", "proxy-authorization", "cookie"].map(|name| x.request.first_value(name)),
             ),
-        }
+        };
+        (attempt, expected)
     }
 
     fn place(&self) -> u64 {
@@ -88,11 +95,13 @@ impl Seen {
     /// Remembers an exchange; forgets what is older than the limits allow. `window`: whether age
     /// counts too (streaming).
     pub fn learn(&mut self, x: &Exchange, window: bool) {
-        let attempt = Attempt::new(x);
+        let (attempt, expected) = Attempt::with_expected(x);
         let number = self.first + self.attempts.len() as u64;
         if let Some(key) = &attempt.key {
             self.by_key.entry(key.clone()).or_default().push_back(number);
-            self.by_expected.entry(accept::expected(key)).or_default().push_back(number);
+        }
+        if let Some(expected) = expected {
+            self.by_expected.entry(expected).or_default().push_back(number);
         }
         if let Some(found) = &attempt.accept {
             self.by_accept.entry(found.clone()).or_default().push_back(number);

@@ -20,6 +20,9 @@ pub trait Knowledge {
     fn fixes(&self, x: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix>;
 }
 
+/// Faults of the request that only whoever refused it can call one: its limits decide.
+const DECIDED_BY_SERVER: &[&str] = &["origin-host-mismatch", "req-head-too-large"];
+
 /// Findings that are notes where the upgrade was granted and the client stayed.
 const NOTES_ON_SUCCESS: &[&str] = &["subprotocol-unanswered"];
 
@@ -40,15 +43,16 @@ pub fn of(
     known: &dyn Knowledge,
 ) -> Verdict {
     let named = if recovered.is_some() { None } else { name(outcome, findings) };
-    let Some((rule, finding)) = named else {
+    let Some((rule, finding, severity)) = named else {
         return if outcome == Outcome::Unknown { unknown(x) } else { fine(x, handshake, outcome, recovered) };
     };
-    let sender = if request_rule(rule.id).is_some() { Direction::ClientToServer } else { Direction::ServerToClient };
+    let by_client = request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
+    let sender = if by_client { Direction::ClientToServer } else { Direction::ServerToClient };
     let blame = blame(x, rule, sender, known);
     let unseen = outcome == Outcome::Unknown;
     Verdict {
         rule: finding.rule.clone(),
-        severity: finding.severity,
+        severity,
         // The fault was seen, that it did harm was not.
         confidence: if unseen { finding.confidence.lower() } else { finding.confidence },
         summary: summary(x, rule, finding, &blame, unseen),
@@ -64,14 +68,14 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
         ConnectState::Unanswered => Outcome::Unanswered,
         ConnectState::Established | ConnectState::Midstream => Outcome::Unknown,
     };
-    let Some((_, finding)) = name(outcome, findings) else {
+    let Some((_, finding, severity)) = name(outcome, findings) else {
         let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
         return (outcome, verdict("ok", Confidence::Certain, summary));
     };
     let address = Some(flow.server.ip.to_string());
     let verdict = Verdict {
         rule: finding.rule.clone(),
-        severity: finding.severity,
+        severity,
         confidence: finding.confidence,
         blame: Some(Blame { role: Role::Server, address, product: None }),
         summary: finding.message.clone(),
@@ -86,22 +90,25 @@ pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
     code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
 }
 
-/// The finding that the verdict is named after, and its rule.
-fn name(outcome: Outcome, findings: &[Finding]) -> Option<(&'static Rule, &Finding)> {
+/// The finding that the verdict is named after, with its rule, and how bad it is: as bad as the worst
+/// of its symptoms.
+fn name(outcome: Outcome, findings: &[Finding]) -> Option<(&'static Rule, &Finding, Severity)> {
     let rules = findings.iter().filter_map(|f| Some((find(&f.rule)?, f)));
     let all: Vec<_> = rules.filter(|(rule, f)| may_explain(rule, f, outcome)).collect();
+    let worst = all.iter().map(|(_, f)| f.severity).max()?;
     let is_symptom = |rule: &Rule| all.iter().any(|(_, f)| rule.symptom_of.contains(&&*f.rule));
     let causes: Vec<_> = all.iter().filter(|(rule, _)| !is_symptom(rule)).copied().collect();
     // Rules that call each other symptoms leave none; then all of them speak.
     let left = if causes.is_empty() { all } else { causes };
-    left.into_iter().max_by(|(_, a), (_, b)| {
+    let named = left.into_iter().max_by(|(_, a), (_, b)| {
         let first = |f: &Finding| f.evidence.iter().map(|e| e.at).min();
         let earlier = match (first(a), first(b)) {
             (Some(a), Some(b)) => b.cmp(&a),
             (a, b) => a.is_some().cmp(&b.is_some()),
         };
         (a.severity, a.confidence).cmp(&(b.severity, b.confidence)).then(earlier).then_with(|| b.rule.cmp(&a.rule))
-    })
+    });
+    named.map(|(rule, finding)| (rule, finding, worst))
 }
 
 fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> bool {
@@ -330,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_worst_then_the_surest_then_the_earliest_is_named() {
-        let broken = |a: Finding, b: Finding| name(Outcome::Broken, &[a, b]).map(|(rule, _)| rule.id);
+        let broken = |a: Finding, b: Finding| name(Outcome::Broken, &[a, b]).map(|(rule, _, _)| rule.id);
         let (error, warning) = (Severity::Error, Severity::Warning);
         let late = || finding("res-101-http10", error, 9);
         assert_eq!(broken(finding("res-101-framed", warning, 1), late()), Some("res-101-http10"));
@@ -344,10 +351,10 @@ mod tests {
     fn a_symptom_gives_way_to_its_cause() {
         let error = Severity::Error;
         let both = [finding("res-upgrade-missing", error, 1), finding("res-101-unsolicited", error, 9)];
-        assert_eq!(name(Outcome::Broken, &both).map(|(rule, _)| rule.id), Some("res-101-unsolicited"));
+        assert_eq!(name(Outcome::Broken, &both).map(|(rule, _, _)| rule.id), Some("res-101-unsolicited"));
         // A cause that does not explain this outcome is no cause of it.
         let both = [finding("res-head-incomplete", error, 1), finding("res-101-http10", error, 2)];
-        assert_eq!(name(Outcome::Unanswered, &both).map(|(rule, _)| rule.id), Some("res-head-incomplete"));
+        assert_eq!(name(Outcome::Unanswered, &both).map(|(rule, _, _)| rule.id), Some("res-head-incomplete"));
     }
 
     #[test]

@@ -137,7 +137,7 @@ fn causes(code: u16) -> &'static [&'static str] {
         504 => &["the backend did not answer within the proxy's connect or read time"],
         505 => &["a hop before this server sent HTTP/1.0"],
         520 => &["the origin's answer was empty or invalid (Cloudflare)"],
-        521 | 522 | 523 => &["the origin refuses connections or cannot be reached (Cloudflare)"],
+        521..=523 => &["the origin refuses connections or cannot be reached (Cloudflare)"],
         524 => &["the origin did not answer in time (Cloudflare)"],
         525 | 526 => &["TLS between the edge and the origin failed (Cloudflare)"],
         530 => &["the origin's name does not resolve, or its tunnel is down (Cloudflare)"],

@@ -7,10 +7,9 @@ pub(super) const FROM_SERVER: Direction = Direction::ServerToClient;
 pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
 
 /// Faults of the request that make a server refuse, ignore or drop it: a refusal beside one of them
-/// is only its symptom.
+/// is only its symptom. `origin-host-mismatch` is none: whether it was the reason, only the server knows.
 pub(super) const REQUEST_FAULTS: &[&str] = &[
     "connection-lists-e2e",
-    "origin-host-mismatch",
     "req-connection-no-upgrade",
     "req-early-data",
     "req-extension-malformed",
