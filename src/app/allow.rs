@@ -57,7 +57,8 @@ fn entry(value: &str) -> anyhow::Result<Entry> {
     };
     if rules::find(rule).is_none() {
         let near = rules::docs::suggest(rule);
-        let hint = if near.is_empty() { "see: hopscope rules".into() } else { format!("did you mean {}?", near.join(", ")) };
+        let hint =
+            if near.is_empty() { "see: hopscope rules".into() } else { format!("did you mean {}?", near.join(", ")) };
         bail!("there is no rule {rule:?}, nor a file of that name; {hint}");
     }
     Ok(Entry { rule: rule.to_owned(), host })

@@ -1,5 +1,6 @@
 //! `hopscope report`: reads the inputs, judges, writes one report.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let filter = args.filter.as_deref().map(parse_filter).transpose()?;
     let allowed = Allowed::read(&args.allow)?;
     let products = products()?;
-    let window = Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
+    let window =
+        Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
     let mut inputs = Merged::open(&args.files, &window)?;
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
@@ -93,13 +95,13 @@ fn write(format: &Format, a: &store::Analysis, options: &Options, out: &mut dyn 
 }
 
 /// Built-in knowledge, and the user's own files where there are some.
-fn products() -> anyhow::Result<Products> {
+fn products() -> anyhow::Result<Cow<'static, Products>> {
     let base = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
     match base.map(|b| b.join("hopscope").join("products")).filter(|dir| dir.is_dir()) {
-        Some(dir) => Ok(Products::with_user_dir(&dir)?),
-        None => Ok(Products::builtin_owned()),
+        Some(dir) => Ok(Cow::Owned(Products::with_user_dir(&dir)?)),
+        None => Ok(Cow::Borrowed(Products::builtin())),
     }
 }
 
@@ -126,8 +128,8 @@ fn options(args: &Report) -> Options {
 fn output(args: &Report) -> anyhow::Result<Box<dyn Write>> {
     Ok(match &args.output {
         Some(path) => {
-            let file = File::create(path)
-                .with_context(|| format!("{}: cannot write the report there", path.display()))?;
+            let file =
+                File::create(path).with_context(|| format!("{}: cannot write the report there", path.display()))?;
             Box::new(BufWriter::new(file))
         }
         None => Box::new(BufWriter::new(io::stdout().lock())),

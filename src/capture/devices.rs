@@ -1,5 +1,6 @@
 //! The devices that this machine could capture from. Feature `live`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::error::Error;
@@ -15,6 +16,23 @@ pub struct Device {
     pub up: bool,
     pub running: bool,
     pub loopback: bool,
+}
+
+/// `eth0  up  10.0.0.1, fe80::1  (description)`.
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (self.up, self.running) {
+            (true, true) => "up",
+            (true, false) => "up, no link",
+            (false, _) => "down",
+        };
+        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        write!(f, "{:<16} {:<12} {}", self.name, state, addresses.join(", "))?;
+        match &self.description {
+            Some(words) => write!(f, "  ({words})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// All devices in libpcap's order, the usual default first. Needs no special right.

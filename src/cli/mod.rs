@@ -55,9 +55,7 @@ pub enum Command {
     #[cfg(feature = "live")]
     Interfaces,
     /// Print a completion script for a shell
-    Completions {
-        shell: Shell,
-    },
+    Completions { shell: Shell },
     /// Print the manual page
     Man,
 }

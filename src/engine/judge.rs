@@ -6,8 +6,7 @@ use std::borrow::Cow;
 use crate::base::Counters;
 use crate::hops;
 use crate::model::{
-    Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Subject,
-    Verdict,
+    Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Verdict,
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
@@ -118,8 +117,7 @@ pub fn whole(
 /// What the failures share.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
     // Rows and chains of legs stand in the same order of ids; flows have neither.
-    let by_id: std::collections::HashMap<_, _> =
-        a.chains.iter().filter_map(|c| Some((*c.legs.first()?, c))).collect();
+    let by_id: std::collections::HashMap<_, _> = a.chains.iter().filter_map(|c| Some((*c.legs.first()?, c))).collect();
     let tried: Vec<(&Exchange, bool)> = a
         .rows
         .iter()

@@ -53,15 +53,8 @@ impl<S: Sink> Engine<S> {
         for record in batch.records {
             let missing = record.wire_len.saturating_sub(record.cap_len);
             let (at, len) = (record.off as usize, record.cap_len as usize);
-            let segment = self.decoder.frame(
-                record.link.0,
-                batch.bytes,
-                at,
-                len,
-                missing,
-                batch.point,
-                &mut self.counters,
-            );
+            let segment =
+                self.decoder.frame(record.link.0, batch.bytes, at, len, missing, batch.point, &mut self.counters);
             if let Some(segment) = segment {
                 self.entries.push(Entry { segment, ts: record.ts, at: batch.at(record) });
             }

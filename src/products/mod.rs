@@ -79,7 +79,7 @@ static BUILTIN: LazyLock<Products> = LazyLock::new(|| {
 });
 
 /// All that is known: the built-in data, and the user's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Products {
     list: Vec<Product>,
     index: recognise::Index,

@@ -25,13 +25,13 @@ pub struct Recognised<'a> {
 type Key = (usize, usize);
 
 /// Fingerprints by what makes it worth trying them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     request: SideIndex,
     response: SideIndex,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct SideIndex {
     /// By the field's name in lower case.
     by_name: HashMap<Box<[u8]>, Vec<Key>>,

@@ -5,7 +5,6 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
-
 pub mod outcome;
 pub mod patterns;
 pub mod recovery;
@@ -16,7 +15,6 @@ pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
-
 pub mod verdict;
 
 pub use rule::{Check, Explains, Findings, Rule};
