@@ -132,7 +132,7 @@ pub struct Fingerprint {
     /// Field names that follow one another somewhere.
     #[serde(default)]
     pub run: Vec<String>,
-    /// Two field names: the first stands before the second.
+    /// Field names that stand in this order, whatever is between them.
     #[serde(default)]
     pub before: Vec<String>,
     #[serde(default)]

@@ -220,8 +220,8 @@ impl Checker<'_> {
         if print.side == Side::Request && in_response {
             return Err(self.refuse(place, "status, body and empty_body are looked for in responses only"));
         }
-        if !print.before.is_empty() && print.before.len() != 2 {
-            return Err(self.refuse(place, "before takes two field names"));
+        if print.before.len() == 1 {
+            return Err(self.refuse(place, "before takes two field names or more"));
         }
         let positive = print.field.is_some() || print.cookie.is_some() || print.body.is_some() || print.is_shape();
         if !positive {

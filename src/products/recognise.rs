@@ -219,7 +219,7 @@ impl<'a> Subject<'a> {
             && (print.last.is_empty()
                 || head.fields.len().checked_sub(print.last.len()).is_some_and(|at| self.run_at(&print.last, at)))
             && (print.run.is_empty() || (0..head.fields.len()).any(|at| self.run_at(&print.run, at)))
-            && self.stands_before(&print.before)
+            && self.stand_in_order(&print.before)
             && print.case.is_none_or(|Case::Lower| self.lower)
             && print.exact.iter().all(|exact| head.iter().any(|(name, _)| name == exact.as_bytes()))
             && print.body.as_ref().is_none_or(|part| memmem::find(self.body, part.as_bytes()).is_some())
@@ -234,10 +234,10 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn stands_before(&self, names: &[String]) -> bool {
-        let [first, second] = names else { return names.is_empty() };
-        let place = |name: &str| self.head.iter().position(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
-        matches!((place(first), place(second)), (Some(a), Some(b)) if a < b)
+    /// Whether these fields are there and first stand in this order.
+    fn stand_in_order(&self, names: &[String]) -> bool {
+        let place = |name: &String| self.head.iter().position(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
+        names.is_sorted_by(|a, b| matches!((place(a), place(b)), (Some(a), Some(b)) if a < b))
     }
 
     fn has_no_content(&self) -> bool {
@@ -265,8 +265,8 @@ fn in_words(print: &Fingerprint) -> String {
     if !print.run.is_empty() {
         words.push(format!("{} follow one another", print.run.join(", ")));
     }
-    if let [first, second] = print.before.as_slice() {
-        words.push(format!("{first} stands before {second}"));
+    if !print.before.is_empty() {
+        words.push(format!("in this order: {}", print.before.join(", ")));
     }
     if print.case.is_some() {
         words.push("all field names in lower case".to_owned());
