@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "client-abandoned",
     severity: Severity::Error,
-    title: "The client left right after the 101",
+    title: "the client left right after the 101",
     about: "The client closed the connection just behind the 101 without a frame: it rejected the answer. Where the \
         101 has a fault, that fault is the reason. Where it has none, look at what only the client knows: the \
         subprotocol it insists on, extensions, content security policy, certificate pinning, a time-out.\n\nAn \

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "connect-refused-by-proxy",
     severity: Severity::Error,
-    title: "The forward proxy refused the tunnel",
+    title: "the forward proxy refused the tunnel",
     about: "The client asked its forward proxy for a tunnel with CONNECT, as it must for a WebSocket through a proxy \
         (RFC 6455 §4.1), and got another answer than 2xx. The WebSocket request was never sent.\n\nA first 407 only \
         asks for credentials.",

@@ -8,7 +8,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "extension-not-offered",
     severity: Severity::Error,
-    title: "The server uses an extension that was not offered",
+    title: "the server uses an extension that was not offered",
     about: "A server may accept only extensions that the request lists; with another one a client must fail the \
         connection (RFC 6455 §4.1, §9.1). It would not understand the frames: a compressed message reads as garbage \
         or as a protocol error.",

@@ -8,7 +8,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "extension-params-bad",
     severity: Severity::Error,
-    title: "The parameters of the accepted extension are wrong",
+    title: "the parameters of the accepted extension are wrong",
     about: "An answer to permessage-deflate must fit one of the offers: client_max_window_bits only where it was \
         offered, no window larger than offered, values from 8 to 15, no parameter twice and none that RFC 7692 does \
         not know; what the client required must be agreed to. Otherwise a client must fail the connection (RFC 7692 \

@@ -8,7 +8,7 @@ use crate::rules::{Check, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "handshake-slow",
     severity: Severity::Warning,
-    title: "The 101 took more than three seconds",
+    title: "the 101 took more than three seconds",
     about: "The upgrade was granted, but more than three seconds after the request was complete. Users wait, clients \
         with a short time-out give up, and a proxy in between may answer 504 first.",
     refs: &["RFC 6455 §4.1"],

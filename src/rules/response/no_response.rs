@@ -8,7 +8,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "no-response",
     severity: Severity::Error,
-    title: "The request was never answered",
+    title: "the request was never answered",
     about: "The whole request went out and no response came: the connection ended without one, or the capture goes \
         on for five seconds and more without one. Where neither was seen, nothing is said.\n\nIf the server closed, \
         it or a filter in front of it dropped the request on purpose or crashed over it. If the client gave up, the \

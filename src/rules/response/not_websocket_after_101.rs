@@ -10,7 +10,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "not-websocket-after-101",
     severity: Severity::Error,
-    title: "What follows the 101 is not WebSocket",
+    title: "what follows the 101 is not WebSocket",
     about: "From the first byte behind the 101 head both sides speak in frames (RFC 6455 §5.2). Here a direction \
         begins with bytes that are no frame header, so the peer fails the connection with a protocol error (close \
         code 1002).\n\nTypical is a response body that was sent with the 101, or a proxy that relays something else.",

@@ -34,7 +34,7 @@ const fn rule(
 
 pub(super) static REDIRECTED: Rule = rule(
     "redirected",
-    "The server redirects the WebSocket request",
+    "the server redirects the WebSocket request",
     "No client has to follow a redirect in the opening handshake (RFC 6455 §4.1), and browsers do not: for them a \
     redirect is a failed connection. Only some libraries follow.\n\nThe address that the client uses must be the \
     final one, or the proxy must pass the request on instead of redirecting it.",
@@ -44,7 +44,7 @@ pub(super) static REDIRECTED: Rule = rule(
 
 pub(super) static TO_HTTPS: Rule = rule(
     "redirect-to-https",
-    "The server sends the WebSocket request to https",
+    "the server sends the WebSocket request to https",
     "The same address is wanted over TLS. Browsers do not follow: the page must open wss:// itself. A page that was \
     loaded over https and still opens ws:// is blocked anyway.\n\nIf TLS ends at a proxy in front, this redirect \
     means that the proxy does not say so (X-Forwarded-Proto).",
@@ -57,7 +57,7 @@ pub(super) static TO_HTTPS: Rule = rule(
 
 pub(super) static SLASH: Rule = rule(
     "redirect-slash",
-    "The server wants another slash in the path",
+    "the server wants another slash in the path",
     "The address differs only by slashes, mostly one at the end. Frameworks and proxies redirect pages so; a browser \
     does not follow it for a WebSocket. Use the path exactly as the route has it.",
     &[
@@ -69,7 +69,7 @@ pub(super) static SLASH: Rule = rule(
 
 pub(super) static LOGIN: Rule = rule(
     "redirect-login",
-    "The server sends the WebSocket request to a login page",
+    "the server sends the WebSocket request to a login page",
     "The request is not signed in, so an access layer sends it to its login page. That works for pages only. Cookies \
     or tokens must be there before the socket opens, and the access layer should answer 401 on this path.",
     &[
@@ -82,7 +82,7 @@ pub(super) static LOGIN: Rule = rule(
 
 pub(super) static HOST: Rule = rule(
     "redirect-host",
-    "The server sends the WebSocket request to another host",
+    "the server sends the WebSocket request to another host",
     "The address leads to another host: a canonical name, www, a region, a new home. Browsers do not follow; the \
     client must use that host at once.",
     &["a canonical-name rule meant for pages", "Host was rewritten on the way, so the server takes it for a wrong one"],
@@ -91,7 +91,7 @@ pub(super) static HOST: Rule = rule(
 
 pub(super) static BROKEN: Rule = rule(
     "redirect-broken",
-    "The redirect leads nowhere",
+    "the redirect leads nowhere",
     "Location must be an http or https address or a path. A ws or wss scheme, or two schemes in a row \
     (https://wss://…), is something that no client follows.",
     &[
@@ -103,7 +103,7 @@ pub(super) static BROKEN: Rule = rule(
 
 pub(super) static LOOP: Rule = rule(
     "redirect-loop",
-    "The redirect leads back to the same address",
+    "the redirect leads back to the same address",
     "Location is the address that was just asked for, so even a client that follows redirects comes back for ever.\n\n\
     Typical is TLS that ends in front of a server that demands https: the request comes in as http each time.",
     &[

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "refused-<code>",
     severity: Severity::Error,
-    title: "The upgrade was refused with an HTTP status",
+    title: "the upgrade was refused with an HTTP status",
     about: "Instead of 101 the server sent a final status: there is no WebSocket. The code is in the slug \
         (refused-403).\n\nA first 401 or 407 is the normal way to ask for credentials and only a note. Where the \
         request has a fault of its own, the refusal is its symptom.\n\nThe first bytes of the body and the Server \

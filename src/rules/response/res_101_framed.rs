@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-101-framed",
     severity: Severity::Warning,
-    title: "The 101 announces content",
+    title: "the 101 announces content",
     about: "A 101 has no content: the bytes behind its head belong to the new protocol. A server must not send \
         Content-Length or Transfer-Encoding with it (RFC 9110 §8.6, RFC 9112 §6.1).\n\nMost clients ignore the \
         field. One that obeys it takes the first frames for a response body and loses them, or waits for a chunk.",

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-101-http10",
     severity: Severity::Error,
-    title: "The 101 is sent as HTTP/1.0",
+    title: "the 101 is sent as HTTP/1.0",
     about: "HTTP/1.0 knows no 101 and no Upgrade: WebSocket needs HTTP/1.1 or higher (RFC 6455 §4.1), and a \
         recipient judges what a message may do by its version (RFC 9110 §2.5). Many clients compare the status \
         line's version and give up.",

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-101-then-http",
     severity: Severity::Error,
-    title: "An HTTP response or page follows the 101",
+    title: "an HTTP response or page follows the 101",
     about: "Behind a 101 come frames. Here an HTTP status line or a page came instead: somebody answered 101 before \
         the backend had agreed, and then relayed what the backend really said. The client reads it as a broken \
         frame and closes.",

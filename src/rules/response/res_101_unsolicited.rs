@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-101-unsolicited",
     severity: Severity::Error,
-    title: "A 101 that nobody asked for",
+    title: "a 101 that nobody asked for",
     about: "A server may switch only to a protocol that the request offered in its Upgrade field (RFC 9110 §7.8). \
         A proxy that did not ask will not tunnel what follows: Apache and Squid answer 502, nginx passes the status \
         on and relays nothing after it.\n\nIt is usually the other half of a stripped Upgrade: a lenient server \

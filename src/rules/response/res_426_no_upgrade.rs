@@ -7,7 +7,7 @@ use crate::rules::{Check, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-426-no-upgrade",
     severity: Severity::Warning,
-    title: "A 426 does not say which protocol it wants",
+    title: "a 426 does not say which protocol it wants",
     about: "A 426 Upgrade Required must name the protocols that it would take in an Upgrade field (RFC 9110 \
         §15.5.22). Where the field is gone, a proxy between this server and the one that refused probably dropped \
         the hop-by-hop fields, in this direction and likely in the other too.",

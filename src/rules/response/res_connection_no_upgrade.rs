@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-connection-no-upgrade",
     severity: Severity::Error,
-    title: "The 101 has no Connection: Upgrade",
+    title: "the 101 has no Connection: Upgrade",
     about: "The Connection field of the 101 must name Upgrade; where it does not, a WebSocket client must fail the \
         connection (RFC 6455 §4.1). Other names beside it, letter case and several lines do not matter.\n\nProxies \
         that rewrite Connection on every response (keep-alive, close) break it; some proxies in front turn such a \

@@ -8,7 +8,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-data-before-101",
     severity: Severity::Error,
-    title: "The server sent other bytes before its 101",
+    title: "the server sent other bytes before its 101",
     about: "The first bytes of the answer must be a status line. Here something else came first, and the 101 only \
         behind it. A client reads the first bytes as a broken response and gives up.\n\nTypical is a server that \
         sends its first message before its handshake is out: one thread writes frames while another still builds \

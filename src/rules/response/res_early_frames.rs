@@ -7,7 +7,7 @@ use crate::rules::{Check, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-early-frames",
     severity: Severity::Info,
-    title: "Frames came in the same packet as the 101",
+    title: "frames came in the same packet as the 101",
     about: "The server may send frames as soon as its 101 is out, so the first one may share a packet with it. That \
         is legal and common. It matters where the connection works and the first message is missing: some proxies \
         throw away what they read behind the 101.",

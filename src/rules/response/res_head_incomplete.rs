@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-head-incomplete",
     severity: Severity::Error,
-    title: "The response head breaks off",
+    title: "the response head breaks off",
     about: "The connection ended before the empty line that ends a head (RFC 9112 §2.1), and the capture lost no \
         byte. A client has to treat the message as incomplete and fail.",
     refs: &["RFC 9112 §2.1", "RFC 9112 §8"],

@@ -8,7 +8,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-line-format",
     severity: Severity::Warning,
-    title: "The response head breaks the line format",
+    title: "the response head breaks the line format",
     about: "Lines of a head end in CR LF, names touch their colon, values stay on one line and hold no control \
         characters (RFC 9112 §2.2, §5). Parsers differ in what they forgive: a head that one client reads is an \
         error to another, and two hops that read it differently see different messages.",

@@ -8,7 +8,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-not-http",
     severity: Severity::Error,
-    title: "The answer is no HTTP response",
+    title: "the answer is no HTTP response",
     about: "The bytes that came back do not begin with an HTTP status line, so no client can read an answer in them. \
         What they look like usually names the mistake: a TLS alert means a TLS port got plain HTTP, a banner means \
         that another service listens there.\n\nSome proxies pass such bytes on, others answer 502.",

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-upgrade-mismatch",
     severity: Severity::Error,
-    title: "The 101 switches to another protocol than websocket",
+    title: "the 101 switches to another protocol than websocket",
     about: "The Upgrade field of the 101 must be the one value websocket, in any letter case (RFC 6455 §4.1). A \
         request may list several protocols, an answer may not; with anything else a client must fail the connection.",
     refs: &["RFC 6455 §4.1", "RFC 9110 §7.8"],

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-upgrade-missing",
     severity: Severity::Error,
-    title: "The 101 names no protocol",
+    title: "the 101 names no protocol",
     about: "A 101 must name the protocol it switches to in an Upgrade field, and a WebSocket client must fail the \
         connection where the field is absent (RFC 6455 §4.1).\n\nUpgrade is a hop-by-hop field: a proxy that relays \
         the 101 must write it anew. One that only relays end-to-end fields loses it.",

@@ -7,7 +7,7 @@ use crate::rules::{Check, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "res-version-offered",
     severity: Severity::Info,
-    title: "The server says which WebSocket versions it speaks",
+    title: "the server says which WebSocket versions it speaks",
     about: "A server that does not speak the request's Sec-WebSocket-Version answers with the versions that it does \
         speak, and the client may try again (RFC 6455 §4.4). Some servers add the field to every 400 or 426, so \
         look at the request's version first: browsers always send 13.",

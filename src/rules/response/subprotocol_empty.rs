@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "subprotocol-empty",
     severity: Severity::Error,
-    title: "The server sends an empty subprotocol",
+    title: "the server sends an empty subprotocol",
     about: "A server that chooses no subprotocol leaves Sec-WebSocket-Protocol out. An empty value names a \
         subprotocol that nobody can have offered, so a client must fail the connection (RFC 6455 §4.1, §4.2.2).",
     refs: &["RFC 6455 §4.1", "RFC 6455 §4.2.2"],

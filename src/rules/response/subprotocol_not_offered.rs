@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "subprotocol-not-offered",
     severity: Severity::Error,
-    title: "The server chose a subprotocol that was not offered",
+    title: "the server chose a subprotocol that was not offered",
     about: "The Sec-WebSocket-Protocol of a 101 must be one of those that the request lists, byte for byte: letter \
         case counts. If it is not, a client must fail the connection (RFC 6455 §4.1).",
     refs: &["RFC 6455 §4.1", "RFC 6455 §4.2.2"],

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "subprotocol-several",
     severity: Severity::Error,
-    title: "The server chose several subprotocols",
+    title: "the server chose several subprotocols",
     about: "A 101 names at most one subprotocol, in one field line (RFC 6455 §4.2.2, §11.3.4). A client compares the \
         whole value with its list, finds it nowhere and must fail the connection.",
     refs: &["RFC 6455 §4.2.2", "RFC 6455 §11.3.4"],

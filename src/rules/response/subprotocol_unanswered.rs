@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "subprotocol-unanswered",
     severity: Severity::Error,
-    title: "The client offered subprotocols and the server chose none",
+    title: "the client offered subprotocols and the server chose none",
     about: "RFC 6455 lets a server ignore the offered subprotocols. Browsers do not: a page that asked for one gets \
         an error and a closed socket (WHATWG WebSockets, establish a WebSocket connection), and some libraries do \
         the same.\n\nAn error where a browser asked or the client left at once; a warning where the client went \

@@ -7,7 +7,7 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "upgrade-ignored-200",
     severity: Severity::Error,
-    title: "The server answered a WebSocket request as if it were a plain one",
+    title: "the server answered a WebSocket request as if it were a plain one",
     about: "A server may ignore Upgrade and answer as usual (RFC 9110 §7.8), and that is what happened: a 2xx came \
         instead of 101. To a WebSocket client it is a refusal.\n\nUsually the request reached something that knows \
         no WebSocket: a static site, the index page of a single-page application, a CDN, or a backend behind a \
