@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::Nanos;
 use crate::model::{
     AcceptVerdict, Blame, Confidence, ConnectState, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts,
     Handshake, Head, Mechanism, Outcome, Part, Role, Severity, Text, Verdict,
@@ -42,7 +43,7 @@ pub fn of(
     recovered: Option<Recovered>,
     known: &dyn Knowledge,
 ) -> Verdict {
-    let named = if recovered.is_some() { None } else { name(outcome, findings) };
+    let named = if recovered.is_some() || may_be_ignored(x) { None } else { name(outcome, findings) };
     let Some((rule, finding, severity)) = named else {
         return if outcome == Outcome::Unknown { unknown(x) } else { fine(x, handshake, outcome, recovered) };
     };
@@ -128,6 +129,13 @@ fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> bool {
     }
 }
 
+/// Whether a plain answer is all that this request can expect: it offers another protocol, which a
+/// server may ignore (RFC 9110 §7.8), or `Upgrade: websocket` stands on it without meaning it.
+fn may_be_ignored(x: &Exchange) -> bool {
+    let plain_answer = x.status().is_some_and(|code| (200..400).contains(&code));
+    x.mechanism == Mechanism::Http1Upgrade && plain_answer && !response::is_attempt(x)
+}
+
 fn is_response(rule: &Rule) -> bool {
     response::RULES.iter().any(|r| r.id == rule.id)
 }
@@ -144,9 +152,16 @@ fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) ->
     match rule.id {
         "client-abandoned" => Blame { role: Role::Client, address: client(), product: None },
         "connect-refused-by-proxy" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
+        "no-response" if left_early(x) => Blame { role: Role::Client, address: client(), product: None },
         id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
         _ => Blame { role: Role::Server, address: server(), product: known.responder(x) },
     }
+}
+
+/// Whether the client closed before a server can be called silent.
+fn left_early(x: &Exchange) -> bool {
+    let waited = x.end.tcp_at.map(|at| at.since(x.request.last));
+    x.end.tcp_by == Some(Direction::ClientToServer) && waited.is_some_and(|w| w < Nanos::from_secs(1))
 }
 
 /// Whether the request carries what only proxies add.
@@ -186,15 +201,11 @@ fn summary(x: &Exchange, rule: &Rule, finding: &Finding, blame: &Blame, unseen: 
     Text(parts)
 }
 
-/// With a small first letter, unless the first word is an abbreviation or a single letter.
+/// With a small first letter where the first word is an ordinary one, not a field or a name.
 fn lower_first(words: &str) -> String {
-    let mut chars = words.chars();
-    match (chars.next(), chars.next()) {
-        (Some(first), Some(second)) if second.is_lowercase() => {
-            first.to_lowercase().chain(std::iter::once(second)).chain(chars).collect()
-        }
-        _ => words.to_owned(),
-    }
+    const ORDINARY: &[&str] = &["A", "An", "Before", "Behind", "In", "No", "Nothing", "The", "This", "With"];
+    let first = words.split(' ').next().unwrap_or_default();
+    if ORDINARY.contains(&first) { first.to_lowercase() + &words[first.len()..] } else { words.to_owned() }
 }
 
 /// Nothing is wrong, or nothing that explains it.
@@ -214,7 +225,7 @@ fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option
         (_, Outcome::Refused | Outcome::Redirected, Some(head)) => {
             let status = head.status().unwrap_or_default();
             match (x.mechanism, protocol) {
-                (Mechanism::Http1Upgrade, Some(protocol)) if !response::is_attempt(x) => {
+                (_, Some(protocol)) if may_be_ignored(x) => {
                     let text = Text::own("The server ignored the offer of ").bytes(protocol.as_bytes());
                     text.say(format!(" and answered {status}, as it may."))
                 }
@@ -416,6 +427,10 @@ mod tests {
         let silent = ended(exchange(ASK, None), Direction::ServerToClient, EndHow::Fin, 900);
         let v = verdict_on(&silent);
         assert_eq!((&*v.rule, v.blame.map(|b| b.role)), ("no-response", Some(Role::Server)));
+        let early = ended(exchange(ASK, None), Direction::ClientToServer, EndHow::Fin, 900);
+        assert_eq!(verdict_on(&early).blame.map(|b| b.role), Some(Role::Client));
+        let late = ended(exchange(ASK, None), Direction::ClientToServer, EndHow::Fin, 1_900);
+        assert_eq!(verdict_on(&late).blame.map(|b| b.role), Some(Role::Server));
         let mut garbage = silent;
         garbage.odd_response = preview(b"SSH-2.0-x\r\n");
         assert_eq!(verdict_on(&garbage).rule, "res-not-http");
@@ -454,6 +469,12 @@ mod tests {
         symptom_of: &[],
         check: crate::rules::Check::Input(|_, _| {}),
     };
+
+    #[test]
+    fn sentences_join_with_a_small_letter_but_names_stay() {
+        assert_eq!(lower_first("The server"), "the server");
+        assert_eq!(lower_first("Sec-WebSocket-Accept does not fit"), "Sec-WebSocket-Accept does not fit");
+    }
 
     #[test]
     fn a_flow_without_a_request_has_an_outcome_too() {

@@ -14,17 +14,15 @@ pub(super) static RULE: Rule = Rule {
         it or a filter in front of it dropped the request on purpose or crashed over it. If the client gave up, the \
         server was silent for as long as the client waits.",
     refs: &["RFC 9112 §9.6", "RFC 9110 §15"],
-    causes: &[
-        "the server or its proxy hangs, waiting for something behind it",
-        "the server crashed while handling the request",
-        "a firewall or filter dropped the request without an answer",
-        "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on",
-    ],
+    causes: &[SILENT, CLOSED, "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on"],
     fix: None,
     explains: &[Explains::Unanswered],
     symptom_of: REQUEST_FAULTS,
     check: Check::Exchange(check),
 };
+
+const CLOSED: &str = "the server crashed over the request, or a filter in front of it dropped it on purpose";
+const SILENT: &str = "the server or its proxy hangs, waiting for something behind it";
 
 /// How long the capture must go on behind the request before silence means no answer.
 const WAIT: Nanos = Nanos::from_secs(5);
@@ -66,6 +64,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("101 Switching Protocols"))
         .found(Text::own("no response"))
         .head(&x.request, FROM_CLIENT);
+    let closed_by_server = tcp_ended(x) && x.end.tcp_by != Some(FROM_CLIENT);
+    let found = found.cause(if closed_by_server { CLOSED } else { SILENT });
     if let (true, Some(at)) = (tcp_ended(x), x.end.packet) {
         let direction = x.end.tcp_by.or(Some(FROM_SERVER));
         found.evidence(Evidence { at, direction, bytes: None });

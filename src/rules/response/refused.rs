@@ -42,7 +42,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let severity = if !websocket || first_round(x, code) { Severity::Info } else { Severity::Error };
-    let text = Text::own(if websocket { "The server refused the WebSocket with " } else { "The server refused with " });
+    let token = x.protocol().unwrap_or_default();
+    let text = if websocket {
+        Text::own("The server refused the WebSocket with ")
+    } else {
+        Text::own("The server refused the request, which offers to switch to ").bytes(token.as_bytes()).say(", with ")
+    };
     let mut found = out
         .add(say_status(text, head).say("."))
         .slug(format!("refused-{code:03}"))
@@ -52,6 +57,10 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .start_line(head, FROM_SERVER);
     if is_envoy_without_upgrades(x, head) {
         found = found.cause("Envoy has no upgrade_configs for websocket: its own 403 has no body");
+    }
+    if !websocket {
+        found.cause("a proxy that does not let this protocol pass, if the upgrade is the reason");
+        return;
     }
     for cause in causes(code) {
         found = found.cause(*cause);
