@@ -241,7 +241,7 @@ impl Connection {
 
     fn other(&mut self, turn: u32, random: &mut Random) {
         let from = random.between(0, 2);
-        if self.ends[1].1 % 2 == 0 {
+        if self.ends[1].1.is_multiple_of(2) {
             // Lines of text with verbs of its own.
             let head = format!("PUBLISH topic.{turn} {}\r\n", self.ends[0].1).into_bytes();
             let body = random.between(100, 6_000);

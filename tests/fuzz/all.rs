@@ -11,7 +11,8 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[(b'a', accept)];
 
 fuzz_target!(|input: &[u8]| {
     let Some((&pick, rest)) = input.split_first() else { return };
-    let target = TARGETS.iter().find(|(letter, _)| *letter == pick).unwrap_or(&TARGETS[usize::from(pick) % TARGETS.len()]);
+    let target =
+        TARGETS.iter().find(|(letter, _)| *letter == pick).unwrap_or(&TARGETS[usize::from(pick) % TARGETS.len()]);
     (target.1)(rest);
 });
 

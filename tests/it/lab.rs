@@ -272,10 +272,10 @@ impl Scenario {
         let bytes: Vec<u8> = self.files.iter().flat_map(|f| std::fs::read(f).expect("a capture")).collect();
         let held = |word: &Value| word.as_str().is_none_or(|w| memchr::memmem::find(&bytes, w.as_bytes()).is_some());
         let status = truth["status"].as_u64().map_or(Value::Null, |s| Value::String(format!("HTTP/1.1 {s}")));
-        match [&truth["key"], &truth["accept"], &status].into_iter().find(|word| !held(word)) {
-            Some(word) => Some(format!("{why}: {} is not in them", text(word))),
-            None => None,
-        }
+        [&truth["key"], &truth["accept"], &status]
+            .into_iter()
+            .find(|word| !held(word))
+            .map(|word| format!("{why}: {} is not in them", text(word)))
     }
 }
 

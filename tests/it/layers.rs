@@ -10,13 +10,13 @@ use crate::sources;
 
 #[test]
 fn a_module_uses_only_modules_listed_above_it() {
-    let faults: Vec<String> = each_source(|order, path, code| faults_of_layering(order, path, code));
+    let faults: Vec<String> = each_source(faults_of_layering);
     assert!(faults.is_empty(), "src/lib.rs lists the modules bottom-up:\n{}", faults.join("\n"));
 }
 
 #[test]
 fn the_clock_and_libpcap_stay_in_their_modules() {
-    let faults: Vec<String> = each_source(|order, path, code| faults_of_reach(order, path, code));
+    let faults: Vec<String> = each_source(faults_of_reach);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
