@@ -75,9 +75,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         facts = analysis.inputs;
     }
     out.flush().with_context(|| where_to(args))?;
-    if !args.quiet {
-        warn(&facts);
-    }
+    warn(&facts, args.quiet);
     if interrupted.load(Ordering::Relaxed) {
         complain("interrupted: the report covers what was read until then");
         return Ok(code::INTERRUPTED);
@@ -143,8 +141,8 @@ fn where_to(args: &Report) -> String {
     }
 }
 
-/// What is wrong with the inputs, beside the report.
-fn warn(inputs: &[InputFacts]) {
+/// What is wrong with the inputs, beside the report. `quiet`: only what makes the run fail.
+fn warn(inputs: &[InputFacts], quiet: bool) {
     for input in inputs {
         let path = crate::base::escape::escape(input.path.as_bytes());
         for damage in &input.damage {
@@ -153,7 +151,13 @@ fn warn(inputs: &[InputFacts]) {
                 damage.packet, damage.byte, damage.why, damage.lost_bytes
             ));
         }
-        if let Some(missing) = input.cut_short {
+        if input.more_damage != 0 {
+            complain(&format!(
+                "{path}: {} more places are damaged; {} B skipped there",
+                input.more_damage, input.more_lost_bytes
+            ));
+        }
+        if let Some(missing) = input.cut_short.filter(|_| !quiet) {
             let missing = if missing == 0 { String::new() } else { format!(" ({missing} B are missing)") };
             complain(&format!(
                 "{path}: the file ends inside its last packet{missing}; the {} packets before it were read",

@@ -32,7 +32,8 @@ pub struct Http {
     pub(super) gap: bool,
     pub(super) snapped: bool,
     tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
-    done: bool,
+    /// Nothing more is of interest.
+    pub(super) done: bool,
 }
 
 /// What one direction is doing.
@@ -173,10 +174,11 @@ impl Http {
         if self.done { Step::Opaque } else { Step::Stay }
     }
 
-    /// Whether frames can be counted without this machine: an upgraded WebSocket whose first bytes
-    /// are kept and that has no Close frame under way.
-    pub fn counts_frames(&self) -> bool {
-        self.tunnel.as_ref().is_some_and(|t| t.websocket && t.first.iter().all(|f| f.full))
+    /// Whether this side's frames can be counted without this machine: an upgraded WebSocket whose
+    /// first bytes are kept.
+    pub fn counts_frames(&self, side: Side) -> bool {
+        let dir = usize::from(side != self.client);
+        self.tunnel.as_ref().is_some_and(|t| t.websocket && t.first[dir].full)
     }
 
     /// Whether this side is inside content of known length that nobody wants to see.

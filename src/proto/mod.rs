@@ -76,8 +76,8 @@ struct Tag(u64);
 
 /// `Tag` mode bits.
 const FAST: [u64; 2] = [1, 2]; // a body of this side is being passed over
-const FRAMES: u64 = 4; // upgraded to WebSocket, both previews taken
-const CLIENT_HIGH: u64 = 8;
+const FRAMES: [u64; 2] = [4, 8]; // upgraded to WebSocket, the side's first bytes taken
+const CLIENT_HIGH: u64 = 16;
 
 impl Tag {
     fn machine(self) -> Option<usize> {
@@ -163,7 +163,7 @@ impl<S: Sink> Handler for Protocols<S> {
                 frames.last = chunk.ts;
                 return Interest::All;
             }
-            if tag_now.0 & FRAMES != 0 {
+            if tag_now.0 & FRAMES[side] != 0 {
                 let client = tag_now.client() == chunk.side;
                 let mut closing = None;
                 let before = inline.sides[0].last.max(inline.sides[1].last);
@@ -238,18 +238,16 @@ impl<S: Sink> Protocols<S> {
             self.drop_machine(tag);
             return Interest::Nothing;
         }
-        tag.0 &= !(FAST[0] | FAST[1] | FRAMES | CLIENT_HIGH);
+        tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH);
         if let Machine::Http(http) = &self.machines[index] {
             if http.client == Side::High {
                 tag.0 |= CLIENT_HIGH;
             }
-            if http.counts_frames() {
-                tag.0 |= FRAMES;
-            } else {
-                for side in Side::BOTH {
-                    if http.passes_body(side) {
-                        tag.0 |= FAST[side.index()];
-                    }
+            for side in Side::BOTH {
+                if http.counts_frames(side) {
+                    tag.0 |= FRAMES[side.index()];
+                } else if http.passes_body(side) {
+                    tag.0 |= FAST[side.index()];
                 }
             }
         }

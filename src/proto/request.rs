@@ -157,7 +157,7 @@ impl Http {
             let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
             head.faults.add(faults);
             let mut x = self.exchange(flow, start.id, head, index);
-            x.quality.request_gap = gap || !complete;
+            x.quality.request_gap = gap;
             pending.exchange = Some(x);
         } else {
             if self.pending.is_empty() {
@@ -262,8 +262,8 @@ impl Http {
             }
             _ => {
                 *skip = 0;
+                self.cut_request(flow, true);
                 self.request.gap = true;
-                self.cut_request(flow);
                 self.request.state = State::Lost;
             }
         }
@@ -272,15 +272,16 @@ impl Http {
     /// The client's direction is over.
     pub(super) fn request_end(&mut self, flow: &mut Flow<'_>, _: Timestamp) {
         if self.request.state == State::Head {
-            self.cut_request(flow);
+            self.cut_request(flow, false);
         }
     }
 
-    /// The head under way will not come to its end.
-    pub(super) fn cut_request(&mut self, flow: &mut Flow<'_>) {
+    /// The head under way will not come to its end; `lost`: because bytes of it are missing here.
+    pub(super) fn cut_request(&mut self, flow: &mut Flow<'_>, lost: bool) {
         let Some(start) = self.request.start else { return };
         let text = std::mem::take(&mut self.request.buf);
         self.request.reset();
+        self.request.gap |= lost;
         let last = (start.at, flow.context.track.last);
         self.request_complete(flow, start, &text, last, false, LineFaults::NONE);
         // Its content, if any, is not to be waited for.

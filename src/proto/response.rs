@@ -114,7 +114,7 @@ impl Http {
             }
             Gathered::TooLarge => {
                 flow.shared.counters.heads_too_large += 1;
-                self.cut_response(flow, LineFaults::TOO_LARGE);
+                self.cut_response(flow, LineFaults::TOO_LARGE, false);
                 self.response.state = State::Lost;
                 rest.len()
             }
@@ -173,12 +173,12 @@ impl Http {
         let framing = announced_in(text, &fields);
         flow.shared.counters.http_responses += 1;
         let gap = std::mem::take(&mut self.response.gap);
-        if gap {
+        if gap && complete {
             self.drop_lost(flow);
         }
         // A request head that is still coming in is answered now (RFC 9110 §15.5.9).
         if self.pending.is_empty() && self.request.start.is_some() && status != 100 {
-            self.cut_request(flow);
+            self.cut_request(flow, false);
         }
         let wanted = self.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
         let head = wanted.then(|| {
@@ -212,7 +212,7 @@ impl Http {
             None => self.unseen_request(flow, &head),
         };
         let websocket = x.is_websocket() || head.has_token("upgrade", "websocket") || head.has("sec-websocket-accept");
-        x.quality.response_gap |= gap || !head.complete;
+        x.quality.response_gap |= gap;
         x.response = Some(head);
         self.take_early(&mut x);
         self.decide(flow, x);
@@ -258,8 +258,8 @@ impl Http {
         let pending = self.pending.pop_front();
         let (is_head, connect) = pending.as_ref().map_or((false, false), |p| (p.head, p.connect));
         if connect && (200..300).contains(&status) {
-            // What runs in the tunnel is another stream.
-            self.open_tunnel(flow, false);
+            // What runs in the tunnel is another stream, and not looked into yet.
+            self.done = true;
             return;
         }
         let exchange = match pending {
@@ -268,7 +268,7 @@ impl Http {
             _ => None,
         };
         if let (Some(mut x), Some(head)) = (exchange, head) {
-            x.quality.response_gap |= gap || !head.complete;
+            x.quality.response_gap |= gap;
             x.response = Some(head);
             self.take_early(&mut x);
             self.decide(flow, x);
@@ -327,7 +327,7 @@ impl Http {
             _ => {
                 *skip = 0;
                 if self.response.start.is_some() {
-                    self.cut_response(flow, LineFaults::NONE);
+                    self.cut_response(flow, LineFaults::NONE, true);
                 } else {
                     self.response.gap = true;
                 }
@@ -350,16 +350,17 @@ impl Http {
     /// The server's direction is over.
     pub(super) fn response_end(&mut self, flow: &mut Flow<'_>, _: Timestamp) {
         if self.response.state == State::Head && self.response.start.is_some() {
-            self.cut_response(flow, LineFaults::NONE);
+            self.cut_response(flow, LineFaults::NONE, false);
         }
     }
 
-    /// The head under way will not come to its end.
-    fn cut_response(&mut self, flow: &mut Flow<'_>, faults: LineFaults) {
+    /// The head under way will not come to its end; `lost`: because bytes of it are missing here.
+    fn cut_response(&mut self, flow: &mut Flow<'_>, faults: LineFaults, lost: bool) {
         let Some(start) = self.response.start else { return };
         let text = std::mem::take(&mut self.response.buf);
         self.response.reset();
         let last = (start.at, flow.context.track.last);
+        self.response.gap |= lost;
         self.response_complete(flow, start, &text, last, false, faults);
     }
 }

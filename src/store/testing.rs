@@ -139,7 +139,11 @@ pub(crate) fn healthy(a: &mut Analysis, id: u64, server: &str) {
     );
     let counts =
         WsCounts { frames: 3, messages: 2, payload_bytes: 30, text: 2, close: 1, masked: true, ..WsCounts::default() };
-    x.ws = Some(WsTotals { client: counts, server: WsCounts { masked: false, unmasked: true, ..counts }, compressed: false });
+    x.ws = Some(WsTotals {
+        client: counts,
+        server: WsCounts { masked: false, unmasked: true, ..counts },
+        compressed: false,
+    });
     x.end = End {
         by: Some(Direction::ClientToServer),
         how: EndHow::CloseFrame,

@@ -139,6 +139,17 @@ fn why(
     ("unexplained", format!("{}, and no known mistake gives this value", accept::what_it_is(found)))
 }
 
+/// Whether one key is the other with its case, its ends, its padding or its white space changed.
+fn is_altered(a: &[u8], b: &[u8]) -> bool {
+    let core = |key: &[u8]| -> Vec<u8> {
+        key.iter().filter(|c| c.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect()
+    };
+    let (a_core, b_core) = (core(a), core(b));
+    // A cut key keeps its beginning; fewer than 16 characters in common prove nothing.
+    let common = a_core.iter().zip(&b_core).take_while(|(x, y)| x == y).count();
+    a != b && common >= 16 && common == a_core.len().min(b_core.len())
+}
+
 /// A request with several keys: the accept may be right for another of them, or for all joined.
 fn other_key_line(request: &Head, found: &[u8]) -> Option<String> {
     let name = "sec-websocket-key";
@@ -168,6 +179,14 @@ fn of_another(x: &Exchange, other: &Attempt) -> (&'static str, String) {
             other.id
         );
         return ("other-leg", words);
+    }
+    let own = x.request.first_value("sec-websocket-key").map(trim).unwrap_or_default();
+    if between && other.key.as_deref().is_some_and(|k| is_altered(own, k)) {
+        let words = format!(
+            "it is right for an altered form of this key, which went on to {} (exchange {}): a proxy changed the key in transit",
+            other.server, other.id
+        );
+        return ("key-altered", words);
     }
     let same = other.server == x.server.ip && other.server_port == x.server.port;
     let to = if same { "the same server" } else { "another server" };
