@@ -293,7 +293,10 @@ impl Http {
         if x.odd_response.is_none() {
             x.odd_response = self.odd.take();
         }
-        self.take_early(x);
+        // Of a capture without the server's packets nothing can be called early.
+        if flow.context.track.seen(self.client.other()) {
+            self.take_early(x);
+        }
         self.judge_quality(flow, x);
     }
 

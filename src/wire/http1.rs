@@ -144,7 +144,7 @@ fn lenient(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Parts {
         }
         None => empty_start(kind),
     };
-    while let Some(line) = lines.next() {
+    for line in lines {
         if line.range.is_empty() {
             faults.add(line.faults);
             break;
@@ -163,6 +163,10 @@ fn lenient(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Parts {
             continue;
         }
         let mut field = field_line(text, line.range.start);
+        if !line.whole {
+            // The rest of it is not there to be judged.
+            field.faults = LineFaults::NONE;
+        }
         field.faults.add(line.faults);
         if folded {
             field.faults.add(LineFaults::SPACE_BEFORE_FIELD);
@@ -271,6 +275,8 @@ pub fn is_token(b: u8) -> bool {
 struct Line {
     range: Range<usize>,
     faults: LineFaults,
+    /// Its line end was seen.
+    whole: bool,
 }
 
 struct Lines<'a> {
@@ -285,7 +291,8 @@ impl Iterator for Lines<'_> {
         let rest = self.bytes.get(self.at..).filter(|r| !r.is_empty())?;
         let from = self.at;
         let mut faults = LineFaults::NONE;
-        let to = match memchr::memchr(b'\n', rest) {
+        let found = memchr::memchr(b'\n', rest);
+        let to = match found {
             Some(lf) => {
                 self.at += lf + 1;
                 if lf > 0 && rest[lf - 1] == b'\r' {
@@ -300,7 +307,7 @@ impl Iterator for Lines<'_> {
                 self.bytes.len()
             }
         };
-        Some(Line { range: from..to, faults })
+        Some(Line { range: from..to, faults, whole: found.is_some() })
     }
 }
 
