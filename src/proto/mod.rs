@@ -15,7 +15,9 @@ pub mod websocket;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
 use crate::model::{Direction, Exchange, Field, FlowFacts};
-use crate::stream::{Chunk, CloseHow, Context, Handler, Interest, Side, What};
+use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, What};
+
+use prefetch_index::prefetch_index;
 
 use http1::Http;
 use sniff::Sniff;
@@ -36,6 +38,13 @@ pub trait Sink {
 #[derive(Default)]
 pub struct Inline {
     pub sides: [Frames; 2],
+}
+
+impl stream::Inline for Inline {
+    #[inline]
+    fn prefetch(&self, side: Side) {
+        prefetch_index(std::slice::from_ref(&self.sides[side.index()]), 0);
+    }
 }
 
 /// All protocol machines of an analysis.
@@ -209,10 +218,18 @@ impl<S: Sink> Protocols<S> {
                 }
                 return if how == CloseHow::Fin { Interest::All } else { Interest::Nothing };
             }
-            let index = self.keep(Machine::Sniff(Box::new(Sniff::new())));
-            tag.set_machine(index);
             // The line's first use was to remember the first packet; from here on it counts frames.
             *inline = Inline::default();
+            let machine = match sniff::at_once(&chunk, &mut self.shared) {
+                Some(Step::Http(http)) => {
+                    self.shared.counters.flows_http1 += 1;
+                    Machine::Http(http)
+                }
+                Some(Step::Opaque) => return Interest::Nothing,
+                Some(Step::Stay) | None => Machine::Sniff(Box::new(Sniff::new())),
+            };
+            let index = self.keep(machine);
+            tag.set_machine(index);
         }
         let Some(index) = tag.machine() else { return Interest::Nothing };
         let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink };

@@ -6,7 +6,7 @@ use crate::stream::{Chunk, CloseHow, Side, What};
 use crate::wire::sniff::{Guess, guess};
 
 use super::http1::Http;
-use super::{Flow, Inline, Step};
+use super::{Flow, Inline, Shared, Step};
 
 /// What one flow has shown so far.
 pub struct Sniff {
@@ -29,6 +29,24 @@ impl HeldChunk {
     pub fn as_chunk(&self) -> Chunk<'_> {
         let what = self.other.unwrap_or(What::Data(&self.data));
         Chunk { side: self.side, ts: self.ts, at: self.at, offset: self.offset, what }
+    }
+}
+
+/// What the very first bytes of a flow say, where they say it at once. `None`: look closer.
+pub(super) fn at_once(chunk: &Chunk<'_>, shared: &mut Shared) -> Option<Step> {
+    let What::Data(data) = chunk.what else { return None };
+    match guess(&data[..data.len().min(limits::SNIFF_BYTES)]) {
+        Guess::Request => Some(Step::Http(Box::new(Http::new(chunk.side)))),
+        Guess::Response => Some(Step::Http(Box::new(Http::new(chunk.side.other())))),
+        Guess::Tls => {
+            shared.counters.flows_tls += 1;
+            Some(Step::Opaque)
+        }
+        Guess::Http2 => {
+            shared.counters.flows_http2 += 1;
+            Some(Step::Opaque)
+        }
+        Guess::NeedMore | Guess::Other => None,
     }
 }
 

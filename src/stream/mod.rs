@@ -85,10 +85,16 @@ impl Context<'_> {
     }
 }
 
+/// The handler's state beside a flow's record.
+pub trait Inline: Default {
+    /// Starts fetching what a segment of this side will touch.
+    fn prefetch(&self, side: Side);
+}
+
 /// Takes the chunks of all flows. `tag` and `Inline` are the handler's own state of the flow, kept
 /// beside the flow's record, so that reaching them costs no further cache miss.
 pub trait Handler {
-    type Inline: Default;
+    type Inline: Inline;
 
     /// A flow's first packet.
     fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);

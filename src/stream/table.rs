@@ -12,7 +12,7 @@ use super::decode::Decoded;
 use super::flow::{FlowKey, Key4, Key6, Side, Track, flag};
 use super::reassembly::{Flow, Held, Segment};
 use super::slots::Slots;
-use super::{CloseHow, Context, Handler};
+use super::{CloseHow, Context, Handler, Inline};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -55,7 +55,7 @@ const SAMPLE: usize = 32;
 const NONE: u32 = u32::MAX;
 const LINGER: Nanos = Nanos::from_secs(limits::FLOW_LINGER_S);
 
-impl<I: Default> Table<I> {
+impl<I: Inline> Table<I> {
     /// `limit`: flows held at most; see `limits::FLOWS`.
     pub fn new(limit: usize) -> Self {
         Table {
@@ -117,6 +117,15 @@ impl<I: Default> Table<I> {
                 prefetch_index(&self.blocks[block], at);
             }
             self.flows.push(flow);
+        }
+        // The records are under way; those of interest need the handler's line too.
+        for (entry, &flow) in entries.iter().zip(&self.flows) {
+            if flow != NONE {
+                let record = self.record(flow);
+                if !record.track.has(flag::IGNORED) {
+                    record.inline.prefetch(entry.segment.side);
+                }
+            }
         }
         while let Some(entry) = entries.get(*current) {
             self.entry(bytes, entry, *current, handler, counters);
