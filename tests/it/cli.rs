@@ -40,7 +40,7 @@ fn json(arguments: &[&str]) -> Value {
 
 #[test]
 fn a_text_file_is_called_one() {
-    hopscope(&["report", "README.md"]).code(2).stdout(is_empty()).stderr(contains("README.md").and(contains("text")));
+    hopscope(&["report", "Cargo.toml"]).code(2).stdout(is_empty()).stderr(contains("Cargo.toml").and(contains("text")));
 }
 
 #[test]
