@@ -52,7 +52,7 @@ fn run_within(files: &[PathBuf], limit: Duration) -> Result<Output, String> {
     let mut child = run::hopscope()
         .arg("report")
         .args(files)
-        .args(["--format", "json", "--quiet"])
+        .args(["--format", "json"])
         .stdin(Stdio::null())
         .stdout(copy(&out))
         .stderr(copy(&err))
