@@ -40,9 +40,6 @@ fn every_file_is_read_or_refused_with_a_sentence() {
     tally.judge("public files", FILES);
 }
 
-/// Tunnels that are not looked into yet, as tshark names them.
-const TUNNELS: [&str; 3] = [":gtp", ":vxlan", ":gre"];
-
 #[test]
 #[ignore = "needs captures outside this repository: .ci/run"]
 fn every_handshake_is_found_and_judged() {
