@@ -45,6 +45,8 @@ pub struct Table<I> {
     /// Scratch of a batch: hash and record of each entry.
     hashes: Vec<u64>,
     flows: Vec<u32>,
+    /// A record changed hands within this batch: what was looked up for it no longer holds.
+    stale: bool,
     next_id: u32,
     limit: usize,
     hand: usize,
@@ -68,6 +70,7 @@ impl<I: Inline> Table<I> {
             ended: VecDeque::new(),
             hashes: Vec::with_capacity(limits::BATCH_PACKETS),
             flows: Vec::with_capacity(limits::BATCH_PACKETS),
+            stale: false,
             next_id: 0,
             limit: limit.max(1),
             hand: 0,
@@ -95,6 +98,7 @@ impl<I: Inline> Table<I> {
     ) {
         self.hashes.clear();
         self.flows.clear();
+        self.stale = false;
         for entry in entries {
             let hash = match &entry.segment.key {
                 FlowKey::V4(key) => {
@@ -148,7 +152,7 @@ impl<I: Inline> Table<I> {
         let d = &entry.segment;
         let (hash, mut index) = (self.hashes[number], self.flows[number]);
         // The flow may have come or gone within this batch.
-        if index == NONE || self.record(index).track.id == FlowId(0) || d.flags.0 & Flags::SYN != 0 {
+        if index == NONE || self.stale {
             index = match self.find(hash, &d.key) {
                 Some(index) => index,
                 None => self.open(hash, entry, handler, counters),
@@ -356,6 +360,7 @@ impl<I: Inline> Table<I> {
             FlowKey::V6(key) => self.v6.remove(key),
         };
         if let Some(index) = index {
+            self.stale = true;
             self.held.forget(index);
             let (block, at) = split(index);
             if let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) {
