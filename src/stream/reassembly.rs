@@ -212,8 +212,10 @@ impl<H: Handler> Flow<'_, H> {
         }
     }
 
-    fn start_now(&mut self) {
-        let Some(queues) = self.held.flows.get(&self.index) else { return };
+    /// Opens the directions that hold something at the lowest place held. `true`: there was one.
+    fn start_now(&mut self) -> bool {
+        let mut any = false;
+        let Some(queues) = self.held.flows.get(&self.index) else { return any };
         for side in Side::BOTH {
             if !self.track.is(flag::STARTED, side) {
                 let pieces = &queues.sides[side.index()];
@@ -223,8 +225,10 @@ impl<H: Handler> Flow<'_, H> {
                     .map(|p| p.seq)
                     .fold(first, |low, seq| if seq.wrapping_sub(low).cast_signed() < 0 { seq } else { low });
                 start(self.track, side, lowest);
+                any = true;
             }
         }
+        any
     }
 
     /// Whether the peer's bytes that `ack` acknowledges were passed on.
@@ -397,7 +401,10 @@ impl<H: Handler> Flow<'_, H> {
 
     /// Makes one held piece the next in line.
     fn step_over(&mut self, why: GapWhy) {
-        self.start_now();
+        if self.start_now() {
+            // What was held for its SYN only may be next in line as it is.
+            return;
+        }
         let Some(queues) = self.held.flows.get(&self.index) else { return };
         // The piece that came first in the capture goes on first.
         let Some((side, piece)) = Side::BOTH
