@@ -5,6 +5,8 @@
 //! until a limit says that the missing bytes are lost; then the hole is told as a gap of known length.
 //! First bytes win; later ones for the same place are compared where both are at hand.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
@@ -46,7 +48,7 @@ impl Held {
 /// What one flow holds back.
 #[derive(Default)]
 struct Queues {
-    sides: [Vec<Piece>; 2],
+    sides: [VecDeque<Piece>; 2],
     bytes: [usize; 2],
 }
 
@@ -219,7 +221,7 @@ impl<H: Handler> Flow<'_, H> {
         for side in Side::BOTH {
             if !self.track.is(flag::STARTED, side) {
                 let pieces = &queues.sides[side.index()];
-                let Some(first) = pieces.first().map(|p| p.seq) else { continue };
+                let Some(first) = pieces.front().map(|p| p.seq) else { continue };
                 let lowest = pieces
                     .iter()
                     .map(|p| p.seq)
@@ -290,18 +292,18 @@ impl<H: Handler> Flow<'_, H> {
                 self.counters.retransmissions += 1;
             }
         }
-        if let Some(mark) = mark
-            && !queue.iter().any(|p| p.seq == end && p.mark == Some(mark))
-        {
+        if let Some(mark) = mark {
             let at = place(queue, end, true);
-            queue.insert(
-                at,
-                Piece { seq: end, ack, ts: s.ts, at: s.at, data: Box::default(), cut: 0, mark: Some(mark) },
-            );
+            if !queue.range(..at).rev().take_while(|p| p.seq == end).any(|p| p.mark == Some(mark)) {
+                queue.insert(
+                    at,
+                    Piece { seq: end, ack, ts: s.ts, at: s.at, data: Box::default(), cut: 0, mark: Some(mark) },
+                );
+            }
         }
         queues.bytes[side.index()] = before + added;
         self.held.bytes += added;
-        let empty = queues.sides.iter().all(Vec::is_empty);
+        let empty = queues.sides.iter().all(VecDeque::is_empty);
         if empty {
             self.held.flows.remove(&self.index);
             self.track.flags &= !flag::HELD;
@@ -354,7 +356,7 @@ impl<H: Handler> Flow<'_, H> {
             return None;
         }
         let queues = self.held.flows.get(&self.index)?;
-        let first = queues.sides[side.index()].first()?;
+        let first = queues.sides[side.index()].front()?;
         let rel = first.seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
         if rel > 0 || !self.satisfied(side, first.ack) {
             return None;
@@ -365,13 +367,10 @@ impl<H: Handler> Flow<'_, H> {
     fn take_first(&mut self, side: Side) -> Option<Piece> {
         let queues = self.held.flows.get_mut(&self.index)?;
         let queue = &mut queues.sides[side.index()];
-        if queue.is_empty() {
-            return None;
-        }
-        let piece = queue.remove(0);
+        let piece = queue.pop_front()?;
         queues.bytes[side.index()] = queues.bytes[side.index()].saturating_sub(piece.data.len());
         self.held.bytes = self.held.bytes.saturating_sub(piece.data.len());
-        if queues.sides.iter().all(Vec::is_empty) {
+        if queues.sides.iter().all(VecDeque::is_empty) {
             self.held.flows.remove(&self.index);
             self.track.flags &= !flag::HELD;
         }
@@ -387,7 +386,7 @@ impl<H: Handler> Flow<'_, H> {
                 || queues.sides.iter().any(|s| s.len() > limits::REORDER_SEGMENTS)
                 || self.held.bytes > limits::REORDER_TOTAL_BYTES;
             let late =
-                now.is_none_or(|now| queues.sides.iter().filter_map(|s| s.first()).any(|p| now.since(p.ts) > WAIT));
+                now.is_none_or(|now| queues.sides.iter().filter_map(|s| s.front()).any(|p| now.since(p.ts) > WAIT));
             if !full && !late {
                 break;
             }
@@ -409,7 +408,7 @@ impl<H: Handler> Flow<'_, H> {
         // The piece that came first in the capture goes on first.
         let Some((side, piece)) = Side::BOTH
             .into_iter()
-            .filter_map(|s| queues.sides[s.index()].first().map(|p| (s, p)))
+            .filter_map(|s| queues.sides[s.index()].front().map(|p| (s, p)))
             .min_by_key(|(_, p)| p.at)
         else {
             return;
@@ -423,7 +422,7 @@ impl<H: Handler> Flow<'_, H> {
         // It waits for the peer's bytes: these are missing, or wait for it in turn.
         let peer = side.other();
         let next = self.track.next[peer.index()];
-        let behind = queues.sides[peer.index()].first().map(|p| p.seq.wrapping_sub(next).cast_signed());
+        let behind = queues.sides[peer.index()].front().map(|p| p.seq.wrapping_sub(next).cast_signed());
         match (ack, behind) {
             (_, Some(..=0)) | (None, _) => {
                 if let Some(piece) = self.take_first(side) {
@@ -518,21 +517,25 @@ fn start(track: &mut Track, side: Side, base: u32) {
     track.wraps[side.index()] = 0;
 }
 
+/// How many pieces stand before this place of the stream. Pieces do not overlap, so their ends are in
+/// order as their beginnings are.
+fn count_before(queue: &VecDeque<Piece>, before: impl Fn(&Piece) -> bool) -> usize {
+    // Most segments come in order among themselves: behind all that is held.
+    if queue.back().is_none_or(&before) { queue.len() } else { queue.partition_point(before) }
+}
+
 /// Where a piece with this sequence number goes; marks stand behind data of the same number.
-fn place(queue: &[Piece], seq: u32, mark: bool) -> usize {
-    queue
-        .iter()
-        .rposition(|p| {
-            let rel = seq.wrapping_sub(p.seq).cast_signed();
-            rel > 0 || (rel == 0 && (mark || p.mark.is_none()))
-        })
-        .map_or(0, |i| i + 1)
+fn place(queue: &VecDeque<Piece>, seq: u32, mark: bool) -> usize {
+    count_before(queue, |p| {
+        let rel = seq.wrapping_sub(p.seq).cast_signed();
+        rel > 0 || (rel == 0 && (mark || p.mark.is_none()))
+    })
 }
 
 /// Puts the parts of a segment that are not held yet into the queue; compares those that are.
 /// Returns the bytes added.
 fn insert(
-    queue: &mut Vec<Piece>,
+    queue: &mut VecDeque<Piece>,
     seq: u32,
     payload: &[u8],
     cut: u32,
@@ -541,31 +544,39 @@ fn insert(
     conflict: &mut bool,
 ) -> usize {
     let total = (payload.len() as u32).wrapping_add(cut);
-    // Free parts of [0, total), as offsets from `seq`.
-    let mut free = vec![(0_u32, total)];
-    for p in queue.iter().filter(|p| p.mark.is_none()) {
-        let from = p.seq.wrapping_sub(seq).cast_signed();
-        let to = i64::from(from) + i64::from(p.len());
-        if to <= 0 || i64::from(from) >= i64::from(total) {
-            continue;
+    // The first piece that ends behind the segment's beginning; those before it have no part in this.
+    let mut at = count_before(queue, |p| p.seq.wrapping_add(p.len()).wrapping_sub(seq).cast_signed() <= 0);
+    // From here on everything is counted from `seq`: what of the segment is dealt with.
+    let (mut done, mut added) = (0_u32, 0);
+    while done < total {
+        // The next piece that holds data, and how far the segment is free before it.
+        let next = queue.get(at).map(|p| p.seq.wrapping_sub(seq).cast_signed().max(0).unsigned_abs());
+        let free_to = next.unwrap_or(total).min(total);
+        if done < free_to {
+            let data = part(payload, done, free_to);
+            let cut = free_to - done - data.len() as u32;
+            added += data.len();
+            let seq = seq.wrapping_add(done);
+            queue.insert(at, Piece { seq, ack, ts: s.ts, at: s.at, data: data.into(), cut, mark: None });
+            at += 1;
+            done = free_to;
         }
-        let (from, to) = (i64::from(from).max(0) as u32, to.min(i64::from(total)) as u32);
-        let theirs_at = seq.wrapping_add(from).wrapping_sub(p.seq) as usize;
-        let ours = payload.get(from as usize..(to as usize).min(payload.len())).unwrap_or_default();
-        let theirs = p.data.get(theirs_at.min(p.data.len())..).unwrap_or_default();
+        let Some(p) = queue.get(at).filter(|_| done < total) else { break };
+        // What both have must be the same (first kept).
+        let theirs_from = seq.wrapping_add(done).wrapping_sub(p.seq);
+        let to = done.saturating_add(p.len().saturating_sub(theirs_from)).min(total);
+        let ours = part(payload, done, to);
+        let theirs = part(&p.data, theirs_from, theirs_from.saturating_add(to - done));
         let n = ours.len().min(theirs.len());
         *conflict |= ours[..n] != theirs[..n];
-        free = free.into_iter().flat_map(|(a, b)| [(a, b.min(from)), (a.max(to), b)]).filter(|(a, b)| a < b).collect();
-    }
-    let mut added = 0;
-    for (from, to) in free {
-        let data =
-            payload.get((from as usize).min(payload.len())..(to as usize).min(payload.len())).unwrap_or_default();
-        let cut = to - from - data.len() as u32;
-        let piece_seq = seq.wrapping_add(from);
-        let at = place(queue, piece_seq, false);
-        added += data.len();
-        queue.insert(at, Piece { seq: piece_seq, ack, ts: s.ts, at: s.at, data: data.into(), cut, mark: None });
+        done = to.max(done);
+        at += 1;
     }
     added
+}
+
+/// `bytes[from..to]` as far as there are bytes.
+fn part(bytes: &[u8], from: u32, to: u32) -> &[u8] {
+    let len = bytes.len();
+    bytes.get((from as usize).min(len)..(to as usize).min(len)).unwrap_or_default()
 }
