@@ -33,6 +33,7 @@ pub struct Segment<'a> {
 #[derive(Default)]
 pub struct Held {
     flows: HashMap<u32, Box<Queues>, foldhash::fast::RandomState>,
+    /// With what each piece takes beside its data: many small ones must count for what they are.
     bytes: usize,
 }
 
@@ -40,7 +41,9 @@ impl Held {
     /// Drops what a flow holds back.
     pub(super) fn forget(&mut self, index: u32) {
         if let Some(queues) = self.flows.remove(&index) {
-            self.bytes = self.bytes.saturating_sub(queues.bytes.iter().sum());
+            let pieces: usize = queues.sides.iter().map(VecDeque::len).sum();
+            let bytes: usize = queues.bytes.iter().sum();
+            self.bytes = self.bytes.saturating_sub(bytes + pieces * size_of::<Piece>());
         }
     }
 }
@@ -282,13 +285,13 @@ impl<H: Handler> Flow<'_, H> {
         let end = seq.wrapping_add(payload.len() as u32).wrapping_add(cut);
         let queues = self.held.flows.entry(self.index).or_default();
         let before = queues.bytes[side.index()];
+        let pieces_before = queues.sides[side.index()].len();
         let queue = &mut queues.sides[side.index()];
         let mut conflict = false;
         let mut added = 0;
         if !payload.is_empty() || cut != 0 {
-            let pieces = queue.len();
             added = insert(queue, seq, payload, cut, ack, s, &mut conflict);
-            if queue.len() == pieces {
+            if queue.len() == pieces_before {
                 self.counters.retransmissions += 1;
             }
         }
@@ -302,7 +305,8 @@ impl<H: Handler> Flow<'_, H> {
             }
         }
         queues.bytes[side.index()] = before + added;
-        self.held.bytes += added;
+        let more = queues.sides[side.index()].len() - pieces_before;
+        self.held.bytes += added + more * size_of::<Piece>();
         let empty = queues.sides.iter().all(VecDeque::is_empty);
         if empty {
             self.held.flows.remove(&self.index);
@@ -369,7 +373,7 @@ impl<H: Handler> Flow<'_, H> {
         let queue = &mut queues.sides[side.index()];
         let piece = queue.pop_front()?;
         queues.bytes[side.index()] = queues.bytes[side.index()].saturating_sub(piece.data.len());
-        self.held.bytes = self.held.bytes.saturating_sub(piece.data.len());
+        self.held.bytes = self.held.bytes.saturating_sub(piece.data.len() + size_of::<Piece>());
         if queues.sides.iter().all(VecDeque::is_empty) {
             self.held.flows.remove(&self.index);
             self.track.flags &= !flag::HELD;
@@ -483,6 +487,8 @@ impl<H: Handler> Flow<'_, H> {
     fn close(&mut self, side: Side, ts: Timestamp, at: PacketRef, how: CloseHow) {
         let offset = self.track.offset(side);
         match how {
+            // A direction ends once.
+            CloseHow::Fin if self.track.is(flag::FIN, side) => return,
             CloseHow::Fin => {
                 self.track.set(flag::FIN, side);
                 if self.track.is(flag::STARTED, side) {

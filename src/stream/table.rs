@@ -209,6 +209,9 @@ impl<I: Inline> Table<I> {
             if over(track) && !track.has(flag::ENDED) {
                 track.flags |= flag::ENDED;
                 self.ended.push_back((entry.ts, index, track.id, d.key));
+                if self.ended.len() > self.limit {
+                    self.forget_oldest();
+                }
             }
         }
     }
@@ -341,16 +344,21 @@ impl<I: Inline> Table<I> {
 
     /// Forgets flows that ended long enough ago.
     fn forget_ended(&mut self, now: Timestamp) {
-        while let Some((ended, index, id, key)) = self.ended.front().copied() {
+        while let Some((ended, ..)) = self.ended.front().copied() {
             if now.since(ended) <= LINGER {
                 break;
             }
-            self.ended.pop_front();
-            let track = &self.record(index).track;
-            // A flow that goes on after its RST, or whose handler still waits, stays to the end.
-            if track.id == id && track.has(flag::IGNORED) {
-                self.remove(&key);
-            }
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets the flow that ended first. One that goes on after its RST, or whose handler still waits,
+    /// stays to the end.
+    fn forget_oldest(&mut self) {
+        let Some((_, index, id, key)) = self.ended.pop_front() else { return };
+        let track = &self.record(index).track;
+        if track.id == id && track.has(flag::IGNORED) {
+            self.remove(&key);
         }
     }
 
