@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
-use crate::rules::verdict::Knowledge;
+use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{Analysis, Row};
 
@@ -176,6 +176,16 @@ impl Knowledge for Known<'_> {
         let sure = product.filter(|r| r.confidence >= crate::model::Confidence::Likely);
         let own = sure.map(|r| self.0.fixes(r.product, class)).unwrap_or_default();
         if own.is_empty() { self.0.class_fixes(class) } else { own }
+    }
+
+    fn page(&self, x: &Exchange) -> Option<Page> {
+        let status = x.status()?;
+        if let Some(known) = self.0.backend_body(status, &x.body) {
+            let by = Writer::Backend(known.stack.clone());
+            return Some(Page { by, means: known.means.clone(), class: known.class });
+        }
+        let (product, page) = self.0.error_page(status, &x.body)?;
+        Some(Page { by: Writer::Proxy(product.name.clone()), means: page.means.clone(), class: None })
     }
 }
 

@@ -19,7 +19,33 @@ pub trait Knowledge {
     fn request_hop(&self, request: &Head) -> Option<String>;
     /// What mends this class of faults at whoever sends in this direction.
     fn fixes(&self, x: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix>;
+    /// What the content of the answer tells of the refusal. `None` where it is nothing known.
+    fn page(&self, _x: &Exchange) -> Option<Page> {
+        None
+    }
 }
+
+/// What the content of an answer tells: whose page it is, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub by: Writer,
+    /// What it says about the fault, without a full stop.
+    pub means: String,
+    /// Which kind of change mends it. `None`: the page does not tell.
+    pub class: Option<FaultClass>,
+}
+
+/// Who writes a page with such a content, whoever passed it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// The product of this name, about itself or what is behind it.
+    Proxy(String),
+    /// A backend with this software.
+    Backend(String),
+}
+
+/// Parts the sentence of a summary from the likeliest cause behind it.
+pub const CAUSE: &str = "; likely cause: ";
 
 /// Faults of the request that only whoever refused it can call one: its limits decide.
 const DECIDED_BY_SERVER: &[&str] = &["origin-host-mismatch", "req-head-too-large"];
@@ -51,13 +77,20 @@ pub fn of(
     let sender = if by_client { Direction::ClientToServer } else { Direction::ServerToClient };
     let blame = blame(x, rule, sender, known);
     let unseen = outcome == Outcome::Unknown;
+    let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
+    let class = match &page {
+        Some(Page { class: Some(class), .. }) => Some(*class),
+        // What a proxy itself forbids is not mended by what it passes on.
+        Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
+        _ => fix_class(x, &finding.rule),
+    };
     Verdict {
         rule: finding.rule.clone(),
         severity,
         // The fault was seen, that it did harm was not.
         confidence: if unseen { finding.confidence.lower() } else { finding.confidence },
-        summary: summary(x, rule, finding, &blame, unseen),
-        fix: fix_class(x, &finding.rule).map(|class| known.fixes(x, sender, class)).unwrap_or_default(),
+        summary: summary(x, rule, finding, &blame, page.as_ref(), unseen),
+        fix: class.map(|class| known.fixes(x, sender, class)).unwrap_or_default(),
         blame: Some(blame),
     }
 }
@@ -177,33 +210,125 @@ fn lost_by_proxy(x: &Exchange, rule: &Rule) -> bool {
     matches!(rule.id, "req-orphan-key" | "req-http10" | "req-connection-no-upgrade") && agent.starts_with(b"Mozilla/")
 }
 
-/// Whom it is about, what the finding says, and the likeliest cause: one sentence.
-fn summary(x: &Exchange, rule: &Rule, finding: &Finding, blame: &Blame, unseen: bool) -> Text {
-    let by_client = blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
-    let who = if by_client { x.client.ip.to_string() } else { x.server.to_string() };
-    let mut parts = vec![Part::Own(Cow::Owned(match &blame.product {
-        Some(product) => format!("{who} ({product}): "),
-        None => format!("{who}: "),
-    }))];
-    let mut message = finding.message.0.clone();
-    if let Some(Part::Own(first)) = message.first_mut() {
-        *first = Cow::Owned(lower_first(first));
-    }
-    if let Some(Part::Own(last)) = message.last_mut() {
+/// Who, what, and the likeliest cause: one sentence. The cause comes last, behind [`CAUSE`].
+fn summary(x: &Exchange, rule: &Rule, finding: &Finding, blame: &Blame, page: Option<&Page>, unseen: bool) -> Text {
+    let by_client = rule.id != "no-response" && blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
+    let who = who(x, blame, by_client);
+    let mut parts = finding.message.0.clone();
+    if let Some(Part::Own(last)) = parts.last_mut() {
         *last = Cow::Owned(last.trim_end_matches('.').to_owned());
     }
-    parts.append(&mut message);
-    let cause = finding.causes.first().map(|c| &**c).or_else(|| rule.causes.first().copied());
-    if let Some(cause) = cause {
-        parts.push(Part::Own(Cow::Owned(format!("; the likeliest cause: {cause}"))));
+    let who_refused = match page {
+        Some(Page { by: Writer::Backend(_), .. }) if blame.product.is_some() => format!("the backend behind {who}"),
+        _ => who.clone(),
+    };
+    let named = match parts.first_mut() {
+        Some(Part::Own(first)) => match name_sender(first, &who_refused, by_client) {
+            Some(named) => {
+                *first = Cow::Owned(named);
+                true
+            }
+            None => {
+                *first = Cow::Owned(lower_first(first));
+                false
+            }
+        },
+        _ => false,
+    };
+    if !named {
+        let place =
+            if by_client { format!("In the request from {who}, ") } else { format!("Between the client and {who}, ") };
+        parts.insert(0, Part::Own(Cow::Owned(place)));
     }
-    parts.push(Part::Own(Cow::Borrowed(if unseen { "; the capture does not show what came of it." } else { "." })));
+    if unseen {
+        parts.push(Part::Own(Cow::Borrowed(", and the capture does not show what came of it")));
+    }
+    let from_page = page.map(|page| cause_by_page(page, &who, blame));
+    let from_rule =
+        || finding.causes.first().map(|c| c.to_string()).or_else(|| rule.causes.first().map(|&c| c.to_owned()));
+    if let Some(cause) = from_page.or_else(from_rule) {
+        parts.push(Part::Own(Cow::Owned(format!("{CAUSE}{cause}"))));
+    }
+    parts.push(Part::Own(Cow::Borrowed(".")));
     Text(parts)
+}
+
+/// What the page says, and what follows from it.
+fn cause_by_page(page: &Page, who: &str, blame: &Blame) -> String {
+    let means = &page.means;
+    match (&page.by, page.class) {
+        (Writer::Proxy(_), _) => means.clone(),
+        // This leg has what the backend missed: it was lost farther on.
+        (Writer::Backend(stack), Some(FaultClass::Fwd)) => {
+            let hop = blame
+                .product
+                .as_deref()
+                .map_or_else(|| format!("a proxy at or behind {who}"), |p| format!("{p} or a proxy behind it"));
+            format!("{means} (the page is by {stack}), so {hop} does not pass the upgrade on")
+        }
+        (Writer::Backend(stack), _) => format!("{means} (the page is by {stack})"),
+    }
+}
+
+/// The blamed end, in the middle of a sentence.
+fn who(x: &Exchange, blame: &Blame, by_client: bool) -> String {
+    let address = if by_client { x.client.ip.to_string() } else { x.server.to_string() };
+    let word = match (by_client, blame.role) {
+        (true, Role::Hop) | (false, Role::Hop) => "proxy",
+        (true, _) => "client",
+        (false, _) => "server",
+    };
+    match &blame.product {
+        Some(product) => format!("{product} at {address}"),
+        None => format!("the {word} {address}"),
+    }
+}
+
+/// How messages speak of what the server sent, and of the same with its name; longer ones first.
+const OF_SERVER: &[(&str, &str)] = &[
+    ("The server's 101", "The 101 of {}"),
+    ("The server's response head", "The response head of {}"),
+    ("The server's answer", "The answer of {}"),
+    ("The response head", "The response head of {}"),
+    ("The request head", "The request head sent to {}"),
+    ("The 101", "The 101 of {}"),
+    ("No response came", "No response came from {}"),
+    ("The server", "{}"),
+    ("The proxy", "{}"),
+    ("the server", "{}"),
+];
+
+/// The same of the client.
+const OF_CLIENT: &[(&str, &str)] = &[
+    ("The WebSocket handshake", "The WebSocket handshake from {}"),
+    ("The request head", "The request head from {}"),
+    ("the request head", "the request head from {}"),
+    ("The request", "The request from {}"),
+    ("the request", "the request from {}"),
+    ("The client", "{}"),
+    ("the client", "{}"),
+];
+
+/// The words with `who` where they speak of the sender. `None` where they do not.
+fn name_sender(words: &str, who: &str, by_client: bool) -> Option<String> {
+    let known = if by_client { OF_CLIENT } else { OF_SERVER };
+    let found = known.iter().filter_map(|(plain, named)| Some((words.find(plain)?, plain, named)));
+    let (at, plain, named) = found.min_by_key(|&(at, plain, _)| (at, std::cmp::Reverse(plain.len())))?;
+    let (before, rest) = words.split_at(at);
+    let named = named.replace("{}", who);
+    let named = if before.is_empty() { capital(&named) } else { named };
+    Some(format!("{before}{named}{}", &rest[plain.len()..]))
+}
+
+/// With a capital where the first word is ours; names keep their letters.
+fn capital(words: &str) -> String {
+    words.strip_prefix("the ").map_or_else(|| words.to_owned(), |rest| format!("The {rest}"))
 }
 
 /// With a small first letter where the first word is an ordinary one, not a field or a name.
 fn lower_first(words: &str) -> String {
-    const ORDINARY: &[&str] = &["A", "An", "Before", "Behind", "In", "No", "Nothing", "The", "This", "With"];
+    const ORDINARY: &[&str] =
+        &["A", "An", "Before", "Behind", "Bytes", "In", "No", "Nothing", "Packets", "The", "This", "Two", "With"];
     let first = words.split(' ').next().unwrap_or_default();
     if ORDINARY.contains(&first) { first.to_lowercase() + &words[first.len()..] } else { words.to_owned() }
 }
@@ -341,8 +466,8 @@ mod tests {
         assert_eq!(v.fix[0].product, "fwd");
         assert_eq!(
             words(&v.summary),
-            "198.51.100.2:80 (nginx): the server refused the WebSocket with 426 Upgrade Required; the likeliest \
-             cause: a hop before this server dropped Upgrade or Connection."
+            "nginx at 198.51.100.2:80 refused the WebSocket with 426 Upgrade Required; likely cause: a hop before this \
+             server dropped Upgrade or Connection."
         );
     }
 
@@ -469,6 +594,60 @@ mod tests {
         symptom_of: &[],
         check: crate::rules::Check::Input(|_, _| {}),
     };
+
+    #[test]
+    fn a_sentence_names_the_sender_where_it_speaks_of_him() {
+        let server = |words| name_sender(words, "the server 192.0.2.1:80", false);
+        assert_eq!(server("The server's 101 has no x").as_deref(), Some("The 101 of the server 192.0.2.1:80 has no x"));
+        assert_eq!(
+            server("Behind its 101 the server sent").as_deref(),
+            Some("Behind its 101 the server 192.0.2.1:80 sent")
+        );
+        assert_eq!(server("The server sent").as_deref(), Some("The server 192.0.2.1:80 sent"));
+        assert_eq!(server("Origin (").as_deref(), None);
+        assert_eq!(name_sender("The server sent", "nginx at x", false).as_deref(), Some("nginx at x sent"));
+        let client = name_sender("The request has no Host field", "nginx at x", true);
+        assert_eq!(client.as_deref(), Some("The request from nginx at x has no Host field"));
+    }
+
+    #[test]
+    fn a_page_tells_the_backend_from_the_proxy_that_passes_it_on() {
+        struct Told(Page);
+        impl Knowledge for Told {
+            fn responder(&self, x: &Exchange) -> Option<String> {
+                Nothing.responder(x)
+            }
+            fn request_hop(&self, _: &Head) -> Option<String> {
+                None
+            }
+            fn fixes(&self, x: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix> {
+                Nothing.fixes(x, sender, class)
+            }
+            fn page(&self, _: &Exchange) -> Option<Page> {
+                Some(self.0.clone())
+            }
+        }
+        let x = exchange(ASK, Some("HTTP/1.1 505 HTTP Version Not Supported\r\nServer: nginx\r\n\r\n"));
+        let judged = |by, class| {
+            let known = Told(Page { by, means: "it came as HTTP/1.0".to_owned(), class });
+            of(&x, &Handshake::default(), Outcome::Refused, &run_all(&x), None, &known)
+        };
+        let v = judged(Writer::Backend("A library".to_owned()), Some(FaultClass::Fwd));
+        assert_eq!(
+            words(&v.summary),
+            "The backend behind nginx at 198.51.100.2:80 refused the WebSocket with 505 HTTP Version Not Supported; \
+             likely cause: it came as HTTP/1.0 (the page is by A library), so nginx or a proxy behind it does not \
+             pass the upgrade on."
+        );
+        assert_eq!(v.fix[0].product, "fwd");
+        let v = judged(Writer::Proxy("nginx".to_owned()), None);
+        assert_eq!(
+            words(&v.summary),
+            "nginx at 198.51.100.2:80 refused the WebSocket with 505 HTTP Version Not Supported; likely cause: it \
+             came as HTTP/1.0."
+        );
+        assert!(v.fix.is_empty());
+    }
 
     #[test]
     fn sentences_join_with_a_small_letter_but_names_stay() {

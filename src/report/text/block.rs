@@ -5,19 +5,24 @@ use std::io;
 
 use crate::base::escape::escape;
 use crate::base::{Endpoint, PacketRef, Timestamp};
-use crate::model::{Blame, Chain, ConnectState, EndHow, Exchange, FlowFacts, Head, Outcome, Role, Severity};
+use crate::model::{
+    Blame, Chain, Confidence, ConnectState, EndHow, Exchange, Fix, FlowFacts, Head, Outcome, Role, Severity,
+};
 use crate::report::build;
 use crate::report::mask;
 use crate::report::text::Context;
 use crate::report::text::facts;
 use crate::report::text::page::{Page, Tone, clip, count};
 use crate::report::time::human;
+use crate::rules::verdict::CAUSE;
 use crate::store::Analysis;
 
 /// Characters of a captured value that are shown.
 const VALUE: usize = 160;
 /// Packets named as evidence.
 const PACKETS: usize = 20;
+/// Products whose fix is shown where it is not known which is at fault.
+const PRODUCTS: usize = 2;
 
 /// Fields of a request that an upgrade hangs on, in the order in which they are told.
 const ASKED: [&str; 9] = [
@@ -78,6 +83,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix
         (None, Some(flow)) => connection(page, chain, flow)?,
         (None, None) => {}
     }
+    neighbours(c, page, chain)?;
     evidence(c, page, chain)?;
     if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
         logs(c, page, x)?;
@@ -112,10 +118,9 @@ pub(super) fn filters(a: &Analysis, packets: &[PacketRef]) -> Vec<(String, Strin
     let mut out = Vec::new();
     for of_input in sorted.chunk_by(|a, b| a.input() == b.input()) {
         let Some(input) = of_input.first().map(|p| usize::from(p.input())) else { continue };
-        let name = match (a.inputs.get(input), a.inputs.len()) {
-            (_, 1) => String::new(),
-            (Some(facts), _) => format!("{}: ", escape(facts.path.as_bytes())),
-            (None, _) => format!("input {input}: "),
+        let name = match a.inputs.len() {
+            1 => String::new(),
+            _ => format!("{}: ", facts::input_name(a, input)),
         };
         let numbers: Vec<String> = of_input.iter().map(|p| p.number().to_string()).collect();
         out.push((name, format!("frame.number in {{{}}}", numbers.join(","))));
@@ -138,6 +143,10 @@ fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
     let id = if chain.id < 0 { format!("connection {}", chain.id.unsigned_abs()) } else { format!("#{}", chain.id) };
     page.headline(tone, &format!("{word}{rule}"), &format!("  {id}{at}"))?;
     let mut sentence = c.masker.text(&v.summary);
+    // The likeliest cause has a line of its own.
+    if let Some((what, _)) = sentence.rsplit_once(CAUSE) {
+        sentence.truncate(what.len());
+    }
     if sentence.is_empty() {
         let found = facts::behind_verdict(c.a, chain);
         sentence = found.first().map(|f| c.masker.text(&f.message)).unwrap_or_default();
@@ -156,8 +165,33 @@ fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
     page.blank()
 }
 
+/// What is behind it, likeliest first: one line.
+fn cause(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let summary = c.masker.text(&chain.verdict.summary);
+    let Some((_, cause)) = summary.rsplit_once(CAUSE) else { return Ok(()) };
+    page.row("cause", Tone::Plain, &format!("likely: {}", clip(cause.trim_end_matches('.'), 400)))
+}
+
+/// The same upgrade on the legs beside this one.
+fn neighbours(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let index = c.a.chains.iter().position(|other| other.id == chain.id);
+    let Some(beside) = index.and_then(|i| c.facts.legs.get(i)).copied() else { return Ok(()) };
+    for (label, index) in [("leg before", beside.before), ("next leg", beside.next)] {
+        let Some(other) = index.and_then(|i| c.a.chains.get(i)) else { continue };
+        let Some(x) = facts::first_leg(c.a, other).map(|row| &row.exchange) else { continue };
+        let verdict = match &*other.verdict.rule {
+            "ok" => other.outcome.word().to_owned(),
+            rule => mask::own(rule),
+        };
+        let text = format!("#{} {} → {}, with the same key: {verdict}", other.id, x.client, x.server);
+        page.row(label, Tone::Plain, &text)?;
+    }
+    Ok(())
+}
+
 fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
     who(page, chain, x.client, x.server)?;
+    cause(c, page, chain)?;
     let via: Vec<String> = x.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
     page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
     let request = &x.request;
@@ -177,9 +211,19 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
     page.items("", &fields)?;
     answer(c, page, x)?;
     for found in facts::behind_verdict(c.a, chain).into_iter().take(1) {
+        let of_accept = found.rule == "accept-mismatch";
+        let kind = facts::first_leg(c.a, chain).and_then(|row| row.handshake.accept_kind).filter(|_| of_accept);
         for (label, text) in [("expected", &found.expected), ("found", &found.found)] {
             let text = c.masker.text(text);
-            page.row(label, Tone::Plain, &clip(&text, VALUE))?;
+            // The rows above say it already.
+            if label == "found" && found.rule.starts_with("refused-") || text == "101 Switching Protocols" {
+                continue;
+            }
+            let kind = match kind {
+                Some(kind) if label == "found" => format!(" (kind: {kind})"),
+                _ => String::new(),
+            };
+            page.row(label, Tone::Plain, &format!("{}{kind}", clip(&text, VALUE)))?;
         }
     }
     if chain.outcome == Outcome::Upgraded {
@@ -211,16 +255,24 @@ fn who(page: &mut Page<'_>, chain: &Chain, client: Endpoint, server: Endpoint) -
     };
     page.row("who", Tone::Plain, &format!("{client}{} → {server}{}", product(client), product(server)))?;
     let Some(blame) = blame else { return Ok(()) };
-    let role = match blame.role {
-        Role::Client => "the client",
-        Role::Hop => "the proxy",
-        Role::Server => "the server",
-        Role::Unknown => return Ok(()),
+    let name = match (blame.product.as_deref(), blame.address.as_deref()) {
+        (Some(product), Some(address)) => format!("{} at {}", mask::own(product), mask::own(address)),
+        (Some(name), None) | (None, Some(name)) => mask::own(name),
+        (None, None) => String::new(),
     };
-    let address = blame.address.as_deref().map(|a| format!(" {}", mask::own(a))).unwrap_or_default();
-    let product = blame.product.as_deref().map(|p| format!(", {}", mask::own(p))).unwrap_or_default();
-    let sure = chain.verdict.confidence.word();
-    page.row("at fault", Tone::Plain, &format!("{role}{address}{product} ({sure})"))
+    let name = match (blame.role, &blame.product) {
+        (Role::Client, _) => format!("the client {name}"),
+        (Role::Hop, _) => format!("the proxy {name}"),
+        // A known product passes on what the server behind it says.
+        (Role::Server, Some(_)) => format!("{name}, or the server behind it"),
+        (Role::Server, None) => format!("the server {name}"),
+        (Role::Unknown, _) => return Ok(()),
+    };
+    let sure = match chain.verdict.confidence {
+        Confidence::Certain => String::new(),
+        less => format!(" ({})", less.word()),
+    };
+    page.row("at fault", Tone::Plain, &format!("{}{sure}", name.trim_end()))
 }
 
 /// Whether the blamed address is this end's, with or without its port.
@@ -250,10 +302,35 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<
     let fields = told(c, response, &ANSWERED);
     page.items("", &fields)?;
     if !x.body.is_empty() && response.status() != Some(101) {
-        let body = c.masker.bytes(x.body.trim_ascii());
+        let body = c.masker.bytes(&readable(&x.body));
         page.row("body", Tone::Plain, &clip(&body, VALUE))?;
     }
     Ok(())
+}
+
+/// Content as one line: white space in a row is one space, and of HTML the text alone.
+fn readable(body: &[u8]) -> Vec<u8> {
+    let html = body.trim_ascii_start().starts_with(b"<");
+    let mut out = Vec::with_capacity(body.len());
+    let mut in_tag = false;
+    for &byte in body {
+        match byte {
+            b'<' if html => in_tag = true,
+            b'>' if in_tag => in_tag = false,
+            _ if in_tag => continue,
+            _ if !byte.is_ascii_whitespace() => {
+                out.push(byte);
+                continue;
+            }
+            _ => {}
+        }
+        if out.last().is_some_and(|last| *last != b' ') {
+            out.push(b' ');
+        }
+    }
+    out.truncate(out.trim_ascii_end().len());
+    // Nothing but tags: they are all there is to show.
+    if out.is_empty() { body.trim_ascii().to_vec() } else { out }
 }
 
 fn status(head: &Head) -> String {
@@ -342,24 +419,59 @@ fn seen_at(c: &Context<'_>, client: Endpoint, at: Timestamp) -> String {
     format!("client {client} at {} {}", c.clock.time(at), c.clock.zone(at))
 }
 
-/// The change that mends it; its text is never broken.
+/// The change that mends it. What is to be pasted is never broken.
 fn mend(page: &mut Page<'_>, chain: &Chain, told: bool) -> io::Result<()> {
-    if told && !chain.verdict.fix.is_empty() {
+    let v = &chain.verdict;
+    if told && !v.fix.is_empty() {
         return page.row("fix", Tone::Plain, "as above");
     }
-    for fix in &chain.verdict.fix {
+    let (words, snippets): (Vec<&Fix>, Vec<&Fix>) = v.fix.iter().partition(|fix| fix.product == "any");
+    let mut label = "fix";
+    for fix in &words {
+        page.row(label, Tone::Plain, &mask::own(&fix.text).replace('\n', " "))?;
+        label = "";
+    }
+    // What stands at the client is no proxy that has such a setting.
+    let client = v.blame.as_ref().is_some_and(|b| b.role == Role::Client);
+    let shown: Vec<&Fix> = match (words.is_empty(), client) {
+        (true, _) => snippets.clone(),
+        (false, true) => Vec::new(),
+        (false, false) => one_of_each(&snippets),
+    };
+    for fix in &shown {
         let versions = if fix.versions.is_empty() { String::new() } else { format!(" {}", mask::own(&fix.versions)) };
-        page.row("fix", Tone::Strong, &format!("{}{versions}:", mask::own(&fix.product)))?;
+        let name = format!("{}{versions}:", mask::own(&fix.product));
+        page.row(label, Tone::Strong, &if words.is_empty() { name } else { format!("for example {name}") })?;
+        label = "";
         let text: Vec<String> = mask::own(&fix.text).lines().map(|line| format!("  {line}")).collect();
         page.verbatim("", &text.join("\n"))?;
+    }
+    if shown.len() < snippets.len() && !client {
+        page.row("", Tone::Dim, &format!("for other products: hopscope explain {}", mask::own(&v.rule)))?;
     }
     Ok(())
 }
 
+/// The first fix of each of the first two products.
+fn one_of_each<'a>(fixes: &[&'a Fix]) -> Vec<&'a Fix> {
+    let mut out: Vec<&Fix> = Vec::new();
+    for fix in fixes {
+        if out.len() < PRODUCTS && !out.iter().any(|shown| shown.product == fix.product) {
+            out.push(fix);
+        }
+    }
+    out
+}
+
 /// What else was found in this chain, by its slug.
 fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    // Notes are told only where there is nothing better.
+    let explained = !matches!(&*chain.verdict.rule, "unknown" | "ok");
     let mut others: Vec<String> = Vec::new();
     for found in facts::findings(c.a, chain).into_iter().filter_map(|i| c.a.findings.get(i)) {
+        if explained && found.severity == Severity::Info {
+            continue;
+        }
         let text = format!("{} ({})", mask::own(&found.rule), found.severity.word());
         if found.rule != chain.verdict.rule && !others.contains(&text) {
             others.push(text);

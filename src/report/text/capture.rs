@@ -2,13 +2,15 @@
 
 use crate::base::escape::escape;
 use crate::model::InputFacts;
+use crate::report::text::facts;
 use crate::report::text::page::{clip, count, grouped};
 use crate::store::Analysis;
 
 /// One phrase for each lack, the worst first; empty for a perfect capture.
 pub(super) fn lacks(a: &Analysis) -> Vec<String> {
     let several = a.inputs.len() > 1;
-    let mut out: Vec<String> = a.inputs.iter().flat_map(|i| of_input(i, several)).collect();
+    let mut out: Vec<String> =
+        a.inputs.iter().enumerate().flat_map(|(n, i)| of_input(i, several.then(|| facts::input_name(a, n)))).collect();
     let c = &a.counters;
     let mut add = |number: u64, text: &dyn Fn(String) -> String| {
         if number > 0 {
@@ -30,8 +32,8 @@ pub(super) fn lacks(a: &Analysis) -> Vec<String> {
     out
 }
 
-fn of_input(i: &InputFacts, several: bool) -> Vec<String> {
-    let name = if several { format!("{}: ", clip(&escape(i.path.as_bytes()), 60)) } else { String::new() };
+fn of_input(i: &InputFacts, name: Option<String>) -> Vec<String> {
+    let name = name.map(|name| format!("{}: ", clip(&name, 60))).unwrap_or_default();
     let mut out = Vec::new();
     if let Some(first) = i.damage.first() {
         let more = match i.damage.len() {

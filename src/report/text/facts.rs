@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use crate::base::escape::escape;
 use crate::base::{Endpoint, Timestamp};
 use crate::model::{Chain, Finding, FlowFacts, Outcome, Severity};
 use crate::report::build;
+use crate::report::text::legs;
+use crate::rules::{self, Explains};
 use crate::store::{Analysis, Row};
 
 /// What became of a chain.
@@ -12,7 +15,9 @@ use crate::store::{Analysis, Row};
 pub(super) enum Fate {
     /// Upgraded, and nothing to explain.
     Worked,
-    /// Upgraded; the tunnel was cut later.
+    /// Upgraded, but something is wrong that fails with another peer.
+    Warned,
+    /// Upgraded; then it failed or was cut.
     Cut,
     Failed,
     /// Not upgraded, and no fault: a 401 that a later try settled.
@@ -42,6 +47,8 @@ pub(super) struct Facts {
     pub(super) fates: Vec<Fate>,
     /// Worst and largest first.
     pub(super) groups: Vec<Group>,
+    /// For each chain, the one that is the same upgrade one leg farther on, and nearer the client.
+    pub(super) legs: Vec<legs::Neighbours>,
     /// Earliest packet, or earliest request.
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
@@ -53,7 +60,8 @@ impl Facts {
         let first = a.inputs.iter().filter_map(|i| i.first).min();
         let last = a.inputs.iter().filter_map(|i| i.last).max();
         let first = first.or_else(|| a.rows.first().map(|r| r.exchange.request.first));
-        Facts { groups: groups(a, &fates), fates, first, last }
+        let legs = legs::neighbours(a);
+        Facts { groups: groups(a, &fates, &legs), fates, legs, first, last }
     }
 
     pub(super) fn count(&self, fate: Fate) -> u64 {
@@ -64,6 +72,16 @@ impl Facts {
     pub(super) fn tried(&self) -> u64 {
         self.fates.len() as u64 - self.count(Fate::NoRequest) - self.count(Fate::Forced)
     }
+}
+
+/// What an input is called: the name of its file where no other input has the same, else as it was given.
+pub(super) fn input_name(a: &Analysis, index: usize) -> String {
+    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let Some(path) = a.inputs.get(index).map(|i| i.path.as_str()) else { return format!("input {index}") };
+    let name = base(path);
+    let alone = a.inputs.iter().filter(|i| base(&i.path) == name).count() == 1;
+    let file = !name.is_empty() && !path.starts_with("/dev/");
+    escape(if file && alone { name.as_bytes() } else { path.as_bytes() })
 }
 
 /// The leg that the client saw.
@@ -111,16 +129,22 @@ fn fate(a: &Analysis, chain: &Chain) -> Fate {
         (Outcome::Upgraded, "ok") => Fate::Worked,
         (_, "unknown") | (Outcome::Unknown, "ok") => Fate::Unknown,
         (_, "ok") => Fate::Settled,
+        (Outcome::Upgraded, _) if chain.verdict.severity < Severity::Error && !is_end(rule) => Fate::Warned,
         (Outcome::Upgraded, _) => Fate::Cut,
         _ => Fate::Failed,
     }
 }
 
-fn groups(a: &Analysis, fates: &[Fate]) -> Vec<Group> {
+/// Whether the rule is about the end of a tunnel alone.
+fn is_end(slug: &str) -> bool {
+    rules::find(slug).is_none_or(|rule| rule.explains.iter().all(|e| *e == Explains::Ended))
+}
+
+fn groups(a: &Analysis, fates: &[Fate], legs: &[legs::Neighbours]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut known: HashMap<(&str, Option<Endpoint>), usize> = HashMap::new();
     for (index, (chain, fate)) in a.chains.iter().zip(fates).enumerate() {
-        let broken = matches!(fate, Fate::Cut | Fate::Failed | Fate::Unknown | Fate::NoRequest);
+        let broken = matches!(fate, Fate::Warned | Fate::Cut | Fate::Failed | Fate::Unknown | Fate::NoRequest);
         if !broken || (chain.verdict.rule == "ok" && *fate == Fate::NoRequest) {
             continue;
         }
@@ -140,6 +164,14 @@ fn groups(a: &Analysis, fates: &[Fate]) -> Vec<Group> {
             group.chains.push(index);
         }
     }
-    groups.sort_by(|x, y| y.severity.cmp(&x.severity).then(y.chains.len().cmp(&x.chains.len())));
+    // What only passes on the failure of the leg behind it comes after that.
+    let relays = |group: &Group| {
+        let next = group.chains.first().and_then(|&i| legs.get(i)?.next);
+        next.and_then(|i| fates.get(i)).is_some_and(|fate| matches!(fate, Fate::Failed | Fate::Cut))
+    };
+    groups.sort_by(|x, y| {
+        let worse = y.severity.cmp(&x.severity).then_with(|| relays(x).cmp(&relays(y)));
+        worse.then_with(|| y.chains.len().cmp(&x.chains.len()))
+    });
     groups
 }

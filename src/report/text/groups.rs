@@ -8,9 +8,9 @@ use crate::report::text::page::{Page, Tone, count};
 use crate::report::text::{Context, block};
 
 /// A group of at most so many is shown whole.
-const WHOLE: usize = 3;
+const WHOLE: usize = 2;
 /// Of a larger one, so many are.
-const SHOWN: usize = 2;
+const SHOWN: usize = 1;
 /// Blocks in one report; further groups get a line each.
 const BLOCKS: usize = 40;
 /// Further groups that get a line.

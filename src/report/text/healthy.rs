@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use crate::base::escape::escape;
 use crate::base::{Endpoint, PacketRef};
 use crate::model::{Chain, Confidence, EndHow, Exchange, Finding, Severity};
 use crate::report::mask;
@@ -53,7 +52,7 @@ pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     let mut told: Vec<bool> = vec![false; a.findings.len()];
     for (chain, fate) in a.chains.iter().zip(&c.facts.fates) {
         // The blocks of the broken ones tell theirs.
-        if matches!(fate, Fate::Failed | Fate::Cut | Fate::NoRequest) {
+        if matches!(fate, Fate::Failed | Fate::Cut | Fate::Warned | Fate::NoRequest) {
             for i in facts::findings(a, chain) {
                 if let Some(told) = told.get_mut(i) {
                     *told = true;
@@ -65,11 +64,22 @@ pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     for finding in a.findings.iter().zip(told).filter(|(_, told)| !told).map(|(f, _)| f) {
         rules.entry((std::cmp::Reverse(finding.severity), &finding.rule)).or_default().push(finding);
     }
-    if rules.is_empty() {
-        return Ok(());
+    // Mere facts are named, not told.
+    let mut mere = Vec::new();
+    rules.retain(|(severity, rule), findings| {
+        let fact = severity.0 == Severity::Info;
+        if fact {
+            let times = if findings.len() == 1 { String::new() } else { format!(" ({} times)", findings.len()) };
+            mere.push(format!("{}{times}", mask::own(rule)));
+        }
+        !fact
+    });
+    if !rules.is_empty() || !mere.is_empty() {
+        page.blank()?;
     }
-    page.blank()?;
-    page.say(Tone::Strong, "Also seen:")?;
+    if !rules.is_empty() {
+        page.say(Tone::Strong, "Also seen:")?;
+    }
     for ((severity, rule), findings) in rules.iter().take(NOTES) {
         let Some(first) = findings.first() else { continue };
         let tone = match severity.0 {
@@ -91,6 +101,9 @@ pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
         let text = format!("{} ({}{sure}{times}{allowed}): {message}{places}", mask::own(rule), severity.0.word());
         page.indented(2, tone, &text)?;
     }
+    if !mere.is_empty() {
+        page.indented(0, Tone::Dim, &format!("Notes, no faults: {}", mere.join(", ")))?;
+    }
     if rules.len() > NOTES {
         page.indented(2, Tone::Plain, &format!("and {} other rules; --format json has them all", rules.len() - NOTES))?;
     }
@@ -107,7 +120,9 @@ fn places(a: &Analysis, findings: &[&Finding]) -> String {
     let numbers = packets.iter().take(PACKETS).filter(|p| p.input() == first.input()).map(|p| p.number().to_string());
     let numbers: Vec<String> = numbers.collect();
     let name = match a.inputs.get(usize::from(first.input())) {
-        Some(input) if a.inputs.len() > 1 => format!(" of {}", clip(&escape(input.path.as_bytes()), 60)),
+        Some(_) if a.inputs.len() > 1 => {
+            format!(" of {}", clip(&facts::input_name(a, usize::from(first.input())), 60))
+        }
         _ => String::new(),
     };
     let word = if numbers.len() == 1 { "packet" } else { "packets" };

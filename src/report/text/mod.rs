@@ -13,6 +13,7 @@ mod capture;
 mod facts;
 mod groups;
 mod healthy;
+mod legs;
 mod nothing;
 mod page;
 mod patterns;

@@ -3,49 +3,101 @@
 use std::io;
 
 use crate::report::text::Context;
-use crate::report::text::page::{Page, Tone, count};
+use crate::report::text::page::{Page, Tone, count, grouped};
 
 pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
     let n = &c.a.counters;
-    let requests = count(n.http_requests, "HTTP request", "HTTP requests");
-    let (what, reasons): (String, &[&str]) = match (n.packets, n.flows, n.http_requests) {
-        (0, ..) => (
-            "there is no packet in it".to_owned(),
-            &[
-                "the capture filter let nothing through, or the wrong interface was captured",
-                "every packet lies outside --since and --until",
-            ],
-        ),
-        (packets, 0, _) => (
-            format!("{}, but no TCP connection", count(packets, "packet", "packets")),
-            &[
-                "the traffic is inside a tunnel that is not taken apart, or of an unknown link type",
-                "the capture filter let only other traffic through",
-            ],
-        ),
-        (_, flows, 0) => (
-            format!("{}, but no HTTP request in any of them", count(flows, "TCP connection", "TCP connections")),
-            &[
-                "the traffic is encrypted (wss://, HTTPS): capture where it is plain, behind the TLS terminator",
-                "the capture began after the connections were open: the upgrade is their first request",
-                "the capture filter left the requests out, or one direction",
-                "the port is not the reason: every port is looked at",
-            ],
-        ),
-        _ => (
-            format!("{requests}, none of which asks for another protocol or carries a Sec-WebSocket field"),
-            &[
-                "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator",
-                "the capture began after the connections were open: the upgrade is their first request",
-                "the client never tried: a blocked script, a library that fell back to polling",
-                "what matters passes another interface or hop",
-            ],
-        ),
+    let (what, mut reasons) = match (n.packets, n.flows, n.http_requests) {
+        (0, ..) => ("the capture holds no packet".to_owned(), NO_PACKET.to_vec()),
+        (packets, 0, _) => (format!("{}, but no TCP connection", count(packets, "packet", "packets")), NO_TCP.to_vec()),
+        (_, _, 0) => (format!("{}, but no HTTP request in clear", connections(c)), NO_HTTP.to_vec()),
+        (_, _, requests) => {
+            let requests = count(requests, "HTTP request", "HTTP requests");
+            let plain =
+                format!("{requests} in {}, and no request asks for WebSocket or another protocol", connections(c));
+            (plain, NO_UPGRADE.to_vec())
+        }
     };
+    // What is known of this capture decides which reasons are worth a thought.
+    reasons.retain(|(when, _)| when.holds(c));
     page.say(Tone::Strong, &format!("No upgrade was seen: {what}."))?;
-    page.say(Tone::Plain, "Possible reasons:")?;
-    for reason in reasons {
+    page.say(Tone::Plain, "Possible reasons, and what to do:")?;
+    for (_, reason) in reasons {
         page.indented(2, Tone::Plain, &format!("- {reason}"))?;
     }
     Ok(())
+}
+
+/// When a reason is worth telling.
+#[derive(Clone, Copy)]
+enum When {
+    Always,
+    /// TLS was seen.
+    Tls,
+    /// No TLS was seen.
+    NoTls,
+    /// Some packets could not be decoded.
+    Undecodable,
+    /// The user limited the time or the exchanges, as far as the capture tells.
+    Selected,
+}
+
+impl When {
+    fn holds(self, c: &Context<'_>) -> bool {
+        let n = &c.a.counters;
+        match self {
+            When::Always => true,
+            When::Tls => n.flows_tls > 0,
+            When::NoTls => n.flows_tls == 0,
+            When::Undecodable => n.undecodable > 0,
+            When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
+        }
+    }
+}
+
+type Reason = (When, &'static str);
+
+const NO_PACKET: &[Reason] = &[
+    (When::Selected, "every packet lies outside --since and --until: leave them out once"),
+    (When::Always, "the capture filter let nothing through: capture once without one, or with \"tcp\" alone"),
+    (When::Always, "the wrong interface was captured: tcpdump -i any sees them all"),
+    (When::Always, "the capture was stopped before its buffer was written: tcpdump -U writes each packet at once"),
+];
+
+const NO_TCP: &[Reason] = &[
+    (When::Undecodable, "packets of an unknown link type, or damaged ones, could not be read: see the line below"),
+    (When::Always, "it holds other traffic only, such as DNS or HTTP/3 (QUIC), which runs over UDP"),
+    (When::Always, "the connections are inside a tunnel that is not taken apart: capture inside of it"),
+    (When::Always, "the capture filter let only other traffic through"),
+];
+
+const NO_HTTP: &[Reason] = &[
+    (When::Tls, "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator"),
+    (
+        When::Always,
+        "the capture began after the connections were open: the upgrade is their first request, so start the capture, then connect anew",
+    ),
+    (When::Always, "the capture filter left out one direction or the port of the WebSocket"),
+    (When::NoTls, "these are connections of something else: any port is looked at, so HTTP would have been found"),
+];
+
+const NO_UPGRADE: &[Reason] = &[
+    (When::Tls, "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator"),
+    (
+        When::Always,
+        "the capture began after the WebSocket was open: the upgrade is its first request, so start the capture, then connect anew",
+    ),
+    (When::Always, "the client never tried: a script failed or was blocked, or a library fell back to polling"),
+    (When::Always, "the upgrade takes another interface or another hop than the one captured"),
+];
+
+fn connections(c: &Context<'_>) -> String {
+    let n = &c.a.counters;
+    let all = count(n.flows, "TCP connection", "TCP connections");
+    match n.flows_tls {
+        0 => all,
+        tls if tls == n.flows && tls == 1 => format!("{all}, which is TLS"),
+        tls if tls == n.flows => format!("{all}, all of them TLS"),
+        tls => format!("{all}, {} of them TLS", grouped(tls)),
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::io;
 
+use crate::base::Endpoint;
 use crate::base::escape::escape;
 use crate::model::Outcome;
 use crate::report::text::facts::Fate;
-use crate::report::text::page::{Page, Tone, clip, count};
-use crate::report::text::{Context, capture, nothing};
+use crate::report::text::page::{Page, Tone, clip, count, grouped};
+use crate::report::text::{Context, capture, facts, nothing};
+use crate::rules;
 
 /// Kinds of verdicts named in the summary.
 const KINDS: usize = 6;
@@ -18,9 +20,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     } else {
         page.say(Tone::Strong, &attempts(c, tried))?;
     }
-    if let Some(verdicts) = verdicts(c) {
-        page.say(Tone::Plain, &verdicts)?;
-    }
+    verdicts(c, page)?;
     if !c.a.inputs.is_empty() {
         page.say(Tone::Dim, &source(c))?;
     }
@@ -32,6 +32,41 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
 }
 
 fn attempts(c: &Context<'_>, tried: u64) -> String {
+    let mut text = if tried == 1 { the_only_one(c) } else { several(c, tried) };
+    match c.facts.legs.iter().filter(|beside| beside.before.is_some()).count() as u64 {
+        0 => {}
+        n => {
+            let are = if n == 1 { "is the same upgrade" } else { "are the same upgrades" };
+            text.push_str(&format!(" {n} of them {are} seen on a second leg (same key)."));
+        }
+    }
+    match c.facts.count(Fate::NoRequest) {
+        0 => {}
+        n => text.push_str(&format!(" {} never got as far as a request.", count(n, "connection", "connections"))),
+    }
+    text
+}
+
+fn the_only_one(c: &Context<'_>) -> String {
+    let counted = |fate: &Fate| !matches!(fate, Fate::NoRequest | Fate::Forced);
+    let one = c.a.chains.iter().zip(&c.facts.fates).find(|(_, fate)| counted(fate));
+    let what = match one.map(|(chain, fate)| (*fate, chain.outcome)) {
+        Some((Fate::Worked, _)) => "it worked",
+        Some((Fate::Warned, _)) => "it worked, with a warning",
+        Some((Fate::Cut, _)) => "it was granted and failed afterwards",
+        Some((Fate::Settled, _)) => "it was refused without a fault",
+        Some((Fate::Unknown, _)) => "this capture cannot tell what came of it",
+        Some((Fate::Allowed, _)) => "it failed in a way that is known and allowed",
+        Some((_, Outcome::Broken)) => "it was answered with a faulty 101",
+        Some((_, Outcome::Refused)) => "it was refused",
+        Some((_, Outcome::Redirected)) => "it was redirected",
+        Some((_, Outcome::Unanswered)) => "it was never answered",
+        _ => "it failed",
+    };
+    format!("1 upgrade tried: {what}.")
+}
+
+fn several(c: &Context<'_>, tried: u64) -> String {
     let all = &c.facts;
     let failed = |outcome| {
         let chains = c.a.chains.iter().zip(&all.fates);
@@ -42,23 +77,22 @@ fn attempts(c: &Context<'_>, tried: u64) -> String {
             .into_iter()
             .filter(|&outcome| failed(outcome) > 0)
             .map(|outcome| match (outcome, failed(outcome)) {
-                (Outcome::Broken, n) => format!("{n} answered with a broken 101"),
+                (Outcome::Broken, n) => format!("{n} answered with a faulty 101"),
+                (Outcome::Unanswered, n) => format!("{n} never answered"),
                 (Outcome::Unknown, n) => format!("{n} failed"),
                 (_, n) => format!("{n} {}", outcome.word()),
             })
             .collect();
+    let warned = all.count(Fate::Warned);
     let mut parts = vec![match all.count(Fate::Worked) {
-        n if n == tried => {
-            if n == 1 {
-                "it worked".to_owned()
-            } else {
-                "all worked".to_owned()
-            }
-        }
-        0 if all.count(Fate::Cut) > 0 => String::new(),
+        n if n == tried => "all worked".to_owned(),
+        0 if warned > 0 || all.count(Fate::Cut) > 0 => String::new(),
         0 => "none worked".to_owned(),
         n => format!("{n} worked"),
     }];
+    if warned > 0 {
+        parts.push(format!("{warned} worked, with a warning"));
+    }
     match kinds.as_slice() {
         [] => {}
         [one] => parts.push(one.clone()),
@@ -69,53 +103,82 @@ fn attempts(c: &Context<'_>, tried: u64) -> String {
             parts.push(format!("{} {text}", all.count(fate)));
         }
     };
-    add(Fate::Cut, "upgraded and cut off later");
+    add(Fate::Cut, "granted and failed afterwards");
     add(Fate::Settled, "refused without a fault");
     add(Fate::Unknown, "cannot be judged from this capture");
     add(Fate::Allowed, "failed in a way that is known and allowed");
     parts.retain(|part| !part.is_empty());
-    let mut text = format!("{} tried: {}.", count(tried, "upgrade", "upgrades"), parts.join(", "));
-    match all.count(Fate::NoRequest) {
-        0 => {}
-        n => text.push_str(&format!(" {} never got as far as a request.", count(n, "connection", "connections"))),
-    }
-    text
+    format!("{} tried: {}.", count(tried, "upgrade", "upgrades"), parts.join(", "))
 }
 
-fn verdicts(c: &Context<'_>) -> Option<String> {
-    let mut kinds: Vec<(&str, usize)> = Vec::new();
+/// A kind of fault: how many chains, at which servers.
+struct Kind<'a> {
+    rule: &'a str,
+    chains: usize,
+    servers: Vec<Endpoint>,
+}
+
+/// A line for each kind of fault, where there is more to tell than the first block does.
+fn verdicts(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
     for group in &c.facts.groups {
-        match kinds.iter_mut().find(|(rule, _)| *rule == group.rule) {
-            Some((_, n)) => *n += group.chains.len(),
-            None => kinds.push((&group.rule, group.chains.len())),
+        let at = kinds.iter().position(|kind| kind.rule == group.rule).unwrap_or_else(|| {
+            kinds.push(Kind { rule: &group.rule, chains: 0, servers: Vec::new() });
+            kinds.len() - 1
+        });
+        if let Some(kind) = kinds.get_mut(at) {
+            kind.chains += group.chains.len();
+            kind.servers.extend(group.server);
         }
     }
-    kinds.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
-    let mut text: Vec<String> =
-        kinds.iter().take(KINDS).map(|(rule, n)| format!("{n} × {}", escape(rule.as_bytes()))).collect();
-    if kinds.len() > KINDS {
-        let rest: usize = kinds.iter().skip(KINDS).map(|&(_, n)| n).sum();
-        text.push(format!("{rest} of {} other kinds", kinds.len() - KINDS));
+    if kinds.iter().map(|kind| kind.chains).sum::<usize>() < 2 {
+        return Ok(());
     }
-    (!text.is_empty()).then(|| format!("Verdicts: {}", text.join(", ")))
+    for kind in kinds.iter().take(KINDS) {
+        let place = match kind.servers.as_slice() {
+            [] => String::new(),
+            [one] => format!(" at {one}"),
+            several => format!(" at {} servers", several.len()),
+        };
+        let rule = escape(kind.rule.as_bytes());
+        page.indented(2, Tone::Plain, &format!("{} × {rule}{place}: {}", kind.chains, title(kind.rule)))?;
+    }
+    if kinds.len() > KINDS {
+        let rest: usize = kinds.iter().skip(KINDS).map(|kind| kind.chains).sum();
+        page.indented(2, Tone::Plain, &format!("{rest} of {} other kinds", kinds.len() - KINDS))?;
+    }
+    Ok(())
+}
+
+/// What a rule says, in a few words.
+fn title(slug: &str) -> String {
+    match (slug.strip_prefix("refused-"), rules::find(slug)) {
+        (Some(code), _) => format!("the upgrade was refused with status {}", escape(code.as_bytes())),
+        (None, Some(rule)) => rule.title.to_owned(),
+        (None, None) if slug == "unknown" => "the capture cannot tell what came of it".to_owned(),
+        (None, None) => "see below".to_owned(),
+    }
 }
 
 fn source(c: &Context<'_>) -> String {
     let name = match c.a.inputs.as_slice() {
-        [one] => clip(&escape(one.path.as_bytes()), 60),
+        [_] => clip(&facts::input_name(c.a, 0), 60),
         all => count(all.len() as u64, "input", "inputs"),
     };
     let n = &c.a.counters;
     let mut text = format!(
-        "{name}: {}, {}, {}",
+        "{name}: {}, {}{}, {}",
         count(n.packets, "packet", "packets"),
         count(n.flows, "TCP connection", "TCP connections"),
+        if n.flows_tls > 0 { format!(" ({} TLS)", grouped(n.flows_tls)) } else { String::new() },
         count(n.http_requests, "HTTP request", "HTTP requests"),
     );
     if let (Some(first), Some(last)) = (c.facts.first, c.facts.last) {
         let end = c.clock.time(last);
         let end = end.split_once('.').map_or(end.as_str(), |(whole, _)| whole);
-        text.push_str(&format!("; {} to {end} {}", c.clock.date_time(first), c.clock.zone(first)));
+        let began = c.clock.date_time(first);
+        let to = if began.ends_with(&end) { String::new() } else { format!(" to {end}") };
+        text.push_str(&format!("; {began}{to} {}", c.clock.zone(first)));
     }
     text
 }

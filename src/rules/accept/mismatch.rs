@@ -32,7 +32,7 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
     let kind = handshake.accept_kind.unwrap_or("unexplained");
     let recipe = handshake.accept_recipe.as_deref().unwrap_or("no known mistake gives this value");
     let mut finding = out
-        .add(Text::own(format!("Sec-WebSocket-Accept does not fit the key ({kind}): {recipe}.")))
+        .add(Text::own(format!("The server answered with a wrong Sec-WebSocket-Accept: {recipe}.")))
         .expected(Text::new().field(b"Sec-WebSocket-Accept", right.as_bytes()))
         .found(Text::new().field(b"Sec-WebSocket-Accept", found))
         .field(&x.request, "sec-websocket-key", Direction::ClientToServer)
@@ -52,7 +52,10 @@ mod tests {
         let found = find(&super::RULE, Answer::accepts(&["hHLtf2V1k8aDQZfNjw3Ia1hCwt0="]));
         assert_eq!(found.len(), 1);
         let message = format!("{:?}", found[0].message);
-        assert!(message.contains("(guid-missing): it is SHA-1 of the key alone, without the GUID."), "{message}");
+        assert!(
+            message.contains("wrong Sec-WebSocket-Accept: it is SHA-1 of the key alone, without the GUID."),
+            "{message}"
+        );
         let directions: Vec<_> = found[0].evidence.iter().filter_map(|e| e.direction).collect();
         assert_eq!(directions, [Direction::ClientToServer, Direction::ServerToClient]);
         assert!(!found[0].causes.is_empty());

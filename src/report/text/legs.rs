@@ -1,0 +1,95 @@
+//! Which chains are the same upgrade, seen on two legs: they carry the same key, and the one lies within
+//! the other in time.
+
+use std::collections::HashMap;
+
+use crate::base::Timestamp;
+use crate::report::text::facts;
+use crate::store::{Analysis, Row};
+
+/// Chains with one key beyond which it is a constant that tells nothing.
+const MOST: usize = 4;
+
+/// Indices of the chains that are the same upgrade on the legs beside this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Neighbours {
+    /// Farther from the client.
+    pub(super) next: Option<usize>,
+    /// Nearer the client.
+    pub(super) before: Option<usize>,
+}
+
+/// For each chain of the analysis. Only what is certain: a random key, other hosts, and the request and
+/// answer of the farther leg between those of the nearer one.
+pub(super) fn neighbours(a: &Analysis) -> Vec<Neighbours> {
+    let mut out = vec![Neighbours::default(); a.chains.len()];
+    let mut keys: HashMap<&[u8], Vec<(usize, &Row)>> = HashMap::new();
+    for (index, chain) in a.chains.iter().enumerate() {
+        let Some(row) = facts::first_leg(a, chain) else { continue };
+        let key = row.handshake.key.as_deref().filter(|key| key.len() == 24);
+        if let Some(key) = key {
+            keys.entry(key).or_default().push((index, row));
+        }
+    }
+    for mut same in keys.into_values().filter(|same| (2..=MOST).contains(&same.len())) {
+        same.sort_by_key(|(index, row)| (row.exchange.request.first, *index));
+        for pair in same.windows(2) {
+            let [(outer, nearer), (inner, farther)] = pair else { continue };
+            if !lies_within(nearer, farther) {
+                continue;
+            }
+            if let Some(n) = out.get_mut(*outer) {
+                n.next = Some(*inner);
+            }
+            if let Some(n) = out.get_mut(*inner) {
+                n.before = Some(*outer);
+            }
+        }
+    }
+    out
+}
+
+fn lies_within(nearer: &Row, farther: &Row) -> bool {
+    let (n, f) = (&nearer.exchange, &farther.exchange);
+    let elsewhere = n.client.ip != f.client.ip || n.server != f.server;
+    let began = n.request.first <= f.request.first;
+    let answered = |row: &Row| -> Option<Timestamp> { row.exchange.response.as_ref().map(|r| r.first) };
+    let ended = match (answered(nearer), answered(farther)) {
+        (Some(outer), Some(inner)) => inner <= outer,
+        (Some(outer), None) => f.request.first <= outer,
+        // The nearer leg never got what the farther one answered, or neither was answered.
+        (None, _) => n.end.at.is_none_or(|end| f.request.first <= end),
+    };
+    elsewhere && began && ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing;
+
+    #[test]
+    fn the_same_key_at_another_time_is_another_upgrade() {
+        // The sample uses one key for three upgrades, one after the other.
+        let a = testing::sample();
+        assert!(neighbours(&a).iter().all(|n| *n == Neighbours::default()));
+    }
+
+    #[test]
+    fn a_request_within_another_with_the_same_key_is_its_next_leg() {
+        let mut a = testing::sample();
+        let (first, answer) = {
+            let outer = &a.rows[0].exchange;
+            (outer.request.first, outer.response.as_ref().map(|r| r.first))
+        };
+        let inner = &mut a.rows[1].exchange;
+        inner.request.first = first;
+        if let (Some(response), Some(at)) = (&mut inner.response, answer) {
+            response.first = at;
+        }
+        a.rows[2].handshake.key = None;
+        let found = neighbours(&a);
+        assert_eq!(found[0], Neighbours { next: Some(1), before: None });
+        assert_eq!(found[1], Neighbours { next: None, before: Some(0) });
+    }
+}
