@@ -226,7 +226,7 @@ impl<S: Sink> Protocols<S> {
                     Machine::Http(http)
                 }
                 Some(Step::Opaque) => return Interest::Nothing,
-                Some(Step::Stay) | None => Machine::Sniff(Box::new(Sniff::new())),
+                Some(Step::Stay) | None => Machine::Sniff(Box::default()),
             };
             let index = self.keep(machine);
             tag.set_machine(index);

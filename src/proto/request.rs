@@ -333,10 +333,10 @@ pub(super) enum Gathered {
 
 /// Adds bytes to the head under way.
 pub(super) fn gather(half: &mut Half, rest: &[u8]) -> Gathered {
-    if half.buf.is_empty() {
-        if let Some(end) = head_end(rest, 0).filter(|&end| end <= limits::HEAD_BYTES) {
-            return Gathered::Whole(end);
-        }
+    if half.buf.is_empty()
+        && let Some(end) = head_end(rest, 0).filter(|&end| end <= limits::HEAD_BYTES)
+    {
+        return Gathered::Whole(end);
     }
     let before = half.buf.len();
     let room = limits::HEAD_BYTES.saturating_sub(before);

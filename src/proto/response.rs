@@ -75,16 +75,13 @@ impl Http {
     /// Takes bytes of a head; returns how many.
     fn response_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
         if self.response.start.is_none() {
-            match is_response(rest) {
-                Guess::Other => {
-                    // A line end or two before a status line is a fault to keep, not another protocol.
-                    let blank = crate::wire::http1::leading_blank(rest);
-                    let later = rest.get(blank..).unwrap_or_default();
-                    if blank == 0 || is_response(later) == Guess::Other && !later.is_empty() {
-                        return self.not_a_response(chunk, rest);
-                    }
+            if is_response(rest) == Guess::Other {
+                // A line end or two before a status line is a fault to keep, not another protocol.
+                let blank = crate::wire::http1::leading_blank(rest);
+                let later = rest.get(blank..).unwrap_or_default();
+                if blank == 0 || is_response(later) == Guess::Other && !later.is_empty() {
+                    return self.not_a_response(chunk, rest);
                 }
-                _ => {}
             }
             let id = Default::default();
             self.response.start = Some(Start { id, at: chunk.at, ts: chunk.ts, offset: chunk.offset });

@@ -96,7 +96,7 @@ impl Sniff {
     }
 
     /// All that was held, in order.
-    pub fn into_chunks(self: Box<Self>) -> Vec<HeldChunk> {
+    pub fn into_chunks(self) -> Vec<HeldChunk> {
         self.held
     }
 

@@ -124,7 +124,7 @@ impl Frames {
                 None => {
                     let kept = (held + take).min(self.partial.len());
                     self.partial[..kept].copy_from_slice(&joined[..kept]);
-                    self.partial_len = kept as u8;
+                    self.partial_len = u8::try_from(kept).unwrap_or(0);
                     return None;
                 }
             }

@@ -34,6 +34,10 @@ impl Decoder {
     /// Finds the TCP segment in `bytes[at..at + len]`. `missing`: bytes of the frame the snap length
     /// took. `None`: no segment; what claims to be one and is none is counted.
     #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call for each packet: a struct would be filled only to be taken apart"
+    )]
     pub fn frame(
         &mut self,
         link_type: u16,

@@ -68,7 +68,7 @@ struct Piece {
 
 impl Piece {
     fn len(&self) -> u32 {
-        (self.data.len() as u32).wrapping_add(self.cut)
+        len32(&self.data).wrapping_add(self.cut)
     }
 }
 
@@ -140,7 +140,7 @@ impl<H: Handler> Flow<'_, H> {
             return;
         }
         let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
-        if s.flags.rst() && (rel < 0 || rel >= WINDOW || !self.track.has(flag::HELD)) && s.payload.is_empty() {
+        if s.flags.rst() && (!(0..WINDOW).contains(&rel) || !self.track.has(flag::HELD)) && s.payload.is_empty() {
             self.close(side, s.ts, s.at, CloseHow::Rst);
             return;
         }
@@ -252,7 +252,7 @@ impl<H: Handler> Flow<'_, H> {
     /// Keeps a segment, less what was passed on or is held already.
     fn hold_segment(&mut self, s: &Segment<'_>, seq: u32, ack: Option<u32>) {
         let side = s.side;
-        let total = (s.payload.len() as u32).saturating_add(s.cut);
+        let total = len32(s.payload).saturating_add(s.cut);
         let mut seq = seq;
         let mut payload = s.payload;
         let mut cut = s.cut;
@@ -273,8 +273,9 @@ impl<H: Handler> Flow<'_, H> {
                 }
                 seq = seq.wrapping_add(behind);
                 let from_payload = (behind as usize).min(payload.len());
-                cut -= behind - from_payload as u32;
-                payload = &payload[from_payload..];
+                let (passed, rest) = payload.split_at(from_payload);
+                cut -= behind - len32(passed);
+                payload = rest;
             }
         }
         let mark = match (s.flags.rst(), s.flags.fin()) {
@@ -282,7 +283,7 @@ impl<H: Handler> Flow<'_, H> {
             (_, true) => Some(CloseHow::Fin),
             _ => None,
         };
-        let end = seq.wrapping_add(payload.len() as u32).wrapping_add(cut);
+        let end = seq.wrapping_add(len32(payload)).wrapping_add(cut);
         let queues = self.held.flows.entry(self.index).or_default();
         let before = queues.bytes[side.index()];
         let pieces_before = queues.sides[side.index()].len();
@@ -549,7 +550,7 @@ fn insert(
     s: &Segment<'_>,
     conflict: &mut bool,
 ) -> usize {
-    let total = (payload.len() as u32).wrapping_add(cut);
+    let total = len32(payload).wrapping_add(cut);
     // The first piece that ends behind the segment's beginning; those before it have no part in this.
     let mut at = count_before(queue, |p| p.seq.wrapping_add(p.len()).wrapping_sub(seq).cast_signed() <= 0);
     // From here on everything is counted from `seq`: what of the segment is dealt with.
@@ -560,7 +561,7 @@ fn insert(
         let free_to = next.unwrap_or(total).min(total);
         if done < free_to {
             let data = part(payload, done, free_to);
-            let cut = free_to - done - data.len() as u32;
+            let cut = free_to - done - len32(data);
             added += data.len();
             let seq = seq.wrapping_add(done);
             queue.insert(at, Piece { seq, ack, ts: s.ts, at: s.at, data: data.into(), cut, mark: None });
@@ -579,6 +580,11 @@ fn insert(
         at += 1;
     }
     added
+}
+
+/// Payloads of packets are far below 4 GiB.
+fn len32(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 /// `bytes[from..to]` as far as there are bytes.

@@ -46,13 +46,13 @@ impl Header {
 pub fn header(bytes: &[u8]) -> Option<Header> {
     let [first, second, rest @ ..] = bytes else { return None };
     let masked = second & 0x80 != 0;
-    let (payload, extended) = match second & 0x7f {
+    let (payload, extended): (u64, u8) = match second & 0x7f {
         126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 2),
         127 => (u64::from_be_bytes(*rest.first_chunk()?), 8),
         short => (u64::from(short), 0),
     };
-    let mask = if masked { Some(*rest.get(extended..)?.first_chunk::<4>()?) } else { None };
-    let length = 2 + extended as u8 + if masked { 4 } else { 0 };
+    let mask = if masked { Some(*rest.get(usize::from(extended)..)?.first_chunk::<4>()?) } else { None };
+    let length = 2 + extended + if masked { 4 } else { 0 };
     Some(Header { fin: first & 0x80 != 0, rsv: first >> 4 & 0b111, opcode: first & 0x0f, mask, payload, length })
 }
 
