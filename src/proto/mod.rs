@@ -175,15 +175,15 @@ impl<S: Sink> Handler for Protocols<S> {
             if tag_now.0 & FRAMES[side] != 0 {
                 let client = tag_now.client() == chunk.side;
                 let mut closing = None;
-                let before = inline.sides[0].last.max(inline.sides[1].last);
-                let frames = &mut inline.sides[side];
                 frames.push(data, client, &mut |header, bytes| {
                     tunnel::collect(&mut closing, header, bytes);
                 });
-                frames.last = chunk.ts;
                 if let Some(closing) = closing {
+                    // Only here is the other direction's line worth touching.
+                    let before = inline.sides[0].last.max(inline.sides[1].last);
                     self.closing(&mut tag_now, chunk, before, &closing);
                 }
+                inline.sides[side].last = chunk.ts;
                 return Interest::All;
             }
         }
