@@ -466,8 +466,8 @@ mod tests {
         assert_eq!(v.fix[0].product, "fwd");
         assert_eq!(
             words(&v.summary),
-            "nginx at 198.51.100.2:80 refused the WebSocket with 426 Upgrade Required; likely cause: a hop before this \
-             server dropped Upgrade or Connection."
+            "nginx at 198.51.100.2:80 refused the WebSocket with 426 Upgrade Required; likely cause: a proxy on the \
+             way does not pass Upgrade and Connection on to the next hop."
         );
     }
 

@@ -169,7 +169,7 @@ fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
 fn cause(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
     let summary = c.masker.text(&chain.verdict.summary);
     let Some((_, cause)) = summary.rsplit_once(CAUSE) else { return Ok(()) };
-    page.row("cause", Tone::Plain, &format!("likely: {}", clip(cause.trim_end_matches('.'), 400)))
+    page.row("likely cause", Tone::Plain, &clip(cause.trim_end_matches('.'), 400))
 }
 
 /// The same upgrade on the legs beside this one.
@@ -469,7 +469,8 @@ fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
     let explained = !matches!(&*chain.verdict.rule, "unknown" | "ok");
     let mut others: Vec<String> = Vec::new();
     for found in facts::findings(c.a, chain).into_iter().filter_map(|i| c.a.findings.get(i)) {
-        if explained && found.severity == Severity::Info {
+        // The row of the answer has the status.
+        if explained && (found.severity == Severity::Info || found.rule.starts_with("refused-")) {
             continue;
         }
         let text = format!("{} ({})", mask::own(&found.rule), found.severity.word());

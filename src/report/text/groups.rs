@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::base::PacketRef;
+use crate::model::Fix;
 use crate::report::text::facts::{self, Group};
 use crate::report::text::page::{Page, Tone, count};
 use crate::report::text::{Context, block};
@@ -27,20 +28,27 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
 
 fn write_all(c: &mut Context<'_>, page: &mut Page<'_>, groups: &[Group]) -> io::Result<()> {
     let mut blocks = 0;
+    let mut told: Option<&Vec<Fix>> = None;
+    let mut rules: Vec<(&str, Option<&Vec<Fix>>)> = Vec::new();
     for group in groups.iter().take(GROUPS) {
         let whole = if group.chains.len() <= WHOLE { group.chains.len() } else { SHOWN };
-        let whole = whole.min(BLOCKS - blocks);
+        // The same fault at another server reads the same.
+        let like = (group.rule.as_str(), group.chains.first().and_then(|&i| c.a.chains.get(i)).map(|c| &c.verdict.fix));
+        let again = rules.contains(&like) && group.chains.len() > 1;
+        rules.push(like);
+        let whole = if again { 0 } else { whole.min(BLOCKS - blocks) };
         blocks += whole;
-        let mut told = None;
         for chain in group.chains.iter().take(whole).filter_map(|&index| c.a.chains.get(index)) {
             page.blank()?;
             let fix = &chain.verdict.fix;
             block::write(c, page, chain, told == Some(fix))?;
-            told = Some(fix);
+            if !fix.is_empty() {
+                told = Some(fix);
+            }
         }
         if whole < group.chains.len() {
             page.blank()?;
-            rest(c, page, group, whole)?;
+            rest(c, page, group, whole, again)?;
         }
     }
     if groups.len() > GROUPS {
@@ -53,9 +61,9 @@ fn write_all(c: &mut Context<'_>, page: &mut Page<'_>, groups: &[Group]) -> io::
 }
 
 /// Those of a group that are only counted.
-fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize) -> io::Result<()> {
+fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize, again: bool) -> io::Result<()> {
     let rest: Vec<_> = group.chains.iter().skip(shown).filter_map(|&i| c.a.chains.get(i)).collect();
-    let like = if shown > 0 { "more like it" } else { "broken upgrades" };
+    let like = if shown > 0 || again { "more like it" } else { "broken upgrades" };
     let mut text = format!("… and {} {like}: {}", rest.len(), group.rule);
     if let Some(server) = group.server {
         text.push_str(&format!(" at {server}"));

@@ -89,8 +89,9 @@ mod tests {
     #[test]
     fn one_of_each() {
         insta::assert_snapshot!(text(&testing::sample(), &utc()), @r#"
-        3 upgrades tried: 1 worked, 2 failed (1 answered with a broken 101, 1 refused).
-        Verdicts: 1 × accept-mismatch, 1 × refused-403
+        3 upgrades tried: 1 worked, 2 failed (1 answered with a faulty 101, 1 refused).
+          1 × accept-mismatch at 10.0.1.9:8080: Sec-WebSocket-Accept does not fit the key
+          1 × refused-403 at 10.0.0.2:80: the upgrade was refused with status 403
         edge.pcapng: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
         Capture: 1448 bytes are missing at 1 place of the connections looked at.
 
@@ -99,7 +100,7 @@ mod tests {
           RFC 6455, so every conforming client must drop the connection.
 
           who          10.0.0.1:40002 → 10.0.1.9:8080
-          at fault     the server 10.0.1.9:8080 (certain)
+          at fault     the server 10.0.1.9:8080
           asked        GET /chat?room=7&token=[redacted #1] HTTP/1.1
                        Host: chat.example.org · Upgrade: websocket · Connection: Upgrade ·
                        Sec-WebSocket-Version: 13 · Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
@@ -107,7 +108,7 @@ mod tests {
                        Upgrade: websocket · Connection: Upgrade ·
                        Sec-WebSocket-Accept: 5wDaSp0SVvPHpHvxs/Iya3ZYqOo= · Server: nginx/1.22.1
           expected     s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
-          found        5wDaSp0SVvPHpHvxs/Iya3ZYqOo=
+          found        5wDaSp0SVvPHpHvxs/Iya3ZYqOo= (kind: guid-missing)
           evidence     frame.number in {14,16}
           in the logs  client 10.0.0.1:40002 at 02:14:08.311 UTC · X-Request-ID: 7f3a-11
           fix          backend:
@@ -118,7 +119,7 @@ mod tests {
           nginx at 10.0.0.2 refused the upgrade because of its Origin https://evil.example.
 
           who          10.0.0.1:40003 → 10.0.0.2:80 (nginx)
-          at fault     the proxy 10.0.0.2, nginx (likely)
+          at fault     the proxy nginx at 10.0.0.2 (likely)
           asked        GET /chat?room=7&token=[redacted #1] HTTP/1.1
                        Host: chat.example.org · Upgrade: websocket · Sec-WebSocket-Version: 13 ·
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ== · Origin: https://evil.example ·
@@ -137,8 +138,7 @@ mod tests {
           02:14:07.311 10.0.0.1:40001 → 10.0.0.2:80 chat.example.org/chat 101 in 1.67 ms, 6 frames,
             4.00 s, close 1000 by client
 
-        Also seen:
-          origin-missing (info): the request has no Origin (packet 6)
+        Notes, no faults: origin-missing
 
         What a rule checks, and why: hopscope explain accept-mismatch
         Secrets are shown as [redacted #N], the same secret with the same number; --show-secrets shows them
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn many_failures_of_one_kind_are_counted() {
         insta::assert_snapshot!(text(&testing::many(312, 210), &utc()), @r#"
-        522 upgrades tried: 312 worked, 210 answered with a broken 101.
-        Verdicts: 210 × accept-mismatch
+        522 upgrades tried: 312 worked, 210 answered with a faulty 101.
+          210 × accept-mismatch at 10.0.1.9:8080: Sec-WebSocket-Accept does not fit the key
         edge.pcapng: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
         Capture: 1448 bytes are missing at 1 place of the connections looked at.
 
@@ -160,7 +160,7 @@ mod tests {
           RFC 6455, so every conforming client must drop the connection.
 
           who          10.0.0.1:40001 → 10.0.1.9:8080
-          at fault     the server 10.0.1.9:8080 (certain)
+          at fault     the server 10.0.1.9:8080
           asked        GET /chat?room=7&token=[redacted #1] HTTP/1.1
                        Host: chat.example.org · Upgrade: websocket · Connection: Upgrade ·
                        Sec-WebSocket-Version: 13 · Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
@@ -168,42 +168,22 @@ mod tests {
                        Upgrade: websocket · Connection: Upgrade ·
                        Sec-WebSocket-Accept: 5wDaSp0SVvPHpHvxs/Iya3ZYqOo= · Server: nginx/1.22.1
           expected     s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
-          found        5wDaSp0SVvPHpHvxs/Iya3ZYqOo=
+          found        5wDaSp0SVvPHpHvxs/Iya3ZYqOo= (kind: guid-missing)
           evidence     frame.number in {4,6}
           in the logs  client 10.0.0.1:40001 at 02:14:07.311 UTC · X-Request-ID: 7f3a-11
           fix          backend:
                          accept = base64(sha1(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
                          hopscope accept dGhlIHNhbXBsZSBub25jZQ==
 
-        ERROR accept-mismatch  #2 at 02:14:08.311
-          the server 10.0.1.9:8080 computed Sec-WebSocket-Accept from the key alone, without the GUID of
-          RFC 6455, so every conforming client must drop the connection.
-
-          who          10.0.0.1:40002 → 10.0.1.9:8080
-          at fault     the server 10.0.1.9:8080 (certain)
-          asked        GET /chat?room=7&token=[redacted #1] HTTP/1.1
-                       Host: chat.example.org · Upgrade: websocket · Connection: Upgrade ·
-                       Sec-WebSocket-Version: 13 · Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
-          answered     101 Switching Protocols, 1.67 ms after the request
-                       Upgrade: websocket · Connection: Upgrade ·
-                       Sec-WebSocket-Accept: 5wDaSp0SVvPHpHvxs/Iya3ZYqOo= · Server: nginx/1.22.1
-          expected     s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
-          found        5wDaSp0SVvPHpHvxs/Iya3ZYqOo=
-          evidence     frame.number in {14,16}
-          in the logs  client 10.0.0.1:40002 at 02:14:08.311 UTC · X-Request-ID: 7f3a-11
-          fix          as above
-
-        … and 208 more like it: accept-mismatch at 10.0.1.9:8080, 02:14:09.311 to 02:17:36.311, from 1
+        … and 209 more like it: accept-mismatch at 10.0.1.9:8080, 02:14:08.311 to 02:17:36.311, from 1
         client address
-          packets      frame.number in {24,34,44,54,64,74,84,94,104,114,124,134,144,154,164,174,184,194,204,214}
+          packets      frame.number in {14,24,34,44,54,64,74,84,94,104,114,124,134,144,154,164,174,184,194,204}
                        the first 20 of them
           all of them  --format csv -Y 'verdict:accept-mismatch server:10.0.1.9:8080'
 
         Worked: 312 at 10.0.0.2:80; answered in 1.67 ms (median), 1.67 ms (slowest)
 
-        Also seen:
-          origin-missing (info, 312 times): the request has no Origin (packets 2106, 2116, 2126, 2136,
-            2146, …)
+        Notes, no faults: origin-missing (312 times)
 
         What a rule checks, and why: hopscope explain accept-mismatch
         Secrets are shown as [redacted #N], the same secret with the same number; --show-secrets shows them
@@ -213,10 +193,12 @@ mod tests {
     #[test]
     fn what_is_neither_healthy_nor_broken_is_told_apart() {
         insta::assert_snapshot!(text(&testing::odd(), &utc()), @r"
-        4 upgrades tried: 1 upgraded and cut off later, 1 refused without a fault, 1 cannot be judged from
-        this capture, 1 failed in a way that is known and allowed. 1 connection never got as far as a
+        4 upgrades tried: 1 granted and failed afterwards, 1 refused without a fault, 1 cannot be judged
+        from this capture, 1 failed in a way that is known and allowed. 1 connection never got as far as a
         request.
-        Verdicts: 1 × connect-refused, 1 × idle-timeout, 1 × unknown
+          1 × connect-refused at 10.0.0.2:81: the TCP connection was refused
+          1 × idle-timeout at 10.0.0.2:80: see below
+          1 × unknown at 10.0.0.2:80: the capture cannot tell what came of it
         2 inputs: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
         Capture: leg2.pcap: 9 packets were cut to 96 bytes (capture with -s 0); 1448 bytes are missing at 1
         place of the connections looked at.
@@ -225,7 +207,7 @@ mod tests {
           nothing listens at 10.0.0.2:81.
 
           who          10.0.0.1:40009 → 10.0.0.2:81
-          at fault     the proxy 10.0.0.2:80, nginx (certain)
+          at fault     the proxy nginx at 10.0.0.2:80
           asked        for a connection, with 3 SYNs
           answered     with RST 7.00 ms later: nothing listens there, or a firewall refuses
           evidence     edge.pcapng: frame.number in {2}
@@ -236,7 +218,7 @@ mod tests {
           nginx at 10.0.0.2 cuts tunnels after 60 s of silence.
 
           who          10.0.0.1:40001 → 10.0.0.2:80 (nginx)
-          at fault     the proxy 10.0.0.2:80, nginx (certain)
+          at fault     the proxy nginx at 10.0.0.2:80
           asked        GET /chat?room=7&token=[redacted #1] HTTP/1.1
                        Host: chat.example.org · Upgrade: websocket · Connection: Upgrade ·
                        Sec-WebSocket-Version: 13 · Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
@@ -247,7 +229,6 @@ mod tests {
                        without a byte
           evidence     edge.pcapng: frame.number in {4,6}
           in the logs  client 10.0.0.1:40001 at 02:14:07.311 UTC
-          also         origin-missing (info)
 
         UNKNOWN  #2 at 02:14:08.311
           the capture begins behind the request; on 10.0.0.2:
@@ -274,7 +255,7 @@ mod tests {
         Also seen:
           accept-mismatch (error, allowed): Sec-WebSocket-Accept does not belong to the key:
             5wDaSp0SVvPHpHvxs/Iya3ZYqOo= (packet 36 of edge.pcapng)
-          origin-missing (info, 2 times): the request has no Origin (packets 16, 26 of edge.pcapng)
+        Notes, no faults: origin-missing (2 times)
 
         What a rule checks, and why: hopscope explain connect-refused
         Secrets are shown as [redacted #N], the same secret with the same number; --show-secrets shows them
@@ -283,22 +264,23 @@ mod tests {
 
     #[test]
     fn nothing_found_says_why() {
-        insta::assert_snapshot!(text(&Analysis::default(), &utc()), @r"
-        No upgrade was seen: there is no packet in it.
-        Possible reasons:
-          - the capture filter let nothing through, or the wrong interface was captured
-          - every packet lies outside --since and --until
-        ");
+        insta::assert_snapshot!(text(&Analysis::default(), &utc()), @r#"
+        No upgrade was seen: the capture holds no packet.
+        Possible reasons, and what to do:
+          - the capture filter let nothing through: capture once without one, or with "tcp" alone
+          - the wrong interface was captured: tcpdump -i any sees them all
+          - the capture was stopped before its buffer was written: tcpdump -U writes each packet at once
+        "#);
         let mut a = Analysis::default();
         a.inputs.push(InputFacts { path: "a.pcap".to_owned(), packets: 900, ..InputFacts::default() });
         a.counters = Counters { packets: 900, flows: 12, ..Counters::default() };
         insta::assert_snapshot!(text(&a, &utc()), @r"
-        No upgrade was seen: 12 TCP connections, but no HTTP request in any of them.
-        Possible reasons:
-          - the traffic is encrypted (wss://, HTTPS): capture where it is plain, behind the TLS terminator
-          - the capture began after the connections were open: the upgrade is their first request
-          - the capture filter left the requests out, or one direction
-          - the port is not the reason: every port is looked at
+        No upgrade was seen: 12 TCP connections, but no HTTP request in clear.
+        Possible reasons, and what to do:
+          - the capture began after the connections were open: the upgrade is their first request, so
+            start the capture, then connect anew
+          - the capture filter left out one direction or the port of the WebSocket
+          - these are connections of something else: any port is looked at, so HTTP would have been found
         a.pcap: 900 packets, 12 TCP connections, 0 HTTP requests
         ");
     }

@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
         `keep-alive, Upgrade` is right.",
     refs: &["RFC 6455 §4.1", "RFC 9110 §7.6.1", "RFC 9110 §7.8"],
     causes: &[
-        "a proxy nearer the client passes Upgrade on but writes its own Connection",
+        "the proxy that sent it passes Upgrade on but writes a Connection of its own",
         "a client written by hand that leaves out Connection: Upgrade",
     ],
     fix: Some(FaultClass::Fwd),

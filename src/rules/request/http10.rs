@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
         HTTP/1.0 to its upstreams unless `proxy_http_version 1.1` is set, and drops `Upgrade` with it.",
     refs: &["RFC 6455 §4.1", "RFC 9110 §7.8"],
     causes: &[
-        "a proxy nearer the client speaks HTTP/1.0 to its backends: nginx before 1.29.7 does by default",
+        "the proxy that sent it speaks HTTP/1.0 to its backends: nginx before 1.29.7 does by default",
         "a proxy that is told to (lighttpd force-http10, Apache force-proxy-request-1.0)",
         "a client written by hand",
     ],

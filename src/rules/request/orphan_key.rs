@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
         receives it sees an ordinary GET and answers 400, 404, 426 or a page.",
     refs: &["RFC 6455 §4.1", "RFC 9110 §7.6.1", "RFC 9110 §7.8"],
     causes: &[
-        "a proxy nearer the client dropped Upgrade and Connection and does not re-create them",
+        "the proxy that sent it dropped Upgrade and Connection and did not write them anew",
         "a client written by hand that leaves out Upgrade",
     ],
     fix: Some(FaultClass::Fwd),
@@ -37,7 +37,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let message = if x.from_browser() {
         message.say(", which a browser always sends: something between the browser and this point dropped it.")
     } else {
-        message.say(": something nearer the client dropped it, or the client never sent it.")
+        message.say(", so the server takes it for an ordinary request.")
     };
     let found = match request.first_value("upgrade") {
         Some(value) => Text::own("Upgrade: ").field(b"Upgrade", value),

@@ -104,8 +104,8 @@ pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass>
 fn causes(code: u16) -> &'static [&'static str] {
     match code {
         400 => &[
-            "a hop before this server dropped Upgrade or Connection",
-            "the key or version of the request does not please the server",
+            "a proxy on the way does not pass Upgrade and Connection on to the next hop",
+            "the server does not accept the key or the version of the request",
             "session affinity: the request reached another backend than the session's first one",
             "the server does not allow this Host",
             "the request head is too large",
@@ -113,11 +113,11 @@ fn causes(code: u16) -> &'static [&'static str] {
         ],
         401 | 407 => &[
             "the server asks for credentials, and this request carries none that it accepts",
-            "a hop before this server removed the Authorization or Cookie field",
+            "a proxy on the way removed the Authorization or Cookie field",
         ],
         403 => &[
             "the application does not allow this Origin, or Host was rewritten so that the two differ",
-            "a proxy whose upgrades are not enabled",
+            "a proxy in which upgrades are not enabled",
             "a firewall, bot filter or mesh policy",
         ],
         404 => &[
@@ -129,7 +129,7 @@ fn causes(code: u16) -> &'static [&'static str] {
         408 => &["the request head arrived too slowly, or not whole"],
         421 => &["the server does not serve this Host: it was rewritten on the way, or the connection was reused"],
         426 => &[
-            "a hop before this server dropped Upgrade or Connection",
+            "a proxy on the way does not pass Upgrade and Connection on to the next hop",
             "the server speaks another Sec-WebSocket-Version",
         ],
         429 => &["a rate or connection limit"],
@@ -144,7 +144,7 @@ fn causes(code: u16) -> &'static [&'static str] {
         ],
         503 => &["the proxy has no healthy backend", "a connection limit is reached"],
         504 => &["the backend did not answer within the proxy's connect or read time"],
-        505 => &["a hop before this server sent HTTP/1.0"],
+        505 => &["a proxy on the way speaks HTTP/1.0 to the next hop: nginx before 1.29.7 does by default"],
         520 => &["the origin's answer was empty or invalid (Cloudflare)"],
         521..=523 => &["the origin refuses connections or cannot be reached (Cloudflare)"],
         524 => &["the origin did not answer in time (Cloudflare)"],
