@@ -3,7 +3,9 @@
 
 use std::io::{self, Write};
 
-use crate::base::Counters;
+use std::collections::VecDeque;
+
+use crate::base::{Counters, Nanos, Timestamp, limits};
 use crate::engine::{Judge, Judged};
 use crate::hops;
 use crate::model::{Chain, Exchange, Finding, FlowFacts, InputFacts, Severity};
@@ -23,6 +25,11 @@ pub(super) struct Stream<'a> {
     filter: Option<&'a Filter>,
     allowed: &'a Allowed,
     out: &'a mut dyn Write,
+    /// Refusals that a later try may still overcome, in the order of their ends; at most
+    /// `limits::SEEN_COMPARED`.
+    held: VecDeque<Box<Exchange>>,
+    /// The latest time in the capture, as far as exchanges tell.
+    now: Timestamp,
     /// Findings printed so far; the next one's index.
     findings: usize,
     worst: Option<Severity>,
@@ -43,6 +50,8 @@ impl<'a> Stream<'a> {
             filter,
             allowed,
             out,
+            held: VecDeque::new(),
+            now: Timestamp(i64::MIN),
             findings: 0,
             worst: None,
             error: None,
@@ -58,6 +67,9 @@ impl<'a> Stream<'a> {
 
     /// The last lines; the worst finding that is not allowed.
     pub(super) fn end(mut self, mut counters: Counters, inputs: &[InputFacts]) -> io::Result<Option<Severity>> {
+        while let Some(x) = self.held.pop_front() {
+            self.print(&x);
+        }
         for (index, facts) in inputs.iter().enumerate() {
             let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);
             self.print_findings(findings, None, &[]);
@@ -115,6 +127,7 @@ impl<'a> Stream<'a> {
 
 impl Sink for Stream<'_> {
     fn decided(&mut self, x: &Exchange) {
+        self.pass(x);
         self.judge.seen.learn(x, true);
         let judged = self.judge.exchange(x);
         let (mut row, chain) = self.row(x, &judged);
@@ -130,16 +143,17 @@ impl Sink for Stream<'_> {
         if x.response.is_none() {
             self.judge.seen.learn(&x, true);
         }
-        let judged = self.judge.exchange(&x);
-        let (row, chain) = self.row(&x, &judged);
-        if !self.wanted(&row, &chain, &judged.findings) {
-            return;
+        self.pass(&x);
+        if may_be_overcome(&x) {
+            self.held.push_back(x);
+            if self.held.len() > limits::SEEN_COMPARED
+                && let Some(oldest) = self.held.pop_front()
+            {
+                self.print(&oldest);
+            }
+        } else {
+            self.print(&x);
         }
-        let line = self.lines.exchange_line(&row, true);
-        self.line(&line);
-        self.print_findings(judged.findings, Some(&x), &chain.verdict.fix);
-        let line = self.lines.chain_line(&chain, true);
-        self.line(&line);
     }
 
     fn lone(&mut self, flow: FlowFacts) {
@@ -162,4 +176,40 @@ impl Sink for Stream<'_> {
         let line = self.lines.chain_line(&chain, true);
         self.line(&line);
     }
+}
+
+impl Stream<'_> {
+    /// Capture time has come as far as this exchange: refusals that nothing followed in time are printed.
+    fn pass(&mut self, x: &Exchange) {
+        let last = x.response.as_ref().map_or(x.request.last, |r| r.last);
+        self.now = self.now.max(last).max(x.end.at.unwrap_or(last));
+        while self.held.front().is_some_and(|held| until(held) < self.now) {
+            let Some(held) = self.held.pop_front() else { break };
+            self.print(&held);
+        }
+    }
+
+    /// An exchange that ended: its last line, its findings, its chain.
+    fn print(&mut self, x: &Exchange) {
+        let judged = self.judge.exchange(x);
+        let (row, chain) = self.row(x, &judged);
+        if !self.wanted(&row, &chain, &judged.findings) {
+            return;
+        }
+        let line = self.lines.exchange_line(&row, true);
+        self.line(&line);
+        self.print_findings(judged.findings, Some(x), &chain.verdict.fix);
+        let line = self.lines.chain_line(&chain, true);
+        self.line(&line);
+    }
+}
+
+/// Whether a later try of the same client may show that this refusal did no harm.
+fn may_be_overcome(x: &Exchange) -> bool {
+    matches!(x.status(), Some(400 | 401 | 407 | 426))
+}
+
+/// Until when such a try counts.
+fn until(x: &Exchange) -> Timestamp {
+    x.response.as_ref().map_or(x.request.last, |r| r.last) + Nanos::from_secs(limits::RETRY_S)
 }

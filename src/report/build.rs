@@ -76,6 +76,8 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
 /// `ended`: false while the exchange may still go on; its end is null then.
 pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
     let x = &row.exchange;
+    // A leg that lost its upgrade asks for nothing.
+    let lost = x.mechanism == model::Mechanism::Http1Upgrade && !x.request.has("upgrade");
     doc::Exchange {
         id: x.id.0,
         flow: x.flow.0,
@@ -83,8 +85,8 @@ pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
         client: endpoint(x.client),
         server: endpoint(x.server),
         via: x.via.iter().map(|w| via(w, masker)).collect(),
-        mechanism: Cow::Borrowed(x.mechanism.word()),
-        protocol: x.protocol().map(|p| masker.bytes(p.as_bytes())),
+        mechanism: Cow::Borrowed(if lost { "none" } else { x.mechanism.word() }),
+        protocol: x.protocol().filter(|_| !lost).map(|p| masker.bytes(p.as_bytes())),
         request: doc::Request {
             input: x.request.at.input(),
             packet: x.request.at.number(),
@@ -301,7 +303,7 @@ fn evidence(e: &model::Evidence) -> doc::Evidence {
         input: e.at.input(),
         packet: e.at.number(),
         direction: e.direction.map(|d| Cow::Borrowed(d.word())),
-        bytes: e.bytes.as_ref().map(|b| (b.start, b.end)),
+        bytes: e.bytes.as_ref().filter(|b| b.start < b.end).map(|b| (b.start, b.end)),
     }
 }
 

@@ -79,6 +79,8 @@ pub fn of(
     let unseen = outcome == Outcome::Unknown;
     let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
     let class = match &page {
+        // This leg's request has what the backend missed, so it is not the client that must be mended.
+        Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Client), .. }) => None,
         Some(Page { class: Some(class), .. }) => Some(*class),
         // What a proxy itself forbids is not mended by what it passes on.
         Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
@@ -259,12 +261,13 @@ fn cause_by_page(page: &Page, who: &str, blame: &Blame) -> String {
     match (&page.by, page.class) {
         (Writer::Proxy(_), _) => means.clone(),
         // This leg has what the backend missed: it was lost farther on.
-        (Writer::Backend(stack), Some(FaultClass::Fwd)) => {
-            let hop = blame
-                .product
-                .as_deref()
-                .map_or_else(|| format!("a proxy at or behind {who}"), |p| format!("{p} or a proxy behind it"));
-            format!("{means} (the page is by {stack}), so {hop} does not pass the upgrade on")
+        (Writer::Backend(stack), Some(class @ (FaultClass::Fwd | FaultClass::Client))) => {
+            let hop = match &blame.product {
+                Some(product) => format!("{product} or a proxy behind it"),
+                None => format!("a proxy at or behind {who}"),
+            };
+            let what = if class == FaultClass::Fwd { "does not pass the upgrade on" } else { "removes or changes it" };
+            format!("{means} (the page is by {stack}), so {hop} {what}")
         }
         (Writer::Backend(stack), _) => format!("{means} (the page is by {stack})"),
     }

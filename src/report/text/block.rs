@@ -431,9 +431,9 @@ fn mend(page: &mut Page<'_>, chain: &Chain, told: bool) -> io::Result<()> {
         page.row(label, Tone::Plain, &mask::own(&fix.text).replace('\n', " "))?;
         label = "";
     }
-    // What stands at the client is no proxy that has such a setting.
-    let client = v.blame.as_ref().is_some_and(|b| b.role == Role::Client);
-    let shown: Vec<&Fix> = match (words.is_empty(), client) {
+    // A client has no such setting; nor, it seems, has a product that is known and has no fix of its own.
+    let other = v.blame.as_ref().is_some_and(|b| b.role == Role::Client || b.product.is_some());
+    let shown: Vec<&Fix> = match (words.is_empty(), other) {
         (true, _) => snippets.clone(),
         (false, true) => Vec::new(),
         (false, false) => one_of_each(&snippets),
@@ -446,7 +446,7 @@ fn mend(page: &mut Page<'_>, chain: &Chain, told: bool) -> io::Result<()> {
         let text: Vec<String> = mask::own(&fix.text).lines().map(|line| format!("  {line}")).collect();
         page.verbatim("", &text.join("\n"))?;
     }
-    if shown.len() < snippets.len() && !client {
+    if shown.len() < snippets.len() && !other {
         page.row("", Tone::Dim, &format!("for other products: hopscope explain {}", mask::own(&v.rule)))?;
     }
     Ok(())

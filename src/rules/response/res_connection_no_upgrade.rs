@@ -29,7 +29,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let text = match granted.combined("connection") {
-        Some(value) => Text::own("The server's 101 says Connection: ").bytes(&value).say(" without Upgrade, so a client must close the connection."),
+        Some(value) => Text::own("The server's 101 says Connection: ")
+            .bytes(&value)
+            .say(" without Upgrade, so a client must close the connection."),
         None => Text::own("The server's 101 has no Connection field, so a client must close the connection."),
     };
     out.add(text).expected(Text::own("Connection: Upgrade")).found(show_field(granted, "Connection")).field(
