@@ -67,6 +67,27 @@ struct Piece {
 }
 
 impl Piece {
+    /// The first `n` bytes and the rest; a mark stays behind the rest.
+    fn split(self, n: u32) -> (Piece, Piece) {
+        let n = n.min(self.len());
+        let (data, rest) = self.data.split_at((n as usize).min(self.data.len()));
+        let first_cut = n - len32(data);
+        let first = Piece { data: data.into(), cut: first_cut, mark: None, ..self.head() };
+        let second = Piece {
+            seq: self.seq.wrapping_add(n),
+            data: rest.into(),
+            cut: self.cut - first_cut,
+            mark: self.mark,
+            ..self.head()
+        };
+        (first, second)
+    }
+
+    /// All but what it holds.
+    fn head(&self) -> Piece {
+        Piece { data: Box::default(), cut: 0, mark: None, ..*self }
+    }
+
     fn len(&self) -> u32 {
         len32(&self.data).wrapping_add(self.cut)
     }
@@ -298,7 +319,12 @@ impl<H: Handler> Flow<'_, H> {
         }
         if let Some(mark) = mark {
             let at = place(queue, end, true);
-            if !queue.range(..at).rev().take_while(|p| p.seq == end).any(|p| p.mark == Some(mark)) {
+            let known = queue.range_mut(..at).rev().take_while(|p| p.seq == end).find(|p| p.mark == Some(mark));
+            if let Some(known) = known {
+                if earlier(ack, known.ack) {
+                    known.ack = ack;
+                }
+            } else {
                 queue.insert(
                     at,
                     Piece { seq: end, ack, ts: s.ts, at: s.at, data: Box::default(), cut: 0, mark: Some(mark) },
@@ -576,10 +602,38 @@ fn insert(
         let theirs = part(&p.data, theirs_from, theirs_from.saturating_add(to - done));
         let n = ours.len().min(theirs.len());
         *conflict |= ours[..n] != theirs[..n];
+        let common = to.saturating_sub(done);
         done = to.max(done);
-        at += 1;
+        at = if earlier(ack, p.ack) { lower_ack(queue, at, theirs_from, common, ack) } else { at + 1 };
     }
     added
+}
+
+/// Whether the first acknowledgement is the older one.
+fn earlier(a: Option<u32>, b: Option<u32>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.wrapping_sub(b).cast_signed() < 0,
+        (None, b) => b.is_some(),
+        (Some(_), None) => false,
+    }
+}
+
+/// Bytes sent again carry the acknowledgement of their second sending, which may be of bytes that
+/// answer them. What both copies have waits only for what the older one acknowledged. Returns the
+/// place behind the part they share.
+fn lower_ack(queue: &mut VecDeque<Piece>, at: usize, from: u32, len: u32, ack: Option<u32>) -> usize {
+    let Some(whole) = queue.remove(at) else { return at + 1 };
+    let (before, rest) = whole.split(from);
+    let (mut shared, after) = rest.split(len);
+    shared.ack = ack;
+    let mut place = at;
+    for (piece, counts) in [(before, true), (shared, true), (after, false)] {
+        if piece.len() != 0 || piece.mark.is_some() {
+            queue.insert(if counts { place } else { place.min(queue.len()) }, piece);
+            place += usize::from(counts);
+        }
+    }
+    place
 }
 
 /// Payloads of packets are far below 4 GiB.
