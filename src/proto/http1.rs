@@ -199,13 +199,16 @@ impl Http {
     /// A Close frame that was seen beside this machine.
     pub fn close_frame(&mut self, side: Side, ts: Timestamp, at: PacketRef, last: Timestamp, more: &Closing) {
         let dir = direction(self.client, side);
+        let first = self.tcp_end.is_none();
         let Some(tunnel) = &mut self.tunnel else { return };
         let slot = &mut tunnel.closing[usize::from(dir == Direction::ServerToClient)];
         match slot {
             Some(closing) => closing.join(more),
             None => {
                 *slot = Some(more.clone());
-                if tunnel.close.is_none() {
+                // The order of the streams decides, not that of the capture's times. After a FIN or RST
+                // of the connection a Close is no longer what ended it.
+                if tunnel.close.is_none() && first {
                     tunnel.close = Some((dir, ts, at, last));
                 }
             }
@@ -348,7 +351,6 @@ impl Http {
         }
         if let Some(tunnel) = &self.tunnel
             && let Some((by, at, packet, before)) = tunnel.close
-            && end.at.is_none_or(|tcp| at <= tcp)
         {
             (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(at), Some(packet));
             let closing = &tunnel.closing[usize::from(by == Direction::ServerToClient)];
