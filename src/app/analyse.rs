@@ -51,7 +51,8 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let worst;
     let facts: Vec<InputFacts>;
     if format.name == "ndjson" {
-        let stream = streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out);
+        let live = inputs.progress().bytes_total.is_none();
+        let stream = streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out, live);
         let mut engine = Engine::new(stream);
         engine.sink().start(inputs.facts())?;
         engine::read(&mut inputs, &mut engine, &mut on_progress)?;

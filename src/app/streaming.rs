@@ -30,6 +30,8 @@ pub(super) struct Stream<'a> {
     held: VecDeque<Box<Exchange>>,
     /// The latest time in the capture, as far as exchanges tell.
     now: Timestamp,
+    /// Somebody waits for each line: the input is a pipe.
+    live: bool,
     /// Findings printed so far; the next one's index.
     findings: usize,
     worst: Option<Severity>,
@@ -43,6 +45,7 @@ impl<'a> Stream<'a> {
         filter: Option<&'a Filter>,
         allowed: &'a Allowed,
         out: &'a mut dyn Write,
+        live: bool,
     ) -> Self {
         Stream {
             judge: Judge::new(products),
@@ -84,11 +87,14 @@ impl<'a> Stream<'a> {
     }
 
     fn line(&mut self, line: &str) {
-        if self.error.is_none()
-            && let Err(err) = writeln!(self.out, "{line}")
-        {
-            self.error = Some(err);
+        if self.error.is_some() {
+            return;
         }
+        let mut written = writeln!(self.out, "{line}");
+        if self.live && written.is_ok() {
+            written = self.out.flush();
+        }
+        self.error = written.err();
     }
 
     fn row(&mut self, x: &Exchange, judged: &Judged) -> (Row, Chain) {
