@@ -53,9 +53,10 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     if format.name == "ndjson" {
         let live = inputs.progress().bytes_total.is_none();
         let stream = streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out, live);
+        let closed = stream.failed();
         let mut engine = Engine::new(stream);
         engine.sink().start(inputs.facts())?;
-        engine::read(&mut inputs, &mut engine, &mut on_progress)?;
+        engine::read(&mut inputs, &mut engine, &mut |at| on_progress(at) && !closed.get())?;
         let (stream, counters) = engine.finish();
         facts = inputs.into_facts();
         worst = stream.end(counters, &facts)?;

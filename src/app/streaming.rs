@@ -1,7 +1,9 @@
 //! `--format ndjson`: prints each exchange when it is decided and when it ended, its findings and its
 //! chain; keeps only what the last window holds.
 
+use std::cell::Cell;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use std::collections::VecDeque;
 
@@ -36,6 +38,8 @@ pub(super) struct Stream<'a> {
     findings: usize,
     worst: Option<Severity>,
     error: Option<io::Error>,
+    /// Set with `error`: for the reader, to stop.
+    failed: Rc<Cell<bool>>,
 }
 
 impl<'a> Stream<'a> {
@@ -53,12 +57,19 @@ impl<'a> Stream<'a> {
             filter,
             allowed,
             out,
+            live,
+            failed: Rc::new(Cell::new(false)),
             held: VecDeque::new(),
             now: Timestamp(i64::MIN),
             findings: 0,
             worst: None,
             error: None,
         }
+    }
+
+    /// Whether writing has failed, to be asked while the stream is at work.
+    pub(super) fn failed(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.failed)
     }
 
     /// The first line.
@@ -95,6 +106,7 @@ impl<'a> Stream<'a> {
             written = self.out.flush();
         }
         self.error = written.err();
+        self.failed.set(self.error.is_some());
     }
 
     fn row(&mut self, x: &Exchange, judged: &Judged) -> (Row, Chain) {
