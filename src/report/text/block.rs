@@ -6,13 +6,13 @@ use std::io;
 use crate::base::escape::escape;
 use crate::base::{Endpoint, PacketRef, Timestamp};
 use crate::model::{
-    Blame, Chain, Confidence, ConnectState, EndHow, Exchange, Fix, FlowFacts, Head, Outcome, Role, Severity,
+    Blame, Chain, Confidence, ConnectState, EndHow, Exchange, FlowFacts, Head, Outcome, Role, Severity,
 };
 use crate::report::build;
 use crate::report::mask;
 use crate::report::text::Context;
-use crate::report::text::facts;
 use crate::report::text::page::{Page, Tone, clip, count};
+use crate::report::text::{body, facts, fix, legs};
 use crate::report::time::human;
 use crate::rules::verdict::CAUSE;
 use crate::store::Analysis;
@@ -21,8 +21,6 @@ use crate::store::Analysis;
 const VALUE: usize = 160;
 /// Packets named as evidence.
 const PACKETS: usize = 20;
-/// Products whose fix is shown where it is not known which is at fault.
-const PRODUCTS: usize = 2;
 
 /// Fields of a request that an upgrade hangs on, in the order in which they are told.
 const ASKED: [&str; 9] = [
@@ -83,14 +81,14 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix
         (None, Some(flow)) => connection(page, chain, flow)?,
         (None, None) => {}
     }
-    neighbours(c, page, chain)?;
+    legs::write(c, page, chain)?;
     evidence(c, page, chain)?;
     if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
         logs(c, page, x)?;
     } else if let Some(flow) = facts::flow(c.a, chain) {
         page.items("in the logs", &[seen_at(c, flow.client, flow.syn_at)])?;
     }
-    mend(page, chain, fix_told)?;
+    fix::write(page, chain, fix_told)?;
     also(c, page, chain)
 }
 
@@ -170,23 +168,6 @@ fn cause(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<
     let summary = c.masker.text(&chain.verdict.summary);
     let Some((_, cause)) = summary.rsplit_once(CAUSE) else { return Ok(()) };
     page.row("likely cause", Tone::Plain, &clip(cause.trim_end_matches('.'), 400))
-}
-
-/// The same upgrade on the legs beside this one.
-fn neighbours(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
-    let index = c.a.chains.iter().position(|other| other.id == chain.id);
-    let Some(beside) = index.and_then(|i| c.facts.legs.get(i)).copied() else { return Ok(()) };
-    for (label, index) in [("leg before", beside.before), ("next leg", beside.next)] {
-        let Some(other) = index.and_then(|i| c.a.chains.get(i)) else { continue };
-        let Some(x) = facts::first_leg(c.a, other).map(|row| &row.exchange) else { continue };
-        let verdict = match &*other.verdict.rule {
-            "ok" => other.outcome.word().to_owned(),
-            rule => mask::own(rule),
-        };
-        let text = format!("#{} {} → {}, with the same key: {verdict}", other.id, x.client, x.server);
-        page.row(label, Tone::Plain, &text)?;
-    }
-    Ok(())
 }
 
 fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
@@ -302,35 +283,10 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<
     let fields = told(c, response, &ANSWERED);
     page.items("", &fields)?;
     if !x.body.is_empty() && response.status() != Some(101) {
-        let body = c.masker.bytes(&readable(&x.body));
+        let body = c.masker.bytes(&body::readable(&x.body));
         page.row("body", Tone::Plain, &clip(&body, VALUE))?;
     }
     Ok(())
-}
-
-/// Content as one line: white space in a row is one space, and of HTML the text alone.
-fn readable(body: &[u8]) -> Vec<u8> {
-    let html = body.trim_ascii_start().starts_with(b"<");
-    let mut out = Vec::with_capacity(body.len());
-    let mut in_tag = false;
-    for &byte in body {
-        match byte {
-            b'<' if html => in_tag = true,
-            b'>' if in_tag => in_tag = false,
-            _ if in_tag => continue,
-            _ if !byte.is_ascii_whitespace() => {
-                out.push(byte);
-                continue;
-            }
-            _ => {}
-        }
-        if out.last().is_some_and(|last| *last != b' ') {
-            out.push(b' ');
-        }
-    }
-    out.truncate(out.trim_ascii_end().len());
-    // Nothing but tags: they are all there is to show.
-    if out.is_empty() { body.trim_ascii().to_vec() } else { out }
 }
 
 fn status(head: &Head) -> String {
@@ -417,50 +373,6 @@ fn logs(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()
 
 fn seen_at(c: &Context<'_>, client: Endpoint, at: Timestamp) -> String {
     format!("client {client} at {} {}", c.clock.time(at), c.clock.zone(at))
-}
-
-/// The change that mends it. What is to be pasted is never broken.
-fn mend(page: &mut Page<'_>, chain: &Chain, told: bool) -> io::Result<()> {
-    let v = &chain.verdict;
-    if told && !v.fix.is_empty() {
-        return page.row("fix", Tone::Plain, "as above");
-    }
-    let (words, snippets): (Vec<&Fix>, Vec<&Fix>) = v.fix.iter().partition(|fix| fix.product == "any");
-    let mut label = "fix";
-    for fix in &words {
-        page.row(label, Tone::Plain, &mask::own(&fix.text).replace('\n', " "))?;
-        label = "";
-    }
-    // A client has no such setting; nor, it seems, has a product that is known and has no fix of its own.
-    let other = v.blame.as_ref().is_some_and(|b| b.role == Role::Client || b.product.is_some());
-    let shown: Vec<&Fix> = match (words.is_empty(), other) {
-        (true, _) => snippets.clone(),
-        (false, true) => Vec::new(),
-        (false, false) => one_of_each(&snippets),
-    };
-    for fix in &shown {
-        let versions = if fix.versions.is_empty() { String::new() } else { format!(" {}", mask::own(&fix.versions)) };
-        let name = format!("{}{versions}:", mask::own(&fix.product));
-        page.row(label, Tone::Strong, &if words.is_empty() { name } else { format!("for example {name}") })?;
-        label = "";
-        let text: Vec<String> = mask::own(&fix.text).lines().map(|line| format!("  {line}")).collect();
-        page.verbatim("", &text.join("\n"))?;
-    }
-    if shown.len() < snippets.len() && !other {
-        page.row("", Tone::Dim, &format!("for other products: hopscope explain {}", mask::own(&v.rule)))?;
-    }
-    Ok(())
-}
-
-/// The first fix of each of the first two products.
-fn one_of_each<'a>(fixes: &[&'a Fix]) -> Vec<&'a Fix> {
-    let mut out: Vec<&Fix> = Vec::new();
-    for fix in fixes {
-        if out.len() < PRODUCTS && !out.iter().any(|shown| shown.product == fix.product) {
-            out.push(fix);
-        }
-    }
-    out
 }
 
 /// What else was found in this chain, by its slug.

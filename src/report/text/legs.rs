@@ -2,9 +2,13 @@
 //! the other in time.
 
 use std::collections::HashMap;
+use std::io;
 
 use crate::base::Timestamp;
-use crate::report::text::facts;
+use crate::model::Chain;
+use crate::report::mask;
+use crate::report::text::page::{Page, Tone};
+use crate::report::text::{Context, facts};
 use crate::store::{Analysis, Row};
 
 /// Chains with one key beyond which it is a constant that tells nothing.
@@ -47,6 +51,23 @@ pub(super) fn neighbours(a: &Analysis) -> Vec<Neighbours> {
         }
     }
     out
+}
+
+/// A row for each leg beside this one.
+pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let index = c.a.chains.iter().position(|other| other.id == chain.id);
+    let Some(beside) = index.and_then(|i| c.facts.legs.get(i)).copied() else { return Ok(()) };
+    for (label, index) in [("leg before", beside.before), ("next leg", beside.next)] {
+        let Some(other) = index.and_then(|i| c.a.chains.get(i)) else { continue };
+        let Some(x) = facts::first_leg(c.a, other).map(|row| &row.exchange) else { continue };
+        let verdict = match &*other.verdict.rule {
+            "ok" => other.outcome.word().to_owned(),
+            rule => mask::own(rule),
+        };
+        let text = format!("#{} {} → {}, with the same key: {verdict}", other.id, x.client, x.server);
+        page.row(label, Tone::Plain, &text)?;
+    }
+    Ok(())
 }
 
 fn lies_within(nearer: &Row, farther: &Row) -> bool {

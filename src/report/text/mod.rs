@@ -9,8 +9,10 @@ use crate::report::{Format, Options};
 use crate::store::Analysis;
 
 mod block;
+mod body;
 mod capture;
 mod facts;
+mod fix;
 mod groups;
 mod healthy;
 mod legs;
