@@ -125,7 +125,9 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
             let chain = by_id.get(&row.exchange.id)?;
             match &*chain.verdict.rule {
                 "unknown" => None,
-                rule => Some((&row.exchange, rule != "ok")),
+                "ok" => Some((&row.exchange, false)),
+                // One that worked with a warning did not fail.
+                _ => Some((&row.exchange, chain.outcome != Outcome::Upgraded)),
             }
         })
         .collect();
