@@ -359,10 +359,52 @@ impl<H: Handler> Flow<'_, H> {
                     self.pass(side, piece);
                 }
             }
-            if !moved {
+            if !moved && !self.untangle() {
                 break;
             }
         }
+    }
+
+    /// Where each side's next piece waits for the other's, nothing is missing: one of them repeats old
+    /// bytes with a newer acknowledgement. Of this one the bytes that the other acknowledges go on first.
+    /// `true`: something was passed on.
+    fn untangle(&mut self) -> bool {
+        let Some(queues) = self.held.flows.get(&self.index) else { return false };
+        let mut found: Option<((bool, PacketRef), Side, usize)> = None;
+        for side in Side::BOTH {
+            let peer = side.other();
+            let (Some(piece), Some(Piece { ack: Some(ack), .. })) =
+                (queues.sides[side.index()].front(), queues.sides[peer.index()].front())
+            else {
+                return false;
+            };
+            let next = self.track.next[side.index()];
+            let left = piece.seq.wrapping_add(piece.len()).wrapping_sub(next).cast_signed();
+            let wanted = ack.wrapping_sub(next).cast_signed();
+            let first = piece.seq.wrapping_sub(next).cast_signed() <= 0;
+            if !first || !self.track.is(flag::STARTED, side) || self.satisfied(side, piece.ack) {
+                return false;
+            }
+            // A piece that goes on behind what is wanted of it repeats; else the one captured first goes.
+            let order = (wanted >= left, piece.at);
+            if found.is_none_or(|(known, ..)| order < known) {
+                found = Some((order, side, wanted.min(left).max(0).unsigned_abs() as usize));
+            }
+        }
+        let Some(((whole, _), side, wanted)) = found else { return false };
+        let part = queues.sides[side.index()].front().filter(|_| !whole).and_then(|piece| {
+            let behind = self.track.next[side.index()].wrapping_sub(piece.seq) as usize;
+            let bytes: Box<[u8]> = piece.data.get(behind..behind.checked_add(wanted)?)?.into();
+            (!bytes.is_empty()).then_some((piece.ts, piece.at, bytes))
+        });
+        match part {
+            Some((ts, at, bytes)) => self.data(side, ts, at, &bytes),
+            None => {
+                let Some(piece) = self.take_first(side) else { return false };
+                self.pass(side, piece);
+            }
+        }
+        true
     }
 
     fn pass(&mut self, side: Side, piece: Piece) {
