@@ -129,7 +129,7 @@ impl Chunks {
 
 /// A size line that cannot become one any more is found before its end comes.
 fn unfinished(line: &[u8], phase: Phase) -> Progress {
-    let hopeless = phase == Phase::Size && line.first().is_some_and(|b| !b.is_ascii_hexdigit());
+    let hopeless = phase == Phase::Size && trim(line).first().is_some_and(|b| !b.is_ascii_hexdigit());
     if hopeless { Progress::Broken } else { Progress::More }
 }
 

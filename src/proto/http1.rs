@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp};
-use crate::model::{Direction, End, EndHow, Exchange, Head, Preview, Times, WsTotals};
+use crate::model::{Direction, End, EndHow, Exchange, Head, LineFaults, Preview, Times, WsTotals};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
 use super::body::Chunks;
@@ -64,6 +64,8 @@ pub(super) struct Half {
     /// Where the head under way began.
     pub(super) start: Option<Start>,
     pub(super) chunks: Chunks,
+    /// Empty lines stood before the head under way.
+    pub(super) blank: bool,
     /// Bytes were lost since the last message.
     pub(super) gap: bool,
 }
@@ -109,7 +111,7 @@ pub(super) struct Tunnel {
     first: [FirstBytes; 2],
     /// The first Close frame of each direction.
     closing: [Option<Closing>; 2],
-    /// The first Close frame of all: when it came, in which packet, and the last payload before it.
+    /// The first Close frame of all, if it came before the end of TCP: when it came, in which packet, and the last payload before it.
     close: Option<(Direction, Timestamp, PacketRef, Timestamp)>,
 }
 
@@ -395,14 +397,23 @@ impl Http {
 
 impl Half {
     fn new() -> Self {
-        Half { state: State::Head, buf: Vec::new(), scanned: 0, start: None, chunks: Chunks::default(), gap: false }
+        Half {
+            state: State::Head,
+            buf: Vec::new(),
+            scanned: 0,
+            start: None,
+            chunks: Chunks::default(),
+            blank: false,
+            gap: false,
+        }
     }
 
-    /// Forgets the head under way.
-    pub(super) fn reset(&mut self) {
+    /// Forgets the head under way; tells what was wrong before it.
+    pub(super) fn reset(&mut self) -> LineFaults {
         self.buf.clear();
         self.scanned = 0;
         self.start = None;
+        if std::mem::take(&mut self.blank) { LineFaults::LEADING_CRLF } else { LineFaults::NONE }
     }
 }
 

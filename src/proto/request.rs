@@ -74,11 +74,11 @@ impl Http {
         if self.request.start.is_none() {
             // Stray line ends between messages begin nothing yet (RFC 9112 §2.2).
             let blank = leading_blank(rest);
-            if blank == rest.len() {
-                self.request.buf.clear();
+            if blank != 0 {
+                self.request.blank = true;
                 return blank;
             }
-            if self.request.buf.is_empty() && guess(rest) == Guess::Other {
+            if guess(rest) == Guess::Other {
                 self.request.state = State::Lost;
                 return rest.len();
             }
@@ -91,8 +91,8 @@ impl Http {
                 // A head inside one segment is read where it stands.
                 let whole = std::mem::take(&mut self.request.buf);
                 let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
-                self.request.reset();
-                self.request_complete(flow, start, text, (chunk.at, chunk.ts), true, LineFaults::NONE);
+                let faults = self.request.reset();
+                self.request_complete(flow, start, text, (chunk.at, chunk.ts), true, faults);
                 self.request.buf = whole;
                 self.request.buf.clear();
                 used
@@ -107,8 +107,9 @@ impl Http {
             Gathered::TooLarge => {
                 flow.shared.counters.heads_too_large += 1;
                 let text = std::mem::take(&mut self.request.buf);
-                self.request.reset();
-                self.request_complete(flow, start, &text, (chunk.at, chunk.ts), false, LineFaults::TOO_LARGE);
+                let mut faults = self.request.reset();
+                faults.add(LineFaults::TOO_LARGE);
+                self.request_complete(flow, start, &text, (chunk.at, chunk.ts), false, faults);
                 self.request.state = State::Lost;
                 rest.len()
             }
@@ -280,10 +281,10 @@ impl Http {
     pub(super) fn cut_request(&mut self, flow: &mut Flow<'_>, lost: bool) {
         let Some(start) = self.request.start else { return };
         let text = std::mem::take(&mut self.request.buf);
-        self.request.reset();
+        let faults = self.request.reset();
         self.request.gap |= lost;
         let last = (start.at, flow.context.track.last);
-        self.request_complete(flow, start, &text, last, false, LineFaults::NONE);
+        self.request_complete(flow, start, &text, last, false, faults);
         // Its content, if any, is not to be waited for.
         flow.inline.sides[self.client.index()].skip = 0;
         self.request.state = State::Head;

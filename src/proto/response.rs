@@ -3,7 +3,7 @@
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{Exchange, Head, LineFaults, Preview, StartLine};
 use crate::stream::{Chunk, What};
-use crate::wire::http1::{Framing, Kind, parse};
+use crate::wire::http1::{Framing, Kind, leading_blank, parse};
 use crate::wire::sniff::{Guess, is_response};
 
 use super::Flow;
@@ -11,6 +11,9 @@ use super::body::{Progress, announced_in};
 use super::http1::{Http, Pending, Start, State};
 use super::request::{Gathered, gather, into_head};
 use super::tunnel;
+
+/// How a status line begins that is looked for among other bytes.
+const STATUS_LINE: &[u8] = b"HTTP/1.";
 
 impl Http {
     pub(super) fn response_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
@@ -20,16 +23,15 @@ impl Http {
             let here = Chunk { offset: chunk.offset + at as u64, ..*chunk };
             let used = match self.response.state {
                 State::Head => self.response_head(flow, &here, rest),
-                State::Lost | State::Odd => {
+                State::Lost => {
                     if at == 0 && is_response(rest) == Guess::Response {
                         self.found_again();
                         0
-                    } else if self.response.state == State::Odd {
-                        self.not_a_response(&here, rest)
                     } else {
                         rest.len()
                     }
                 }
+                State::Odd => self.not_a_response(&here, rest),
                 State::Length => {
                     let skip = &mut flow.inline.sides[chunk.side.index()].skip;
                     let n = usize::try_from(*skip).map_or(rest.len(), |s| s.min(rest.len()));
@@ -75,40 +77,49 @@ impl Http {
     /// Takes bytes of a head; returns how many.
     fn response_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
         if self.response.start.is_none() {
+            // A line end or two before a status line is a fault to keep, not another protocol.
+            let blank = leading_blank(rest);
+            if blank != 0 {
+                self.response.blank = true;
+                return blank;
+            }
             if is_response(rest) == Guess::Other {
-                // A line end or two before a status line is a fault to keep, not another protocol.
-                let blank = crate::wire::http1::leading_blank(rest);
-                let later = rest.get(blank..).unwrap_or_default();
-                if blank == 0 || is_response(later) == Guess::Other && !later.is_empty() {
-                    return self.not_a_response(chunk, rest);
-                }
+                return self.not_a_response(chunk, rest);
             }
             let id = Default::default();
             self.response.start = Some(Start { id, at: chunk.at, ts: chunk.ts, offset: chunk.offset });
         }
         let Some(start) = self.response.start else { return rest.len() };
+        // Among other bytes the version is needed too, so that the word alone is not taken for it.
+        let expected = if self.odd.is_some() { STATUS_LINE } else { &STATUS_LINE[..5] };
+        if let Some(missing) = expected.len().checked_sub(self.response.buf.len()).filter(|&n| n > 0) {
+            let mut line = self.response.buf.clone();
+            line.extend_from_slice(&rest[..rest.len().min(missing)]);
+            if !expected.starts_with(&line) {
+                // No status line begins here after all; one may still stand in what is at hand.
+                let mut text = std::mem::take(&mut self.response.buf);
+                text.extend_from_slice(rest);
+                self.response.reset();
+                self.response.state = State::Odd;
+                let from_there = Chunk { offset: start.offset, ..*chunk };
+                self.response_data(flow, &from_there, &text);
+                return rest.len();
+            }
+            if self.odd.is_some() && line.len() == expected.len() {
+                self.found_again();
+            }
+        }
         match gather(&mut self.response, rest) {
             Gathered::Whole(used) => {
                 let whole = std::mem::take(&mut self.response.buf);
                 let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
-                self.response.reset();
-                self.response_complete(flow, start, text, (chunk.at, chunk.ts), true, LineFaults::NONE);
+                let faults = self.response.reset();
+                self.response_complete(flow, start, text, (chunk.at, chunk.ts), true, faults);
                 self.response.buf = whole;
                 self.response.buf.clear();
                 used
             }
-            Gathered::Part => {
-                let buf = &self.response.buf;
-                let blank = crate::wire::http1::leading_blank(buf);
-                if is_response(&buf[blank..]) == Guess::Other && blank < buf.len() {
-                    let text = std::mem::take(&mut self.response.buf);
-                    self.response.reset();
-                    let early = Chunk { at: start.at, ts: start.ts, offset: start.offset, ..*chunk };
-                    self.odd_bytes(&early, &text);
-                    self.response.state = State::Odd;
-                }
-                rest.len()
-            }
+            Gathered::Part => rest.len(),
             Gathered::TooLarge => {
                 flow.shared.counters.heads_too_large += 1;
                 self.cut_response(flow, LineFaults::TOO_LARGE, false);
@@ -121,25 +132,32 @@ impl Http {
     /// These bytes stand where a response should. Where a status line follows in them they came
     /// before it; else they are kept to be named. Returns how many are dealt with.
     fn not_a_response(&mut self, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
-        if let Some(at) = memchr::memmem::find(rest, b"HTTP/1.").filter(|&at| at > 0) {
+        if let Some(at) = memchr::memmem::find(rest, STATUS_LINE) {
             self.odd_bytes(chunk, &rest[..at]);
             self.found_again();
             return at;
         }
-        self.odd_bytes(chunk, rest);
-        self.response.state = State::Odd;
-        rest.len()
+        // One may begin in the last bytes and go on in the next segment.
+        let begun = (1..STATUS_LINE.len()).rev().find(|&n| rest.ends_with(&STATUS_LINE[..n])).unwrap_or(0);
+        let used = rest.len() - begun;
+        self.odd_bytes(chunk, &rest[..used]);
+        self.response.state = if begun == 0 { State::Odd } else { State::Head };
+        used
     }
 
     /// A status line after other bytes: those came before it.
     fn found_again(&mut self) {
         self.response.state = State::Head;
+        self.response.blank = false;
         if let (Some(odd), Some(Pending { exchange: Some(x), .. })) = (self.odd.take(), self.pending.front_mut()) {
             x.before_response.get_or_insert(odd);
         }
     }
 
     fn odd_bytes(&mut self, chunk: &Chunk<'_>, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let odd = self.odd.get_or_insert_with(|| Preview {
             bytes: Box::default(),
             at: chunk.at,
@@ -355,7 +373,15 @@ impl Http {
     fn cut_response(&mut self, flow: &mut Flow<'_>, faults: LineFaults, lost: bool) {
         let Some(start) = self.response.start else { return };
         let text = std::mem::take(&mut self.response.buf);
-        self.response.reset();
+        let mut faults = faults;
+        faults.add(self.response.reset());
+        if self.odd.is_some() && text.len() < STATUS_LINE.len() {
+            // Too little to be told from the odd bytes before it.
+            let side = self.client.other();
+            let what = What::Data(&text);
+            self.odd_bytes(&Chunk { side, ts: start.ts, at: start.at, offset: start.offset, what }, &text);
+            return;
+        }
         let last = (start.at, flow.context.track.last);
         self.response.gap |= lost;
         self.response_complete(flow, start, &text, last, false, faults);
