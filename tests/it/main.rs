@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod engine;
 mod golden;
 mod lab;
 mod layers;
