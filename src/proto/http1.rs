@@ -100,8 +100,15 @@ pub(super) struct Early {
     pub(super) at: PacketRef,
     pub(super) ts: Timestamp,
     pub(super) offset: u64,
-    /// More came than is kept.
-    pub(super) cut: bool,
+    /// Bytes behind these that are not kept, or were lost to the capture.
+    pub(super) missed: u64,
+}
+
+impl Early {
+    /// Nothing yet, from this place on.
+    pub(super) fn new(chunk: &Chunk<'_>) -> Self {
+        Early { bytes: Vec::new(), at: chunk.at, ts: chunk.ts, offset: chunk.offset, missed: 0 }
+    }
 }
 
 /// After a 101.
@@ -166,7 +173,7 @@ impl Http {
                 if self.tunnel.is_some() {
                     flow.inline.sides[chunk.side.index()].gap(len);
                 } else if from_client {
-                    self.request_gap(flow, len);
+                    self.request_gap(flow, chunk, len);
                 } else {
                     self.response_gap(flow, chunk, len);
                 }

@@ -246,7 +246,7 @@ impl Http {
         x
     }
 
-    pub(super) fn request_gap(&mut self, flow: &mut Flow<'_>, len: u64) {
+    pub(super) fn request_gap(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, len: u64) {
         let skip = &mut flow.inline.sides[self.client.index()].skip;
         match self.request.state {
             State::Length if len <= *skip => {
@@ -257,9 +257,8 @@ impl Http {
             }
             State::Chunked if self.request.chunks.gap(len) => {}
             State::Waiting => {
-                if let Some(early) = &mut self.early {
-                    early.cut = true;
-                }
+                let early = self.early.get_or_insert_with(|| Early::new(chunk));
+                early.missed = early.missed.saturating_add(len);
             }
             _ => {
                 *skip = 0;
@@ -291,16 +290,12 @@ impl Http {
     }
 
     fn keep_early(&mut self, chunk: &Chunk<'_>, data: &[u8]) {
-        let early = self.early.get_or_insert_with(|| Early {
-            bytes: Vec::new(),
-            at: chunk.at,
-            ts: chunk.ts,
-            offset: chunk.offset,
-            cut: false,
-        });
-        let room = limits::EARLY_BYTES.saturating_sub(early.bytes.len());
-        early.cut |= room < data.len();
-        early.bytes.extend_from_slice(&data[..data.len().min(room)]);
+        let early = self.early.get_or_insert_with(|| Early::new(chunk));
+        // Nothing is put behind a hole as if there were none.
+        let room = if early.missed == 0 { limits::EARLY_BYTES.saturating_sub(early.bytes.len()) } else { 0 };
+        let kept = data.len().min(room);
+        early.bytes.extend_from_slice(&data[..kept]);
+        early.missed = early.missed.saturating_add((data.len() - kept) as u64);
     }
 
     /// The answer is there: what came early is what it makes of it.
@@ -317,8 +312,9 @@ impl Http {
             what: What::Data(&early.bytes),
         };
         self.request_data(flow, &chunk, &early.bytes);
-        if early.cut {
-            self.request_gap(flow, u64::MAX >> 1);
+        if early.missed != 0 {
+            let offset = early.offset.saturating_add(early.bytes.len() as u64);
+            self.request_gap(flow, &Chunk { offset, ..chunk }, early.missed);
         }
     }
 }

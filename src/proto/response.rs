@@ -241,6 +241,9 @@ impl Http {
             let what = What::Data(&early.bytes);
             let chunk = Chunk { side: self.client, ts: early.ts, at: early.at, offset: early.offset, what };
             self.tunnel_data(flow, &chunk, &early.bytes);
+            if early.missed != 0 {
+                flow.inline.sides[self.client.index()].gap(early.missed);
+            }
         }
     }
 
