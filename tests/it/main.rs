@@ -8,12 +8,14 @@
     reason = "a test fails by panicking and says why by printing"
 )]
 
+mod bounds;
 mod cli;
 mod engine;
 mod golden;
 mod lab;
 mod layers;
 mod layout;
+mod mutate;
 mod public;
 mod scenes;
 mod shared;
