@@ -17,6 +17,7 @@ mod layers;
 mod layout;
 mod mutate;
 mod public;
+mod readme;
 mod scenes;
 mod shared;
 mod sources;
