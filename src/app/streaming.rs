@@ -113,7 +113,7 @@ impl<'a> Stream<'a> {
         let indices: Vec<usize> = (self.findings..self.findings + judged.findings.len()).collect();
         let chain = Judge::chain(x, judged, indices.clone());
         let row = Row {
-            exchange: x.clone(),
+            exchange: Box::new(x.clone()),
             handshake: judged.handshake.clone(),
             outcome: judged.outcome,
             findings: indices,
@@ -122,12 +122,13 @@ impl<'a> Stream<'a> {
     }
 
     fn wanted(&self, row: &Row, chain: &Chain, findings: &[Finding]) -> bool {
+        let Some(filter) = self.filter else { return true };
         // The filter looks findings up by index; here they stand alone.
         let mut row = row.clone();
         row.findings = (0..findings.len()).collect();
         let mut chain = chain.clone();
         chain.findings = row.findings.clone();
-        self.filter.is_none_or(|f| f.matches(&row, Some(&chain), findings))
+        filter.matches(&row, Some(&chain), findings)
     }
 
     fn print_findings(&mut self, findings: Vec<Finding>, x: Option<&Exchange>, fix: &[crate::model::Fix]) {

@@ -6,6 +6,12 @@
 /// controls `\xNN`).
 pub fn escape_into(out: &mut String, bytes: &[u8]) {
     use std::fmt::Write as _;
+    // Nearly all there is. Without an early end the loop looks at many bytes at once.
+    let plain = bytes.iter().fold(true, |plain, &b| plain & (b' '..=b'~').contains(&b) & (b != b'\\'));
+    if plain && let Ok(text) = str::from_utf8(bytes) {
+        out.push_str(text);
+        return;
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::Counters;
+use crate::base::{Counters, ExchangeId};
 use crate::hops;
 use crate::model::{
     Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Verdict,
@@ -51,14 +51,7 @@ impl<'p> Judge<'p> {
 
     /// The chain of one leg. `findings`: indices of its findings in the analysis.
     pub fn chain(x: &Exchange, judged: &Judged, findings: Vec<usize>) -> Chain {
-        Chain {
-            id: hops::chain_of_leg(x.id),
-            legs: vec![x.id],
-            flow: None,
-            outcome: judged.outcome,
-            verdict: judged.verdict.clone(),
-            findings,
-        }
+        chain_of(x, judged.outcome, judged.verdict.clone(), findings)
     }
 
     /// The chain of a flow without a request. `None` where nothing about it is worth telling.
@@ -70,6 +63,10 @@ impl<'p> Judge<'p> {
         let (outcome, verdict) = verdict::of_flow(flow, &findings);
         Some((findings, outcome, verdict))
     }
+}
+
+fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
+    Chain { id: hops::chain_of_leg(x.id), legs: vec![x.id], flow: None, outcome, verdict, findings }
 }
 
 /// Judges all that was collected. `allowed`: whether the user knows of a finding.
@@ -88,11 +85,13 @@ pub fn whole(
         judge.seen.learn(x, false);
     }
     let mut a = Analysis { counters, ..Analysis::default() };
+    a.chains.reserve_exact(exchanges.len());
+    a.rows.reserve_exact(exchanges.len());
     for x in exchanges {
-        let judged = judge.exchange(&x);
-        let indices = a.add(judged.findings.clone(), |f| allowed(f, Some(&x)));
-        a.chains.push(Judge::chain(&x, &judged, indices.clone()));
-        a.rows.push(Row { exchange: *x, handshake: judged.handshake, outcome: judged.outcome, findings: indices });
+        let Judged { handshake, outcome, findings: found, verdict } = judge.exchange(&x);
+        let findings = a.add(found, |f| allowed(f, Some(&x)));
+        a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
+        a.rows.push(Row { exchange: x, handshake, outcome, findings });
     }
     for flow in collected.lone {
         let Some((findings, outcome, verdict)) = judge.flow(&flow) else { continue };
@@ -116,22 +115,16 @@ pub fn whole(
 
 /// What the failures share.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
-    // Rows and chains of legs stand in the same order of ids; flows have neither.
-    let by_id: std::collections::HashMap<_, _> = a.chains.iter().filter_map(|c| Some((*c.legs.first()?, c))).collect();
-    let tried: Vec<(&Exchange, bool)> = a
-        .rows
-        .iter()
-        .filter_map(|row| {
-            let chain = by_id.get(&row.exchange.id)?;
-            match &*chain.verdict.rule {
-                "unknown" => None,
-                "ok" => Some((&row.exchange, false)),
-                // One that worked with a warning did not fail.
-                _ => Some((&row.exchange, chain.outcome != Outcome::Upgraded)),
-            }
-        })
-        .collect();
-    patterns::shared(&tried)
+    let tried = a.chains.iter().filter_map(|chain| {
+        let row = a.row_of(*chain.legs.first()?)?;
+        match &*chain.verdict.rule {
+            "unknown" => None,
+            "ok" => Some((&*row.exchange, false)),
+            // One that worked with a warning did not fail.
+            _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
+        }
+    });
+    patterns::shared(&tried.collect::<Vec<(&Exchange, bool)>>())
 }
 
 impl Analysis {
@@ -147,14 +140,19 @@ impl Analysis {
 
     /// Chains in the order of their first packets.
     fn sort_chains(&mut self) {
-        let rows: std::collections::HashMap<_, _> =
-            self.rows.iter().map(|r| (r.exchange.id, r.exchange.request.first)).collect();
         let flows: std::collections::HashMap<_, _> = self.flows.iter().map(|f| (f.id, f.syn_at)).collect();
-        self.chains.sort_by_key(|c| {
-            let leg = c.legs.first().and_then(|id| rows.get(id)).copied();
+        let mut chains = std::mem::take(&mut self.chains);
+        chains.sort_by_cached_key(|c| {
+            let leg = c.legs.first().and_then(|&id| self.row_of(id)).map(|row| row.exchange.request.first);
             let flow = c.flow.and_then(|id| flows.get(&id).copied());
             (leg.or(flow).unwrap_or_default(), c.id)
         });
+        self.chains = chains;
+    }
+
+    /// Rows stand in the order of their ids.
+    fn row_of(&self, id: ExchangeId) -> Option<&Row> {
+        self.rows.get(self.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
     }
 }
 

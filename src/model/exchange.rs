@@ -1,5 +1,7 @@
 //! An exchange: one request and its responses, on one leg.
 
+use std::borrow::Cow;
+
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::Head;
 
@@ -205,18 +207,18 @@ pub struct Handshake {
 impl Exchange {
     /// Lower-case first token of `Upgrade`, or `websocket` where only WebSocket fields are left.
     /// `None` for a plain request.
-    pub fn protocol(&self) -> Option<String> {
-        let tokens = self.request.tokens("upgrade");
-        if tokens.iter().any(|t| t == b"websocket") || self.has_websocket_fields() {
-            return Some("websocket".to_owned());
+    pub fn protocol(&self) -> Option<Cow<'static, str>> {
+        if self.is_websocket() {
+            return Some(Cow::Borrowed("websocket"));
         }
-        tokens.first().map(|t| String::from_utf8_lossy(t).into_owned())
+        let tokens = self.request.tokens("upgrade");
+        tokens.first().map(|t| Cow::Owned(String::from_utf8_lossy(t).into_owned()))
     }
 
     /// Whether the rules of RFC 6455 apply: `websocket` was asked for, or the request carries the
     /// WebSocket fields.
     pub fn is_websocket(&self) -> bool {
-        self.request.has_token("upgrade", "websocket") || self.has_websocket_fields()
+        self.has_websocket_fields() || self.request.has_token("upgrade", "websocket")
     }
 
     /// Key or Version in the request, also when `Upgrade` is lost.

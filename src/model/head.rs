@@ -1,5 +1,6 @@
 //! A message head as it was sent (RFC 9112 §2.1): wire order, letter case and faults kept.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::base::{PacketRef, Timestamp};
@@ -12,6 +13,8 @@ pub struct Head {
     pub start: StartLine,
     /// Field lines in wire order, never merged.
     pub fields: Box<[Field]>,
+    /// Which names may be among `fields`: most questions are about a field that is not there.
+    pub names: Names,
     /// Faults of form that were seen while reading it.
     pub faults: LineFaults,
     /// Seen to its empty line. If not, it was cut by the end of the stream, a gap or a limit.
@@ -45,6 +48,48 @@ pub struct Field {
     pub value: Range<u32>,
     pub faults: LineFaults,
 }
+
+/// A set that a field name surely is not in, or may be in: one bit for names of the same length, first
+/// and last letter. Letter case counts nothing. The default: nothing is known, any name may be in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Names(u64);
+
+impl Names {
+    /// The names of these field lines of a head's text.
+    pub fn of(text: &[u8], fields: &[Field]) -> Names {
+        let name = |f: &Field| text.get(f.name.start as usize..f.name.end as usize).unwrap_or_default();
+        Names(fields.iter().fold(0, |all, f| all | Names::bit(name(f))))
+    }
+
+    /// `false`: no field has this name.
+    #[inline]
+    pub fn may_have(self, name: &[u8]) -> bool {
+        self.0 & Names::bit(name) != 0
+    }
+
+    #[inline]
+    const fn bit(name: &[u8]) -> u64 {
+        let [first, .., last] = name else { return 1 };
+        // 0x20 makes letters small; a product with an odd number spreads the rest over the six bits.
+        let mixed = (name.len() as u32) << 16 | ((*first | 0x20) as u32) << 8 | (*last | 0x20) as u32;
+        1 << (mixed.wrapping_mul(0x9e37_79b1) >> 26)
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names(u64::MAX)
+    }
+}
+
+/// What may be is no part of what is: heads with equal fields are equal.
+impl PartialEq for Names {
+    fn eq(&self, _: &Names) -> bool {
+        true
+    }
+}
+
+impl Eq for Names {}
 
 /// Faults of form in a head or a line (RFC 9112 §2.2, §5), as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,41 +190,42 @@ impl Head {
     }
 
     /// The field lines with this name, ignoring letter case (RFC 9110 §5.1).
-    pub fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Field> + 'a {
-        self.fields.iter().filter(move |f| self.name(f).eq_ignore_ascii_case(name.as_bytes()))
+    #[inline]
+    pub fn lines<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Field> {
+        let fields = if self.names.may_have(name.as_bytes()) { &*self.fields } else { &[] };
+        // The length first: it needs no look at the text.
+        let long = move |f: &Field| f.name.end.wrapping_sub(f.name.start) as usize == name.len();
+        fields.iter().filter(move |f| long(f) && self.name(f).eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// How many field lines have this name.
+    #[inline]
     pub fn count(&self, name: &str) -> usize {
         self.lines(name).count()
     }
 
+    #[inline]
     pub fn has(&self, name: &str) -> bool {
-        self.lines(name).next().is_some()
+        self.names.may_have(name.as_bytes()) && self.find(name).is_some()
     }
 
     /// The value of the first field line with this name.
+    #[inline]
     pub fn first_value(&self, name: &str) -> Option<&[u8]> {
-        self.lines(name).next().map(|f| self.value(f))
+        if self.names.may_have(name.as_bytes()) { self.find(name).map(|f| self.value(f)) } else { None }
     }
 
     /// All lines of this name joined with `, ` (RFC 9110 §5.3), folds made spaces. `None` if absent.
-    pub fn combined(&self, name: &str) -> Option<Vec<u8>> {
-        let mut out: Option<Vec<u8>> = None;
-        for field in self.lines(name) {
-            let joined = out.get_or_insert_default();
-            if !joined.is_empty() {
-                joined.extend_from_slice(b", ");
-            }
-            joined.extend(unfold(self.value(field)));
-        }
-        out
+    #[inline]
+    pub fn combined(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if self.names.may_have(name.as_bytes()) { self.join(name) } else { None }
     }
 
     /// Members of a comma-separated list over all lines of this name, white space trimmed, empty ones
     /// dropped, ASCII letters made lower case, quoted strings respected (RFC 9110 §5.6.1).
     pub fn tokens(&self, name: &str) -> Vec<Vec<u8>> {
-        self.members(name).into_iter().map(|m| m.to_ascii_lowercase()).collect()
+        let Some(all) = self.combined(name) else { return Vec::new() };
+        list_members(&all).map(<[u8]>::to_ascii_lowercase).collect()
     }
 
     /// As [`Head::tokens`], letter case kept.
@@ -188,9 +234,42 @@ impl Head {
         split_list(&all)
     }
 
+    /// How many members a list field of this name has; 0 where it is absent.
+    pub fn count_members(&self, name: &str) -> usize {
+        self.combined(name).map_or(0, |all| list_members(&all).count())
+    }
+
+    /// How often a list field of this name has this token, ignoring letter case.
+    pub fn count_token(&self, name: &str, token: &str) -> usize {
+        let is = |member: &&[u8]| member.eq_ignore_ascii_case(token.as_bytes());
+        self.combined(name).map_or(0, |all| list_members(&all).filter(is).count())
+    }
+
     /// Whether a list field of this name has this token, ignoring letter case.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).iter().any(|t| t == token.to_ascii_lowercase().as_bytes())
+        self.any_member(name, |member| member.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Whether a list field of this name has a member of which this is true. Letter case is kept.
+    pub fn any_member(&self, name: &str, is: impl FnMut(&[u8]) -> bool) -> bool {
+        self.combined(name).is_some_and(|all| list_members(&all).any(is))
+    }
+
+    fn find<'a>(&'a self, name: &str) -> Option<&'a Field> {
+        self.lines(name).next()
+    }
+
+    fn join(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let mut lines = self.lines(name);
+        let mut out = unfold(self.value(lines.next()?));
+        for field in lines {
+            let joined = out.to_mut();
+            if !joined.is_empty() {
+                joined.extend_from_slice(b", ");
+            }
+            joined.extend_from_slice(&unfold(self.value(field)));
+        }
+        Some(out)
     }
 
     /// Where a field line stands in its direction's stream, name to end of value, in bytes.
@@ -210,28 +289,23 @@ impl Head {
 
 /// Splits a list at commas outside quoted strings; trims, drops empty members.
 pub fn split_list(list: &[u8]) -> Vec<Vec<u8>> {
-    let mut members = Vec::new();
-    let mut quoted = false;
-    let mut escaped = false;
-    let mut from = 0;
-    for (i, &b) in list.iter().enumerate() {
-        if escaped {
-            escaped = false;
-        } else if quoted {
-            match b {
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-        } else if b == b'"' {
-            quoted = true;
-        } else if b == b',' {
-            members.push(&list[from..i]);
-            from = i + 1;
+    list_members(list).map(<[u8]>::to_vec).collect()
+}
+
+/// As [`split_list`], one after the other.
+pub fn list_members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let members = list.split(move |&b| {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' => return !quoted,
+            _ => {}
         }
-    }
-    members.push(list.get(from..).unwrap_or_default());
-    members.into_iter().map(trim).filter(|m| !m.is_empty()).map(<[u8]>::to_vec).collect()
+        false
+    });
+    members.map(trim).filter(|m| !m.is_empty())
 }
 
 /// Without optional white space (and line breaks of a fold) around it.
@@ -246,9 +320,9 @@ pub fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// A folded value as one line: each fold becomes one space (RFC 9112 §5.2).
-fn unfold(value: &[u8]) -> Vec<u8> {
-    if !value.contains(&b'\n') {
-        return value.to_vec();
+fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
     }
     let mut out = Vec::with_capacity(value.len());
     for line in value.split(|&b| b == b'\n') {
@@ -257,7 +331,7 @@ fn unfold(value: &[u8]) -> Vec<u8> {
         }
         out.extend_from_slice(trim(line));
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -19,6 +19,6 @@ pub use exchange::{
 pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
 pub use flow::{ConnectState, FlowFacts};
-pub use head::{Field, Head, LineFaults, StartLine};
+pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use input::{Damage, InputFacts, LinkType};
 pub use text::{Part, Text};

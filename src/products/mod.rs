@@ -273,6 +273,7 @@ mod tests {
             text: text.as_bytes().into(),
             start,
             fields: fields.into(),
+            names: crate::model::Names::default(),
             faults: LineFaults::NONE,
             complete: true,
             at: PacketRef::default(),

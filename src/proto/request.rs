@@ -360,6 +360,7 @@ pub(super) fn into_head(
         text: text.into(),
         start: start_line,
         fields: fields.into(),
+        names: crate::model::Names::of(text, fields),
         faults,
         complete,
         at: start.at,

@@ -254,6 +254,7 @@ impl Http {
             text: Box::default(),
             start,
             fields: Box::default(),
+            names: crate::model::Names::default(),
             faults: LineFaults::NONE,
             complete: false,
             at: response.at,

@@ -21,16 +21,17 @@ pub(super) enum Kind {
 
 /// Judges a field by its name, ignoring letter case.
 pub(super) fn kind_of_field(name: &[u8]) -> Kind {
-    let name = name.to_ascii_lowercase();
-    match name.as_slice() {
-        b"authorization" | b"proxy-authorization" => return Kind::Credentials,
-        b"sec-websocket-protocol" => return Kind::Protocols,
-        b"sec-websocket-key" | b"sec-websocket-accept" => return Kind::Plain,
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    if is(b"authorization") || is(b"proxy-authorization") {
+        Kind::Credentials
+    } else if is(b"sec-websocket-protocol") {
+        Kind::Protocols
+    } else if is(b"sec-websocket-key") || is(b"sec-websocket-accept") {
+        Kind::Plain
+    } else if stands_at(name, 0, b"access-control-") {
         // `Access-Control-Allow-Credentials` and its like talk about secrets and hold none.
-        n if n.starts_with(b"access-control-") => return Kind::Content,
-        _ => {}
-    }
-    if name == b"x-auth" || SECRET_FIELD_PARTS.iter().any(|part| contains(&name, part)) {
+        Kind::Content
+    } else if is(b"x-auth") || SECRET_FIELD_PARTS.are_in(name) {
         Kind::Whole
     } else {
         Kind::Content
@@ -74,10 +75,36 @@ pub(super) fn protocols(value: &[u8]) -> Vec<Range<usize>> {
 /// tells. Sorted, without overlap.
 pub(super) fn in_content(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    web_tokens(bytes, &mut found);
-    userinfo(bytes, &mut found);
-    query_values(bytes, &mut found);
+    let signs = signs(bytes);
+    if signs & WEB_TOKEN != 0 {
+        web_tokens(bytes, &mut found);
+    }
+    if signs & USERINFO != 0 {
+        userinfo(bytes, &mut found);
+    }
+    if signs & QUERY != 0 {
+        query_values(bytes, &mut found);
+    }
     merge(found)
+}
+
+/// What a text may hold, going by characters without which there is none: the `J` of `eyJ`, the `@`
+/// behind a password, the `=` before a query's value, the last two perhaps percent-encoded. Most texts
+/// have none of them and need no closer look.
+const WEB_TOKEN: u8 = 1;
+const USERINFO: u8 = 1 << 1;
+const QUERY: u8 = 1 << 2;
+
+fn signs(bytes: &[u8]) -> u8 {
+    const SIGNS: [u8; 256] = {
+        let mut signs = [0; 256];
+        signs[b'J' as usize] = WEB_TOKEN;
+        signs[b'@' as usize] = USERINFO;
+        signs[b'=' as usize] = QUERY;
+        signs[b'%' as usize] = USERINFO | QUERY;
+        signs
+    };
+    bytes.iter().fold(0, |all, &b| all | SIGNS[usize::from(b)])
 }
 
 /// As [`in_content`], for bytes that are a request target or URL: they may begin with an authority
@@ -111,7 +138,7 @@ const SCHEMES: [&[u8]; 13] = [
 ];
 
 /// A field whose name holds one of these carries a secret.
-const SECRET_FIELD_PARTS: [&[u8]; 21] = [
+static SECRET_FIELD_PARTS: Parts = Parts::new(&[
     b"access-key",
     b"accesskey",
     b"api-key",
@@ -133,10 +160,10 @@ const SECRET_FIELD_PARTS: [&[u8]; 21] = [
     b"ticket",
     b"token",
     b"x-key",
-];
+]);
 
 /// A query value whose name holds one of these is a secret.
-const SECRET_NAME_PARTS: [&[u8]; 12] = [
+static SECRET_NAME_PARTS: Parts = Parts::new(&[
     b"apikey",
     b"assertion",
     b"auth",
@@ -149,16 +176,49 @@ const SECRET_NAME_PARTS: [&[u8]; 12] = [
     b"signature",
     b"ticket",
     b"token",
-];
+]);
 
 /// A query value with exactly this name is a secret.
 const SECRET_NAMES: [&[u8]; 8] = [b"code", b"hmac", b"key", b"otp", b"pass", b"pwd", b"sid", b"sig"];
 
 fn is_secret_name(name: &[u8]) -> bool {
-    let name: Vec<u8> = name.iter().map(u8::to_ascii_lowercase).collect();
-    SECRET_NAMES.contains(&name.as_slice())
-        || [&b"_key"[..], b"-key", b"%5fkey", b"%2dkey"].iter().any(|end| name.ends_with(end))
-        || SECRET_NAME_PARTS.iter().any(|part| contains(&name, part))
+    let ends = |end: &[u8]| name.len().checked_sub(end.len()).is_some_and(|at| stands_at(name, at, end));
+    SECRET_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+        || [&b"_key"[..], b"-key", b"%5fkey", b"%2dkey"].into_iter().any(ends)
+        || SECRET_NAME_PARTS.are_in(name)
+}
+
+/// Parts of names, in lower case.
+struct Parts {
+    list: &'static [&'static [u8]],
+    /// Whether a part begins with this byte or its capital.
+    begins: [bool; 256],
+}
+
+impl Parts {
+    const fn new(list: &'static [&'static [u8]]) -> Parts {
+        let mut begins = [false; 256];
+        let mut i = 0;
+        while i < list.len() {
+            if let [first, ..] = list[i] {
+                begins[*first as usize] = true;
+                begins[first.to_ascii_uppercase() as usize] = true;
+            }
+            i += 1;
+        }
+        Parts { list, begins }
+    }
+
+    /// Whether any of them is in the name, ignoring letter case.
+    fn are_in(&self, name: &[u8]) -> bool {
+        let starts = name.iter().enumerate().filter(|&(_, &b)| self.begins[usize::from(b)]);
+        starts.map(|(at, _)| at).any(|at| self.list.iter().any(|part| stands_at(name, at, part)))
+    }
+}
+
+/// Whether `part` stands at this place, ignoring letter case.
+fn stands_at(text: &[u8], at: usize, part: &[u8]) -> bool {
+    text.get(at..at + part.len()).is_some_and(|found| found.eq_ignore_ascii_case(part))
 }
 
 /// Long, and mixed as no name of a protocol is.
@@ -283,10 +343,6 @@ fn percent(bytes: &[u8], i: usize) -> Option<(u8, usize)> {
     }
     let hex = |k: usize| bytes.get(k).and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     Some((hex(at)? << 4 | hex(at + 1)?, at + 2 - i))
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    memchr::memmem::find(text, part).is_some()
 }
 
 fn merge(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {

@@ -17,6 +17,8 @@ pub mod seen;
 pub(crate) mod testing;
 pub mod verdict;
 
+use std::sync::LazyLock;
+
 pub use rule::{Check, Explains, Findings, Rule};
 pub use seen::Seen;
 
@@ -27,9 +29,18 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.
 pub fn find(slug: &str) -> Option<&'static Rule> {
-    all().find(|r| r.id == slug).or_else(|| {
+    BY_SLUG.get(slug).copied().or_else(|| {
         let (family, code) = slug.rsplit_once('-')?;
         let number = code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit());
-        number.then(|| all().find(|r| r.id.strip_suffix("-<code>") == Some(family)))?
+        number.then(|| FAMILIES.get(family).copied())?
     })
 }
+
+type BySlug = hashbrown::HashMap<&'static str, &'static Rule, foldhash::fast::RandomState>;
+
+/// Reports ask for the rule of every finding.
+static BY_SLUG: LazyLock<BySlug> = LazyLock::new(|| all().map(|rule| (rule.id, rule)).collect());
+
+/// By what stands before `-<code>`.
+static FAMILIES: LazyLock<BySlug> =
+    LazyLock::new(|| all().filter_map(|rule| Some((rule.id.strip_suffix("-<code>")?, rule))).collect());

@@ -22,14 +22,18 @@ pub struct Recovered {
 /// now and then is still a fault.
 pub fn recovery(x: &Exchange, seen: &Seen) -> Option<Recovered> {
     let refusal = x.response.as_ref()?;
-    let mine = Attempt::new(x);
-    let changed = |other: &Attempt| match refusal.status() {
-        Some(401 | 407) => other.credentials != mine.credentials,
-        Some(400 | 426) => other.version != mine.version,
-        _ => false,
+    let about_credentials = match refusal.status()? {
+        401 | 407 => true,
+        400 | 426 => false,
+        _ => return None,
+    };
+    let mine = seen.attempt(x);
+    let changed = |other: &Attempt| match about_credentials {
+        true => other.credentials != mine.credentials,
+        false => other.version() != mine.version(),
     };
     let until = refusal.last + Nanos::from_secs(limits::RETRY_S);
-    let mut later = seen.granted_after(mine.client, &mine.target, refusal.first);
+    let mut later = seen.granted_after(mine.client, mine.target(), refusal.first);
     let success = later.find(|a| a.at <= until && a.id != x.id && a.agent == mine.agent && changed(a))?;
     Some(Recovered { id: success.id, at: success.at })
 }

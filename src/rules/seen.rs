@@ -2,10 +2,13 @@
 //! attempts. In a whole-file report it is filled with all exchanges before any rule runs; while
 //! streaming it holds what came in the last `limits::SEEN_S` of packet time.
 
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{Hash as _, Hasher as _};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::net::IpAddr;
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::Exchange;
@@ -15,12 +18,14 @@ use crate::wire::accept;
 #[derive(Debug, Default)]
 pub struct Seen {
     attempts: VecDeque<Attempt>,
-    by_key: HashMap<Box<[u8]>, VecDeque<u64>>,
-    by_expected: HashMap<String, VecDeque<u64>>,
-    by_accept: HashMap<Box<[u8]>, VecDeque<u64>>,
+    by_key: Index,
+    by_expected: Index,
+    by_accept: Index,
     /// Granted attempts, by client and target.
-    granted: HashMap<u64, VecDeque<u64>>,
+    granted: Index,
     first: u64,
+    /// For all fingerprints; another one in each run, so that no capture can aim at collisions.
+    state: RandomState,
     /// Entries that had to go because of `limits::SEEN_KEYS`.
     pub evicted: u64,
 }
@@ -34,81 +39,104 @@ pub struct Attempt {
     pub client: IpAddr,
     pub server: IpAddr,
     pub server_port: u16,
-    /// As sent, to find a retry.
-    pub target: Box<[u8]>,
-    pub key: Option<Box<[u8]>>,
-    /// As sent; `None` where there was no 101.
-    pub accept: Option<Box<[u8]>>,
     /// A 101 whose accept fits its key (or that is not WebSocket).
     pub granted: bool,
-    /// As sent, to see what a retry changed.
-    pub version: Option<Box<[u8]>>,
     /// Fingerprint of the User-Agent; equal values, equal fingerprints.
     pub agent: u64,
     /// Fingerprint of Authorization, Proxy-Authorization and Cookie.
     pub credentials: u64,
+    /// Target, key, accept and version, one behind the other: one piece of memory instead of four.
+    text: Box<[u8]>,
+    target: u32,
+    key: Option<Range<u32>>,
+    accept: Option<Range<u32>>,
+    version: Option<Range<u32>>,
+    /// The accept that belongs to the key.
+    expected: Option<Accept>,
 }
 
+/// Base64 of 20 bytes.
+type Accept = [u8; 28];
+
 impl Attempt {
-    /// What is remembered of this exchange.
-    pub fn new(x: &Exchange) -> Attempt {
-        Attempt::with_expected(x).0
+    /// As sent, to find a retry.
+    pub fn target(&self) -> &[u8] {
+        self.part(&(0..self.target))
     }
 
-    /// And the accept that belongs to its key.
-    fn with_expected(x: &Exchange) -> (Attempt, Option<String>) {
-        let key: Option<Box<[u8]>> = x.request.first_value("sec-websocket-key").map(Into::into);
+    /// The first key of the request.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.as_ref().map(|range| self.part(range))
+    }
+
+    /// As sent; `None` where there was no 101.
+    pub fn accept(&self) -> Option<&[u8]> {
+        self.accept.as_ref().map(|range| self.part(range))
+    }
+
+    /// As sent, to see what a retry changed.
+    pub fn version(&self) -> Option<&[u8]> {
+        self.version.as_ref().map(|range| self.part(range))
+    }
+
+    fn part(&self, range: &Range<u32>) -> &[u8] {
+        self.text.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+}
+
+impl Seen {
+    /// What is remembered of this exchange. Its fingerprints can be compared with those of this memory.
+    pub fn attempt(&self, x: &Exchange) -> Attempt {
+        let target = x.request.target();
+        let key = x.request.first_value("sec-websocket-key");
         let response = x.response.as_ref().filter(|r| r.status() == Some(101));
-        let accept: Option<Box<[u8]>> = response.and_then(|r| r.first_value("sec-websocket-accept")).map(Into::into);
-        let expected = key.as_deref().map(accept::expected);
-        let granted = match (&expected, &accept) {
-            (Some(want), Some(got)) => want.as_bytes() == &**got,
+        let accept = response.and_then(|r| r.first_value("sec-websocket-accept"));
+        let version = x.request.first_value("sec-websocket-version");
+        let expected: Option<Accept> = key.and_then(|key| accept::expected(key).as_bytes().try_into().ok());
+        let granted = match (&expected, accept) {
+            (Some(want), Some(got)) => want == got,
             (None, _) => response.is_some(),
             _ => false,
         };
-        let attempt = Attempt {
+        let parts = [Some(target), key, accept, version];
+        let mut text = Vec::with_capacity(parts.iter().flatten().map(|part| part.len()).sum());
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let [_, key, accept, version] = parts.map(|part| {
+            let from = text.len();
+            text.extend_from_slice(part?);
+            Some(place(from)..place(text.len()))
+        });
+        Attempt {
             id: x.id,
             at: x.request.first,
             packet: x.request.at,
             client: x.client.ip,
             server: x.server.ip,
             server_port: x.server.port,
-            target: x.request.target().into(),
-            key,
-            accept,
             granted,
-            version: x.request.first_value("sec-websocket-version").map(Into::into),
-            agent: fingerprint(&[x.request.first_value("user-agent")]),
-            credentials: fingerprint(
+            agent: self.fingerprint(&[x.request.first_value("user-agent")]),
+            credentials: self.fingerprint(
                 &["authorization", "proxy-authorization", "cookie"].map(|name| x.request.first_value(name)),
             ),
-        };
-        (attempt, expected)
+            target: place(target.len()),
+            text: text.into_boxed_slice(),
+            key,
+            accept,
+            version,
+            expected,
+        }
     }
 
-    fn place(&self) -> u64 {
-        place(self.client, &self.target)
-    }
-}
-
-impl Seen {
     /// Remembers an exchange; forgets what is older than the limits allow. `window`: whether age
     /// counts too (streaming).
     pub fn learn(&mut self, x: &Exchange, window: bool) {
-        let (attempt, expected) = Attempt::with_expected(x);
+        let attempt = self.attempt(x);
         let number = self.first + self.attempts.len() as u64;
-        if let Some(key) = &attempt.key {
-            self.by_key.entry(key.clone()).or_default().push_back(number);
-        }
-        if let Some(expected) = expected {
-            self.by_expected.entry(expected).or_default().push_back(number);
-        }
-        if let Some(found) = &attempt.accept {
-            self.by_accept.entry(found.clone()).or_default().push_back(number);
-        }
-        if attempt.granted {
-            self.granted.entry(attempt.place()).or_default().push_back(number);
-        }
+        let [key, expected, accept, granted] = self.hashes(&attempt);
+        self.by_key.add(key, number);
+        self.by_expected.add(expected, number);
+        self.by_accept.add(accept, number);
+        self.granted.add(granted, number);
         let now = attempt.at;
         self.attempts.push_back(attempt);
         while self.attempts.len() > limits::SEEN_KEYS {
@@ -124,34 +152,32 @@ impl Seen {
     }
 
     /// The attempts with this key, in the order in which they were learnt.
-    pub fn with_key<'a>(&'a self, key: &[u8]) -> impl Iterator<Item = &'a Attempt> + 'a {
-        self.numbers(self.by_key.get(key))
+    pub fn with_key(&self, key: &[u8]) -> impl Iterator<Item = &Attempt> {
+        self.numbers(&self.by_key, self.hash(key)).filter(move |a| a.key() == Some(key))
     }
 
     /// The attempts whose key makes this accept the right one.
-    pub fn with_expected<'a>(&'a self, accept: &[u8]) -> impl Iterator<Item = &'a Attempt> + 'a {
-        self.numbers(std::str::from_utf8(accept).ok().and_then(|a| self.by_expected.get(a)))
+    pub fn with_expected(&self, accept: &[u8]) -> impl Iterator<Item = &Attempt> {
+        let is = move |a: &&Attempt| a.expected.as_ref().is_some_and(|expected| expected == accept);
+        self.numbers(&self.by_expected, self.hash(accept)).filter(is)
     }
 
     /// The attempts that were answered with this accept.
-    pub fn with_accept<'a>(&'a self, accept: &[u8]) -> impl Iterator<Item = &'a Attempt> + 'a {
-        self.numbers(self.by_accept.get(accept))
+    pub fn with_accept(&self, accept: &[u8]) -> impl Iterator<Item = &Attempt> {
+        self.numbers(&self.by_accept, self.hash(accept)).filter(move |a| a.accept() == Some(accept))
     }
 
     /// The attempts of this client at this target that were granted and began at `after` or later, in
     /// the order in which they were learnt: at most `limits::RETRIES_COMPARED`.
-    pub fn granted_after<'a>(
-        &'a self,
-        client: IpAddr,
-        target: &'a [u8],
-        after: Timestamp,
-    ) -> impl Iterator<Item = &'a Attempt> + 'a {
-        let numbers = self.granted.get(&place(client, target));
+    pub fn granted_after(&self, client: IpAddr, target: &[u8], after: Timestamp) -> impl Iterator<Item = &Attempt> {
+        let before = |n: &u64| self.attempt_at(*n).is_some_and(|a| a.at < after);
         // Learnt in the order of time, but for what little overtakes: a binary search is near enough.
-        let from = numbers.map_or(0, |n| n.partition_point(|&n| self.attempt(n).is_some_and(|a| a.at < after)));
-        let later = numbers.into_iter().flat_map(move |n| n.range(from..));
-        let attempts = later.take(limits::RETRIES_COMPARED).filter_map(|&n| self.attempt(n));
-        attempts.filter(move |a| a.at >= after && a.client == client && *a.target == *target)
+        let [early, late] = match self.granted.get(self.place(client, target)) {
+            [_, late] if late.first().is_some_and(before) => [&[], late.split_at(late.partition_point(before)).1],
+            [early, late] => [early.split_at(early.partition_point(before)).1, late],
+        };
+        let later = early.iter().chain(late).take(limits::RETRIES_COMPARED).filter_map(|&n| self.attempt_at(n));
+        later.filter(move |a| a.at >= after && a.client == client && a.target() == target)
     }
 
     /// All attempts, in the order in which they were learnt.
@@ -159,11 +185,12 @@ impl Seen {
         self.attempts.iter()
     }
 
-    fn numbers<'a>(&'a self, numbers: Option<&'a VecDeque<u64>>) -> impl Iterator<Item = &'a Attempt> + 'a {
-        numbers.into_iter().flatten().filter_map(|&n| self.attempt(n))
+    fn numbers(&self, index: &Index, hash: u64) -> impl Iterator<Item = &Attempt> {
+        let [early, late] = index.get(hash);
+        early.iter().chain(late).filter_map(|&n| self.attempt_at(n))
     }
 
-    fn attempt(&self, number: u64) -> Option<&Attempt> {
+    fn attempt_at(&self, number: u64) -> Option<&Attempt> {
         self.attempts.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
@@ -171,55 +198,91 @@ impl Seen {
         let Some(gone) = self.attempts.pop_front() else { return };
         let number = self.first;
         self.first += 1;
-        if let Some(key) = &gone.key {
-            forget(&mut self.by_key, key, number);
-            let expected = accept::expected(key);
-            if let Some(list) = self.by_expected.get_mut(&expected) {
-                if list.front() == Some(&number) {
-                    list.pop_front();
-                }
-                if list.is_empty() {
-                    self.by_expected.remove(&expected);
-                }
-            }
-        }
-        if let Some(found) = &gone.accept {
-            forget(&mut self.by_accept, found, number);
-        }
-        if gone.granted
-            && let Some(list) = self.granted.get_mut(&gone.place())
-        {
-            if list.front() == Some(&number) {
-                list.pop_front();
-            }
-            if list.is_empty() {
-                self.granted.remove(&gone.place());
-            }
-        }
+        let [key, expected, accept, granted] = self.hashes(&gone);
+        self.by_key.forget(key, number);
+        self.by_expected.forget(expected, number);
+        self.by_accept.forget(accept, number);
+        self.granted.forget(granted, number);
+    }
+
+    /// Where an attempt stands in each index; `None` where it does not.
+    fn hashes(&self, a: &Attempt) -> [Option<u64>; 4] {
+        [
+            a.key().map(|key| self.hash(key)),
+            a.expected.map(|expected| self.hash(&expected)),
+            a.accept().map(|accept| self.hash(accept)),
+            a.granted.then(|| self.place(a.client, a.target())),
+        ]
+    }
+
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        self.state.hash_one(bytes)
+    }
+
+    /// Where a client's attempts at one target are found.
+    fn place(&self, client: IpAddr, target: &[u8]) -> u64 {
+        self.state.hash_one((client, target))
+    }
+
+    fn fingerprint(&self, values: &[Option<&[u8]>]) -> u64 {
+        let mut hasher = self.state.build_hasher();
+        values.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
-/// Where a client's attempts at one target are found.
-fn place(client: IpAddr, target: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    client.hash(&mut hasher);
-    target.hash(&mut hasher);
-    hasher.finish()
+/// Numbers of attempts by the hash of something of theirs. What is found must be compared: hashes of
+/// different things may be equal.
+#[derive(Debug, Default)]
+struct Index(HashTable<(u64, Numbers)>);
+
+/// Most things come once; then nothing more is allocated for them.
+#[derive(Debug)]
+enum Numbers {
+    One(u64),
+    Many(Box<VecDeque<u64>>),
 }
 
-fn fingerprint(values: &[Option<&[u8]>]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    values.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn forget(map: &mut HashMap<Box<[u8]>, VecDeque<u64>>, key: &[u8], number: u64) {
-    if let Some(list) = map.get_mut(key) {
-        if list.front() == Some(&number) {
-            list.pop_front();
+impl Index {
+    fn add(&mut self, hash: Option<u64>, number: u64) {
+        let Some(hash) = hash else { return };
+        match self.0.find_mut(hash, |slot| slot.0 == hash) {
+            Some((_, Numbers::Many(many))) => many.push_back(number),
+            Some((_, numbers)) => {
+                if let Numbers::One(first) = *numbers {
+                    *numbers = Numbers::Many(Box::new(VecDeque::from([first, number])));
+                }
+            }
+            None => {
+                self.0.insert_unique(hash, (hash, Numbers::One(number)), |slot| slot.0);
+            }
         }
-        if list.is_empty() {
-            map.remove(key);
+    }
+
+    /// The numbers in the order in which they were added, the first ones and the rest.
+    fn get(&self, hash: u64) -> [&[u64]; 2] {
+        match self.0.find(hash, |slot| slot.0 == hash) {
+            None => [&[], &[]],
+            Some((_, Numbers::One(number))) => [std::slice::from_ref(number), &[]],
+            Some((_, Numbers::Many(many))) => many.as_slices().into(),
+        }
+    }
+
+    /// Takes out a number, if it is the first one there.
+    fn forget(&mut self, hash: Option<u64>, number: u64) {
+        let Some(hash) = hash else { return };
+        let Ok(mut slot) = self.0.find_entry(hash, |slot| slot.0 == hash) else { return };
+        let empty = match &mut slot.get_mut().1 {
+            Numbers::One(first) => *first == number,
+            Numbers::Many(many) => {
+                if many.front() == Some(&number) {
+                    many.pop_front();
+                }
+                many.is_empty()
+            }
+        };
+        if empty {
+            slot.remove();
         }
     }
 }
@@ -253,7 +316,39 @@ mod tests {
         late.request.first = at(0) + Nanos::from_secs(limits::SEEN_S + 1);
         seen.learn(&late, true);
         assert_eq!(seen.attempts().count(), 1);
-        assert!(seen.granted.is_empty() && seen.by_accept.is_empty());
+        assert!(seen.granted.0.is_empty() && seen.by_accept.0.is_empty());
         assert_eq!(seen.with_key(b"dGhlIHNhbXBsZSBub25jZQ==").count(), 1);
+    }
+
+    #[test]
+    fn a_value_that_comes_again_is_found_in_the_order_of_learning_until_it_is_forgotten() {
+        let mut seen = Seen::default();
+        for ms in 0..5 {
+            let mut x = exchange(ASK, Some(GRANT));
+            x.request.first = at(ms);
+            seen.learn(&x, false);
+        }
+        let key = b"dGhlIHNhbXBsZSBub25jZQ==";
+        let times = |seen: &Seen| seen.with_key(key).map(|a| a.at).collect::<Vec<_>>();
+        assert_eq!(times(&seen), (0..5).map(at).collect::<Vec<_>>());
+        seen.forget_oldest();
+        assert_eq!(times(&seen), (1..5).map(at).collect::<Vec<_>>());
+        assert_eq!(seen.with_expected(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").count(), 4);
+        assert_eq!(seen.with_accept(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").count(), 4);
+        assert_eq!(seen.with_key(b"another").count(), 0);
+        (0..4).for_each(|_| seen.forget_oldest());
+        assert!(seen.by_key.0.is_empty() && seen.by_expected.0.is_empty());
+    }
+
+    #[test]
+    fn an_attempt_tells_what_was_sent() {
+        let a = Seen::default().attempt(&exchange(ASK, Some(GRANT)));
+        assert_eq!(a.target(), b"/chat");
+        assert_eq!(a.key(), Some(&b"dGhlIHNhbXBsZSBub25jZQ=="[..]));
+        assert_eq!(a.accept(), Some(&b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="[..]));
+        assert_eq!(a.version(), Some(&b"13"[..]));
+        assert!(a.granted);
+        let bare = Seen::default().attempt(&exchange("GET /x HTTP/1.1\r\nSec-WebSocket-Key: \r\n\r\n", None));
+        assert_eq!((bare.key(), bare.accept(), bare.version()), (Some(&b""[..]), None, None));
     }
 }

@@ -235,6 +235,7 @@ pub(crate) fn head(bytes: &[u8], at: PacketRef, when: Timestamp) -> (Head, &[u8]
         text: bytes[origin..position].into(),
         start,
         fields: fields.into(),
+        names: crate::model::Names::default(),
         faults,
         complete,
         at,
@@ -316,7 +317,7 @@ mod tests {
             (&b"GET"[..], &b"/a"[..], &b"HTTP/1.1"[..])
         );
         assert_eq!(x.request.first_value("host"), Some(&b"b"[..]));
-        assert_eq!(x.request.combined("x"), Some(b"1 2".to_vec()));
+        assert_eq!(x.request.combined("x").as_deref(), Some(&b"1 2"[..]));
         assert!(x.request.complete && x.request.faults.has(LineFaults::OBS_FOLD));
         assert_eq!(x.early.map(|e| e.bytes), Some(b"rest"[..].into()));
         assert_eq!(x.response.and_then(|r| r.status()), Some(400));

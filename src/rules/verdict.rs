@@ -347,6 +347,10 @@ fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option
             later.id
         )),
         (_, Outcome::Upgraded, _) if x.mechanism == Mechanism::Connect => Text::own("The tunnel was opened."),
+        // The commonest verdict of all, kept for every healthy chain.
+        (_, Outcome::Upgraded | Outcome::Broken, _) if protocol.as_deref() == Some("websocket") => {
+            Text::own("Upgraded to websocket.")
+        }
         (_, Outcome::Upgraded | Outcome::Broken, _) => {
             Text::own("Upgraded to ").bytes(protocol.as_deref().unwrap_or("another protocol").as_bytes()).say(".")
         }

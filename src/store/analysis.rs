@@ -6,7 +6,8 @@ use crate::model::{Chain, Exchange, Finding, FlowFacts, Handshake, InputFacts, O
 /// One exchange and what was judged of it.
 #[derive(Clone, Debug)]
 pub struct Row {
-    pub exchange: Exchange,
+    /// In a box: as it came from the reader, never copied, and small to move.
+    pub exchange: Box<Exchange>,
     pub handshake: Handshake,
     pub outcome: Outcome,
     /// Indices into [`Analysis::findings`].

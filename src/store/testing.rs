@@ -46,6 +46,7 @@ pub(crate) fn head(text: &str, packet: u64, at: Timestamp) -> Head {
         text: text.as_bytes().into(),
         start,
         fields: fields.into(),
+        names: Names::default(),
         faults: LineFaults::NONE,
         complete: true,
         at: PacketRef::new(0, packet),
@@ -166,7 +167,7 @@ pub(crate) fn healthy(a: &mut Analysis, id: u64, server: &str) {
     };
     let index = a.findings.len();
     a.findings.push(finding("origin-missing", Severity::Info, id, Text::own("the request has no Origin")));
-    a.rows.push(Row { exchange: x, handshake, outcome: Outcome::Upgraded, findings: vec![index] });
+    a.rows.push(Row { exchange: Box::new(x), handshake, outcome: Outcome::Upgraded, findings: vec![index] });
     a.chains.push(chain(id, Outcome::Upgraded, ok(), vec![index]));
 }
 
@@ -198,7 +199,7 @@ pub(crate) fn wrong_accept(a: &mut Analysis, id: u64, server: &str) {
             Text::own("Sec-WebSocket-Accept does not belong to the key: ").bytes(WRONG),
         )
     });
-    a.rows.push(Row { exchange: x, handshake, outcome: Outcome::Broken, findings: vec![index] });
+    a.rows.push(Row { exchange: Box::new(x), handshake, outcome: Outcome::Broken, findings: vec![index] });
     let verdict = Verdict {
         rule: Cow::Borrowed("accept-mismatch"),
         severity: Severity::Error,
@@ -237,7 +238,7 @@ pub(crate) fn refused(a: &mut Analysis, id: u64, server: &str) {
     let index = a.findings.len();
     a.findings.push(finding("refused-403", Severity::Error, id, Text::own("the upgrade was refused with 403")));
     a.findings.push(finding("origin-host-mismatch", Severity::Warning, id, Text::own("Origin and Host differ")));
-    a.rows.push(Row { exchange: x, handshake, outcome: Outcome::Refused, findings: vec![index, index + 1] });
+    a.rows.push(Row { exchange: Box::new(x), handshake, outcome: Outcome::Refused, findings: vec![index, index + 1] });
     let verdict = Verdict {
         rule: Cow::Borrowed("refused-403"),
         severity: Severity::Error,

@@ -69,14 +69,13 @@ pub(super) fn response_whole(x: &Exchange) -> bool {
 /// time to the same server, else the nearest of all.
 pub(super) fn owner<'a>(x: &Exchange, key: &[u8], found: &[u8], seen: &'a Seen) -> Option<&'a Attempt> {
     let near = Nanos::from_secs(limits::SEEN_S);
-    seen.with_expected(found)
-        .filter(|a| a.id != x.id && a.key.as_deref() != Some(key))
-        .take(limits::SEEN_COMPARED)
-        .min_by_key(|a| {
+    seen.with_expected(found).filter(|a| a.id != x.id && a.key() != Some(key)).take(limits::SEEN_COMPARED).min_by_key(
+        |a| {
             let apart = apart(x, a);
             let same = a.server == x.server.ip && a.server_port == x.server.port;
             (!(same && apart <= near), apart, a.id)
-        })
+        },
+    )
 }
 
 /// What an accept is that belongs to a key known from books and programs; `None` for any other.
@@ -127,11 +126,8 @@ fn why(
     if let Some(recipe) = hints.explain(x.server, key, found, wrong_guids) {
         return (recipe.kind, recipe.words);
     }
-    let others = seen
-        .with_accept(found)
-        .take(limits::SEEN_COMPARED)
-        .filter(|a| a.key.as_deref().is_some_and(|k| k != key))
-        .count();
+    let others =
+        seen.with_accept(found).take(limits::SEEN_COMPARED).filter(|a| a.key().is_some_and(|k| k != key)).count();
     if others > 0 {
         let times = if others == 1 { "another key".to_owned() } else { format!("{others} other requests") };
         return ("constant", format!("the same value was sent for {times}, and it fits no key in the capture"));
@@ -181,7 +177,7 @@ fn of_another(x: &Exchange, other: &Attempt) -> (&'static str, String) {
         return ("other-leg", words);
     }
     let own = x.request.first_value("sec-websocket-key").map(trim).unwrap_or_default();
-    if between && other.key.as_deref().is_some_and(|k| is_altered(own, k)) {
+    if between && other.key().is_some_and(|k| is_altered(own, &k)) {
         let words = format!(
             "it is right for an altered form of this key, which went on to {} (exchange {}): a proxy changed the key in transit",
             other.server, other.id

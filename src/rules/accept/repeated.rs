@@ -29,10 +29,10 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
         return;
     }
     let Some(response) = &x.response else { return };
-    let values = response.members(NAME);
-    if response.count(NAME) < 2 && values.len() < 2 {
+    if response.count(NAME) < 2 && response.count_members(NAME) < 2 {
         return;
     }
+    let values = response.members(NAME);
     let right = handshake.expected_accept.as_deref().map(str::as_bytes);
     let judgement = if handshake.accept_verdict == AcceptVerdict::Unverifiable {
         ""

@@ -183,6 +183,7 @@ pub(super) fn head(text: &str, packet: u64, millis: i64) -> Head {
         text: text.as_bytes().into(),
         start,
         fields: fields.into(),
+        names: crate::model::Names::default(),
         faults: LineFaults::NONE,
         complete: true,
         at: PacketRef::new(0, packet),

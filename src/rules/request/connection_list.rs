@@ -21,11 +21,11 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let tokens = x.request.tokens("connection");
-    if !facts::is_attempt(x) || tokens.len() < 2 || !tokens.iter().any(|t| t == b"upgrade") {
+    let request = &x.request;
+    if !facts::is_attempt(x) || request.count_members("connection") < 2 || !request.has_token("connection", "upgrade") {
         return;
     }
-    let value = x.request.combined("connection").unwrap_or_default();
+    let value = request.combined("connection").unwrap_or_default();
     // 401 and 407 ask for credentials: the fields of the handshake were not the matter.
     let status = x.status().filter(|s| (400..500).contains(s) && !matches!(s, 401 | 407));
     let message = Text::own("The Connection field is a list, ").field(b"Connection", &value);
@@ -39,7 +39,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         None => (message.say(". That is right; a few servers expect the one word Upgrade."), Severity::Info),
     };
     out.add(message).severity(severity).found(Text::own("Connection: ").field(b"Connection", &value)).field(
-        &x.request,
+        request,
         "connection",
         REQUEST,
     );

@@ -1,5 +1,6 @@
 //! Connection names fields that must reach the server.
 
+use crate::model::head::list_members;
 use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::request::facts::{self, FAILURES, REQUEST, is_sec_websocket};
 use crate::rules::{Check, Findings, Rule, Seen};
@@ -27,15 +28,15 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if !facts::is_attempt(x) {
         return;
     }
-    let named = x.request.members("connection").into_iter().find(|m| {
+    let Some(value) = x.request.combined("connection") else { return };
+    let named = list_members(&value).find(|m| {
         is_sec_websocket(m)
             || ["host", "cookie", "authorization", "origin"].iter().any(|n| m.eq_ignore_ascii_case(n.as_bytes()))
     });
     let Some(named) = named else { return };
-    let value = x.request.combined("connection").unwrap_or_default();
     out.add(
         Text::own("The Connection field names ")
-            .field(b"Connection", &named)
+            .field(b"Connection", named)
             .say(", so the next proxy must remove that field before it passes the request on."),
     )
     .severity(facts::severity(x))

@@ -64,7 +64,7 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
 /// Whether the earlier attempt is another one between the same two addresses.
 fn is_reuse(x: &Exchange, earlier: &Attempt) -> bool {
     let gap = x.request.first.since(earlier.at);
-    let retry = !earlier.granted && gap <= RETRY && *earlier.target == *x.request.target();
+    let retry = !earlier.granted && gap <= RETRY && earlier.target() == x.request.target();
     earlier.id != x.id
         && earlier.client == x.client.ip
         && (earlier.server, earlier.server_port) == (x.server.ip, x.server.port)

@@ -44,6 +44,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         // A line that was cut looks like a malformed one.
         faults.0 &= !(LineFaults::BAD_FIELD.0 | LineFaults::BAD_START.0);
     }
+    if faults.is_empty() {
+        return;
+    }
     let named: Vec<&str> = WORDS.iter().filter(|(fault, _)| faults.has(*fault)).map(|(_, words)| *words).collect();
     if named.is_empty() {
         return;

@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
     let lines = request.count("upgrade");
-    let times = request.tokens("upgrade").iter().filter(|t| *t == b"websocket").count();
+    let times = request.count_token("upgrade", "websocket");
     if !facts::is_attempt(x) || times == 0 || (lines < 2 && times < 2) {
         return;
     }

@@ -25,8 +25,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
-    let constant = request.tokens("upgrade").iter().any(|t| is_constant(t));
-    if !facts::whole(x) || !constant || facts::has_sec_websocket(x) {
+    if !facts::whole(x) || facts::has_sec_websocket(x) || !request.any_member("upgrade", is_constant) {
         return;
     }
     let value = request.combined("upgrade").unwrap_or_default();
@@ -40,10 +39,10 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     .field(request, "upgrade", REQUEST);
 }
 
-/// `websocket`, or what is no protocol but a slip in a configuration (in lower case).
+/// `websocket`, or what is no protocol but a slip in a configuration . Letter case counts nothing.
 pub(super) fn is_constant(token: &[u8]) -> bool {
-    matches!(token, b"websocket" | b"upgrade" | b"on" | b"1" | b"true" | b"yes" | b"close" | b"keep-alive")
-        || token.first() == Some(&b'$')
+    const WORDS: [&str; 8] = ["websocket", "upgrade", "on", "1", "true", "yes", "close", "keep-alive"];
+    WORDS.iter().any(|word| token.eq_ignore_ascii_case(word.as_bytes())) || token.first() == Some(&b'$')
 }
 
 #[cfg(test)]

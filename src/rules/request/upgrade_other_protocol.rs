@@ -23,9 +23,10 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let tokens = x.request.tokens("upgrade");
-    let constant = tokens.iter().any(|t| is_constant(t));
-    if !facts::whole(x) || tokens.is_empty() || constant || x.is_websocket() || facts::is_hixie(x) {
+    if !facts::whole(x) || x.is_websocket() || facts::is_hixie(x) {
+        return;
+    }
+    if x.request.count_members("upgrade") == 0 || x.request.any_member("upgrade", is_constant) {
         return;
     }
     let value = x.request.combined("upgrade").unwrap_or_default();

@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(value) = x.request.combined("sec-websocket-version") else { return };
-    if !facts::is_attempt(x) || value == b"13" {
+    if !facts::is_attempt(x) || *value == *b"13" {
         return;
     }
     out.add(

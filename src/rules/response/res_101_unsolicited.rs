@@ -28,13 +28,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if granted.status() != Some(101) {
         return;
     }
+    // What a 101 to `Upgrade: websocket` must say is judged by res-upgrade-*.
+    if request.has_token("upgrade", "websocket") {
+        return;
+    }
     let offered = request.tokens("upgrade");
     let chosen = granted.tokens("upgrade");
     let text = if x.is_websocket() {
-        // What a 101 to `Upgrade: websocket` must say is judged by res-upgrade-*.
-        if request.has_token("upgrade", "websocket") {
-            return;
-        }
         Text::own("The server answered 101 although the request does not offer websocket in an Upgrade field.")
     } else if offered.is_empty() {
         Text::own("The server answered 101 although the request has no Upgrade field.")

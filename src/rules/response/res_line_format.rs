@@ -42,6 +42,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if head.status().is_some() && head.reason().is_empty() && head.version().starts_with(b"HTTP/1.") {
         faults = LineFaults(faults.0 & !LineFaults::BAD_START.0);
     }
+    if faults.is_empty() {
+        return;
+    }
     let names: Vec<&str> = NAMES.iter().filter(|(fault, _)| faults.has(*fault)).map(|(_, name)| *name).collect();
     if names.is_empty() {
         return;

@@ -158,6 +158,7 @@ fn head(text: &[u8], packet: u64, first: Timestamp) -> Head {
         text: text.into(),
         start,
         fields: fields.collect(),
+        names: crate::model::Names::default(),
         faults,
         complete,
         at: PacketRef::new(0, packet),

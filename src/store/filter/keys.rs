@@ -133,7 +133,7 @@ pub(super) struct Subject<'a> {
 impl Subject<'_> {
     /// Whether any value of this key passes.
     pub(super) fn any_text(&self, key: Key, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let x = self.row.map(|row| &row.exchange);
+        let x = self.row.map(|row| &*row.exchange);
         match key {
             Key::Accept => self.handshake(|h| h.accept.as_deref()).is_some_and(test),
             Key::Nonce => self.handshake(|h| h.key.as_deref()).is_some_and(test),
@@ -184,7 +184,7 @@ impl Subject<'_> {
 
     /// Whether any value of this key passes; false for a text.
     pub(super) fn any_number(&self, key: Key, test: &mut dyn FnMut(f64) -> bool) -> bool {
-        let x = self.row.map(|row| &row.exchange);
+        let x = self.row.map(|row| &*row.exchange);
         match key {
             Key::Id => x.is_some_and(|x| test(x.id.0 as f64)),
             Key::Flow => x.map(|x| x.flow).or_else(|| self.flow.map(|f| f.id)).is_some_and(|f| test(f64::from(f.0))),
@@ -228,7 +228,7 @@ impl Subject<'_> {
 
     /// Where the heads, the SYN and the evidence of the findings stand.
     fn packets(&self) -> impl Iterator<Item = PacketRef> {
-        let x = self.row.map(|row| &row.exchange);
+        let x = self.row.map(|row| &*row.exchange);
         let heads =
             [x.map(|x| x.request.at), x.and_then(|x| x.response.as_ref()).map(|r| r.at), self.flow.map(|f| f.syn)];
         heads.into_iter().flatten().chain(self.findings().flat_map(|f| &f.evidence).map(|e| e.at))
