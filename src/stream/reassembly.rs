@@ -64,6 +64,8 @@ struct Piece {
     data: Box<[u8]>,
     cut: u32,
     mark: Option<CloseHow>,
+    /// Its segment also brought bytes that had been seen: it is no first sending.
+    again: bool,
 }
 
 impl Piece {
@@ -312,7 +314,8 @@ impl<H: Handler> Flow<'_, H> {
         let mut conflict = false;
         let mut added = 0;
         if !payload.is_empty() || cut != 0 {
-            added = insert(queue, seq, payload, cut, ack, s, &mut conflict);
+            let again = seq != s.seq.wrapping_add(u32::from(s.flags.syn()));
+            added = insert(queue, seq, payload, cut, ack, s, again, &mut conflict);
             if queue.len() == pieces_before {
                 self.counters.retransmissions += 1;
             }
@@ -327,7 +330,16 @@ impl<H: Handler> Flow<'_, H> {
             } else {
                 queue.insert(
                     at,
-                    Piece { seq: end, ack, ts: s.ts, at: s.at, data: Box::default(), cut: 0, mark: Some(mark) },
+                    Piece {
+                        seq: end,
+                        ack,
+                        ts: s.ts,
+                        at: s.at,
+                        data: Box::default(),
+                        cut: 0,
+                        mark: Some(mark),
+                        again: false,
+                    },
                 );
             }
         }
@@ -359,7 +371,7 @@ impl<H: Handler> Flow<'_, H> {
                     self.pass(side, piece);
                 }
             }
-            if !moved && !self.untangle() {
+            if !moved {
                 break;
             }
         }
@@ -371,6 +383,7 @@ impl<H: Handler> Flow<'_, H> {
     fn untangle(&mut self) -> bool {
         let Some(queues) = self.held.flows.get(&self.index) else { return false };
         let mut found: Option<((bool, PacketRef), Side, usize)> = None;
+        let mut whole = true;
         for side in Side::BOTH {
             let peer = side.other();
             let (Some(piece), Some(Piece { ack: Some(ack), .. })) =
@@ -385,13 +398,15 @@ impl<H: Handler> Flow<'_, H> {
             if !first || !self.track.is(flag::STARTED, side) || self.satisfied(side, piece.ack) {
                 return false;
             }
-            // A piece that goes on behind what is wanted of it repeats; else the one captured first goes.
-            let order = (wanted >= left, piece.at);
+            // A piece whose segment brought bytes already seen, or that goes on behind what is wanted of
+            // it, repeats; else the one captured first goes.
+            let order = (!piece.again && wanted >= left, piece.at);
             if found.is_none_or(|(known, ..)| order < known) {
+                whole = wanted >= left;
                 found = Some((order, side, wanted.min(left).max(0).unsigned_abs() as usize));
             }
         }
-        let Some(((whole, _), side, wanted)) = found else { return false };
+        let Some((_, side, wanted)) = found else { return false };
         let part = queues.sides[side.index()].front().filter(|_| !whole).and_then(|piece| {
             let behind = self.track.next[side.index()].wrapping_sub(piece.seq) as usize;
             let bytes: Box<[u8]> = piece.data.get(behind..behind.checked_add(wanted)?)?.into();
@@ -475,6 +490,10 @@ impl<H: Handler> Flow<'_, H> {
     fn step_over(&mut self, why: GapWhy) {
         if self.start_now() {
             // What was held for its SYN only may be next in line as it is.
+            return;
+        }
+        // Only now: until here the first sending of what was sent again might have come.
+        if self.untangle() {
             return;
         }
         let Some(queues) = self.held.flows.get(&self.index) else { return };
@@ -616,6 +635,7 @@ fn insert(
     cut: u32,
     ack: Option<u32>,
     s: &Segment<'_>,
+    again: bool,
     conflict: &mut bool,
 ) -> usize {
     let total = len32(payload).wrapping_add(cut);
@@ -623,6 +643,8 @@ fn insert(
     let mut at = count_before(queue, |p| p.seq.wrapping_add(p.len()).wrapping_sub(seq).cast_signed() <= 0);
     // From here on everything is counted from `seq`: what of the segment is dealt with.
     let (mut done, mut added) = (0_u32, 0);
+    let ends = seq.wrapping_add(total);
+    let again = again || queue.get(at).is_some_and(|p| p.len() != 0 && p.seq.wrapping_sub(ends).cast_signed() < 0);
     while done < total {
         // The next piece that holds data, and how far the segment is free before it.
         let next = queue.get(at).map(|p| p.seq.wrapping_sub(seq).cast_signed().max(0).unsigned_abs());
@@ -632,7 +654,7 @@ fn insert(
             let cut = free_to - done - len32(data);
             added += data.len();
             let seq = seq.wrapping_add(done);
-            queue.insert(at, Piece { seq, ack, ts: s.ts, at: s.at, data: data.into(), cut, mark: None });
+            queue.insert(at, Piece { seq, ack, ts: s.ts, at: s.at, data: data.into(), cut, mark: None, again });
             at += 1;
             done = free_to;
         }
