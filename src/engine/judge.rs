@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::{Counters, ExchangeId};
+use crate::base::Counters;
 use crate::hops;
 use crate::model::{
     Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Verdict,
@@ -80,7 +80,7 @@ pub fn whole(
     let mut judge = Judge::new(products);
     counters.evicted += collected.evicted;
     let mut exchanges = collected.exchanges;
-    exchanges.sort_by_key(|x| x.id);
+    exchanges.sort_by_cached_key(|x| x.id);
     for x in &exchanges {
         judge.seen.learn(x, false);
     }
@@ -108,12 +108,12 @@ pub fn whole(
         a.counters.time_backwards += facts.time_backwards;
     }
     a.inputs = inputs;
-    a.sort_chains();
     a.patterns = shared(&a);
+    a.sort_chains();
     a
 }
 
-/// What the failures share.
+/// What the failures share. The chains are not sorted yet.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
     let tried = a.chains.iter().filter_map(|chain| {
         let row = a.row_of(*chain.legs.first()?)?;
@@ -123,6 +123,11 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
             // One that worked with a warning did not fail.
             _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
         }
+
+    // The chains of exchanges stand first and in the order of the rows; those of flows follow.
+    let tried = a.chains.iter().zip(&a.rows).filter_map(|(chain, row)| match &*chain.verdict.rule {
+        "unknown" => None,
+        rule => Some((&*row.exchange, rule != "ok")),
     });
     patterns::shared(&tried.collect::<Vec<(&Exchange, bool)>>())
 }
@@ -140,19 +145,14 @@ impl Analysis {
 
     /// Chains in the order of their first packets.
     fn sort_chains(&mut self) {
+        let legs: Vec<_> = self.rows.iter().map(|row| (row.exchange.id, row.exchange.request.first)).collect();
+        let began = |id| Some(legs.get(legs.binary_search_by_key(&id, |leg| leg.0).ok()?)?.1);
         let flows: std::collections::HashMap<_, _> = self.flows.iter().map(|f| (f.id, f.syn_at)).collect();
-        let mut chains = std::mem::take(&mut self.chains);
-        chains.sort_by_cached_key(|c| {
-            let leg = c.legs.first().and_then(|&id| self.row_of(id)).map(|row| row.exchange.request.first);
+        self.chains.sort_by_cached_key(|c| {
+            let leg = c.legs.first().and_then(|&id| began(id));
             let flow = c.flow.and_then(|id| flows.get(&id).copied());
             (leg.or(flow).unwrap_or_default(), c.id)
         });
-        self.chains = chains;
-    }
-
-    /// Rows stand in the order of their ids.
-    fn row_of(&self, id: ExchangeId) -> Option<&Row> {
-        self.rows.get(self.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
     }
 }
 

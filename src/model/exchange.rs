@@ -223,7 +223,7 @@ impl Exchange {
 
     /// Key or Version in the request, also when `Upgrade` is lost.
     pub fn has_websocket_fields(&self) -> bool {
-        self.request.has("sec-websocket-key") || self.request.has("sec-websocket-version")
+        self.request.has_websocket()
     }
 
     /// The status of the final response (or 101).

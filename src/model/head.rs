@@ -52,33 +52,42 @@ pub struct Field {
 /// A set that a field name surely is not in, or may be in: one bit for names of the same length, first
 /// and last letter. Letter case counts nothing. The default: nothing is known, any name may be in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Names(u64);
+pub struct Names {
+    bits: u64,
+    /// Whether Sec-WebSocket-Key or -Version is among them, which nearly every rule asks first.
+    websocket: Option<bool>,
+}
+
+/// The fields without which no request asks for WebSocket (RFC 6455 §4.1).
+const WEBSOCKET: [&str; 2] = ["sec-websocket-key", "sec-websocket-version"];
 
 impl Names {
     /// The names of these field lines of a head's text.
     pub fn of(text: &[u8], fields: &[Field]) -> Names {
         let name = |f: &Field| text.get(f.name.start as usize..f.name.end as usize).unwrap_or_default();
-        Names(fields.iter().fold(0, |all, f| all | Names::bit(name(f))))
+        let bits = fields.iter().fold(0, |all, f| all | Names::bit(name(f)));
+        let is = |f: &Field| WEBSOCKET.iter().any(|known| name(f).eq_ignore_ascii_case(known.as_bytes()));
+        Names { bits, websocket: Some(fields.iter().any(is)) }
     }
 
     /// `false`: no field has this name.
     #[inline]
     pub fn may_have(self, name: &[u8]) -> bool {
-        self.0 & Names::bit(name) != 0
+        self.bits & Names::bit(name) != 0
     }
 
     #[inline]
     const fn bit(name: &[u8]) -> u64 {
         let [first, .., last] = name else { return 1 };
         // 0x20 makes letters small; a product with an odd number spreads the rest over the six bits.
-        let mixed = (name.len() as u32) << 16 | ((*first | 0x20) as u32) << 8 | (*last | 0x20) as u32;
+        let mixed = ((name.len() & 0xff) as u32) << 16 | ((*first | 0x20) as u32) << 8 | (*last | 0x20) as u32;
         1 << (mixed.wrapping_mul(0x9e37_79b1) >> 26)
     }
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Names(u64::MAX)
+        Names { bits: u64::MAX, websocket: None }
     }
 }
 
@@ -215,6 +224,12 @@ impl Head {
         if self.names.may_have(name.as_bytes()) { self.find(name).map(|f| self.value(f)) } else { None }
     }
 
+    /// Whether Sec-WebSocket-Key or Sec-WebSocket-Version is there.
+    #[inline]
+    pub fn has_websocket(&self) -> bool {
+        self.names.websocket.unwrap_or_else(|| WEBSOCKET.iter().any(|name| self.has(name)))
+    }
+
     /// All lines of this name joined with `, ` (RFC 9110 §5.3), folds made spaces. `None` if absent.
     #[inline]
     pub fn combined(&self, name: &str) -> Option<Cow<'_, [u8]>> {
@@ -247,7 +262,9 @@ impl Head {
 
     /// Whether a list field of this name has this token, ignoring letter case.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.any_member(name, |member| member.eq_ignore_ascii_case(token.as_bytes()))
+        // Most often it stands alone.
+        let alone = self.first_value(name).is_some_and(|value| value.eq_ignore_ascii_case(token.as_bytes()));
+        alone || self.any_member(name, |member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// Whether a list field of this name has a member of which this is true. Letter case is kept.
@@ -341,5 +358,20 @@ mod tests {
     #[test]
     fn lists_split_at_commas_outside_quotes() {
         assert_eq!(split_list(b"a, \"b, c\" ,,d"), [b"a".to_vec(), b"\"b, c\"".to_vec(), b"d".to_vec()]);
+        assert_eq!(split_list(b"\"a\\\", b\", \\, c"), [b"\"a\\\", b\"".to_vec(), b"\\".to_vec(), b"c".to_vec()]);
+        assert!(split_list(b" , ,").is_empty());
+    }
+
+    #[test]
+    fn names_are_found_in_any_letter_case_and_most_others_are_ruled_out_at_once() {
+        let text = b"Host: a\r\nsec-websocket-KEY: b\r\n";
+        let field = |name: Range<u32>| Field { name, value: 0..0, faults: LineFaults::NONE };
+        let names = Names::of(text, &[field(0..4), field(9..26)]);
+        assert!(names.may_have(b"hOST") && names.may_have(b"Sec-WebSocket-Key"));
+        assert_eq!(names.websocket, Some(true));
+        let others = ["origin", "via", "cookie", "upgrade", "connection", "location", "content-length", "age"];
+        assert!(others.iter().filter(|name| names.may_have(name.as_bytes())).count() <= 2);
+        assert!(Names::default().may_have(b"via"));
+        assert_eq!(Names::of(text, &[field(0..4)]).websocket, Some(false));
     }
 }

@@ -9,7 +9,7 @@ mod recognise;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use memchr::memmem;
 
@@ -72,20 +72,22 @@ static FILES: &[(&str, &str)] = &files! {
     "zscaler"
 };
 
-static BUILTIN: LazyLock<Products> = LazyLock::new(|| {
-    // What does not load is left out; a test holds that there is nothing of the kind.
-    let list = FILES.iter().filter_map(|(slug, text)| load::product(&format!("{slug}.toml"), slug, text).ok());
-    Products::new(list.collect())
-});
+static BUILTIN: Products = Products { known: OnceLock::new(), guids: OnceLock::new() };
 
-/// All that is known: the built-in data, and the user's.
+/// All that is known: the built-in data, and the user's. Read when it is first asked for: a capture in
+/// which nothing is wrong needs none of it.
 #[derive(Clone, Debug)]
 pub struct Products {
+    known: OnceLock<Known>,
+    guids: OnceLock<Vec<WrongGuid>>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
     list: Vec<Product>,
     index: recognise::Index,
     bodies: Vec<BackendBody>,
     servers: Vec<ServerSoftware>,
-    guids: Vec<WrongGuid>,
     classes: Vec<ClassEntry>,
 }
 
@@ -98,36 +100,31 @@ impl Products {
     /// The built-in data and the products of a folder. A file of the user's takes the place of the
     /// built-in product with the same slug. A folder that is not there adds nothing.
     pub fn with_user_dir(dir: &Path) -> Result<Products, Error> {
-        let mut list = BUILTIN.list.clone();
+        let mut list = BUILTIN.known().list.clone();
         for product in load_user_dir(dir)? {
             match list.iter_mut().find(|known| known.slug == product.slug) {
                 Some(known) => *known = product,
                 None => list.push(product),
             }
         }
-        Ok(Products::new(list))
+        Ok(Products { known: OnceLock::from(Known::new(list)), guids: OnceLock::new() })
     }
 
-    fn new(list: Vec<Product>) -> Products {
-        let backends = load::backends("backends.toml", include_str!("backends.toml")).ok();
-        let (bodies, servers) = backends.map(|b| (b.body, b.server)).unwrap_or_default();
-        Products {
-            index: recognise::Index::new(&list),
-            list,
-            bodies,
-            servers,
-            guids: load::guids("guids.toml", include_str!("guids.toml")).map(|g| g.guid).unwrap_or_default(),
-            classes: load::classes("classes.toml", include_str!("classes.toml")).map(|c| c.class).unwrap_or_default(),
-        }
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| {
+            // What does not load is left out; a test holds that there is nothing of the kind.
+            let list = FILES.iter().filter_map(|(slug, text)| load::product(&format!("{slug}.toml"), slug, text).ok());
+            Known::new(list.collect())
+        })
     }
 
     /// All products, built-in ones by slug, then the user's own.
     pub fn iter(&self) -> impl Iterator<Item = &Product> {
-        self.list.iter()
+        self.known().list.iter()
     }
 
     pub fn get(&self, slug: &str) -> Option<&Product> {
-        self.list.iter().find(|product| product.slug == slug)
+        self.known().list.iter().find(|product| product.slug == slug)
     }
 
     /// The product that wrote the response on this leg, or passed it on last, by the signs of its head
@@ -138,25 +135,28 @@ impl Products {
 
     /// As [`Products::responder`], for a head and the first bytes of its content.
     pub fn responder_of(&self, response: &Head, body: &[u8]) -> Option<Recognised<'_>> {
-        self.index.response(&self.list, response, body)
+        let known = self.known();
+        known.index.response(&known.list, response, body)
     }
 
     /// The proxy that sent this request, by the marks it leaves there. `None` where it shows none; a
     /// client of its own looks like that.
     pub fn request_hop(&self, request: &Head) -> Option<Recognised<'_>> {
-        self.index.request(&self.list, request)
+        let known = self.known();
+        known.index.request(&known.list, request)
     }
 
     /// The product whose own error page this is, and what the page says. The page may have been relayed.
     pub fn error_page(&self, status: u16, body: &[u8]) -> Option<(&Product, &ErrorPage)> {
-        let (product, page) = recognise::error_page(&self.list, status, body)?;
-        Some((self.list.get(product)?, page))
+        let (product, page) = recognise::error_page(&self.known().list, status, body)?;
+        Some((self.known().list.get(product)?, page))
     }
 
     /// The backend's error that this content is: the longest known fragment in it, whoever passed it on.
     /// `status`: 0 where it is not known.
     pub fn backend_body(&self, status: u16, body: &[u8]) -> Option<&BackendBody> {
-        self.bodies
+        self.known()
+            .bodies
             .iter()
             .filter(|known| status == 0 || known.status.is_empty() || known.status.contains(&status))
             .filter(|known| memmem::find(body, known.fragment.as_bytes()).is_some())
@@ -166,7 +166,7 @@ impl Products {
     /// The backend software that the response names, and the field that names it. Proxies that relay the
     /// backend's `Server` (HAProxy, Apache, Squid, Varnish) are not it.
     pub fn server_software(&self, response: &Head) -> Option<(&ServerSoftware, Text)> {
-        self.servers.iter().find_map(|known| {
+        self.known().servers.iter().find_map(|known| {
             let value = response.first_value(&known.field)?;
             pattern::matches(&known.value, value).then(|| {
                 let shown = value.get(..crate::base::limits::PRODUCT_EVIDENCE_BYTES).unwrap_or(value);
@@ -177,12 +177,13 @@ impl Products {
 
     /// GUIDs that programs hash in place of the right one.
     pub fn wrong_guids(&self) -> &[WrongGuid] {
-        &self.guids
+        let read = || load::guids("guids.toml", include_str!("guids.toml")).map(|g| g.guid).unwrap_or_default();
+        self.guids.get_or_init(read)
     }
 
     /// Every known time-out with its product, for a gap or a life that was measured.
     pub fn timeouts(&self) -> impl Iterator<Item = (&Product, &Timeout)> {
-        self.list.iter().flat_map(|product| product.timeout.iter().map(move |timeout| (product, timeout)))
+        self.known().list.iter().flat_map(|product| product.timeout.iter().map(move |timeout| (product, timeout)))
     }
 
     /// What mends this class of faults in this product: one fix per range of versions, its parts joined.
@@ -200,7 +201,7 @@ impl Products {
     /// For a product that is not known: first what to do in words (product `any`), then the fixes of the
     /// commonest products.
     pub fn class_fixes(&self, class: FaultClass) -> Vec<Fix> {
-        let Some(entry) = self.classes.iter().find(|entry| entry.class == class) else { return Vec::new() };
+        let Some(entry) = self.known().classes.iter().find(|entry| entry.class == class) else { return Vec::new() };
         let words = Fix {
             product: Cow::Borrowed("any"),
             versions: Cow::Borrowed(""),
@@ -208,6 +209,20 @@ impl Products {
         };
         let common = entry.products.iter().filter_map(|slug| self.get(slug));
         std::iter::once(words).chain(common.flat_map(|product| self.fixes(product, class))).collect()
+    }
+}
+
+impl Known {
+    fn new(list: Vec<Product>) -> Known {
+        let backends = load::backends("backends.toml", include_str!("backends.toml")).ok();
+        let (bodies, servers) = backends.map(|b| (b.body, b.server)).unwrap_or_default();
+        Known {
+            index: recognise::Index::new(&list),
+            list,
+            bodies,
+            servers,
+            classes: load::classes("classes.toml", include_str!("classes.toml")).map(|c| c.class).unwrap_or_default(),
+        }
     }
 }
 
@@ -333,9 +348,9 @@ mod tests {
                 assert!(products.get(slug).is_some_and(|base| base.slug != product.slug), "{}: {slug}", product.slug);
             }
         }
-        assert_eq!(products.classes.len(), FaultClass::ALL.len());
+        assert_eq!(products.known().classes.len(), FaultClass::ALL.len());
         for class in FaultClass::ALL {
-            let entry = products.classes.iter().find(|entry| entry.class == class).unwrap();
+            let entry = products.known().classes.iter().find(|entry| entry.class == class).unwrap();
             assert!(entry.products.len() <= 3);
             for slug in &entry.products {
                 let product = products.get(slug).unwrap();

@@ -211,8 +211,11 @@ impl Parts {
 
     /// Whether any of them is in the name, ignoring letter case.
     fn are_in(&self, name: &[u8]) -> bool {
-        let starts = name.iter().enumerate().filter(|&(_, &b)| self.begins[usize::from(b)]);
-        starts.map(|(at, _)| at).any(|at| self.list.iter().any(|part| stands_at(name, at, part)))
+        let mut starts = name.iter().enumerate().filter(|&(_, &b)| self.begins[usize::from(b)]);
+        starts.any(|(at, b)| {
+            let first = b.to_ascii_lowercase();
+            self.list.iter().any(|part| part.first() == Some(&first) && stands_at(name, at, part))
+        })
     }
 }
 
@@ -325,10 +328,11 @@ fn ends_name(c: u8) -> bool {
 }
 
 /// The character at `i`, how often it is percent-encoded, and its length in bytes.
+#[inline]
 fn unit(bytes: &[u8], i: usize) -> (u8, usize, usize) {
-    match percent(bytes, i) {
-        Some((c, len)) => (c, len / 2, len),
-        None => (bytes.get(i).copied().unwrap_or_default(), 0, 1),
+    match bytes.get(i) {
+        Some(b'%') => percent(bytes, i).map_or((b'%', 0, 1), |(c, len)| (c, len / 2, len)),
+        other => (other.copied().unwrap_or_default(), 0, 1),
     }
 }
 
@@ -346,6 +350,9 @@ fn percent(bytes: &[u8], i: usize) -> Option<(u8, usize)> {
 }
 
 fn merge(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    if ranges.is_empty() {
+        return ranges;
+    }
     ranges.retain(|r| r.start < r.end);
     ranges.sort_by_key(|r| (r.start, r.end));
     let mut out: Vec<Range<usize>> = Vec::with_capacity(ranges.len());

@@ -39,11 +39,12 @@ pub fn judge(x: &Exchange, seen: &Seen, hints: &mut Hints, wrong_guids: &[(&str,
     let key = x.request.first_value("sec-websocket-key").map(trim);
     let found = x.response.as_ref().and_then(|r| r.first_value("sec-websocket-accept")).map(trim);
     let right = key.map(accept::expected);
+    let accept_verdict = verdict(x, right.as_deref(), found);
     let mut handshake = Handshake {
         key: key.map(Into::into),
         accept: found.map(Into::into),
-        expected_accept: right.as_deref().map(Into::into),
-        accept_verdict: verdict(x, right.as_deref(), found),
+        expected_accept: right.map(String::into_boxed_str),
+        accept_verdict,
         accept_kind: None,
         accept_recipe: None,
     };

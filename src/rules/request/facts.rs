@@ -28,7 +28,7 @@ pub(super) fn is_attempt(x: &Exchange) -> bool {
 
 /// Whether any `Sec-WebSocket-*` field is in the request.
 pub(super) fn has_sec_websocket(x: &Exchange) -> bool {
-    x.request.iter().any(|(name, _)| is_sec_websocket(name))
+    x.has_websocket_fields() || x.request.iter().any(|(name, _)| is_sec_websocket(name))
 }
 
 /// Whether this is the name of a WebSocket field.
@@ -38,6 +38,7 @@ pub(super) fn is_sec_websocket(name: &[u8]) -> bool {
 }
 
 /// Whether this is the handshake of draft-hixie-thewebsocketprotocol-76.
+#[inline]
 pub(super) fn is_hixie(x: &Exchange) -> bool {
     x.request.has("sec-websocket-key1") || x.request.has("sec-websocket-key2")
 }
