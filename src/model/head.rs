@@ -80,7 +80,8 @@ impl Names {
     const fn bit(name: &[u8]) -> u64 {
         let [first, .., last] = name else { return 1 };
         // 0x20 makes letters small; a product with an odd number spreads the rest over the six bits.
-        let mixed = ((name.len() & 0xff) as u32) << 16 | ((*first | 0x20) as u32) << 8 | (*last | 0x20) as u32;
+        let length = name.len().to_le_bytes()[0];
+        let mixed = u32::from_be_bytes([0, length, *first | 0x20, *last | 0x20]);
         1 << (mixed.wrapping_mul(0x9e37_79b1) >> 26)
     }
 }

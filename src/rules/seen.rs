@@ -3,7 +3,7 @@
 //! streaming it holds what came in the last `limits::SEEN_S` of packet time.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -225,9 +225,7 @@ impl Seen {
     }
 
     fn fingerprint(&self, values: &[Option<&[u8]>]) -> u64 {
-        let mut hasher = self.state.build_hasher();
-        values.hash(&mut hasher);
-        hasher.finish()
+        self.state.hash_one(values)
     }
 }
 
@@ -238,6 +236,7 @@ struct Index(HashTable<(u64, Numbers)>);
 
 /// Most things come once; then nothing more is allocated for them.
 #[derive(Debug)]
+#[expect(clippy::box_collection, reason = "halves every slot of the index, and few hold a list")]
 enum Numbers {
     One(u64),
     Many(Box<VecDeque<u64>>),
