@@ -162,6 +162,11 @@ impl<H: Handler> Flow<'_, H> {
             self.start_when_due(s.ts);
             return;
         }
+        if self.track.has(flag::HELD) && ack.is_some_and(|ack| self.answers_held(side, ack)) {
+            // The peer's bytes arrived at their end: its SYN will not come any more.
+            self.start_now();
+            self.drain();
+        }
         let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
         if s.flags.rst() && (!(0..WINDOW).contains(&rel) || !self.track.has(flag::HELD)) && s.payload.is_empty() {
             self.close(side, s.ts, s.at, CloseHow::Rst);
@@ -238,6 +243,14 @@ impl<H: Handler> Flow<'_, H> {
             self.drain();
             self.give_up(Some(now));
         }
+    }
+
+    /// Whether an acknowledgement of this side covers bytes that the peer's direction, not opened yet,
+    /// holds.
+    fn answers_held(&self, side: Side, ack: u32) -> bool {
+        let peer = side.other();
+        let held = self.held.flows.get(&self.index).and_then(|q| q.sides[peer.index()].front());
+        !self.track.is(flag::STARTED, peer) && held.is_some_and(|p| ack.wrapping_sub(p.seq).cast_signed() > 0)
     }
 
     /// Opens the directions that hold something at the lowest place held. `true`: there was one.
