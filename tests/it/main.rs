@@ -18,6 +18,8 @@ mod layout;
 mod mutate;
 mod public;
 mod readme;
+
+mod reassembly;
 mod scenes;
 mod shared;
 mod sources;
