@@ -1,5 +1,11 @@
 //! The library from capture bytes to exchanges: however a conversation is cut into segments, the
 //! exchanges are the same to the last byte.
+#![allow(
+    clippy::use_debug,
+    clippy::cast_possible_truncation,
+    clippy::type_complexity,
+    reason = "a failing test prints what it found; its numbers are small"
+)]
 
 use hopscope::base::{Counters, PacketRef, Timestamp};
 use hopscope::capture::{Merged, Source, Window};

@@ -1,5 +1,11 @@
 //! Samples, damaged at random, through the library: nothing panics, and none takes long.
 //! `HOPSCOPE_MUTATE_SECONDS` sets for how long; `HOPSCOPE_SHARED` adds the captures of that folder.
+#![allow(
+    clippy::use_debug,
+    clippy::cast_possible_truncation,
+    clippy::type_complexity,
+    reason = "a failing test prints what it found; its numbers are small"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
