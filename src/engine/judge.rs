@@ -115,19 +115,12 @@ pub fn whole(
 
 /// What the failures share. The chains are not sorted yet.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
-    let tried = a.chains.iter().filter_map(|chain| {
-        let row = a.row_of(*chain.legs.first()?)?;
-        match &*chain.verdict.rule {
-            "unknown" => None,
-            "ok" => Some((&*row.exchange, false)),
-            // One that worked with a warning did not fail.
-            _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
-        }
-
     // The chains of exchanges stand first and in the order of the rows; those of flows follow.
     let tried = a.chains.iter().zip(&a.rows).filter_map(|(chain, row)| match &*chain.verdict.rule {
         "unknown" => None,
-        rule => Some((&*row.exchange, rule != "ok")),
+        "ok" => Some((&*row.exchange, false)),
+        // One that worked with a warning did not fail.
+        _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
     });
     patterns::shared(&tried.collect::<Vec<(&Exchange, bool)>>())
 }

@@ -18,7 +18,6 @@ mod layout;
 mod mutate;
 mod public;
 mod readme;
-
 mod reassembly;
 mod scenes;
 mod shared;
