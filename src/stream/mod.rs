@@ -91,6 +91,11 @@ pub trait Inline: Default {
     fn prefetch(&self, side: Side);
 }
 
+/// A handler that keeps nothing beside the flows.
+impl Inline for () {
+    fn prefetch(&self, _: Side) {}
+}
+
 /// Takes the chunks of all flows. `tag` and `Inline` are the handler's own state of the flow, kept
 /// beside the flow's record, so that reaching them costs no further cache miss.
 pub trait Handler {
