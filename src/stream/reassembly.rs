@@ -641,6 +641,7 @@ fn place(queue: &VecDeque<Piece>, seq: u32, mark: bool) -> usize {
 
 /// Puts the parts of a segment that are not held yet into the queue; compares those that are.
 /// Returns the bytes added.
+#[expect(clippy::too_many_arguments, reason = "the parts of one segment, trimmed")]
 fn insert(
     queue: &mut VecDeque<Piece>,
     seq: u32,

@@ -178,7 +178,7 @@ fn of_another(x: &Exchange, other: &Attempt) -> (&'static str, String) {
         return ("other-leg", words);
     }
     let own = x.request.first_value("sec-websocket-key").map(trim).unwrap_or_default();
-    if between && other.key().is_some_and(|k| is_altered(own, &k)) {
+    if between && other.key().is_some_and(|k| is_altered(own, k)) {
         let words = format!(
             "it is right for an altered form of this key, which went on to {} (exchange {}): a proxy changed the key in transit",
             other.server, other.id
