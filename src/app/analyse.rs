@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use crate::capture::{Merged, Moment, Window};
 use crate::cli::{FailOn, Report};
-use crate::engine::{self, Collected, Engine, judge};
+use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::model::{Finding, InputFacts, Severity};
 use crate::products::Products;
 use crate::report::{self, Format, Options};
@@ -66,7 +66,8 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         engine::read(&mut inputs, &mut engine, &mut on_progress)?;
         let (collected, counters) = engine.finish();
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
-        let mut analysis = judge::whole(collected, counters, inputs.into_facts(), &products, &allow);
+        let mut judge = Judge::new(&products);
+        let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &allow);
         progress.clear();
         if let Some(filter) = filter {
             let filter = filter.with_inputs(&analysis.inputs);
@@ -74,7 +75,9 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         }
         write(format, &analysis, &options, &mut out).with_context(|| where_to(args))?;
         worst = analysis.findings.iter().filter(|f| !f.allowed).map(|f| f.severity).max();
-        facts = analysis.inputs;
+        facts = std::mem::take(&mut analysis.inputs);
+        // The program ends here: to give millions of small pieces back one by one would only cost time.
+        std::mem::forget((analysis, judge));
     }
     out.flush().with_context(|| where_to(args))?;
     warn(&facts, args.quiet);

@@ -132,3 +132,6 @@ pub const ACCEPT_TRIES_TOTAL: usize = 5_000_000;
 
 /// Findings kept for one subject.
 pub const FINDINGS_PER_SUBJECT: usize = 64;
+
+/// Bytes kept of each direction after a 101: enough to tell frames from HTTP and TLS.
+pub const AFTER_101_BYTES: usize = 16;

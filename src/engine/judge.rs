@@ -72,12 +72,22 @@ fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usiz
 /// Judges all that was collected. `allowed`: whether the user knows of a finding.
 pub fn whole(
     collected: Collected,
-    mut counters: Counters,
+    counters: Counters,
     inputs: Vec<InputFacts>,
     products: &Products,
     allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
 ) -> Analysis {
-    let mut judge = Judge::new(products);
+    whole_by(&mut Judge::new(products), collected, counters, inputs, allowed)
+}
+
+/// As [`whole`], by a judge that the caller made and keeps.
+pub fn whole_by(
+    judge: &mut Judge<'_>,
+    collected: Collected,
+    mut counters: Counters,
+    inputs: Vec<InputFacts>,
+    allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
+) -> Analysis {
     counters.evicted += collected.evicted;
     let mut exchanges = collected.exchanges;
     exchanges.sort_by_cached_key(|x| x.id);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp};
+use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Direction, End, EndHow, Exchange, Head, LineFaults, Preview, Times, WsTotals};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
@@ -124,11 +124,25 @@ pub(super) struct Tunnel {
 
 #[derive(Default)]
 struct FirstBytes {
-    bytes: Vec<u8>,
-    full: bool,
+    bytes: [u8; limits::AFTER_101_BYTES],
+    len: usize,
     at: PacketRef,
     ts: Timestamp,
     offset: u64,
+}
+
+impl FirstBytes {
+    fn full(&self) -> bool {
+        self.len == self.bytes.len()
+    }
+
+    /// Keeps what there is room for.
+    fn add(&mut self, data: &[u8]) {
+        let rest = &mut self.bytes[self.len..];
+        let n = rest.len().min(data.len());
+        rest[..n].copy_from_slice(&data[..n]);
+        self.len += n;
+    }
 }
 
 impl Http {
@@ -187,7 +201,7 @@ impl Http {
     /// first bytes are kept.
     pub fn counts_frames(&self, side: Side) -> bool {
         let dir = usize::from(side != self.client);
-        self.tunnel.as_ref().is_some_and(|t| t.websocket && t.first[dir].full)
+        self.tunnel.as_ref().is_some_and(|t| t.websocket && t.first[dir].full())
     }
 
     /// Whether this side is inside content of known length that nobody wants to see.
@@ -227,7 +241,7 @@ impl Http {
     /// Whether the response under way is a refusal whose first bytes are to be kept.
     pub(super) fn wants_body(&self) -> bool {
         self.open.as_ref().is_some_and(|x| {
-            x.status() != Some(101) && x.response.is_some() && x.body.len() < crate::base::limits::BODY_PREVIEW_BYTES
+            x.status() != Some(101) && x.response.is_some() && x.body.len() < limits::BODY_PREVIEW_BYTES
         })
     }
 
@@ -237,10 +251,10 @@ impl Http {
         let before = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
         let Some(tunnel) = &mut self.tunnel else { return };
         let first = &mut tunnel.first[usize::from(!from_client)];
-        if first.bytes.is_empty() {
+        if first.len == 0 {
             (first.at, first.ts, first.offset) = (chunk.at, chunk.ts, chunk.offset);
         }
-        first.full = first.full || tunnel::preview(&mut first.bytes, data);
+        first.add(data);
         if tunnel.websocket {
             let mut closing = None;
             let frames = &mut flow.inline.sides[chunk.side.index()];
@@ -377,9 +391,9 @@ impl Http {
     fn tell_tunnel(&self, flow: &Flow<'_>, x: &mut Exchange) {
         let Some(tunnel) = &self.tunnel else { return };
         for (preview, first) in x.after_101.iter_mut().zip(&tunnel.first) {
-            if !first.bytes.is_empty() {
+            if first.len != 0 {
                 *preview = Some(Preview {
-                    bytes: first.bytes.as_slice().into(),
+                    bytes: first.bytes[..first.len].into(),
                     at: first.at,
                     ts: first.ts,
                     offset: first.offset,

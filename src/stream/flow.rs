@@ -37,8 +37,9 @@ pub struct Key4(pub u64, pub u64);
 /// Identity of an IPv6 flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Key6 {
-    pub low: u128,
-    pub high: u128,
+    /// Addresses as two words each: aligned as everything else, it does not make the key larger.
+    pub low: [u64; 2],
+    pub high: [u64; 2],
     /// Low port, high port, capture point.
     pub rest: u64,
 }
@@ -64,7 +65,10 @@ impl Key4 {
 impl Key6 {
     /// As [`Key4::new`].
     pub fn new(source: (Ipv6Addr, u16), destination: (Ipv6Addr, u16), point: u16) -> (Key6, Side) {
-        let end = |(ip, port): (Ipv6Addr, u16)| (u128::from(ip), port);
+        let end = |(ip, port): (Ipv6Addr, u16)| {
+            let bits = ip.to_bits();
+            ([(bits >> 64) as u64, (bits & u128::from(u64::MAX)) as u64], port)
+        };
         let (from, to) = (end(source), end(destination));
         let (low, high, side) = if from <= to { (from, to, Side::Low) } else { (to, from, Side::High) };
         let rest = u64::from(low.1) | u64::from(high.1) << 16 | u64::from(point) << 32;
@@ -78,8 +82,8 @@ impl FlowKey {
         match (self, side) {
             (FlowKey::V4(key), Side::Low) => v4(key.0),
             (FlowKey::V4(key), Side::High) => v4(key.1),
-            (FlowKey::V6(key), Side::Low) => Endpoint::new(IpAddr::V6(key.low.into()), low16(key.rest)),
-            (FlowKey::V6(key), Side::High) => Endpoint::new(IpAddr::V6(key.high.into()), low16(key.rest >> 16)),
+            (FlowKey::V6(key), Side::Low) => v6(key.low, low16(key.rest)),
+            (FlowKey::V6(key), Side::High) => v6(key.high, low16(key.rest >> 16)),
         }
     }
 }
@@ -87,6 +91,11 @@ impl FlowKey {
 fn v4(end: u64) -> Endpoint {
     let [_, _, a, b, c, d, p, q] = end.to_be_bytes();
     Endpoint::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), u16::from_be_bytes([p, q]))
+}
+
+fn v6([high, low]: [u64; 2], port: u16) -> Endpoint {
+    let bits = u128::from(high) << 64 | u128::from(low);
+    Endpoint::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), port)
 }
 
 fn low16(word: u64) -> u16 {

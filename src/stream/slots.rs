@@ -22,8 +22,9 @@ impl Key for Key4 {
 
 impl Key for Key6 {
     fn feed(&self, hasher: &mut foldhash::fast::FoldHasher<'_>) {
-        hasher.write_u128(self.low);
-        hasher.write_u128(self.high);
+        for word in self.low.into_iter().chain(self.high) {
+            hasher.write_u64(word);
+        }
         hasher.write_u64(self.rest);
     }
 }
