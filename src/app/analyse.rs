@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
+use clap::CommandFactory as _;
 
 use crate::capture::{Merged, Moment, Window};
-use crate::cli::{FailOn, Report};
+use crate::cli::{Cli, FailOn, Report};
 use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::model::{Finding, InputFacts, Severity};
 use crate::products::Products;
@@ -39,10 +40,10 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let products = products()?;
     let window =
         Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
-    let mut inputs = Merged::open(&args.files, &window)?;
+    let mut inputs = Merged::open(&args.files, &window).map_err(|err| mistyped(args, err))?;
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
-    let options = options(args);
+    let mut options = options(args);
     let mut on_progress = |at| {
         progress.tell(at);
         !interrupted.load(Ordering::Relaxed)
@@ -71,7 +72,11 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         progress.clear();
         if let Some(filter) = filter {
             let filter = filter.with_inputs(&analysis.inputs);
+            let before = analysis.chains.len();
             store::select::select(&mut analysis, &filter);
+            if analysis.chains.is_empty() && before != 0 {
+                options.filtered_out = Some(before);
+            }
         }
         write(format, &analysis, &options, &mut out).with_context(|| where_to(args))?;
         worst = analysis.findings.iter().filter(|f| !f.allowed).map(|f| f.severity).max();
@@ -86,6 +91,24 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         return Ok(code::INTERRUPTED);
     }
     Ok(exit_code(&facts, worst, args.fail_on))
+}
+
+/// `hopscope reprot x.pcap`: what looks like a file that is not there may be a command.
+fn mistyped(args: &Report, err: crate::capture::Error) -> anyhow::Error {
+    let word = args.files.first().and_then(|f| f.to_str()).unwrap_or_default();
+    let plain = !word.contains(['.', '/']) && !PathBuf::from(word).exists();
+    let near =
+        Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).find(|name| plain && is_near(word, name));
+    match near {
+        Some(name) => anyhow::anyhow!("{err}; did you mean the command {name}?"),
+        None => err.into(),
+    }
+}
+
+/// Same letters but for two at most.
+fn is_near(a: &str, b: &str) -> bool {
+    let common = |x: &str, y: &str| x.chars().filter(|c| y.contains(*c)).count();
+    a.len().abs_diff(b.len()) <= 2 && common(a, b) + 2 >= a.len() && common(b, a) + 2 >= b.len() && a.len() > 2
 }
 
 /// The known wrong GUIDs, each with what is known of it.
@@ -109,7 +132,7 @@ fn products() -> anyhow::Result<Cow<'static, Products>> {
 }
 
 fn parse_filter(text: &str) -> anyhow::Result<Filter> {
-    Filter::parse(text).map_err(|err| anyhow::anyhow!("--filter: {err}"))
+    Filter::parse(text).map_err(|err| anyhow::anyhow!("--{err}"))
 }
 
 fn moment(option: &str, text: Option<&str>) -> anyhow::Result<Option<Moment>> {

@@ -14,12 +14,12 @@ pub enum Error {
     #[error("cannot list the devices: {0}")]
     Devices(String),
     /// `name` is safe to print.
-    #[error("{name}: cannot open: {why}{}", hint(.source))]
+    #[error("{name}: cannot open: {why}{}", hint(*.reason))]
     Open {
         name: String,
+        /// The system's own words, told here already: not a `#[source]`, which would tell them again.
         why: String,
-        #[source]
-        source: io::Error,
+        reason: io::ErrorKind,
     },
     /// Opened, but nothing that can be read as a capture.
     #[error("{name}: cannot read: {why} ({to_do})")]
@@ -42,7 +42,7 @@ pub enum Error {
 impl Error {
     /// The system refused to open `path`.
     pub(super) fn open(path: &Path, source: io::Error) -> Self {
-        Error::Open { name: name_of(path), why: in_words(&source), source }
+        Error::Open { name: name_of(path), why: in_words(&source), reason: source.kind() }
     }
 
     pub(super) fn refused(name: &str, why: impl Into<String>, to_do: impl Into<String>) -> Self {
@@ -69,8 +69,8 @@ pub(super) fn in_words(error: &io::Error) -> String {
     }
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn hint(reason: io::ErrorKind) -> &'static str {
+    match reason {
         io::ErrorKind::NotFound => " (check the name)",
         io::ErrorKind::PermissionDenied => " (ask its owner for the right to read it, or run as root)",
         _ => "",

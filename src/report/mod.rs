@@ -38,11 +38,13 @@ pub struct Options {
     pub quiet: bool,
     /// Healthy upgrades listed one by one; if there are more, they are counted.
     pub max_healthy: usize,
+    /// Chains that a filter took away, where it left none. `None`: no filter, or it left some.
+    pub filtered_out: Option<usize>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { utc: false, show_secrets: false, color: false, quiet: false, max_healthy: 10 }
+        Options { utc: false, show_secrets: false, color: false, quiet: false, max_healthy: 10, filtered_out: None }
     }
 }
 

@@ -67,7 +67,8 @@ impl Key6 {
     pub fn new(source: (Ipv6Addr, u16), destination: (Ipv6Addr, u16), point: u16) -> (Key6, Side) {
         let end = |(ip, port): (Ipv6Addr, u16)| {
             let bits = ip.to_bits();
-            ([(bits >> 64) as u64, (bits & u128::from(u64::MAX)) as u64], port)
+            let word = |b: [u8; 16], at: usize| b[at..at + 8].iter().fold(0, |w, &x| w << 8 | u64::from(x));
+            ([word(bits.to_be_bytes(), 0), word(bits.to_be_bytes(), 8)], port)
         };
         let (from, to) = (end(source), end(destination));
         let (low, high, side) = if from <= to { (from, to, Side::Low) } else { (to, from, Side::High) };

@@ -41,6 +41,16 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     let clock = Clock::new(options.utc, facts.first);
     let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets) };
     let mut page = Page::new(out, options.color);
+    if let Some(n) = options.filtered_out {
+        let plural = if n == 1 { "" } else { "s" };
+        page.say(
+            page::Tone::Plain,
+            &format!(
+                "Nothing matches the filter; without it there are {n} upgrade{plural} or connection{plural} to tell of."
+            ),
+        )?;
+        return page.flush();
+    }
     summary::write(&mut context, &mut page)?;
     patterns::write(&mut context, &mut page)?;
     groups::write(&mut context, &mut page)?;
