@@ -272,6 +272,11 @@ impl Http {
         }
         self.request.state = State::Tunnel;
         self.response.state = State::Tunnel;
+        // There may be many tunnels, and long ones: what was for requests goes.
+        self.pending.shrink_to_fit();
+        self.plain = Vec::new();
+        self.request.buf = Vec::new();
+        self.response.buf = Vec::new();
         self.tunnel = Some(Tunnel { websocket, first: Default::default(), closing: [None, None], close: None });
     }
 

@@ -1,4 +1,4 @@
-//! The whole `report` process beside `tcpdump -r FILE -w /dev/null` on captures that this program
+//! The whole `report` process (its default report, text) beside `tcpdump -r FILE -w /dev/null` on captures that this program
 //! writes first: what they read is the same file, in turn, and the medians are compared. The reports
 //! are checked against what was written: being fast with wrong counts is a failure.
 //!
