@@ -178,6 +178,10 @@ impl Http {
                 self.emit(flow, x, false);
             }
         }
+        // Nearly all connections have one request under way at a time: room for one is enough.
+        if self.pending.capacity() == 0 {
+            self.pending.reserve_exact(1);
+        }
         self.pending.push_back(pending);
         self.request.state = match framing {
             Framing::Length(n) if n > 0 => {

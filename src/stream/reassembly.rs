@@ -682,7 +682,8 @@ fn insert(
         *conflict |= ours[..n] != theirs[..n];
         let common = to.saturating_sub(done);
         done = to.max(done);
-        at = if earlier(ack, p.ack) { lower_ack(queue, at, theirs_from, common, ack) } else { at + 1 };
+        // Nothing in common (a mark): it is passed over, or this would never end.
+        at = if common != 0 && earlier(ack, p.ack) { lower_ack(queue, at, theirs_from, common, ack) } else { at + 1 };
     }
     added
 }
@@ -723,4 +724,50 @@ fn len32(bytes: &[u8]) -> u32 {
 fn part(bytes: &[u8], from: u32, to: u32) -> &[u8] {
     let len = bytes.len();
     bytes.get((from as usize).min(len)..(to as usize).min(len)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(seq: u32, data: &[u8], ack: u32, mark: Option<CloseHow>) -> Piece {
+        let at = PacketRef::new(0, 1);
+        Piece { seq, ack: Some(ack), ts: Timestamp(0), at, data: data.into(), cut: 0, mark, again: false }
+    }
+
+    fn put(queue: &mut VecDeque<Piece>, seq: u32, payload: &[u8], ack: u32) -> bool {
+        let (side, ts, at) = (Side::Low, Timestamp(0), PacketRef::new(0, 2));
+        let s = Segment { side, ts, at, seq, ack, flags: Flags(Flags::ACK), payload, cut: 0 };
+        let mut conflict = false;
+        insert(queue, seq, payload, 0, Some(ack), &s, false, &mut conflict);
+        conflict
+    }
+
+    fn held(queue: &VecDeque<Piece>) -> Vec<(u32, String, Option<u32>, bool)> {
+        queue.iter().map(|p| (p.seq, String::from_utf8_lossy(&p.data).into_owned(), p.ack, p.mark.is_some())).collect()
+    }
+
+    #[test]
+    fn a_segment_over_a_held_fin_with_a_newer_acknowledgement_ends() {
+        let mut queue = VecDeque::from([piece(10, b"", 9, Some(CloseHow::Fin))]);
+        assert!(!put(&mut queue, 5, b"0123456789", 1));
+        let bytes: usize = queue.iter().map(|p| p.data.len()).sum();
+        assert_eq!((bytes, queue.iter().filter(|p| p.mark.is_some()).count()), (10, 1));
+    }
+
+    #[test]
+    fn what_two_copies_share_waits_for_the_older_acknowledgement() {
+        let mut queue = VecDeque::from([piece(10, b"abcdef", 9, None)]);
+        assert!(!put(&mut queue, 12, b"cd", 1));
+        let want = [(10, "ab", 9), (12, "cd", 1), (14, "ef", 9)];
+        assert_eq!(held(&queue), want.map(|(seq, text, ack)| (seq, text.to_owned(), Some(ack), false)));
+    }
+
+    #[test]
+    fn other_bytes_for_a_held_place_are_a_conflict_and_the_first_stay() {
+        let mut queue = VecDeque::from([piece(10, b"abcdef", 1, None)]);
+        assert!(put(&mut queue, 8, b"xxaXcdefyy", 2));
+        let text: String = held(&queue).into_iter().map(|(_, text, ..)| text).collect();
+        assert_eq!(text, "xxabcdefyy");
+    }
 }
