@@ -304,5 +304,6 @@ fn head(kind: http1::Kind, text: &[u8]) -> Head {
         first: Timestamp::default(),
         last: Timestamp::default(),
         range: 0..text.len() as u64,
+        names: Default::default(),
     }
 }
