@@ -539,9 +539,11 @@ impl<H: Handler> Flow<'_, H> {
                 if let Some(hole) = behind {
                     missing = missing.min(hole.unsigned_abs());
                 }
-                if self.track.is(flag::FIN, peer) && missing <= 1 {
-                    // Only the peer's FIN itself.
-                    self.track.advance(peer, u64::from(missing));
+                if self.track.is(flag::FIN, peer) {
+                    // Behind its FIN the peer has no bytes: what is acknowledged there never was.
+                    if let Some(piece) = self.take_first(side) {
+                        self.pass(side, piece);
+                    }
                 } else {
                     self.gap(peer, ts, at, u64::from(missing), why);
                 }
