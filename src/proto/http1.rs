@@ -1,39 +1,40 @@
 //! One HTTP/1.x connection: pairs requests with responses and follows an upgrade. Read with RFC 9112
 //! and RFC 9110 §7.8 and §15.2.2 open. `request.rs` and `response.rs` hold the two directions.
 
-use std::collections::VecDeque;
-
 use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Direction, End, EndHow, Exchange, Head, LineFaults, Preview, Times, WsTotals};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
 use super::body::Chunks;
+use super::pending::Queue;
 use super::tunnel::{self, Closing};
 use super::{Flow, Step, direction};
 
-/// The machine of one connection.
+/// The machine of one connection. What every message touches stands first and together; what few
+/// connections have is elsewhere.
+#[repr(C)]
 pub struct Http {
     pub client: Side,
-    pub(super) request: Half,
-    pub(super) response: Half,
-    /// Requests without their final response, oldest first.
-    pub(super) pending: VecDeque<Pending>,
-    /// Heads of the plain ones among them, in case a 101 makes one of them worth keeping.
-    pub(super) plain: Vec<u8>,
-    /// The exchange whose handshake is decided and whose end is not.
-    pub(super) open: Option<Box<Exchange>>,
-    /// Client bytes that came before the answer to an upgrade request.
-    pub(super) early: Option<Early>,
-    /// Server bytes that were no response.
-    pub(super) odd: Option<Preview>,
-    pub(super) tunnel: Option<Tunnel>,
-    pub(super) requests: u32,
     pub(super) conflict: bool,
     pub(super) gap: bool,
     pub(super) snapped: bool,
-    tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
     /// Nothing more is of interest.
     pub(super) done: bool,
+    pub(super) requests: u32,
+    /// The exchange whose handshake is decided and whose end is not.
+    pub(super) open: Option<Box<Exchange>>,
+    pub(super) tunnel: Option<Box<Tunnel>>,
+    /// Client bytes that came before the answer to an upgrade request.
+    pub(super) early: Option<Box<Early>>,
+    /// Server bytes that were no response.
+    pub(super) odd: Option<Box<Preview>>,
+    /// Heads of the plain ones among the requests that wait, in case a 101 makes one worth keeping.
+    pub(super) plain: Vec<u8>,
+    pub(super) request: Half,
+    pub(super) response: Half,
+    /// Requests without their final response.
+    pub(super) pending: Queue,
+    tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
 }
 
 /// What one direction is doing.
@@ -56,6 +57,7 @@ pub(super) enum State {
 }
 
 /// One direction's reader.
+#[repr(C)]
 pub(super) struct Half {
     pub(super) state: State,
     /// The head under way, as far as it came in earlier segments.
@@ -77,21 +79,6 @@ pub(super) struct Start {
     pub(super) at: PacketRef,
     pub(super) ts: Timestamp,
     pub(super) offset: u64,
-}
-
-/// A request without its final response.
-pub(super) struct Pending {
-    pub(super) id: ExchangeId,
-    pub(super) head: bool,
-    pub(super) connect: bool,
-    /// Kept whole where it asks for an upgrade.
-    pub(super) exchange: Option<Box<Exchange>>,
-    /// Otherwise where its head stands in `Http::plain`, and when it came.
-    pub(super) plain: std::ops::Range<usize>,
-    pub(super) start: Start,
-    pub(super) end: (PacketRef, Timestamp),
-    pub(super) gap: bool,
-    pub(super) index: u32,
 }
 
 /// Client bytes nobody can place yet.
@@ -117,7 +104,7 @@ pub(super) struct Tunnel {
     /// First bytes of client and server.
     first: [FirstBytes; 2],
     /// The first Close frame of each direction.
-    closing: [Option<Closing>; 2],
+    closing: [Option<Box<Closing>>; 2],
     /// The first Close frame of all, if it came before the end of TCP: when it came, in which packet, and the last payload before it.
     close: Option<(Direction, Timestamp, PacketRef, Timestamp)>,
 }
@@ -150,20 +137,20 @@ impl Http {
     pub fn new(client: Side) -> Self {
         Http {
             client,
-            request: Half::new(),
-            response: Half::new(),
-            pending: VecDeque::new(),
-            plain: Vec::new(),
-            open: None,
-            early: None,
-            odd: None,
-            tunnel: None,
-            requests: 0,
             conflict: false,
             gap: false,
             snapped: false,
-            tcp_end: None,
             done: false,
+            requests: 0,
+            open: None,
+            tunnel: None,
+            early: None,
+            odd: None,
+            plain: Vec::new(),
+            request: Half::new(),
+            response: Half::new(),
+            pending: Queue::default(),
+            tcp_end: None,
         }
     }
 
@@ -228,7 +215,7 @@ impl Http {
         match slot {
             Some(closing) => closing.join(more),
             None => {
-                *slot = Some(more.clone());
+                *slot = Some(Box::new(more.clone()));
                 // The order of the streams decides, not that of the capture's times. After a FIN or RST
                 // of the connection a Close is no longer what ended it.
                 if tunnel.close.is_none() && first {
@@ -273,11 +260,12 @@ impl Http {
         self.request.state = State::Tunnel;
         self.response.state = State::Tunnel;
         // There may be many tunnels, and long ones: what was for requests goes.
-        self.pending.shrink_to_fit();
+        self.pending.shrink();
         self.plain = Vec::new();
         self.request.buf = Vec::new();
         self.response.buf = Vec::new();
-        self.tunnel = Some(Tunnel { websocket, first: Default::default(), closing: [None, None], close: None });
+        self.tunnel =
+            Some(Box::new(Tunnel { websocket, first: Default::default(), closing: [None, None], close: None }));
     }
 
     fn close(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) {
@@ -310,7 +298,7 @@ impl Http {
         if let Some(x) = self.open.take() {
             self.emit(flow, x, true);
         }
-        for pending in std::mem::take(&mut self.pending) {
+        while let Some(pending) = self.pending.pop_front() {
             if let Some(mut x) = pending.exchange {
                 self.unanswered(flow, &mut x);
                 self.emit(flow, x, true);
@@ -322,7 +310,7 @@ impl Http {
     /// What is known of the bytes around an exchange that got no response.
     pub(super) fn unanswered(&mut self, flow: &Flow<'_>, x: &mut Exchange) {
         if x.odd_response.is_none() {
-            x.odd_response = self.odd.take();
+            x.odd_response = self.odd.take().map(|odd| *odd);
         }
         // Of a capture without the server's packets nothing can be called early.
         if flow.context.track.seen(self.client.other()) {
@@ -382,7 +370,7 @@ impl Http {
         {
             (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(at), Some(packet));
             let closing = &tunnel.closing[usize::from(by == Direction::ServerToClient)];
-            end.close = closing.as_ref().map(Closing::read);
+            end.close = closing.as_deref().map(Closing::read);
             idle_from = before;
         }
         if let Some(at) = end.at {

@@ -7,6 +7,8 @@
 
 pub mod body;
 pub mod http1;
+mod machines;
+mod pending;
 pub mod request;
 pub mod response;
 pub mod sniff;
@@ -20,7 +22,7 @@ use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Wha
 use prefetch_index::prefetch_index;
 
 use http1::Http;
-use sniff::Sniff;
+use machines::{Machine, Machines};
 use websocket::Frames;
 
 /// Takes what the machines find.
@@ -51,8 +53,7 @@ impl stream::Inline for Inline {
 pub struct Protocols<S> {
     pub sink: S,
     pub shared: Shared,
-    machines: Vec<Machine>,
-    free: Vec<u32>,
+    machines: Machines,
 }
 
 /// What all machines use.
@@ -70,13 +71,6 @@ impl Shared {
         self.next += 1;
         ExchangeId(self.next)
     }
-}
-
-/// What a flow is doing. An enum, not a boxed trait: the set is closed and the match is cheap.
-enum Machine {
-    Free,
-    Sniff(Box<Sniff>),
-    Http(Box<Http>),
 }
 
 /// The tag beside a flow: the machine's index plus one, and a byte of mode.
@@ -124,30 +118,20 @@ impl Flow<'_> {
 pub enum Step {
     /// Go on as it is.
     Stay,
-    /// It is HTTP: this machine takes over.
-    Http(Box<Http>),
+    /// It is HTTP, and this side is the client.
+    Http(Side),
     /// Nothing here is of interest any more.
     Opaque,
 }
 
 impl<S: Sink> Protocols<S> {
     pub fn new(sink: S) -> Self {
-        Protocols { sink, shared: Shared::default(), machines: Vec::new(), free: Vec::new() }
-    }
-
-    fn keep(&mut self, machine: Machine) -> u32 {
-        if let Some(index) = self.free.pop() {
-            self.machines[index as usize] = machine;
-            return index;
-        }
-        self.machines.push(machine);
-        u32::try_from(self.machines.len() - 1).unwrap_or(u32::MAX - 1)
+        Protocols { sink, shared: Shared::default(), machines: Machines::default() }
     }
 
     fn drop_machine(&mut self, tag: &mut Tag) {
         if let Some(index) = tag.machine() {
-            self.machines[index] = Machine::Free;
-            self.free.push(u32::try_from(index).unwrap_or(u32::MAX));
+            self.machines.give_back(index);
         }
         tag.0 = 0;
     }
@@ -155,6 +139,16 @@ impl<S: Sink> Protocols<S> {
 
 impl<S: Sink> Handler for Protocols<S> {
     type Inline = Inline;
+
+    #[inline]
+    fn prefetch(&self, tag: u64, side: Side) {
+        let side = side.index();
+        if tag & (FAST[side] | FRAMES[side]) == 0
+            && let Some(index) = Tag(tag).machine()
+        {
+            self.machines.prefetch(index);
+        }
+    }
 
     fn opened(&mut self, _: Context<'_>, inline: &mut Inline, at: PacketRef) {
         sniff::remember_first(inline, at);
@@ -193,7 +187,7 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     fn again(&mut self, _: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
-        if let Some(Machine::Http(http)) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
+        if let Some(Machine { sniff: None, http }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
             && http.disagrees(side, offset, bytes)
         {
             self.shared.counters.overlap_conflicts += 1;
@@ -202,7 +196,7 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
-        if let Some(Machine::Http(http)) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
+        if let Some(Machine { sniff: None, http }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
             http.conflict = true;
         }
     }
@@ -220,34 +214,31 @@ impl<S: Sink> Protocols<S> {
             }
             // The line's first use was to remember the first packet; from here on it counts frames.
             *inline = Inline::default();
-            let machine = match sniff::at_once(&chunk, &mut self.shared) {
-                Some(Step::Http(http)) => {
+            let index = match sniff::at_once(&chunk, &mut self.shared) {
+                Some(Step::Http(client)) => {
                     self.shared.counters.flows_http1 += 1;
-                    Machine::Http(http)
+                    self.machines.keep(None, Http::new(client))
                 }
                 Some(Step::Opaque) => return Interest::Nothing,
-                Some(Step::Stay) | None => Machine::Sniff(Box::default()),
+                Some(Step::Stay) | None => self.machines.keep(Some(Box::default()), Http::new(chunk.side)),
             };
-            let index = self.keep(machine);
             tag.set_machine(index);
         }
         let Some(index) = tag.machine() else { return Interest::Nothing };
         let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink };
-        let mut step = match &mut self.machines[index] {
-            Machine::Free => Step::Opaque,
-            Machine::Sniff(sniff) => sniff.chunk(&mut flow, &chunk),
-            Machine::Http(http) => http.chunk(&mut flow, &chunk),
+        let Some(machine) = self.machines.get_mut(index) else { return Interest::Nothing };
+        let mut step = match &mut machine.sniff {
+            Some(sniff) => sniff.chunk(&mut flow, &chunk),
+            None => machine.http.chunk(&mut flow, &chunk),
         };
-        if let Step::Http(http) = step {
+        if let Step::Http(client) = step {
             flow.shared.counters.flows_http1 += 1;
-            let old = std::mem::replace(&mut self.machines[index], Machine::Http(http));
+            machine.http = Http::new(client);
             step = Step::Stay;
-            if let (Machine::Sniff(sniff), Machine::Http(http)) = (old, &mut self.machines[index]) {
-                for held in sniff.into_chunks() {
-                    step = http.chunk(&mut flow, &held.as_chunk());
-                    if matches!(step, Step::Opaque) {
-                        break;
-                    }
+            for held in machine.sniff.take().into_iter().flat_map(|sniff| sniff.into_chunks()) {
+                step = machine.http.chunk(&mut flow, &held.as_chunk());
+                if matches!(step, Step::Opaque) {
+                    break;
                 }
             }
         }
@@ -256,7 +247,7 @@ impl<S: Sink> Protocols<S> {
             return Interest::Nothing;
         }
         tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH);
-        if let Machine::Http(http) = &self.machines[index] {
+        if let Machine { sniff: None, http } = machine {
             if http.client == Side::High {
                 tag.0 |= CLIENT_HIGH;
             }
@@ -273,7 +264,7 @@ impl<S: Sink> Protocols<S> {
 
     /// A Close frame came by: the machine keeps what the end will need.
     fn closing(&mut self, tag: &mut Tag, chunk: Chunk<'_>, last: Timestamp, closing: &tunnel::Closing) {
-        if let Some(Machine::Http(http)) = tag.machine().and_then(|i| self.machines.get_mut(i)) {
+        if let Some(Machine { sniff: None, http }) = tag.machine().and_then(|i| self.machines.get_mut(i)) {
             http.close_frame(chunk.side, chunk.ts, chunk.at, last, closing);
         }
     }

@@ -8,7 +8,8 @@ use crate::wire::sniff::{Guess, guess};
 
 use super::Flow;
 use super::body::{Progress, announced_in};
-use super::http1::{Early, Half, Http, Pending, Start, State};
+use super::http1::{Early, Half, Http, Start, State};
+use super::pending::Pending;
 
 impl Http {
     pub(super) fn request_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
@@ -152,8 +153,7 @@ impl Http {
         let gap = std::mem::take(&mut self.request.gap);
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
-        let mut pending =
-            Pending { id: start.id, head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, index };
+        let mut pending = Pending { head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, index };
         if candidate {
             let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
             head.faults.add(faults);
@@ -166,9 +166,9 @@ impl Http {
             }
             // Never emptied while requests keep being pipelined; then the newest are not kept.
             if self.plain.len() < limits::HEAD_BYTES {
-                let from = self.plain.len();
+                let from = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
                 self.plain.extend_from_slice(text);
-                pending.plain = from..self.plain.len();
+                pending.plain = from..u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
             }
         }
         flow.shared.fields = fields;
@@ -177,10 +177,6 @@ impl Http {
             if let Some(Pending { exchange: Some(x), .. }) = self.pending.pop_front() {
                 self.emit(flow, x, false);
             }
-        }
-        // Nearly all connections have one request under way at a time: room for one is enough.
-        if self.pending.capacity() == 0 {
-            self.pending.reserve_exact(1);
         }
         self.pending.push_back(pending);
         self.request.state = match framing {
@@ -240,12 +236,12 @@ impl Http {
 
     /// A plain request turns out to be worth keeping.
     pub(super) fn promote(&self, flow: &mut Flow<'_>, pending: &Pending) -> Box<Exchange> {
-        let text = self.plain.get(pending.plain.clone()).unwrap_or_default();
+        let text = text_of(&self.plain, &pending.plain);
         let mut fields = std::mem::take(&mut flow.shared.fields);
         let parts = parse(Kind::Request, text, &mut fields);
         let head = into_head(text, parts.start, &fields, parts.faults, pending.start, pending.end, true);
         flow.shared.fields = fields;
-        let mut x = self.exchange(flow, pending.id, head, pending.index);
+        let mut x = self.exchange(flow, pending.start.id, head, pending.index);
         x.quality.request_gap = pending.gap;
         x
     }
@@ -261,7 +257,7 @@ impl Http {
             }
             State::Chunked if self.request.chunks.gap(len) => {}
             State::Waiting => {
-                let early = self.early.get_or_insert_with(|| Early::new(chunk));
+                let early = self.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
                 early.missed = early.missed.saturating_add(len);
             }
             _ => {
@@ -294,7 +290,7 @@ impl Http {
     }
 
     fn keep_early(&mut self, chunk: &Chunk<'_>, data: &[u8]) {
-        let early = self.early.get_or_insert_with(|| Early::new(chunk));
+        let early = self.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
         // Nothing is put behind a hole as if there were none.
         let room = if early.missed == 0 { limits::EARLY_BYTES.saturating_sub(early.bytes.len()) } else { 0 };
         let kept = data.len().min(room);

@@ -8,7 +8,8 @@ use crate::wire::sniff::{Guess, is_response};
 
 use super::Flow;
 use super::body::{Progress, announced_in};
-use super::http1::{Http, Pending, Start, State};
+use super::http1::{Http, Start, State};
+use super::pending::Pending;
 use super::request::{Gathered, gather, into_head};
 use super::tunnel;
 
@@ -150,7 +151,7 @@ impl Http {
         self.response.state = State::Head;
         self.response.blank = false;
         if let (Some(odd), Some(Pending { exchange: Some(x), .. })) = (self.odd.take(), self.pending.front_mut()) {
-            x.before_response.get_or_insert(odd);
+            x.before_response.get_or_insert(*odd);
         }
     }
 
@@ -158,11 +159,8 @@ impl Http {
         if bytes.is_empty() {
             return;
         }
-        let odd = self.odd.get_or_insert_with(|| Preview {
-            bytes: Box::default(),
-            at: chunk.at,
-            ts: chunk.ts,
-            offset: chunk.offset,
+        let odd = self.odd.get_or_insert_with(|| {
+            Box::new(Preview { bytes: Box::default(), at: chunk.at, ts: chunk.ts, offset: chunk.offset })
         });
         let mut kept = odd.bytes.to_vec();
         tunnel::preview(&mut kept, bytes);
@@ -314,7 +312,7 @@ impl Http {
     fn decide(&mut self, flow: &mut Flow<'_>, mut x: Box<Exchange>) {
         x.odd_response = None;
         if x.before_response.is_none() {
-            x.before_response = self.odd.take();
+            x.before_response = self.odd.take().map(|odd| *odd);
         }
         self.judge_quality(flow, &mut x);
         flow.sink.decided(&x);

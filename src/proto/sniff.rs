@@ -5,7 +5,6 @@ use crate::base::{PacketRef, Timestamp, limits};
 use crate::stream::{Chunk, CloseHow, Side, What};
 use crate::wire::sniff::{Guess, guess};
 
-use super::http1::Http;
 use super::{Flow, Inline, Shared, Step};
 
 /// What one flow has shown so far.
@@ -36,8 +35,8 @@ impl HeldChunk {
 pub(super) fn at_once(chunk: &Chunk<'_>, shared: &mut Shared) -> Option<Step> {
     let What::Data(data) = chunk.what else { return None };
     match guess(&data[..data.len().min(limits::SNIFF_BYTES)]) {
-        Guess::Request => Some(Step::Http(Box::new(Http::new(chunk.side)))),
-        Guess::Response => Some(Step::Http(Box::new(Http::new(chunk.side.other())))),
+        Guess::Request => Some(Step::Http(chunk.side)),
+        Guess::Response => Some(Step::Http(chunk.side.other())),
         Guess::Tls => {
             shared.counters.flows_tls += 1;
             Some(Step::Opaque)
@@ -70,8 +69,8 @@ impl Sniff {
                 let found = guess(seen);
                 self.guess[side.index()] = Some(found);
                 match found {
-                    Guess::Request => Step::Http(Box::new(Http::new(side))),
-                    Guess::Response => Step::Http(Box::new(Http::new(side.other()))),
+                    Guess::Request => Step::Http(side),
+                    Guess::Response => Step::Http(side.other()),
                     Guess::Tls => {
                         flow.shared.counters.flows_tls += 1;
                         Step::Opaque

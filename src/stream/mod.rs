@@ -101,6 +101,10 @@ impl Inline for () {
 pub trait Handler {
     type Inline: Inline;
 
+    /// Starts fetching what a segment of this side will touch beside the flow's own record.
+    #[inline]
+    fn prefetch(&self, _tag: u64, _side: Side) {}
+
     /// A flow's first packet.
     fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);
 

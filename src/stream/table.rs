@@ -128,6 +128,7 @@ impl<I: Inline> Table<I> {
                 let record = self.record(flow);
                 if !record.track.has(flag::IGNORED) {
                     record.inline.prefetch(entry.segment.side);
+                    handler.prefetch(record.track.tag, entry.segment.side);
                 }
             }
         }
