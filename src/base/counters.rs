@@ -47,3 +47,57 @@ pub struct Counters {
     /// Flows given up because analysing them failed (a fault of this program).
     pub bugs: u64,
 }
+
+impl Counters {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Counters) {
+        let Counters {
+            packets,
+            undecodable,
+            flows,
+            http_requests,
+            http_responses,
+            gaps,
+            gap_bytes,
+            duplicate_packets,
+            evicted,
+            dropped_kernel,
+            dropped_interface,
+            dropped_hopscope,
+            retransmissions,
+            overlap_conflicts,
+            out_of_window,
+            snapped,
+            reordered,
+            time_backwards,
+            heads_too_large,
+            flows_http1,
+            flows_tls,
+            flows_http2,
+            bugs,
+        } = other;
+        self.packets += packets;
+        self.undecodable += undecodable;
+        self.flows += flows;
+        self.http_requests += http_requests;
+        self.http_responses += http_responses;
+        self.gaps += gaps;
+        self.gap_bytes += gap_bytes;
+        self.duplicate_packets += duplicate_packets;
+        self.evicted += evicted;
+        self.dropped_kernel += dropped_kernel;
+        self.dropped_interface += dropped_interface;
+        self.dropped_hopscope += dropped_hopscope;
+        self.retransmissions += retransmissions;
+        self.overlap_conflicts += overlap_conflicts;
+        self.out_of_window += out_of_window;
+        self.snapped += snapped;
+        self.reordered += reordered;
+        self.time_backwards += time_backwards;
+        self.heads_too_large += heads_too_large;
+        self.flows_http1 += flows_http1;
+        self.flows_tls += flows_tls;
+        self.flows_http2 += flows_http2;
+        self.bugs += bugs;
+    }
+}

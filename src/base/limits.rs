@@ -4,6 +4,19 @@
 /// Packets looked at together: long enough to hide the memory's latency, short enough for its cache.
 pub const BATCH_PACKETS: usize = 64;
 
+/// Segments handed from the reading thread to the analysing one at a time: enough that meeting costs
+/// little, few enough that they are still in the cache.
+pub const PIECE_SEGMENTS: usize = 1_024;
+
+/// Runs of different inputs in one of these pieces.
+pub const PIECE_RUNS: usize = 256;
+
+/// Pieces that may wait for the analysis. What they point into is in memory: up to a read buffer each.
+pub const PIECES: usize = 4;
+
+/// Bytes of input below which a second thread does not pay.
+pub const THREAD_BYTES: u64 = 4 << 20;
+
 /// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
 

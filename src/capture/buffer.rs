@@ -4,16 +4,23 @@
 //! for mixed packet sizes, and pipes go the same way (docs/ARCHITECTURE.md).
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use crate::base::limits;
+
+/// Bytes that were read. Whoever keeps one may look at it while reading goes on: a page that is held
+/// elsewhere is never written to again.
+pub type Page = Arc<Vec<u8>>;
 
 /// Bytes of one input, of which a window is in memory.
 pub(super) struct Buffer {
     from: Box<dyn Read + Send>,
-    bytes: Vec<u8>,
+    page: Page,
+    /// Pages that were handed out, to be written to again when they are back.
+    out: Vec<Page>,
     start: usize,
     end: usize,
-    /// Offset in the input of `bytes[0]`.
+    /// Offset in the input of the page's first byte.
     base: u64,
     ended: bool,
     fault: Option<std::io::Error>,
@@ -25,12 +32,26 @@ const KEEP_BYTES: usize = 4 << 20;
 impl Buffer {
     /// Reads nothing yet. `size`: bytes to begin with.
     pub(super) fn new(from: Box<dyn Read + Send>, size: usize) -> Self {
-        Buffer { from, bytes: vec![0; size], start: 0, end: 0, base: 0, ended: false, fault: None }
+        Buffer {
+            from,
+            page: Arc::new(vec![0; size]),
+            out: Vec::new(),
+            start: 0,
+            end: 0,
+            base: 0,
+            ended: false,
+            fault: None,
+        }
     }
 
     /// Everything in memory; what is unread begins at [`Buffer::at`].
     pub(super) fn window(&self) -> &[u8] {
-        self.bytes.get(..self.end).unwrap_or_default()
+        self.page.get(..self.end).unwrap_or_default()
+    }
+
+    /// The page that the window is the beginning of.
+    pub(super) fn page(&self) -> &Page {
+        &self.page
     }
 
     /// Index of the first unread byte in the window.
@@ -40,7 +61,7 @@ impl Buffer {
 
     /// What was read from the input but not consumed.
     pub(super) fn unread(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
+        self.page.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Offset in the input of the first unread byte.
@@ -69,25 +90,17 @@ impl Buffer {
         if self.end - self.start >= need {
             return true;
         }
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.base += self.start as u64;
-            self.end -= self.start;
-            self.start = 0;
-            if self.bytes.len() > KEEP_BYTES && need.max(self.end) <= limits::READ_BUFFER_BYTES {
-                self.bytes.truncate(limits::READ_BUFFER_BYTES);
-                self.bytes.shrink_to_fit();
-            }
-        }
+        self.turn(need);
+        let Some(bytes) = Arc::get_mut(&mut self.page) else { return false };
         while self.end < need && !self.ended {
-            if self.end == self.bytes.len() {
+            if self.end == bytes.len() {
                 // Grows as bytes come, not as a length claims: a lie costs no more than the file.
                 let size = (self.end * 2).min(need.saturating_add(limits::READ_BUFFER_BYTES));
-                self.bytes.resize(size.max(self.end + limits::PROBE_BYTES), 0);
+                bytes.resize(size.max(self.end + limits::PROBE_BYTES), 0);
             }
-            match self.from.read(self.bytes.get_mut(self.end..).unwrap_or_default()) {
+            match self.from.read(bytes.get_mut(self.end..).unwrap_or_default()) {
                 Ok(0) => self.ended = true,
-                Ok(count) => self.end = self.end.saturating_add(count).min(self.bytes.len()),
+                Ok(count) => self.end = self.end.saturating_add(count).min(bytes.len()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.ended = true;
@@ -96,6 +109,28 @@ impl Buffer {
             }
         }
         self.end >= need
+    }
+
+    /// Moves what is unread to the start of a page that nobody else holds.
+    fn turn(&mut self, need: usize) {
+        let unread = self.start..self.end;
+        self.base += self.start as u64;
+        (self.start, self.end) = (0, unread.len());
+        if let Some(bytes) = Arc::get_mut(&mut self.page) {
+            bytes.copy_within(unread, 0);
+            if bytes.len() > KEEP_BYTES && need.max(self.end) <= limits::READ_BUFFER_BYTES {
+                bytes.truncate(limits::READ_BUFFER_BYTES);
+                bytes.shrink_to_fit();
+            }
+            return;
+        }
+        let back = self.out.iter_mut().position(|page| Arc::get_mut(page).is_some());
+        let mut next = back.map_or_else(Page::default, |at| self.out.swap_remove(at));
+        if let Some(bytes) = Arc::get_mut(&mut next) {
+            bytes.resize(limits::READ_BUFFER_BYTES.max(self.end), 0);
+            bytes[..self.end].copy_from_slice(&self.page[unread]);
+        }
+        self.out.push(std::mem::replace(&mut self.page, next));
     }
 }
 

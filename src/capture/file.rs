@@ -3,7 +3,7 @@
 //! Ends are told apart here: a file cut inside its last packet is a warning (`cut_short`), anything
 //! else that cannot be read is damage, and reading goes on at the next plausible record.
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Page};
 use super::error::Error;
 use super::link_names::link_name;
 use super::looks_like::looks_like;
@@ -111,6 +111,11 @@ impl Reader {
     /// The bytes that `records` point into.
     pub(super) fn window(&self) -> &[u8] {
         self.buffer.window()
+    }
+
+    /// The page that the window is the beginning of.
+    pub(super) fn page(&self) -> &Page {
+        self.buffer.page()
     }
 
     /// The batch that `advance` read.

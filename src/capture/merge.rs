@@ -108,7 +108,7 @@ impl Merged {
         input.taken += run;
         self.current = Some(chosen);
         let records = rest.get(..run).unwrap_or(rest);
-        Ok(Some(Batch { bytes: reader.window(), records, input: chosen, point }))
+        Ok(Some(Batch { bytes: reader.window(), page: reader.page(), records, input: chosen, point }))
     }
 
     /// What is known of the inputs so far, in the order given. Whole after the last batch; until then

@@ -27,6 +27,7 @@ mod source;
 mod walk;
 mod window;
 
+pub use buffer::Page;
 pub use error::Error;
 pub use link_names::link_name;
 pub use merge::{Merged, Progress};

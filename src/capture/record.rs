@@ -1,5 +1,6 @@
 //! A packet as it lies in the read buffer, and a handful of them.
 
+use super::buffer::Page;
 use crate::base::{PacketRef, Timestamp};
 use crate::model::LinkType;
 
@@ -26,6 +27,8 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
     pub bytes: &'a [u8],
+    /// What `bytes` are the beginning of. Who keeps it keeps them.
+    pub page: &'a Page,
     pub records: &'a [Record],
     /// Index of the input as given.
     pub input: u16,

@@ -1,0 +1,105 @@
+//! Files on two threads: one reads and takes packets apart, this one follows their flows. Measured:
+//! reading is half of the work, and the kernel does most of it.
+//!
+//! What goes between them is a page of the read buffer, never a copy of it, and the segments found in
+//! it. At most `limits::PIECES` are under way.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::base::limits;
+use crate::capture::{Error, Merged, Page, Progress};
+use crate::proto::Sink;
+use crate::stream::table::Entry;
+
+use super::Engine;
+use super::front::Front;
+
+/// Segments that follow each other on the timeline.
+struct Piece {
+    entries: Vec<Entry>,
+    runs: Vec<Run>,
+    progress: Progress,
+}
+
+/// Segments of one page.
+struct Run {
+    page: Page,
+    /// Where they end among the piece's entries.
+    end: usize,
+}
+
+/// As [`super::read`], on two threads.
+pub(super) fn read<S: Sink>(
+    inputs: &mut Merged,
+    engine: &mut Engine<S>,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<bool, Error> {
+    let (full, pieces) = sync_channel(limits::PIECES);
+    let (back, empty) = sync_channel(limits::PIECES + 2);
+    let Engine { front, back: analysis, .. } = engine;
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || produce(inputs, front, &full, &empty));
+        let mut on = true;
+        for mut piece in &pieces {
+            let mut from = 0;
+            for run in piece.runs.drain(..) {
+                analysis.segments(&run.page, piece.entries.get(from..run.end).unwrap_or_default());
+                from = run.end;
+            }
+            on = progress(piece.progress);
+            piece.entries.clear();
+            // Where the reader is done nobody wants it any more.
+            let _ = back.try_send(piece);
+            if !on {
+                break;
+            }
+        }
+        // Without a receiver the reader stops.
+        drop(pieces);
+        match reader.join() {
+            Ok(result) => result.map(|()| on),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Reads all inputs and sends on what is in them, until nobody listens any more.
+fn produce(
+    inputs: &mut Merged,
+    front: &mut Front,
+    full: &SyncSender<Piece>,
+    empty: &Receiver<Piece>,
+) -> Result<(), Error> {
+    let mut piece = Piece::new();
+    while let Some(batch) = inputs.next_batch()? {
+        let same = piece.runs.last().is_some_and(|run| Page::ptr_eq(&run.page, batch.page));
+        if !same {
+            piece.runs.push(Run { page: Page::clone(batch.page), end: 0 });
+        }
+        front.batch(&batch, &mut piece.entries);
+        if let Some(run) = piece.runs.last_mut() {
+            run.end = piece.entries.len();
+        }
+        if piece.entries.len() >= limits::PIECE_SEGMENTS || piece.runs.len() >= limits::PIECE_RUNS {
+            piece.progress = inputs.progress();
+            let next = empty.try_recv().unwrap_or_else(|_| Piece::new());
+            if full.send(std::mem::replace(&mut piece, next)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    piece.progress = inputs.progress();
+    let _ = full.send(piece);
+    Ok(())
+}
+
+impl Piece {
+    fn new() -> Piece {
+        Piece {
+            entries: Vec::with_capacity(limits::PIECE_SEGMENTS + limits::BATCH_PACKETS),
+            runs: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+}
