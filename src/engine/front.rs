@@ -4,8 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::Counters;
 use crate::capture::{Batch, Record};
-use crate::stream::Decoder;
-use crate::stream::table::Entry;
+use crate::stream::{Decoder, Segments};
 
 /// Takes packets apart.
 #[derive(Default)]
@@ -15,14 +14,14 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// Adds the segments of a batch to `entries`.
-    pub(super) fn batch(&mut self, batch: &Batch<'_>, entries: &mut Vec<Entry>) {
+    /// Adds the segments of a batch to `segments`.
+    pub(super) fn batch(&mut self, batch: &Batch<'_>, segments: &mut Segments) {
         self.counters.packets += batch.records.len() as u64;
         let mut rest = batch.records.iter();
         while !rest.as_slice().is_empty() {
             let work = AssertUnwindSafe(|| {
                 for record in rest.by_ref() {
-                    self.packet(batch, record, entries);
+                    self.packet(batch, record, segments);
                 }
             });
             if catch_unwind(work).is_err() {
@@ -33,12 +32,12 @@ impl Front {
     }
 
     #[inline]
-    fn packet(&mut self, batch: &Batch<'_>, record: &Record, entries: &mut Vec<Entry>) {
+    fn packet(&mut self, batch: &Batch<'_>, record: &Record, segments: &mut Segments) {
         let missing = record.wire_len.saturating_sub(record.cap_len);
         let (at, len) = (record.off as usize, record.cap_len as usize);
         let found = self.decoder.frame(record.link.0, batch.bytes, at, len, missing, batch.point, &mut self.counters);
         if let Some(segment) = found {
-            entries.push(Entry { segment, ts: record.ts, at: batch.at(record) });
+            segments.push(&segment, record.ts, batch.at(record));
         }
     }
 }

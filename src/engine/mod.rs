@@ -7,13 +7,13 @@ mod front;
 pub mod judge;
 mod pipeline;
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::{Counters, limits};
 use crate::capture::{Batch, Merged, Progress};
 use crate::proto::{Inline, Protocols, Sink};
-use crate::stream::Table;
-use crate::stream::table::Entry;
+use crate::stream::{Segments, Table};
 
 use front::Front;
 
@@ -24,7 +24,7 @@ pub use judge::{Judge, Judged};
 pub struct Engine<S> {
     front: Front,
     back: Back<S>,
-    entries: Vec<Entry>,
+    segments: Segments,
 }
 
 /// Segments to exchanges.
@@ -42,11 +42,10 @@ impl<S: Sink> Engine<S> {
 
     /// As [`Engine::new`], with another bound for the flows held at once.
     pub fn with_flow_limit(sink: S, flows: usize) -> Self {
-        Engine {
-            front: Front::default(),
-            back: Back { table: Table::new(flows), protocols: Protocols::new(sink), counters: Counters::default() },
-            entries: Vec::with_capacity(limits::BATCH_PACKETS),
-        }
+        let table = Table::new(flows);
+        let segments = table.segments();
+        let back = Back { table, protocols: Protocols::new(sink), counters: Counters::default() };
+        Engine { front: Front::default(), back, segments }
     }
 
     /// What gets the exchanges.
@@ -56,9 +55,9 @@ impl<S: Sink> Engine<S> {
 
     /// Takes the next packets of the timeline.
     pub fn batch(&mut self, batch: &Batch<'_>) {
-        self.entries.clear();
-        self.front.batch(batch, &mut self.entries);
-        self.back.segments(batch.bytes, &self.entries);
+        self.segments.clear();
+        self.front.batch(batch, &mut self.segments);
+        self.back.segments(batch.bytes, &self.segments, 0..self.segments.len());
     }
 
     /// The capture is over: all that is open ends. Gives the sink back, and what was counted.
@@ -77,21 +76,19 @@ impl<S: Sink> Engine<S> {
 
 impl<S: Sink> Back<S> {
     /// Takes segments whose payloads stand in `bytes`, a batch at a time.
-    fn segments(&mut self, bytes: &[u8], entries: &[Entry]) {
-        for batch in entries.chunks(limits::BATCH_PACKETS) {
-            let mut current = 0;
-            while current < batch.len() {
-                let work = AssertUnwindSafe(|| {
-                    self.table.batch(bytes, batch, &mut self.protocols, &mut self.counters, &mut current);
-                });
-                if catch_unwind(work).is_err() {
-                    // A fault of this program in one flow must not cost the others: that flow is given up.
-                    self.counters.bugs += 1;
-                    if let Some(entry) = batch.get(current) {
-                        self.table.ignore(entry);
-                    }
-                    current += 1;
-                }
+    fn segments(&mut self, bytes: &[u8], segments: &Segments, range: Range<usize>) {
+        let mut current = range.start;
+        while current < range.end {
+            let batch = current..range.end.min(current + limits::BATCH_PACKETS);
+            let work = AssertUnwindSafe(|| {
+                let Back { table, protocols, counters } = self;
+                table.batch(bytes, segments, batch, protocols, counters, &mut current);
+            });
+            if catch_unwind(work).is_err() {
+                // A fault of this program in one flow must not cost the others: that flow is given up.
+                self.counters.bugs += 1;
+                self.table.ignore(segments, current);
+                current += 1;
             }
         }
     }

@@ -10,14 +10,14 @@ use std::thread;
 use crate::base::limits;
 use crate::capture::{Error, Merged, Page, Progress};
 use crate::proto::Sink;
-use crate::stream::table::Entry;
+use crate::stream::Segments;
 
 use super::Engine;
 use super::front::Front;
 
 /// Segments that follow each other on the timeline.
 struct Piece {
-    entries: Vec<Entry>,
+    segments: Segments,
     runs: Vec<Run>,
     progress: Progress,
 }
@@ -25,7 +25,7 @@ struct Piece {
 /// Segments of one page.
 struct Run {
     page: Page,
-    /// Where they end among the piece's entries.
+    /// Where they end among the piece's segments.
     end: usize,
 }
 
@@ -37,18 +37,19 @@ pub(super) fn read<S: Sink>(
 ) -> Result<bool, Error> {
     let (full, pieces) = sync_channel(limits::PIECES);
     let (back, empty) = sync_channel(limits::PIECES + 2);
-    let Engine { front, back: analysis, .. } = engine;
+    let Engine { front, back: analysis, segments } = engine;
+    let segments = segments.another();
     thread::scope(|scope| {
-        let reader = scope.spawn(move || produce(inputs, front, &full, &empty));
+        let reader = scope.spawn(move || produce(inputs, front, segments, &full, &empty));
         let mut on = true;
         for mut piece in &pieces {
             let mut from = 0;
             for run in piece.runs.drain(..) {
-                analysis.segments(&run.page, piece.entries.get(from..run.end).unwrap_or_default());
+                analysis.segments(&run.page, &piece.segments, from..run.end);
                 from = run.end;
             }
             on = progress(piece.progress);
-            piece.entries.clear();
+            piece.segments.clear();
             // Where the reader is done nobody wants it any more.
             let _ = back.try_send(piece);
             if !on {
@@ -68,22 +69,23 @@ pub(super) fn read<S: Sink>(
 fn produce(
     inputs: &mut Merged,
     front: &mut Front,
+    segments: Segments,
     full: &SyncSender<Piece>,
     empty: &Receiver<Piece>,
 ) -> Result<(), Error> {
-    let mut piece = Piece::new();
+    let mut piece = Piece::new(segments);
     while let Some(batch) = inputs.next_batch()? {
         let same = piece.runs.last().is_some_and(|run| Page::ptr_eq(&run.page, batch.page));
         if !same {
             piece.runs.push(Run { page: Page::clone(batch.page), end: 0 });
         }
-        front.batch(&batch, &mut piece.entries);
+        front.batch(&batch, &mut piece.segments);
         if let Some(run) = piece.runs.last_mut() {
-            run.end = piece.entries.len();
+            run.end = piece.segments.len();
         }
-        if piece.entries.len() >= limits::PIECE_SEGMENTS || piece.runs.len() >= limits::PIECE_RUNS {
+        if piece.segments.len() >= limits::PIECE_SEGMENTS || piece.runs.len() >= limits::PIECE_RUNS {
             piece.progress = inputs.progress();
-            let next = empty.try_recv().unwrap_or_else(|_| Piece::new());
+            let next = empty.try_recv().unwrap_or_else(|_| Piece::new(piece.segments.another()));
             if full.send(std::mem::replace(&mut piece, next)).is_err() {
                 return Ok(());
             }
@@ -95,11 +97,8 @@ fn produce(
 }
 
 impl Piece {
-    fn new() -> Piece {
-        Piece {
-            entries: Vec::with_capacity(limits::PIECE_SEGMENTS + limits::BATCH_PACKETS),
-            runs: Vec::new(),
-            progress: Progress::default(),
-        }
+    fn new(mut segments: Segments) -> Piece {
+        segments.reserve(limits::PIECE_SEGMENTS + limits::BATCH_PACKETS);
+        Piece { segments, runs: Vec::new(), progress: Progress::default() }
     }
 }

@@ -341,7 +341,8 @@ impl Http {
         x.quality.gap = self.gap;
         x.quality.snapped = self.snapped;
         x.quality.overlap_conflict = self.conflict;
-        x.times = Times { syn: track.client().map(|_| track.first), rtt: track.rtt(), last: Some(track.last) };
+        x.times =
+            Times { syn: track.client().map(|_| flow.context.opened.first), rtt: track.rtt(), last: Some(track.last) };
     }
 
     /// An exchange is over. `with_flow`: because its flow is.

@@ -278,7 +278,7 @@ impl<S: Sink> Protocols<S> {
             server: context.endpoint(client.other()),
             state: context.track.connect_state(),
             syn: sniff::first_packet(inline),
-            syn_at: context.track.first,
+            syn_at: context.opened.first,
             syns: context.track.syns(),
             end,
             end_at: end.map(|_| chunk.ts),

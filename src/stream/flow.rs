@@ -52,6 +52,20 @@ pub enum FlowKey {
 }
 
 impl Key4 {
+    /// Marks the key of an IPv6 flow; no IPv4 end has this bit. The first word is then the place of the
+    /// [`Key6`] among others, or nothing.
+    const IPV6: u64 = 1 << 63;
+
+    /// Stands for the IPv6 key at this place.
+    pub(super) fn of_v6(place: u64) -> Key4 {
+        Key4(place, Key4::IPV6)
+    }
+
+    #[inline]
+    pub(super) fn is_v6(self) -> bool {
+        self.1 & Key4::IPV6 != 0
+    }
+
     /// The key of a packet from `source` to `destination`, and which side its source is.
     #[inline]
     pub fn new(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), point: u16) -> (Key4, Side) {
@@ -109,10 +123,10 @@ fn low16(word: u64) -> u16 {
 pub struct Track {
     /// The last packet's time.
     pub last: Timestamp,
-    /// The first packet's time.
-    pub first: Timestamp,
     /// The handler's own.
     pub(super) tag: u64,
+    /// Its identity; of IPv6 only that it is IPv6: the rest is in [`Opened`].
+    pub(super) key: Key4,
     /// Next sequence number expected of each side, once it has started.
     pub(super) next: [u32; 2],
     /// Sequence number of each side's first payload byte, once it has started.
@@ -125,6 +139,15 @@ pub struct Track {
     pub id: FlowId,
     /// From the client's SYN to its handshake's last ACK in microseconds; 0 where it was not seen.
     pub(super) rtt_us: u32,
+}
+
+/// What is seldom asked for of a flow, apart from its [`Track`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opened {
+    /// The first packet's time.
+    pub first: Timestamp,
+    /// Its identity, where it is IPv6.
+    pub(super) key6: Key6,
 }
 
 /// Bits of [`Track::flags`]; those of the high side are one further left.
@@ -156,8 +179,8 @@ impl Default for Track {
     fn default() -> Self {
         Track {
             last: Timestamp(0),
-            first: Timestamp(0),
             tag: 0,
+            key: Key4::default(),
             next: [0; 2],
             base: [0; 2],
             wraps: [0; 2],
@@ -215,9 +238,7 @@ impl Track {
     }
 
     pub(super) fn set_rtt(&mut self, rtt: Nanos) {
-        if self.rtt_us == 0 {
-            self.rtt_us = u32::try_from((rtt.0 / 1_000).max(1)).unwrap_or(u32::MAX);
-        }
+        self.rtt_us = u32::try_from((rtt.0 / 1_000).max(1)).unwrap_or(u32::MAX);
     }
 
     /// How the opening went.

@@ -5,12 +5,14 @@
 pub mod decode;
 pub mod flow;
 pub mod reassembly;
+pub mod segments;
 pub mod slots;
 pub mod table;
 
 pub use decode::{Decoded, Decoder};
-pub use flow::{FlowKey, Side, Track};
+pub use flow::{FlowKey, Opened, Side, Track};
 pub use reassembly::Segment;
+pub use segments::{Entry, Segments};
 pub use table::Table;
 
 use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
@@ -71,8 +73,8 @@ pub enum Interest {
 /// What a handler may know of the flow a chunk belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    pub key: &'a FlowKey,
     pub track: &'a Track,
+    pub opened: &'a Opened,
 }
 
 impl Context<'_> {
@@ -80,8 +82,13 @@ impl Context<'_> {
         self.track.id
     }
 
+    /// The flow's identity.
+    pub fn key(&self) -> FlowKey {
+        if self.track.key.is_v6() { FlowKey::V6(self.opened.key6) } else { FlowKey::V4(self.track.key) }
+    }
+
     pub fn endpoint(&self, side: Side) -> Endpoint {
-        self.key.endpoint(side)
+        self.key().endpoint(side)
     }
 }
 

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
 use crate::wire::tcp::Flags;
 
-use super::flow::{FlowKey, Side, Track, flag};
+use super::flow::{Opened, Side, Track, flag};
 use super::{Chunk, CloseHow, Context, GapWhy, Handler, Interest, What};
 
 /// A segment of a known flow.
@@ -106,8 +106,8 @@ const WAIT: Nanos = Nanos::from_millis(limits::REORDER_MS);
 /// One flow under work: its record, its index, what is held, and whom to tell.
 pub(super) struct Flow<'a, H: Handler> {
     pub(super) index: u32,
-    pub(super) key: &'a FlowKey,
     pub(super) track: &'a mut Track,
+    pub(super) opened: &'a Opened,
     pub(super) inline: &'a mut H::Inline,
     pub(super) held: &'a mut Held,
     pub(super) handler: &'a mut H,
@@ -304,7 +304,13 @@ impl<H: Handler> Flow<'_, H> {
                     self.track.offset(side).checked_sub(u64::from(self.track.next[side.index()].wrapping_sub(seq)))
                 {
                     let mut tag = self.track.tag;
-                    self.handler.again(Context { key: self.key, track: self.track }, &mut tag, side, offset, again);
+                    self.handler.again(
+                        Context { track: self.track, opened: self.opened },
+                        &mut tag,
+                        side,
+                        offset,
+                        again,
+                    );
                     self.track.tag = tag;
                 }
                 seq = seq.wrapping_add(behind);
@@ -369,7 +375,7 @@ impl<H: Handler> Flow<'_, H> {
         if conflict {
             self.counters.overlap_conflicts += 1;
             let mut tag = self.track.tag;
-            self.handler.conflict(Context { key: self.key, track: self.track }, &mut tag);
+            self.handler.conflict(Context { track: self.track, opened: self.opened }, &mut tag);
             self.track.tag = tag;
         }
     }
@@ -609,7 +615,7 @@ impl<H: Handler> Flow<'_, H> {
             return;
         }
         let mut tag = self.track.tag;
-        let context = Context { key: self.key, track: self.track };
+        let context = Context { track: self.track, opened: self.opened };
         let interest = self.handler.chunk(context, &mut tag, self.inline, chunk);
         self.track.tag = tag;
         if interest == Interest::Nothing {

@@ -1,5 +1,7 @@
-//! The look-up from a flow's identity to its record: open addressing with linear probing, keys in the
-//! slots, so that one cache line answers. The hash is keyed per process: addresses come from the wire.
+//! The look-up from a flow's hash to its record: open addressing with linear probing. A slot is eight
+//! bytes, so that all slots of many flows stay in the cache; whether the flow is the one meant, the
+//! record tells, which is wanted next anyway. The hash is keyed per process: addresses come from the
+//! wire.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
@@ -7,48 +9,46 @@ use prefetch_index::prefetch_index;
 
 use super::flow::{Key4, Key6};
 
-/// Something that can be looked up.
-pub trait Key: Copy + Eq + Default {
-    fn feed(&self, hasher: &mut foldhash::fast::FoldHasher<'_>);
-}
+/// The keyed hash of flows. Clones give equal hashes.
+#[derive(Clone, Default)]
+pub struct Hasher(foldhash::fast::RandomState);
 
-impl Key for Key4 {
+impl Hasher {
     #[inline]
-    fn feed(&self, hasher: &mut foldhash::fast::FoldHasher<'_>) {
-        hasher.write_u64(self.0);
-        hasher.write_u64(self.1);
+    pub fn v4(&self, key: Key4) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u64(key.0);
+        hasher.write_u64(key.1);
+        hasher.finish()
     }
-}
 
-impl Key for Key6 {
-    fn feed(&self, hasher: &mut foldhash::fast::FoldHasher<'_>) {
-        for word in self.low.into_iter().chain(self.high) {
+    pub fn v6(&self, key: &Key6) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        for word in key.low.into_iter().chain(key.high) {
             hasher.write_u64(word);
         }
-        hasher.write_u64(self.rest);
+        hasher.write_u64(key.rest);
+        hasher.finish()
     }
 }
 
 const EMPTY: u32 = u32::MAX;
 
+/// `tag`: the part of the hash that says where the slot belongs, and then some.
 #[derive(Clone, Copy)]
-struct Slot<K> {
-    key: K,
+struct Slot {
+    tag: u32,
     flow: u32,
 }
 
-/// Identity to index.
-pub struct Slots<K> {
-    slots: Vec<Slot<K>>,
+/// Hash to index.
+#[derive(Default)]
+pub struct Slots {
+    slots: Vec<Slot>,
     len: usize,
-    state: foldhash::fast::RandomState,
 }
 
-impl<K: Key> Slots<K> {
-    pub fn new() -> Self {
-        Slots { slots: Vec::new(), len: 0, state: foldhash::fast::RandomState::default() }
-    }
-
+impl Slots {
     pub fn len(&self) -> usize {
         self.len
     }
@@ -57,72 +57,59 @@ impl<K: Key> Slots<K> {
         self.len == 0
     }
 
-    #[inline]
-    pub fn hash(&self, key: &K) -> u64 {
-        let mut hasher = self.state.build_hasher();
-        key.feed(&mut hasher);
-        hasher.finish()
-    }
-
     /// Starts fetching the slot of this hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        if !self.slots.is_empty() {
-            prefetch_index(&self.slots, self.home(hash));
-        }
+        prefetch_index(&self.slots, self.home(tag(hash)));
     }
 
+    /// The flow with this hash of which `is` says that it is the one.
     #[inline]
-    pub fn get(&self, hash: u64, key: &K) -> Option<u32> {
+    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         if self.slots.is_empty() {
             return None;
         }
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
+        let (mask, tag) = (self.slots.len() - 1, tag(hash));
+        let mut at = self.home(tag);
         loop {
-            let slot = &self.slots[at];
+            let slot = self.slots[at];
             if slot.flow == EMPTY {
                 return None;
             }
-            if slot.key == *key {
+            if slot.tag == tag && is(slot.flow) {
                 return Some(slot.flow);
             }
             at = (at + 1) & mask;
         }
     }
 
-    /// Adds a key that is not there.
-    pub fn insert(&mut self, hash: u64, key: K, flow: u32) {
+    /// Adds a flow that is not there.
+    pub fn insert(&mut self, hash: u64, flow: u32) {
         // At most three quarters full.
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
         self.len += 1;
-        self.place(hash, key, flow);
+        self.place(Slot { tag: tag(hash), flow });
     }
 
-    /// Takes a key away, closing the hole behind it.
-    pub fn remove(&mut self, key: &K) -> Option<u32> {
+    /// Takes a flow away, closing the hole behind it. `true`: it was there.
+    pub fn remove(&mut self, hash: u64, flow: u32) -> bool {
         if self.slots.is_empty() {
-            return None;
+            return false;
         }
         let mask = self.slots.len() - 1;
-        let mut at = self.home(self.hash(key));
-        loop {
-            let slot = &self.slots[at];
-            if slot.flow == EMPTY {
-                return None;
-            }
-            if slot.key == *key {
-                break;
+        let mut at = self.home(tag(hash));
+        while self.slots[at].flow != flow {
+            if self.slots[at].flow == EMPTY {
+                return false;
             }
             at = (at + 1) & mask;
         }
-        let gone = self.slots[at].flow;
         let mut hole = at;
         let mut next = (at + 1) & mask;
         while self.slots[next].flow != EMPTY {
-            let home = self.home(self.hash(&self.slots[next].key));
+            let home = self.home(self.slots[next].tag);
             // Move it back unless its home lies behind the hole.
             let reach = next.wrapping_sub(home) & mask;
             let distance = next.wrapping_sub(hole) & mask;
@@ -134,23 +121,23 @@ impl<K: Key> Slots<K> {
         }
         self.slots[hole].flow = EMPTY;
         self.len -= 1;
-        Some(gone)
+        true
     }
 
-    /// All keys and their flows, in no order that may show.
-    pub fn iter(&self) -> impl Iterator<Item = (K, u32)> + '_ {
-        self.slots.iter().filter(|s| s.flow != EMPTY).map(|s| (s.key, s.flow))
+    /// All flows, in no order that may show.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.slots.iter().map(|s| s.flow).filter(|flow| *flow != EMPTY)
     }
 
-    /// Up to `n` keys and their flows from slot `from` on, and the slot to go on from.
-    pub fn sample(&self, from: usize, n: usize) -> (Vec<(K, u32)>, usize) {
+    /// Up to `n` flows from slot `from` on, and the slot to go on from.
+    pub fn sample(&self, from: usize, n: usize) -> (Vec<u32>, usize) {
         let size = self.slots.len();
         let mut out = Vec::with_capacity(n);
         let mut at = from.checked_rem(size).unwrap_or(0);
         for _ in 0..size.min(n * 64) {
-            let slot = &self.slots[at];
+            let slot = self.slots[at];
             if slot.flow != EMPTY {
-                out.push((slot.key, slot.flow));
+                out.push(slot.flow);
             }
             at = (at + 1) & (size - 1);
             if out.len() == n {
@@ -161,35 +148,34 @@ impl<K: Key> Slots<K> {
     }
 
     #[inline]
-    fn home(&self, hash: u64) -> usize {
-        // The upper half is the better mixed one; the length is a power of two.
-        (hash >> 20) as usize & (self.slots.len() - 1)
+    fn home(&self, tag: u32) -> usize {
+        // The length is a power of two, or 0, and then nothing is looked for.
+        tag as usize & self.slots.len().wrapping_sub(1)
     }
 
-    fn place(&mut self, hash: u64, key: K, flow: u32) {
+    fn place(&mut self, slot: Slot) {
         let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
+        let mut at = self.home(slot.tag);
         while self.slots[at].flow != EMPTY {
             at = (at + 1) & mask;
         }
-        self.slots[at] = Slot { key, flow };
+        self.slots[at] = slot;
     }
 
     fn grow(&mut self) {
         let size = (self.slots.len() * 2).max(1024);
-        let empty = vec![Slot { key: K::default(), flow: EMPTY }; size];
+        let empty = vec![Slot { tag: 0, flow: EMPTY }; size];
         let old = std::mem::replace(&mut self.slots, empty);
         for slot in old.into_iter().filter(|s| s.flow != EMPTY) {
-            let hash = self.hash(&slot.key);
-            self.place(hash, slot.key, slot.flow);
+            self.place(slot);
         }
     }
 }
 
-impl<K: Key> Default for Slots<K> {
-    fn default() -> Self {
-        Slots::new()
-    }
+/// The better mixed part of a hash.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 #[cfg(test)]
@@ -198,19 +184,25 @@ mod tests {
 
     #[test]
     fn it_answers_as_a_map_does_through_growth_and_removal() {
-        let mut slots = Slots::new();
+        let (mut slots, hasher) = (Slots::default(), Hasher::default());
         let mut map = std::collections::HashMap::new();
+        let mut keys = Vec::new();
         let mut seed = 1_u64;
         for i in 0..20_000_u32 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let key = Key4(seed >> 50, seed >> 40 & 7);
+            keys.push(key);
+            let hash = hasher.v4(key);
+            let is = |flow: u32| keys[flow as usize] == key;
             if seed >> 33 & 3 == 0 {
-                assert_eq!(slots.remove(&key), map.remove(&(key.0, key.1)));
-            } else if slots.get(slots.hash(&key), &key).is_none() {
-                slots.insert(slots.hash(&key), key, i);
+                let gone = map.remove(&(key.0, key.1));
+                assert_eq!(slots.find(hash, is), gone);
+                assert_eq!(gone.is_some_and(|flow| slots.remove(hash, flow)), gone.is_some());
+            } else if slots.find(hash, is).is_none() {
+                slots.insert(hash, i);
                 map.insert((key.0, key.1), i);
             }
-            assert_eq!(slots.get(slots.hash(&key), &key), map.get(&(key.0, key.1)).copied());
+            assert_eq!(slots.find(hash, is), map.get(&(key.0, key.1)).copied());
         }
         assert_eq!(slots.len(), map.len());
         assert_eq!(slots.iter().count(), map.len());

@@ -2,16 +2,17 @@
 //! Works on batches: all look-ups of a batch are started before the first is used.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, FlowId, Nanos, PacketRef, Timestamp, limits};
 use crate::wire::tcp::Flags;
 
-use super::decode::Decoded;
-use super::flow::{FlowKey, Key4, Key6, Side, Track, flag};
+use super::flow::{FlowKey, Key4, Opened, Side, Track, flag};
 use super::reassembly::{Flow, Held, Segment};
-use super::slots::Slots;
+use super::segments::{Entry, Segments};
+use super::slots::{Hasher, Slots};
 use super::{CloseHow, Context, Handler, Inline};
 
 /// Records are kept in blocks of this many, so that growing moves none.
@@ -24,26 +25,23 @@ struct Record<I> {
     inline: I,
 }
 
-/// A segment of a batch, with the packet it came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    pub segment: Decoded,
-    pub ts: Timestamp,
-    pub at: PacketRef,
+/// A block of records, and beside it what is seldom asked for of them.
+struct Block<I> {
+    records: Box<[Record<I>]>,
+    opened: Box<[Opened]>,
 }
 
 /// All flows of an analysis.
 pub struct Table<I> {
-    v4: Slots<Key4>,
-    v6: Slots<Key6>,
-    blocks: Vec<Box<[Record<I>]>>,
+    slots: Slots,
+    hasher: Hasher,
+    blocks: Vec<Block<I>>,
     free: Vec<u32>,
     used: u32,
     held: Held,
     /// Ended flows in the order of their end, to be forgotten.
-    ended: VecDeque<(Timestamp, u32, FlowId, FlowKey)>,
-    /// Scratch of a batch: hash and record of each entry.
-    hashes: Vec<u64>,
+    ended: VecDeque<(Timestamp, u32, FlowId)>,
+    /// Scratch of a batch: the record of each entry.
     flows: Vec<u32>,
     /// A record changed hands within this batch: what was looked up for it no longer holds.
     stale: bool,
@@ -57,18 +55,24 @@ const SAMPLE: usize = 32;
 const NONE: u32 = u32::MAX;
 const LINGER: Nanos = Nanos::from_secs(limits::FLOW_LINGER_S);
 
+/// A flow's record, what is kept beside it, and what all flows share.
+struct Found<'a, I> {
+    record: &'a mut Record<I>,
+    opened: &'a mut Opened,
+    held: &'a mut Held,
+}
+
 impl<I: Inline> Table<I> {
     /// `limit`: flows held at most; see `limits::FLOWS`.
     pub fn new(limit: usize) -> Self {
         Table {
-            v4: Slots::new(),
-            v6: Slots::new(),
+            slots: Slots::default(),
+            hasher: Hasher::default(),
             blocks: Vec::new(),
             free: Vec::new(),
             used: 0,
             held: Held::default(),
             ended: VecDeque::new(),
-            hashes: Vec::with_capacity(limits::BATCH_PACKETS),
             flows: Vec::with_capacity(limits::BATCH_PACKETS),
             stale: false,
             next_id: 0,
@@ -77,65 +81,71 @@ impl<I: Inline> Table<I> {
         }
     }
 
+    /// Where segments for this table are gathered.
+    pub fn segments(&self) -> Segments {
+        Segments::new(self.hasher.clone())
+    }
+
     /// Flows held now.
     pub fn len(&self) -> usize {
-        self.v4.len() + self.v6.len()
+        self.slots.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes a batch of segments whose payloads stand in `bytes`. `current` is set to the entry under
-    /// work, so that a fault in the handler can be laid at one flow's door.
+    /// Takes some of the segments, whose payloads stand in `bytes`; all look-ups are started before the
+    /// first is used, so that `limits::BATCH_PACKETS` are a good number. `current` is set to the entry
+    /// under work, so that a fault in the handler can be laid at one flow's door; what comes before it
+    /// is done.
     pub fn batch<H: Handler<Inline = I>>(
         &mut self,
         bytes: &[u8],
-        entries: &[Entry],
+        segments: &Segments,
+        range: Range<usize>,
         handler: &mut H,
         counters: &mut Counters,
         current: &mut usize,
     ) {
-        self.hashes.clear();
+        let range = (*current).max(range.start)..range.end;
+        let Some(entries) = segments.entries.get(range.clone()) else { return };
         self.flows.clear();
         self.stale = false;
         for entry in entries {
-            let hash = match &entry.segment.key {
-                FlowKey::V4(key) => {
-                    let hash = self.v4.hash(key);
-                    self.v4.prefetch(hash);
-                    hash
-                }
-                FlowKey::V6(key) => {
-                    let hash = self.v6.hash(key);
-                    self.v6.prefetch(hash);
-                    hash
-                }
-            };
-            self.hashes.push(hash);
+            self.slots.prefetch(entry.hash);
         }
-        for (entry, &hash) in entries.iter().zip(&self.hashes) {
-            let flow = self.find(hash, &entry.segment.key).unwrap_or(NONE);
+        for entry in entries {
+            // By its hash alone: whether it is the one is asked when its record is here.
+            let flow = self.slots.find(entry.hash, |_| true).unwrap_or(NONE);
             if flow != NONE {
                 let (block, at) = split(flow);
-                prefetch_index(&self.blocks[block], at);
+                prefetch_index(&self.blocks[block].records, at);
             }
             self.flows.push(flow);
         }
         // The records are under way; those of interest need the handler's line too.
-        for (entry, &flow) in entries.iter().zip(&self.flows) {
-            if flow != NONE {
-                let record = self.record(flow);
-                if !record.track.has(flag::IGNORED) {
-                    record.inline.prefetch(entry.segment.side);
-                    handler.prefetch(record.track.tag, entry.segment.side);
-                }
+        for (entry, flow) in entries.iter().zip(&mut self.flows) {
+            if *flow == NONE {
+                continue;
+            }
+            let (block, at) = split(*flow);
+            let block = &self.blocks[block];
+            let record = &block.records[at];
+            let same = record.track.key == entry.key
+                || entry.key.is_v6() && record.track.key.is_v6() && block.opened[at].key6 == segments.key6(entry);
+            if !same {
+                *flow = NONE;
+            } else if !record.track.has(flag::IGNORED) {
+                record.inline.prefetch(entry.side);
+                handler.prefetch(record.track.tag, entry.side);
             }
         }
-        while let Some(entry) = entries.get(*current) {
-            self.entry(bytes, entry, *current, handler, counters);
-            *current += 1;
+        for (entry, number) in entries.iter().zip(0..) {
+            *current = range.start + number;
+            self.entry(bytes, segments, entry, number, handler, counters);
         }
+        *current = range.end;
         if let Some(last) = entries.last() {
             self.forget_ended(last.ts);
         }
@@ -145,52 +155,43 @@ impl<I: Inline> Table<I> {
     fn entry<H: Handler<Inline = I>>(
         &mut self,
         bytes: &[u8],
-        entry: &Entry,
+        segments: &Segments,
+        d: &Entry,
         number: usize,
         handler: &mut H,
         counters: &mut Counters,
     ) {
-        let d = &entry.segment;
-        let (hash, mut index) = (self.hashes[number], self.flows[number]);
+        let mut index = self.flows[number];
         // The flow may have come or gone within this batch.
         if index == NONE || self.stale {
-            index = match self.find(hash, &d.key) {
+            index = match self.find(segments, d) {
                 Some(index) => index,
-                None => self.open(hash, entry, handler, counters),
+                None => self.open(segments, d, handler, counters),
             };
         }
-        let (block, at) = split(index);
-        let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) else { return };
+        let Some(Found { record, .. }) = self.found(index) else { return };
         let track = &mut record.track;
-        if entry.ts > track.last {
-            track.last = entry.ts;
+        if d.ts > track.last {
+            track.last = d.ts;
         }
         if track.has(flag::IGNORED) && d.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) == 0 {
             track.set(flag::SEEN, d.side);
             return;
         }
         if d.flags.syn() && !d.flags.ack() && is_another(track, d) {
-            self.replace(index, entry, handler, counters);
+            self.replace(index, segments, d, handler, counters);
         }
-        let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) else { return };
+        let Some(Found { record, opened, held }) = self.found(index) else { return };
         let track = &mut record.track;
         let payload = bytes.get(d.payload_at as usize..(d.payload_at + d.payload_len) as usize).unwrap_or_default();
         // The client's first word after the SYN-ACK ends the handshake.
-        if !d.flags.syn() && track.is(flag::SYN, d.side.other()) && track.is(flag::CLIENT, d.side) {
-            track.set_rtt(entry.ts.since(track.first));
+        if track.rtt_us == 0 && !d.flags.syn() && track.is(flag::SYN, d.side.other()) && track.is(flag::CLIENT, d.side)
+        {
+            track.set_rtt(d.ts.since(opened.first));
         }
-        let segment = Segment {
-            side: d.side,
-            ts: entry.ts,
-            at: entry.at,
-            seq: d.seq,
-            ack: d.ack,
-            flags: d.flags,
-            payload,
-            cut: d.cut,
-        };
-        let mut flow =
-            Flow { index, key: &d.key, track, inline: &mut record.inline, held: &mut self.held, handler, counters };
+        let segment =
+            Segment { side: d.side, ts: d.ts, at: d.at, seq: d.seq, ack: d.ack, flags: d.flags, payload, cut: d.cut };
+        let mut flow = Flow { index, track, opened, inline: &mut record.inline, held, handler, counters };
         if flow.track.has(flag::IGNORED) {
             let t = &mut flow.track;
             t.set(flag::SEEN, d.side);
@@ -209,7 +210,8 @@ impl<I: Inline> Table<I> {
             };
             if over(track) && !track.has(flag::ENDED) {
                 track.flags |= flag::ENDED;
-                self.ended.push_back((entry.ts, index, track.id, d.key));
+                let id = track.id;
+                self.ended.push_back((d.ts, index, id));
                 if self.ended.len() > self.limit {
                     self.forget_oldest();
                 }
@@ -218,72 +220,56 @@ impl<I: Inline> Table<I> {
     }
 
     /// Gives up the flow of this entry: a fault in the handler came up with it.
-    pub fn ignore(&mut self, entry: &Entry) {
-        let hash = match &entry.segment.key {
-            FlowKey::V4(key) => self.v4.hash(key),
-            FlowKey::V6(key) => self.v6.hash(key),
-        };
-        if let Some(index) = self.find(hash, &entry.segment.key) {
-            let (block, at) = split(index);
-            if let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) {
-                record.track.flags |= flag::IGNORED;
-                record.track.flags &= !flag::HELD;
-            }
-            self.held.forget(index);
+    pub fn ignore(&mut self, segments: &Segments, number: usize) {
+        let Some(index) = segments.entries.get(number).and_then(|entry| self.find(segments, entry)) else { return };
+        if let Some(Found { record, held, .. }) = self.found(index) {
+            record.track.flags |= flag::IGNORED;
+            record.track.flags &= !flag::HELD;
+            held.forget(index);
         }
     }
 
     /// The capture is over: every flow that is still of interest is brought to its end, in the order
     /// in which the flows began.
     pub fn finish<H: Handler<Inline = I>>(&mut self, handler: &mut H, counters: &mut Counters) {
-        let mut rest: Vec<(FlowId, FlowKey, u32)> = Vec::new();
-        let v4 = self.v4.iter().map(|(k, i)| (FlowKey::V4(k), i));
-        let v6 = self.v6.iter().map(|(k, i)| (FlowKey::V6(k), i));
-        for (key, index) in v4.chain(v6) {
-            let track = &self.record(index).track;
-            if !track.has(flag::IGNORED) {
-                rest.push((track.id, key, index));
-            }
-        }
-        rest.sort_unstable_by_key(|(id, ..)| *id);
-        for (_, key, index) in rest {
-            self.end(index, &key, CloseHow::CaptureEnd, PacketRef::default(), handler, counters);
+        let of_interest = |index: &u32| !self.track(*index).has(flag::IGNORED);
+        let mut rest: Vec<u32> = self.slots.iter().filter(of_interest).collect();
+        rest.sort_unstable_by_key(|index| self.track(*index).id);
+        for index in rest {
+            self.end(index, CloseHow::CaptureEnd, PacketRef::default(), handler, counters);
         }
     }
 
     fn end<H: Handler<Inline = I>>(
         &mut self,
         index: u32,
-        key: &FlowKey,
         how: CloseHow,
         at_packet: PacketRef,
         handler: &mut H,
         counters: &mut Counters,
     ) {
-        let (block, at) = split(index);
-        let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) else { return };
+        let Some(Found { record, opened, held }) = self.found(index) else { return };
         let ts = record.track.last;
-        Flow {
-            index,
-            key,
-            track: &mut record.track,
-            inline: &mut record.inline,
-            held: &mut self.held,
-            handler,
-            counters,
-        }
-        .finish(ts, at_packet, how);
+        let (track, inline) = (&mut record.track, &mut record.inline);
+        Flow { index, track, opened, inline, held, handler, counters }.finish(ts, at_packet, how);
     }
 
     /// The flow's addresses now serve another connection.
-    fn replace<H: Handler<Inline = I>>(&mut self, index: u32, entry: &Entry, handler: &mut H, counters: &mut Counters) {
-        self.end(index, &entry.segment.key, CloseHow::Replaced, entry.at, handler, counters);
-        self.renew(index, entry, handler, counters);
+    fn replace<H: Handler<Inline = I>>(
+        &mut self,
+        index: u32,
+        segments: &Segments,
+        entry: &Entry,
+        handler: &mut H,
+        counters: &mut Counters,
+    ) {
+        self.end(index, CloseHow::Replaced, entry.at, handler, counters);
+        self.renew(index, segments, entry, handler, counters);
     }
 
     fn open<H: Handler<Inline = I>>(
         &mut self,
-        hash: u64,
+        segments: &Segments,
         entry: &Entry,
         handler: &mut H,
         counters: &mut Counters,
@@ -297,56 +283,63 @@ impl<I: Inline> Table<I> {
                 let index = self.used;
                 self.used += 1;
                 if split(index).0 >= self.blocks.len() {
-                    let block: Vec<Record<I>> =
-                        (0..BLOCK).map(|_| Record { track: Track::default(), inline: I::default() }).collect();
-                    self.blocks.push(block.into_boxed_slice());
+                    let records = (0..BLOCK).map(|_| Record { track: Track::default(), inline: I::default() });
+                    let opened = vec![Opened::default(); BLOCK].into_boxed_slice();
+                    self.blocks.push(Block { records: records.collect(), opened });
                 }
                 index
             }
         };
-        match entry.segment.key {
-            FlowKey::V4(key) => self.v4.insert(hash, key, index),
-            FlowKey::V6(key) => self.v6.insert(hash, key, index),
-        }
-        self.renew(index, entry, handler, counters);
+        self.slots.insert(entry.hash, index);
+        self.renew(index, segments, entry, handler, counters);
         index
     }
 
-    fn renew<H: Handler<Inline = I>>(&mut self, index: u32, entry: &Entry, handler: &mut H, counters: &mut Counters) {
+    fn renew<H: Handler<Inline = I>>(
+        &mut self,
+        index: u32,
+        segments: &Segments,
+        entry: &Entry,
+        handler: &mut H,
+        counters: &mut Counters,
+    ) {
         self.next_id = self.next_id.saturating_add(1);
         counters.flows += 1;
-        let (block, at) = split(index);
-        let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) else { return };
-        record.track = Track { id: FlowId(self.next_id), first: entry.ts, last: entry.ts, ..Track::default() };
+        let id = FlowId(self.next_id);
+        let Some(Found { record, opened, .. }) = self.found(index) else { return };
+        opened.first = entry.ts;
+        let mut key = entry.key;
+        if key.is_v6() {
+            opened.key6 = segments.key6(entry);
+            key = Key4::of_v6(0);
+        }
+        record.track = Track { id, key, last: entry.ts, ..Track::default() };
         record.inline = I::default();
-        handler.opened(Context { key: &entry.segment.key, track: &record.track }, &mut record.inline, entry.at);
+        handler.opened(Context { track: &record.track, opened }, &mut record.inline, entry.at);
     }
 
     /// Makes room: an ended flow if there is one, else the one idle longest of a sample.
     fn evict<H: Handler<Inline = I>>(&mut self, handler: &mut H, counters: &mut Counters) {
-        while let Some((_, index, id, key)) = self.ended.pop_front() {
-            if self.record(index).track.id == id {
-                self.end(index, &key, CloseHow::Replaced, PacketRef::default(), handler, counters);
-                self.remove(&key);
+        while let Some((_, index, id)) = self.ended.pop_front() {
+            if self.track(index).id == id {
+                self.end(index, CloseHow::Replaced, PacketRef::default(), handler, counters);
+                self.remove(index);
                 return;
             }
         }
-        let (four, hand) = self.v4.sample(self.hand, SAMPLE);
-        let (six, _) = self.v6.sample(self.hand, SAMPLE);
+        let (sample, hand) = self.slots.sample(self.hand, SAMPLE);
         self.hand = hand;
-        let sample = four.into_iter().map(|(k, i)| (FlowKey::V4(k), i));
-        let sample = sample.chain(six.into_iter().map(|(k, i)| (FlowKey::V6(k), i)));
-        if let Some((key, index)) = sample.min_by_key(|(_, i)| self.record(*i).track.last) {
+        if let Some(index) = sample.into_iter().min_by_key(|index| self.track(*index).last) {
             counters.evicted += 1;
-            self.end(index, &key, CloseHow::Replaced, PacketRef::default(), handler, counters);
-            self.remove(&key);
+            self.end(index, CloseHow::Replaced, PacketRef::default(), handler, counters);
+            self.remove(index);
         }
     }
 
     /// Forgets flows that ended long enough ago.
     fn forget_ended(&mut self, now: Timestamp) {
-        while let Some((ended, ..)) = self.ended.front().copied() {
-            if now.since(ended) <= LINGER {
+        while let Some((ended, ..)) = self.ended.front() {
+            if now.since(*ended) <= LINGER {
                 break;
             }
             self.forget_oldest();
@@ -356,41 +349,54 @@ impl<I: Inline> Table<I> {
     /// Forgets the flow that ended first. One that goes on after its RST, or whose handler still waits,
     /// stays to the end.
     fn forget_oldest(&mut self) {
-        let Some((_, index, id, key)) = self.ended.pop_front() else { return };
-        let track = &self.record(index).track;
+        let Some((_, index, id)) = self.ended.pop_front() else { return };
+        let track = self.track(index);
         if track.id == id && track.has(flag::IGNORED) {
-            self.remove(&key);
+            self.remove(index);
         }
     }
 
-    fn remove(&mut self, key: &FlowKey) {
-        let index = match key {
-            FlowKey::V4(key) => self.v4.remove(key),
-            FlowKey::V6(key) => self.v6.remove(key),
+    fn remove(&mut self, index: u32) {
+        let (block, at) = split(index);
+        let Some(b) = self.blocks.get_mut(block) else { return };
+        let (Some(record), Some(opened)) = (b.records.get_mut(at), b.opened.get(at)) else { return };
+        let hash = match (Context { track: &record.track, opened }).key() {
+            FlowKey::V4(key) => self.hasher.v4(key),
+            FlowKey::V6(key) => self.hasher.v6(&key),
         };
-        if let Some(index) = index {
+        record.track = Track::default();
+        if self.slots.remove(hash, index) {
             self.stale = true;
             self.held.forget(index);
-            let (block, at) = split(index);
-            if let Some(record) = self.blocks.get_mut(block).and_then(|b| b.get_mut(at)) {
-                record.track = Track::default();
-            }
             self.free.push(index);
         }
     }
 
-    #[inline]
-    fn find(&self, hash: u64, key: &FlowKey) -> Option<u32> {
-        match key {
-            FlowKey::V4(key) => self.v4.get(hash, key),
-            FlowKey::V6(key) => self.v6.get(hash, key),
-        }
+    /// The flow of a segment.
+    fn find(&self, segments: &Segments, entry: &Entry) -> Option<u32> {
+        let v6 = entry.key.is_v6().then(|| segments.key6(entry));
+        self.slots.find(entry.hash, |flow| {
+            let (block, at) = split(flow);
+            let block = &self.blocks[block];
+            let key = block.records[at].track.key;
+            match &v6 {
+                None => key == entry.key,
+                Some(v6) => key.is_v6() && block.opened[at].key6 == *v6,
+            }
+        })
     }
 
     #[inline]
-    fn record(&self, index: u32) -> &Record<I> {
+    fn track(&self, index: u32) -> &Track {
         let (block, at) = split(index);
-        &self.blocks[block][at]
+        &self.blocks[block].records[at].track
+    }
+
+    #[inline]
+    fn found(&mut self, index: u32) -> Option<Found<'_, I>> {
+        let (block, at) = split(index);
+        let block = self.blocks.get_mut(block)?;
+        Some(Found { record: block.records.get_mut(at)?, opened: block.opened.get_mut(at)?, held: &mut self.held })
     }
 }
 
@@ -400,7 +406,7 @@ fn split(index: u32) -> (usize, usize) {
 }
 
 /// Whether a SYN opens another connection than the one that has this flow's addresses.
-fn is_another(track: &Track, d: &Decoded) -> bool {
+fn is_another(track: &Track, d: &Entry) -> bool {
     let side = d.side;
     if track.is(flag::SYN, side) {
         return track.base[side.index()] != d.seq.wrapping_add(1);

@@ -3,30 +3,30 @@
 
 use hopscope::base::{Counters, PacketRef};
 use hopscope::capture::{Merged, Source, Window};
-use hopscope::stream::table::Entry;
 use hopscope::stream::{self, Chunk, Context, Decoder, Handler, Interest, Side, Table, What};
 
-use super::segments;
+use super::segments as made;
 
 /// Segments into the flow table: each direction's offsets go on without a break.
 pub(crate) fn offsets(input: &[u8]) {
     let Ok(mut inputs) =
-        Merged::from_sources(vec![Source::from_bytes("-", segments::capture(input))], &Window::default())
+        Merged::from_sources(vec![Source::from_bytes("-", made::capture(input))], &Window::default())
     else {
         return;
     };
     let limit = usize::from(input.first().copied().unwrap_or(0) % 8) + 1;
     let (mut decoder, mut counters, mut table) = (Decoder::default(), Counters::default(), Table::new(limit));
+    let mut segments = table.segments();
     while let Ok(Some(batch)) = inputs.next_batch() {
-        let mut entries = Vec::new();
+        segments.clear();
         for r in batch.records {
             let missing = r.wire_len.saturating_sub(r.cap_len);
             let (at, len) = (r.off as usize, r.cap_len as usize);
-            if let Some(segment) = decoder.frame(r.link.0, batch.bytes, at, len, missing, batch.point, &mut counters) {
-                entries.push(Entry { segment, ts: r.ts, at: batch.at(r) });
+            if let Some(found) = decoder.frame(r.link.0, batch.bytes, at, len, missing, batch.point, &mut counters) {
+                segments.push(&found, r.ts, batch.at(r));
             }
         }
-        table.batch(batch.bytes, &entries, &mut Offsets, &mut counters, &mut 0);
+        table.batch(batch.bytes, &segments, 0..segments.len(), &mut Offsets, &mut counters, &mut 0);
         assert!(table.len() <= limit);
     }
     table.finish(&mut Offsets, &mut counters);

@@ -13,8 +13,7 @@ use hopscope::base::{Counters, PacketRef, Timestamp, limits};
 use hopscope::engine::{Collected, Engine, judge};
 use hopscope::products::Products;
 use hopscope::proto::{Inline, Protocols};
-use hopscope::stream::table::Entry;
-use hopscope::stream::{Decoder, Table};
+use hopscope::stream::{Decoder, Segments, Table};
 
 use crate::engine::run;
 use crate::support::file::Format;
@@ -25,6 +24,7 @@ use crate::support::script::{self, Flags, START_NS, Script, Segment, Side};
 struct Feed {
     decoder: Decoder,
     table: Table<Inline>,
+    segments: Segments,
     protocols: Protocols<Collected>,
     counters: Counters,
     packets: u64,
@@ -33,9 +33,11 @@ struct Feed {
 
 impl Feed {
     fn new(flows: usize) -> Feed {
+        let table = Table::new(flows);
         Feed {
             decoder: Decoder::default(),
-            table: Table::new(flows),
+            segments: table.segments(),
+            table,
             protocols: Protocols::new(Collected::default()),
             counters: Counters::default(),
             packets: 0,
@@ -47,9 +49,10 @@ impl Feed {
         let packet = link::packet(segment, Link::Raw, &[]);
         let decoded = self.decoder.frame(101, &packet.data, 0, packet.data.len(), 0, 0, &mut self.counters);
         let ts = Timestamp(i64::try_from(segment.at_ns).unwrap());
-        let entry = Entry { segment: decoded.expect("TCP"), ts, at: PacketRef::new(0, self.packets) };
+        self.segments.clear();
+        self.segments.push(&decoded.expect("TCP"), ts, PacketRef::new(0, self.packets));
         self.packets += 1;
-        self.table.batch(&packet.data, &[entry], &mut self.protocols, &mut self.counters, &mut 0);
+        self.table.batch(&packet.data, &self.segments, 0..1, &mut self.protocols, &mut self.counters, &mut 0);
     }
 
     /// The end; asserts how long it all took.

@@ -8,7 +8,6 @@
 )]
 
 use hopscope::base::{Counters, PacketRef, Timestamp};
-use hopscope::stream::table::Entry;
 use hopscope::stream::{Chunk, CloseHow, Context, Decoder, Handler, Interest, Side, Table, What};
 use proptest::prelude::*;
 
@@ -74,17 +73,19 @@ impl Handler for Recorder {
 fn hear(segments: &[Segment], after: [Vec<(u64, u64)>; 2]) -> (Recorder, Counters) {
     let (mut table, mut counters, mut decoder) = (Table::new(100), Counters::default(), Decoder::default());
     let mut recorder = Recorder { after, ..Recorder::default() };
+    let mut found = table.segments();
     for (b, batch) in segments.chunks(5).enumerate() {
-        let (mut bytes, mut entries) = (Vec::new(), Vec::new());
+        let mut bytes = Vec::new();
+        found.clear();
         for (i, segment) in batch.iter().enumerate() {
             let packet = link::packet(segment, Link::Raw, &[]);
             let at = bytes.len();
             bytes.extend_from_slice(&packet.data);
-            let found = decoder.frame(101, &bytes, at, packet.data.len(), 0, 0, &mut counters).expect("TCP");
+            let decoded = decoder.frame(101, &bytes, at, packet.data.len(), 0, 0, &mut counters).expect("TCP");
             let ts = Timestamp(i64::try_from(segment.at_ns).unwrap());
-            entries.push(Entry { segment: found, ts, at: PacketRef::new(0, (b * 5 + i) as u64 + 1) });
+            found.push(&decoded, ts, PacketRef::new(0, (b * 5 + i) as u64 + 1));
         }
-        table.batch(&bytes, &entries, &mut recorder, &mut counters, &mut 0);
+        table.batch(&bytes, &found, 0..found.len(), &mut recorder, &mut counters, &mut 0);
     }
     table.finish(&mut recorder, &mut counters);
     (recorder, counters)
