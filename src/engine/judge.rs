@@ -2,8 +2,9 @@
 //! that a whole capture and a stream are judged by the same code.
 
 use std::borrow::Cow;
+use std::thread;
 
-use crate::base::Counters;
+use crate::base::{Counters, limits};
 use crate::hops;
 use crate::model::{
     Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Verdict,
@@ -42,13 +43,85 @@ impl<'p> Judge<'p> {
     /// Judges one exchange. The others must be in `seen` already, as far as they are to count.
     pub fn exchange(&mut self, x: &Exchange) -> Judged {
         let handshake = rules::accept::judge(x, &self.seen, &mut self.hints, &self.guids);
-        let mut findings = rules::run::exchange(x, &handshake, &self.seen);
-        let outcome = outcome::of(x, &handshake, &findings);
-        let recovered = recovery::lower(&mut findings, x, outcome, &self.seen);
-        let verdict = verdict::of(x, &handshake, outcome, &findings, recovered, &Known(self.products));
-        Judged { handshake, outcome, findings, verdict }
+        self.shared().exchange(x, &handshake).with(handshake)
     }
 
+    /// Judges many, on several threads where they are many: each by itself, so that the order counts
+    /// nothing; but wrong accepts are explained one after the other.
+    fn exchanges(&mut self, all: &[Box<Exchange>]) -> Vec<Judged> {
+        let mut handshakes = in_parts(all, |_, x| rules::accept::compare(x));
+        for (x, handshake) in all.iter().zip(&mut handshakes) {
+            rules::accept::explain(x, handshake, &self.seen, &mut self.hints, &self.guids);
+        }
+        let shared = self.shared();
+        let verdicts = in_parts(all, |at, x| shared.exchange(x, &handshakes[at]));
+        verdicts.into_iter().zip(handshakes).map(|(rest, handshake)| rest.with(handshake)).collect()
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared { products: self.products, seen: &self.seen }
+    }
+}
+
+/// What judging reads and never changes.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    products: &'a Products,
+    seen: &'a Seen,
+}
+
+impl Shared<'_> {
+    fn exchange(self, x: &Exchange, handshake: &Handshake) -> Rest {
+        let mut findings = rules::run::exchange(x, handshake, self.seen);
+        let outcome = outcome::of(x, handshake, &findings);
+        let recovered = recovery::lower(&mut findings, x, outcome, self.seen);
+        let verdict = verdict::of(x, handshake, outcome, &findings, recovered, &Known(self.products));
+        Rest { outcome, findings, verdict }
+    }
+}
+
+/// What was judged but for the handshake.
+struct Rest {
+    outcome: Outcome,
+    findings: Vec<Finding>,
+    verdict: Verdict,
+}
+
+impl Rest {
+    fn with(self, handshake: Handshake) -> Judged {
+        let Rest { outcome, findings, verdict } = self;
+        Judged { handshake, outcome, findings, verdict }
+    }
+}
+
+/// Calls `work` for each, with its place; in as many parts as there are processors, where it pays.
+fn in_parts<T: Send>(all: &[Box<Exchange>], work: impl Fn(usize, &Exchange) -> T + Sync) -> Vec<T> {
+    let part = |from: usize, some: &[Box<Exchange>]| -> Vec<T> {
+        some.iter().zip(from..).map(|(x, at)| work(at, x)).collect()
+    };
+    let parts = thread::available_parallelism().map_or(1, usize::from).min(all.len() / limits::JUDGED_PER_THREAD);
+    if parts < 2 {
+        return part(0, all);
+    }
+    let size = all.len().div_ceil(parts);
+    thread::scope(|scope| {
+        let part = &part;
+        let (first, rest) = all.split_at(size);
+        let others = rest.chunks(size).zip(1..).map(|(some, n)| scope.spawn(move || part(n * size, some)));
+        let others: Vec<_> = others.collect();
+        let mut out = part(0, first);
+        out.reserve_exact(rest.len());
+        for other in others {
+            match other.join() {
+                Ok(judged) => out.extend(judged),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        out
+    })
+}
+
+impl Judge<'_> {
     /// The chain of one leg. `findings`: indices of its findings in the analysis.
     pub fn chain(x: &Exchange, judged: &Judged, findings: Vec<usize>) -> Chain {
         chain_of(x, judged.outcome, judged.verdict.clone(), findings)
@@ -97,8 +170,9 @@ pub fn whole_by(
     let mut a = Analysis { counters, ..Analysis::default() };
     a.chains.reserve_exact(exchanges.len());
     a.rows.reserve_exact(exchanges.len());
-    for x in exchanges {
-        let Judged { handshake, outcome, findings: found, verdict } = judge.exchange(&x);
+    let judged = judge.exchanges(&exchanges);
+    for (x, judged) in exchanges.into_iter().zip(judged) {
+        let Judged { handshake, outcome, findings: found, verdict } = judged;
         let findings = a.add(found, |f| allowed(f, Some(&x)));
         a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
         a.rows.push(Row { exchange: x, handshake, outcome, findings });

@@ -141,13 +141,14 @@ impl<S: Sink> Handler for Protocols<S> {
     type Inline = Inline;
 
     #[inline]
-    fn prefetch(&self, tag: u64, side: Side) {
+    fn prefetch(&self, tag: u64, side: Side) -> bool {
         let side = side.index();
         if tag & (FAST[side] | FRAMES[side]) == 0
             && let Some(index) = Tag(tag).machine()
         {
             self.machines.prefetch(index);
         }
+        tag & FAST[side] == 0
     }
 
     fn opened(&mut self, _: Context<'_>, inline: &mut Inline, at: PacketRef) {

@@ -108,9 +108,12 @@ impl Inline for () {
 pub trait Handler {
     type Inline: Inline;
 
-    /// Starts fetching what a segment of this side will touch beside the flow's own record.
+    /// Starts fetching what a segment of this side will touch beside the flow's own record. `true`: its
+    /// first bytes will be looked at.
     #[inline]
-    fn prefetch(&self, _tag: u64, _side: Side) {}
+    fn prefetch(&self, _tag: u64, _side: Side) -> bool {
+        true
+    }
 
     /// A flow's first packet.
     fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);

@@ -138,7 +138,9 @@ impl<I: Inline> Table<I> {
                 *flow = NONE;
             } else if !record.track.has(flag::IGNORED) {
                 record.inline.prefetch(entry.side);
-                handler.prefetch(record.track.tag, entry.side);
+                if handler.prefetch(record.track.tag, entry.side) && entry.payload_len != 0 {
+                    prefetch_index(bytes, entry.payload_at as usize);
+                }
             }
         }
         for (entry, number) in entries.iter().zip(0..) {

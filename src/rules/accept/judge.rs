@@ -36,24 +36,36 @@ struct Hint {
 /// Judges the accept of an exchange (RFC 6455 §4.1 item 4 of the client's checks). `seen`: the other
 /// exchanges. `wrong_guids`: known wrong GUIDs, each with what is known of it.
 pub fn judge(x: &Exchange, seen: &Seen, hints: &mut Hints, wrong_guids: &[(&str, &str)]) -> Handshake {
+    let mut handshake = compare(x);
+    explain(x, &mut handshake, seen, hints, wrong_guids);
+    handshake
+}
+
+/// Whether the accept of an exchange is right; not yet why it is wrong.
+pub fn compare(x: &Exchange) -> Handshake {
     let key = x.request.first_value("sec-websocket-key").map(trim);
     let found = x.response.as_ref().and_then(|r| r.first_value("sec-websocket-accept")).map(trim);
     let right = key.map(accept::expected);
     let accept_verdict = verdict(x, right.as_deref(), found);
-    let mut handshake = Handshake {
+    Handshake {
         key: key.map(Into::into),
         accept: found.map(Into::into),
         expected_accept: right.map(String::into_boxed_str),
         accept_verdict,
         accept_kind: None,
         accept_recipe: None,
-    };
-    if let (AcceptVerdict::Invalid, Some(key), Some(found)) = (handshake.accept_verdict, key, found) {
+    }
+}
+
+/// Says of a wrong accept how it came about. Mismatches of one server are explained in their order.
+pub fn explain(x: &Exchange, handshake: &mut Handshake, seen: &Seen, hints: &mut Hints, wrong_guids: &[(&str, &str)]) {
+    if let (AcceptVerdict::Invalid, Some(key), Some(found)) =
+        (handshake.accept_verdict, &handshake.key, &handshake.accept)
+    {
         let (kind, words) = why(x, key, found, seen, hints, wrong_guids);
         handshake.accept_kind = Some(kind);
         handshake.accept_recipe = Some(words);
     }
-    handshake
 }
 
 /// Whether every byte of the request head is in the capture.

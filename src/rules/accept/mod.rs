@@ -16,7 +16,7 @@ mod tolerated;
 mod unexplained;
 mod unverifiable;
 
-pub use judge::{Hints, judge};
+pub use judge::{Hints, compare, explain, judge};
 
 use crate::rules::Rule;
 
