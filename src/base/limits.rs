@@ -20,6 +20,9 @@ pub const THREAD_BYTES: u64 = 4 << 20;
 /// Exchanges that are judged on one thread before a second one pays.
 pub const JUDGED_PER_THREAD: usize = 1_000;
 
+/// Exchanges that are judged together, at most.
+pub const JUDGED_TOGETHER: usize = 8_192;
+
 /// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
 

@@ -170,12 +170,17 @@ pub fn whole_by(
     let mut a = Analysis { counters, ..Analysis::default() };
     a.chains.reserve_exact(exchanges.len());
     a.rows.reserve_exact(exchanges.len());
-    let judged = judge.exchanges(&exchanges);
-    for (x, judged) in exchanges.into_iter().zip(judged) {
-        let Judged { handshake, outcome, findings: found, verdict } = judged;
-        let findings = a.add(found, |f| allowed(f, Some(&x)));
-        a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
-        a.rows.push(Row { exchange: x, handshake, outcome, findings });
+    let mut rest = exchanges.into_iter();
+    while !rest.as_slice().is_empty() {
+        // Some at a time: what was judged of them finds its place before the next are.
+        let some = rest.as_slice().len().min(limits::JUDGED_TOGETHER);
+        let judged = judge.exchanges(rest.as_slice().get(..some).unwrap_or_default());
+        for (judged, x) in judged.into_iter().zip(rest.by_ref()) {
+            let Judged { handshake, outcome, findings: found, verdict } = judged;
+            let findings = a.add(found, |f| allowed(f, Some(&x)));
+            a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
+            a.rows.push(Row { exchange: x, handshake, outcome, findings });
+        }
     }
     for flow in collected.lone {
         let Some((findings, outcome, verdict)) = judge.flow(&flow) else { continue };

@@ -50,11 +50,11 @@ pub struct Exchange {
     /// First bytes of the response's content (RFC 9110 §6.4); at most `limits::BODY_PREVIEW_BYTES`.
     pub body: Box<[u8]>,
     /// Bytes where a response head should have been and none was.
-    pub odd_response: Option<Preview>,
+    pub odd_response: Option<Box<Preview>>,
     /// Server bytes that came before the response head although no request could have asked for them.
-    pub before_response: Option<Preview>,
+    pub before_response: Option<Box<Preview>>,
     /// Client bytes behind the request head and before the 101, where the head announced no content.
-    pub early: Option<Preview>,
+    pub early: Option<Box<Preview>>,
     /// First bytes after a 101, from the client and from the server.
     pub after_101: [Option<Preview>; 2],
     /// Server bytes after the 101 that came in the packet of its last byte.
@@ -89,18 +89,18 @@ pub struct Times {
     pub last: Option<Timestamp>,
 }
 
-/// Frames of one direction (RFC 6455 §5).
+/// Frames of one direction (RFC 6455 §5). Counts stop at their largest value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WsCounts {
-    pub frames: u64,
+    pub frames: u32,
     /// Data messages that ended (FIN).
-    pub messages: u64,
+    pub messages: u32,
     pub payload_bytes: u64,
-    pub text: u64,
-    pub binary: u64,
-    pub ping: u64,
-    pub pong: u64,
-    pub close: u64,
+    pub text: u32,
+    pub binary: u32,
+    pub ping: u32,
+    pub pong: u32,
+    pub close: u32,
     /// A frame had (had not) the mask bit (RFC 6455 §5.3).
     pub masked: bool,
     pub unmasked: bool,

@@ -310,7 +310,7 @@ impl Http {
     /// What is known of the bytes around an exchange that got no response.
     pub(super) fn unanswered(&mut self, flow: &Flow<'_>, x: &mut Exchange) {
         if x.odd_response.is_none() {
-            x.odd_response = self.odd.take().map(|odd| *odd);
+            x.odd_response = self.odd.take();
         }
         // Of a capture without the server's packets nothing can be called early.
         if flow.context.track.seen(self.client.other()) {
@@ -328,7 +328,8 @@ impl Http {
         {
             let mut bytes = Vec::new();
             tunnel::preview(&mut bytes, &early.bytes);
-            x.early = Some(Preview { bytes: bytes.into(), at: early.at, ts: early.ts, offset: early.offset });
+            let preview = Preview { bytes: bytes.into(), at: early.at, ts: early.ts, offset: early.offset };
+            x.early = Some(Box::new(preview));
         }
     }
 

@@ -151,7 +151,7 @@ impl Http {
         self.response.state = State::Head;
         self.response.blank = false;
         if let (Some(odd), Some(Pending { exchange: Some(x), .. })) = (self.odd.take(), self.pending.front_mut()) {
-            x.before_response.get_or_insert(*odd);
+            x.before_response.get_or_insert(odd);
         }
     }
 
@@ -312,7 +312,7 @@ impl Http {
     fn decide(&mut self, flow: &mut Flow<'_>, mut x: Box<Exchange>) {
         x.odd_response = None;
         if x.before_response.is_none() {
-            x.before_response = self.odd.take().map(|odd| *odd);
+            x.before_response = self.odd.take();
         }
         self.judge_quality(flow, &mut x);
         flow.sink.decided(&x);

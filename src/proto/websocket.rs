@@ -79,13 +79,13 @@ impl Frames {
 
     pub fn counts(&self) -> WsCounts {
         WsCounts {
-            frames: self.frames.into(),
-            messages: self.messages.into(),
+            frames: self.frames,
+            messages: self.messages,
             payload_bytes: self.payload,
-            text: self.text.into(),
-            binary: self.binary.into(),
-            ping: self.ping.into(),
-            pong: self.pong.into(),
+            text: self.text,
+            binary: self.binary,
+            ping: self.ping,
+            pong: self.pong,
             close: self.close.into(),
             masked: self.flags & MASKED != 0,
             unmasked: self.flags & UNMASKED != 0,

@@ -271,14 +271,14 @@ fn end(e: &model::End, masker: &mut Masker) -> doc::End {
 
 fn frames(c: &WsCounts) -> doc::Frames {
     doc::Frames {
-        frames: c.frames,
-        messages: c.messages,
+        frames: c.frames.into(),
+        messages: c.messages.into(),
         payload_bytes: c.payload_bytes,
-        text: c.text,
-        binary: c.binary,
-        ping: c.ping,
-        pong: c.pong,
-        close: c.close,
+        text: c.text.into(),
+        binary: c.binary.into(),
+        ping: c.ping.into(),
+        pong: c.pong.into(),
+        close: c.close.into(),
     }
 }
 

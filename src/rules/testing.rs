@@ -74,7 +74,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         body: Box::default(),
         odd_response: None,
         before_response: None,
-        early,
+        early: early.map(Box::new),
         after_101: [None, None],
         frames_with_101: false,
         times: Times { syn: Some(start - Nanos::from_millis(2)), rtt: Some(Nanos::from_millis(1)), last: Some(start) },

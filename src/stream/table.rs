@@ -120,7 +120,10 @@ impl<I: Inline> Table<I> {
             let flow = self.slots.find(entry.hash, |_| true).unwrap_or(NONE);
             if flow != NONE {
                 let (block, at) = split(flow);
-                prefetch_index(&self.blocks[block].records, at);
+                let record = &self.blocks[block].records[at];
+                prefetch_index(std::slice::from_ref(&record.track), 0);
+                // Whether it will be wanted, the track would tell too late.
+                record.inline.prefetch(entry.side);
             }
             self.flows.push(flow);
         }
@@ -137,7 +140,6 @@ impl<I: Inline> Table<I> {
             if !same {
                 *flow = NONE;
             } else if !record.track.has(flag::IGNORED) {
-                record.inline.prefetch(entry.side);
                 if handler.prefetch(record.track.tag, entry.side) && entry.payload_len != 0 {
                     prefetch_index(bytes, entry.payload_at as usize);
                 }

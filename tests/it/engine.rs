@@ -41,7 +41,7 @@ fn text_of(x: &Exchange) -> String {
     head(&mut x.request);
     x.interim.iter_mut().chain(&mut x.response).for_each(head);
     let previews = [&mut x.odd_response, &mut x.before_response, &mut x.early];
-    previews.into_iter().chain(&mut x.after_101).flatten().for_each(preview);
+    previews.into_iter().flatten().map(|boxed| &mut **boxed).chain(x.after_101.iter_mut().flatten()).for_each(preview);
     x.times = Default::default();
     (x.end.at, x.end.packet, x.end.idle_before, x.end.lifetime, x.end.tcp_at) = Default::default();
     // Whether the 101 and what follows share a packet is what cutting changes.

@@ -26,3 +26,4 @@ mod split;
 #[path = "../support/mod.rs"]
 mod support;
 mod tshark;
+mod zz_sizes;

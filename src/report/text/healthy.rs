@@ -164,7 +164,7 @@ fn frames(x: &Exchange) -> Option<String> {
         (EndHow::Open, ..) => ", still open".to_owned(),
         _ => String::new(),
     };
-    Some(format!(", {}{lifetime}{end}", count(number, "frame", "frames")))
+    Some(format!(", {}{lifetime}{end}", count(number.into(), "frame", "frames")))
 }
 
 /// Too many to list: how many to which server, and how fast.

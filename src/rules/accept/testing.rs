@@ -101,7 +101,7 @@ impl Answer {
         self
     }
 
-    pub(super) fn client_frames(mut self, frames: u64) -> Self {
+    pub(super) fn client_frames(mut self, frames: u32) -> Self {
         let mut ws = WsTotals::default();
         ws.client.frames = frames;
         ws.client.masked = frames > 0;

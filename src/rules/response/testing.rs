@@ -88,7 +88,7 @@ pub(crate) fn ended(mut x: Exchange, by: Direction, how: EndHow, ms: i64) -> Exc
 }
 
 /// Adds counted frames to both directions.
-pub(crate) fn with_frames(mut x: Exchange, client: u64, server: u64) -> Exchange {
+pub(crate) fn with_frames(mut x: Exchange, client: u32, server: u32) -> Exchange {
     let count = |frames| WsCounts { frames, messages: frames, text: frames, ..WsCounts::default() };
     x.ws = Some(WsTotals { client: count(client), server: count(server), compressed: false });
     x
