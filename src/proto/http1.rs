@@ -62,10 +62,11 @@ pub(super) struct Half {
     pub(super) state: State,
     /// The head under way, as far as it came in earlier segments.
     pub(super) buf: Vec<u8>,
-    pub(super) scanned: usize,
+    pub(super) scanned: u32,
     /// Where the head under way began.
     pub(super) start: Option<Start>,
-    pub(super) chunks: Chunks,
+    /// Where it is in chunked content; made when some comes.
+    pub(super) chunks: Option<Box<Chunks>>,
     /// Empty lines stood before the head under way.
     pub(super) blank: bool,
     /// Bytes were lost since the last message.
@@ -413,15 +414,7 @@ impl Http {
 
 impl Half {
     fn new() -> Self {
-        Half {
-            state: State::Head,
-            buf: Vec::new(),
-            scanned: 0,
-            start: None,
-            chunks: Chunks::default(),
-            blank: false,
-            gap: false,
-        }
+        Half { state: State::Head, buf: Vec::new(), scanned: 0, start: None, chunks: None, blank: false, gap: false }
     }
 
     /// Forgets the head under way; tells what was wrong before it.

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_machine_is_a_few_cache_lines() {
-        assert!(size_of::<Machine>() <= 8 * 64, "{}", size_of::<Machine>());
+        assert!(size_of::<Machine>() <= 6 * 64, "{}", size_of::<Machine>());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) struct Pending {
 pub(super) struct Queue {
     oldest: Option<Pending>,
     /// Empty where there is no oldest.
-    others: VecDeque<Pending>,
+    others: Option<Box<VecDeque<Pending>>>,
 }
 
 impl Queue {
@@ -36,14 +36,14 @@ impl Queue {
         if self.oldest.is_none() {
             self.oldest = Some(pending);
         } else {
-            self.others.push_back(pending);
+            self.others.get_or_insert_default().push_back(pending);
         }
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Pending> {
         let oldest = self.oldest.take();
-        if !self.others.is_empty() {
-            self.oldest = self.others.pop_front();
+        if let Some(others) = &mut self.others {
+            self.oldest = others.pop_front();
         }
         oldest
     }
@@ -57,15 +57,15 @@ impl Queue {
     }
 
     pub(super) fn back(&self) -> Option<&Pending> {
-        self.others.back().or(self.oldest.as_ref())
+        self.others.as_ref().and_then(|others| others.back()).or(self.oldest.as_ref())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
-        self.oldest.iter().chain(&self.others)
+        self.oldest.iter().chain(self.others.iter().flat_map(|others| others.iter()))
     }
 
     pub(super) fn len(&self) -> usize {
-        usize::from(self.oldest.is_some()) + self.others.len()
+        usize::from(self.oldest.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -74,6 +74,6 @@ impl Queue {
 
     /// Gives back what is not needed.
     pub(super) fn shrink(&mut self) {
-        self.others.shrink_to_fit();
+        self.others = self.others.take().filter(|others| !others.is_empty());
     }
 }

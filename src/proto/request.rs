@@ -37,7 +37,7 @@ impl Http {
                     }
                     n
                 }
-                State::Chunked => match self.request.chunks.push(rest, &mut |_| {}) {
+                State::Chunked => match self.request.chunks.get_or_insert_default().push(rest, &mut |_| {}) {
                     Progress::More => rest.len(),
                     Progress::Done(n) => {
                         self.request_over();
@@ -185,7 +185,7 @@ impl Http {
                 State::Length
             }
             Framing::Chunked => {
-                self.request.chunks = Default::default();
+                self.request.chunks = Some(Box::default());
                 State::Chunked
             }
             _ if candidate || connect => State::Waiting,
@@ -255,7 +255,7 @@ impl Http {
                     self.request_over();
                 }
             }
-            State::Chunked if self.request.chunks.gap(len) => {}
+            State::Chunked if self.request.chunks.get_or_insert_default().gap(len) => {}
             State::Waiting => {
                 let early = self.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
                 early.missed = early.missed.saturating_add(len);
@@ -338,11 +338,11 @@ pub(super) fn gather(half: &mut Half, rest: &[u8]) -> Gathered {
     let before = half.buf.len();
     let room = limits::HEAD_BYTES.saturating_sub(before);
     half.buf.extend_from_slice(&rest[..rest.len().min(room)]);
-    if let Some(end) = head_end(&half.buf, half.scanned) {
+    if let Some(end) = head_end(&half.buf, half.scanned as usize) {
         half.buf.truncate(end);
         return Gathered::Whole(end - before);
     }
-    half.scanned = half.buf.len();
+    half.scanned = u32::try_from(half.buf.len()).unwrap_or(u32::MAX);
     if room <= rest.len() { Gathered::TooLarge } else { Gathered::Part }
 }
 

@@ -45,7 +45,12 @@ impl Http {
                 }
                 State::Chunked => {
                     let open = &mut self.open;
-                    match self.response.chunks.push(rest, &mut |content| keep_body(open, content)) {
+                    match self
+                        .response
+                        .chunks
+                        .get_or_insert_default()
+                        .push(rest, &mut |content| keep_body(open, content))
+                    {
                         Progress::More => rest.len(),
                         Progress::Done(n) => {
                             self.response.state = State::Head;
@@ -299,7 +304,7 @@ impl Http {
                 State::Length
             }
             Some(Framing::Chunked) => {
-                self.response.chunks = Default::default();
+                self.response.chunks = Some(Box::default());
                 State::Chunked
             }
             Some(Framing::UntilClose) | None => State::UntilClose,
@@ -339,7 +344,7 @@ impl Http {
                     self.response.state = State::Head;
                 }
             }
-            State::Chunked if self.response.chunks.gap(len) => {}
+            State::Chunked if self.response.chunks.get_or_insert_default().gap(len) => {}
             State::UntilClose => {}
             _ => {
                 *skip = 0;
