@@ -15,7 +15,7 @@ use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{Analysis, Row};
 
-use super::Collected;
+use super::{Collected, ahead};
 
 /// Judges exchanges. Keeps what rules may know of the others, within limits.
 pub struct Judge<'p> {
@@ -97,7 +97,11 @@ impl Rest {
 /// Calls `work` for each, with its place; in as many parts as there are processors, where it pays.
 fn in_parts<T: Send>(all: &[Box<Exchange>], work: impl Fn(usize, &Exchange) -> T + Sync) -> Vec<T> {
     let part = |from: usize, some: &[Box<Exchange>]| -> Vec<T> {
-        some.iter().zip(from..).map(|(x, at)| work(at, x)).collect()
+        let one = |at: usize, x: &Exchange| {
+            ahead::fetch(some, at);
+            work(from + at, x)
+        };
+        some.iter().enumerate().map(|(at, x)| one(at, x)).collect()
     };
     let parts = thread::available_parallelism().map_or(1, usize::from).min(all.len() / limits::JUDGED_PER_THREAD);
     if parts < 2 {
@@ -164,7 +168,8 @@ pub fn whole_by(
     counters.evicted += collected.evicted;
     let mut exchanges = collected.exchanges;
     exchanges.sort_by_cached_key(|x| x.id);
-    for x in &exchanges {
+    for (at, x) in exchanges.iter().enumerate() {
+        ahead::fetch(&exchanges, at);
         judge.seen.learn(x, false);
     }
     let mut a = Analysis { counters, ..Analysis::default() };

@@ -2,6 +2,7 @@
 //! thread and analysed on another, since reading alone takes half of the time; everything else (pipes,
 //! tests) goes through the same steps on one.
 
+mod ahead;
 pub mod collect;
 mod front;
 pub mod judge;

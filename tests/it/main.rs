@@ -26,4 +26,3 @@ mod split;
 #[path = "../support/mod.rs"]
 mod support;
 mod tshark;
-mod zz_sizes;
