@@ -139,10 +139,11 @@ impl<I: Inline> Table<I> {
                 || entry.key.is_v6() && record.track.key.is_v6() && block.opened[at].key6 == segments.key6(entry);
             if !same {
                 *flow = NONE;
-            } else if !record.track.has(flag::IGNORED) {
-                if handler.prefetch(record.track.tag, entry.side) && entry.payload_len != 0 {
-                    prefetch_index(bytes, entry.payload_at as usize);
-                }
+            } else if !record.track.has(flag::IGNORED)
+                && handler.prefetch(record.track.tag, entry.side)
+                && entry.payload_len != 0
+            {
+                prefetch_index(bytes, entry.payload_at as usize);
             }
         }
         for (entry, number) in entries.iter().zip(0..) {
