@@ -175,8 +175,12 @@ fn warn(inputs: &[InputFacts], quiet: bool) {
         let path = crate::base::escape::escape(input.path.as_bytes());
         for damage in &input.damage {
             complain(&format!(
-                "{path}: packet {} at byte {}: {}; {} B skipped",
-                damage.packet, damage.byte, damage.why, damage.lost_bytes
+                "{path}: packet {} at byte {}{}: {}; {} B skipped",
+                damage.packet,
+                damage.byte,
+                input.of_what(),
+                damage.why,
+                damage.lost_bytes
             ));
         }
         if input.more_damage != 0 {
@@ -185,7 +189,23 @@ fn warn(inputs: &[InputFacts], quiet: bool) {
                 input.more_damage, input.more_lost_bytes
             ));
         }
-        if let Some(missing) = input.cut_short.filter(|_| !quiet) {
+        if quiet {
+            continue;
+        }
+        if input.packed_rest > 0 {
+            complain(&format!(
+                "{path}: {} bytes behind the {} data are none of it; they were passed over",
+                input.packed_rest,
+                input.compression.unwrap_or("compressed")
+            ));
+        }
+        if input.packed_cut {
+            complain(&format!(
+                "{path}: the {} data is cut: it ends before its end; the {} packets before it were read",
+                input.compression.unwrap_or("compressed"),
+                input.packets
+            ));
+        } else if let Some(missing) = input.cut_short {
             let missing = if missing == 0 { String::new() } else { format!(" ({missing} B are missing)") };
             complain(&format!(
                 "{path}: the file ends inside its last packet{missing}; the {} packets before it were read",

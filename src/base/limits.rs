@@ -26,6 +26,16 @@ pub const JUDGED_TOGETHER: usize = 8_192;
 /// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
 
+/// Bytes unpacked at a time of a compressed input.
+pub const UNPACK_CHUNK_BYTES: usize = 256 << 10;
+
+/// Chunks of one compressed input that are unpacked ahead of the reader, or being read.
+pub const UNPACK_CHUNKS: usize = 4;
+
+/// Memory that unpacking one compressed input may ask for, as a power of two of bytes: 128 MiB. What
+/// needs more (`zstd --ultra --long=28` and above, `xz` with larger dictionaries) is refused.
+pub const UNPACK_WINDOW_LOG: u32 = 27;
+
 /// Largest record or block of a capture file that is believed, in bytes.
 pub const RECORD_BYTES: usize = 64 << 20;
 

@@ -44,6 +44,11 @@ impl Buffer {
         }
     }
 
+    /// Gives up the input and what was read of it: the memory, and where the unread bytes in it are.
+    pub(super) fn into_parts(self) -> (Box<dyn Read + Send>, Vec<u8>, std::ops::Range<usize>) {
+        (self.from, Arc::unwrap_or_clone(self.page), self.start..self.end)
+    }
+
     /// Everything in memory; what is unread begins at [`Buffer::at`].
     pub(super) fn window(&self) -> &[u8] {
         self.page.get(..self.end).unwrap_or_default()

@@ -12,6 +12,7 @@ use super::pcapng::Pcapng;
 use super::pcapng_blocks::Side;
 use super::record::Record;
 use super::source::Source;
+use super::unpack::{self, Spoilt, Watch};
 use super::walk::{Search, Stop, Unread};
 use crate::base::{Timestamp, limits};
 use crate::model::{Damage, InputFacts, LinkType};
@@ -29,7 +30,10 @@ pub(super) struct Reader {
     named: Option<LinkType>,
     /// Bytes of side blocks kept.
     kept: usize,
+    /// Length of the file in bytes; `None` for pipes.
     size: Option<u64>,
+    /// Of a compressed input: the stream that the buffer's bytes are unpacked from.
+    packed: Option<Watch>,
 }
 
 enum Format {
@@ -41,32 +45,58 @@ enum Format {
 const FIRST_BYTES: usize = 512;
 
 impl Reader {
-    /// Reads the file's header. `buffer_bytes`: size of the buffer to begin with.
+    /// Reads the file's header. `buffer_bytes`: size of the buffer to begin with. Where it is smaller than
+    /// usual, little of the input is wanted, and no thread unpacks ahead.
     pub(super) fn open(source: Source, buffer_bytes: usize, facts: &mut InputFacts) -> Result<Self, Error> {
         let Source { name, from, size, .. } = source;
         let mut buffer = Buffer::new(from, buffer_bytes);
         // A pipe may give the header long before the first packet: no more is waited for than the
         // header needs.
         buffer.fill(pcap::FILE_HEAD);
+        let method = unpack::recognise(buffer.unread());
+        let packed = method.map(|method| {
+            let empty = Buffer::new(Box::new(std::io::empty()), 0);
+            let (from, bytes, unread) = std::mem::replace(&mut buffer, empty).into_parts();
+            let input = unpack::Input { from, bytes, start: unread.start, end: unread.end, size };
+            let (unpacked, watch) = unpack::start(method, input, buffer_bytes >= limits::READ_BUFFER_BYTES);
+            buffer = Buffer::new(Box::new(unpacked), buffer_bytes);
+            buffer.fill(pcap::FILE_HEAD);
+            watch
+        });
         let head = buffer.unread();
-        let refused = |(why, to_do): (String, String)| Error::refused(&name, why, to_do);
+        let refused = |(why, to_do): (String, String)| match method {
+            Some(method) => Error::refused(&name, format!("it is compressed by {}; inside, {why}", method.name), to_do),
+            None => Error::refused(&name, why, to_do),
+        };
+        if let (Some(outer), Some(inner)) = (method, unpack::recognise(head)) {
+            let why = format!("it is compressed twice, by {} and then by {}", inner.name, outer.name);
+            return Err(Error::refused(&name, why, format!("{} FILE | hopscope report -", outer.command)));
+        }
         let format = if Pcap::claims(head) {
             Format::Pcap(Pcap::open(head).map_err(refused)?)
         } else if Pcapng::claims(head) {
             Format::Pcapng(Pcapng::open(head).map_err(refused)?)
         } else {
             buffer.fill(FIRST_BYTES);
+            if let Some(Spoilt { why, to_do }) = buffer.fault().and_then(Spoilt::of) {
+                return Err(Error::refused(&name, why.as_str(), to_do.as_str()));
+            }
             if let Some(fault) = buffer.fault() {
                 let why = super::error::in_words(fault);
                 return Err(Error::refused(&name, why, "check the file system, or copy the file again"));
             }
             let head = buffer.unread();
+            if head.is_empty() && packed.as_ref().is_some_and(Watch::is_cut) {
+                let why = "the data ends before anything of the capture".to_owned();
+                return Err(refused((why, "copy it again, or capture again".to_owned())));
+            }
             return Err(refused(looks_like(head.get(..FIRST_BYTES).unwrap_or(head))));
         };
         if let Format::Pcap(_) = format {
             buffer.consume(pcap::FILE_HEAD);
         }
-        *facts = InputFacts { path: name, format: format.name(), ..InputFacts::default() };
+        let compression = method.map(|method| method.name);
+        *facts = InputFacts { path: name, format: format.name(), compression, ..InputFacts::default() };
         Ok(Reader {
             buffer,
             format,
@@ -76,6 +106,7 @@ impl Reader {
             named: None,
             kept: 0,
             size,
+            packed,
         })
     }
 
@@ -95,6 +126,7 @@ impl Reader {
                     if !self.buffer.ended() {
                         self.buffer.fill(need);
                     } else if !self.end(need, known, facts) {
+                        self.end_of_packed(facts);
                         self.name_links(facts);
                         return false;
                     }
@@ -130,9 +162,9 @@ impl Reader {
         facts.outside += (all - self.records.len()) as u64;
     }
 
-    /// Bytes of the input that were read and walked.
+    /// Bytes of the input, as it is stored, that were read and walked; a compressed one is read ahead.
     pub(super) fn bytes_read(&self) -> u64 {
-        self.buffer.offset()
+        self.packed.as_ref().map_or(self.buffer.offset(), Watch::bytes_read)
     }
 
     /// Link types declared so far.
@@ -216,14 +248,29 @@ impl Reader {
         let length = rest.len();
         match self.buffer.fault() {
             Some(fault) => {
-                let why = format!("the system stopped reading: {}", super::error::in_words(fault));
-                let behind = self.size.map_or(0, |size| size.saturating_sub(self.buffer.offset()));
+                let why = match Spoilt::of(fault) {
+                    Some(spoilt) => spoilt.why.clone(),
+                    None => format!("the system stopped reading: {}", super::error::in_words(fault)),
+                };
+                // How much was in the rest of a compressed file nobody knows.
+                let size = self.size.filter(|_| self.packed.is_none());
+                let behind = size.map_or(0, |size| size.saturating_sub(self.buffer.offset()));
                 self.damaged(why, behind.max(length as u64), facts);
             }
             None => facts.cut_short = Some(if known { missing as u64 } else { 0 }),
         }
         self.buffer.consume(length);
         false
+    }
+
+    /// What became of the compressed stream, all of which was read.
+    fn end_of_packed(&self, facts: &mut InputFacts) {
+        let Some(packed) = &self.packed else { return };
+        facts.packed_rest = packed.rest();
+        facts.packed_cut = packed.is_cut();
+        if facts.packed_cut {
+            facts.cut_short.get_or_insert(0);
+        }
     }
 
     /// Looks for the next plausible record, and records what was lost up to there.
@@ -410,7 +457,10 @@ mod tests {
         for (bytes, words) in [
             (&b""[..], "made: cannot read: the file is empty (capture again"),
             (b"hello\n", "made: cannot read: it is text (give a capture"),
-            (b"\x1f\x8b\x08\0\0\0\0\0\0\0", "compressed by gzip; compressed files are not read yet (gzip -dc"),
+            (
+                b"\x1f\x8b\x08\0\0\0\0\0\0\0",
+                "it is compressed by gzip; inside, the data ends before anything of the capture (copy it again",
+            ),
             (
                 b"\xa1\xb2\xc3\xd4\0\x02",
                 "made: cannot read: the file ends after 6 bytes, inside the header of a pcap file",

@@ -31,19 +31,9 @@ const CONVERT: &str = "convert it: editcap -F pcapng OLD NEW";
 
 /// First bytes, what they mean, what to do.
 static MAGICS: &[(&[u8], &str, &str)] = &[
-    (b"\x1f\x8b", "it is compressed by gzip; compressed files are not read yet", "gzip -dc FILE | hopscope report -"),
-    (
-        b"\x28\xb5\x2f\xfd",
-        "it is compressed by zstd; compressed files are not read yet",
-        "zstd -dc FILE | hopscope report -",
-    ),
-    (b"\xfd7zXZ\0", "it is compressed by xz; compressed files are not read yet", "xz -dc FILE | hopscope report -"),
-    (
-        b"\x04\x22\x4d\x18",
-        "it is compressed by lz4; compressed files are not read yet",
-        "lz4 -dc FILE | hopscope report -",
-    ),
     (b"BZh", "it is compressed by bzip2", "bzip2 -dc FILE | hopscope report -"),
+    (b"\x1f\x9d", "it is compressed by compress", "gzip -dc FILE | hopscope report -"),
+    (b"\x02\x21\x4c\x18", "it is compressed by lz4 in its old format", "lz4 -dc FILE | hopscope report -"),
     (b"PK\x03\x04", "it is a zip archive", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "it is a 7-Zip archive", UNPACK),
     (b"Rar!", "it is a RAR archive", UNPACK),
@@ -113,10 +103,8 @@ mod tests {
     fn common_mistakes_are_named() {
         for (bytes, word) in [
             (&b""[..], "empty"),
-            (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
-            (b"\x28\xb5\x2f\xfd\x04", "zstd"),
-            (b"\xfd7zXZ\0\0\x04", "xz"),
-            (b"\x04\x22\x4d\x18\x64", "lz4"),
+            (b"BZh91AY", "bzip2"),
+            (b"\x02\x21\x4c\x18\x64", "lz4 in its old format"),
             (b"PK\x03\x04\x14\0", "zip"),
             (b"snoop\0\0\0\0\0\0\x02", "snoop"),
             (b"\x7fELF\x02\x01\x01", "ELF"),

@@ -1,7 +1,8 @@
 //! Several inputs as one timeline.
 //!
 //! Each input has its own reader; the one whose next packet is earliest hands out a run: its packets
-//! up to the next packet of any other. Inputs of equal time come in the order given. An input whose own
+//! up to the next packet of any other. Inputs of equal time come in the order given, those that are being
+//! read first. An input whose own
 //! times go backwards keeps its order. With one input a run is a whole batch, and merging costs nothing.
 
 use std::cmp::Reverse;
@@ -22,13 +23,18 @@ pub struct Merged {
     inputs: Vec<Input>,
     facts: Vec<InputFacts>,
     /// The next packet of each input that has one, earliest first.
-    heads: BinaryHeap<Reverse<(Timestamp, u16)>>,
+    heads: BinaryHeap<Reverse<Head>>,
     /// The input whose records were handed out last.
     current: Option<u16>,
     points: Points,
     bounds: Bounds,
     total: Option<u64>,
 }
+
+/// Where an input stands on the timeline: the time of its next packet, whether nothing of it was handed
+/// out yet, its number. Of inputs of one time, one that is being read comes before one that would begin:
+/// the last packet of a rotated file may have the time of the first of the next.
+type Head = (Timestamp, bool, u16);
 
 /// How far reading has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,10 +94,10 @@ impl Merged {
         if let Some(current) = self.current.take() {
             self.line_up(current);
         }
-        let Some(Reverse((_, mut chosen))) = self.heads.pop() else { return Ok(None) };
+        let Some(Reverse((_, _, mut chosen))) = self.heads.pop() else { return Ok(None) };
         while !self.wake(chosen) {
             match self.heads.pop() {
-                Some(Reverse((_, next))) => chosen = next,
+                Some(Reverse((_, _, next))) => chosen = next,
                 None => return Ok(None),
             }
         }
@@ -103,7 +109,7 @@ impl Merged {
         let run = match rival {
             None => rest.len(),
             // The first was the earliest of all when it was lined up: a run is never empty.
-            Some(rival) => rest.iter().skip(1).take_while(|r| (r.ts, chosen) < rival).count() + 1,
+            Some(rival) => rest.iter().skip(1).take_while(|r| (r.ts, false, chosen) < rival).count() + 1,
         };
         input.taken += run;
         self.current = Some(chosen);
@@ -183,7 +189,7 @@ impl Merged {
             }
         }
         if let Some(next) = reader.records().get(input.taken) {
-            self.heads.push(Reverse((next.ts, number)));
+            self.heads.push(Reverse((next.ts, input.point.is_none(), number)));
         }
     }
 

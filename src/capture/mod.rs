@@ -1,7 +1,8 @@
 //! Where packets come from: capture files and pipes, several of them as one timeline.
 //!
 //! Bytes of pcap and pcapng files come in; batches of packets go out, in time order over all inputs,
-//! each packet with its input and its number in it. Nothing here looks inside a packet. A faulty file
+//! each packet with its input and its number in it. Nothing here looks inside a packet. Compressed inputs are unpacked
+//! below the read buffer. A faulty file
 //! is data: what is wrong with it stands in `InputFacts`, and reading goes on behind it where it can.
 //! `limits` bounds what is buffered of an input and what is kept of its side blocks.
 
@@ -24,6 +25,7 @@ mod pcapng_resync;
 mod points;
 mod record;
 mod source;
+mod unpack;
 mod walk;
 mod window;
 

@@ -10,8 +10,12 @@ pub struct InputFacts {
     pub path: String,
     /// `pcap`, `pcapng`.
     pub format: &'static str,
-    /// `None` where it is not compressed.
+    /// `gzip`, `zstd`, `lz4`, `xz`. `None` where it is not compressed.
     pub compression: Option<&'static str>,
+    /// The compressed data ends before its end: what could be unpacked was read, and `cut_short` is set.
+    pub packed_cut: bool,
+    /// Bytes behind the compressed data that are none (padding, garbage), and were passed over.
+    pub packed_rest: u64,
     /// LINKTYPE_ names in order of first use; those declared, in a file without packets.
     pub link_types: Vec<String>,
     /// All packets of the file, those outside `--since` and `--until` too.
@@ -49,6 +53,13 @@ pub struct InputFacts {
     pub names: Vec<(IpAddr, Box<[u8]>)>,
     /// Secrets and names left out because of `limits::SIDE_BLOCK_BYTES`.
     pub side_blocks_dropped: u64,
+}
+
+impl InputFacts {
+    /// What is said behind `byte N`: of what the byte is. Empty where it is the file itself.
+    pub fn of_what(&self) -> &'static str {
+        if self.compression.is_some() { " of the decompressed capture" } else { "" }
+    }
 }
 
 /// What the first bytes of a packet are: a LINKTYPE_ number of the registry at tcpdump.org, without

@@ -4,8 +4,9 @@
 //!
 //! ```text
 //! cargo bench --bench speed -- [--size 1G] [--runs 5] [--max-ratio 0.75] [--only mixed|small]
-//!                              [--folder DIR] [--keep] [--generate-only]
+//!                              [--folder DIR] [--keep] [--generate-only] [--gz]
 //! ```
+//! `--gz` races the capture compressed by gzip instead, beside `gzip -dc FILE | tcpdump -r - -w /dev/null`.
 //! `--max-ratio` is for both captures; without it each has its own goal. Exits 1 above it.
 #![allow(
     clippy::unwrap_used,
@@ -39,7 +40,11 @@ fn main() -> ExitCode {
         let written = generate::write(&file, sort, options.size);
         println!("{}: {}", sort.name(), written.summary());
         if !options.generate_only {
-            good &= race::run(&file, &written, options.runs, options.max_ratio.unwrap_or(sort.goal()));
+            good &= if options.gz {
+                race::run_gz(&file, &written, options.runs, options.max_ratio.unwrap_or(GZ_GOAL))
+            } else {
+                race::run(&file, &written, options.runs, options.max_ratio.unwrap_or(sort.goal()))
+            };
         }
         if !options.keep {
             generate::remove(&file);
@@ -47,6 +52,9 @@ fn main() -> ExitCode {
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+/// Of the time of gzip and tcpdump.
+const GZ_GOAL: f64 = 1.0;
 
 struct Options {
     /// Bytes of each capture, roughly.
@@ -57,6 +65,7 @@ struct Options {
     folder: PathBuf,
     keep: bool,
     generate_only: bool,
+    gz: bool,
 }
 
 impl Options {
@@ -69,6 +78,7 @@ impl Options {
             folder: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
             keep: false,
             generate_only: false,
+            gz: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -80,6 +90,7 @@ impl Options {
                 "--only" => options.only = Some(Sort::parse(&value())),
                 "--folder" => options.folder = PathBuf::from(value()),
                 "--keep" => options.keep = true,
+                "--gz" => options.gz = true,
                 "--generate-only" => (options.generate_only, options.keep) = (true, true),
                 // Cargo adds this to every benchmark's arguments.
                 "--bench" => {}

@@ -1,6 +1,6 @@
 //! Runs both programs in turn on one file, and checks what the report says of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,39 @@ pub(crate) fn run(file: &Path, written: &Written, runs: usize, max_ratio: f64) -
     );
     good &= fast;
     good
+}
+
+/// The same for the capture compressed by gzip, beside `gzip -dc FILE | tcpdump -r - -w /dev/null`.
+pub(crate) fn run_gz(file: &Path, written: &Written, runs: usize, max_ratio: f64) -> bool {
+    let packed = compress(file);
+    let good = check_report(&packed, written);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        ours.push(time(hopscope(&packed, "text", Path::new("/dev/null"))));
+        theirs.push(time(gzip_and_tcpdump(&packed)));
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    let fast = ratio <= max_ratio;
+    println!(
+        "  .gz: hopscope {:.3} s ({:.2} GB/s unpacked), gzip and tcpdump {:.3} s: ratio {ratio:.2}, {} {max_ratio:.2}",
+        ours.as_secs_f64(),
+        written.bytes as f64 / 1e9 / ours.as_secs_f64(),
+        theirs.as_secs_f64(),
+        if fast { "within" } else { "FAILED: above" },
+    );
+    let _ = std::fs::remove_file(&packed);
+    good && fast
+}
+
+/// `FILE.gz` beside the capture.
+fn compress(file: &Path) -> PathBuf {
+    let packed = file.with_extension("pcap.gz");
+    let to = std::fs::File::create(&packed).expect("room on the disk");
+    let mut encoder = flate2::write::GzEncoder::new(to, flate2::Compression::default());
+    std::io::copy(&mut std::fs::File::open(file).expect("the capture"), &mut encoder).expect("room on the disk");
+    encoder.finish().expect("room on the disk");
+    packed
 }
 
 /// One run that is not timed: its report is read and its memory watched.
@@ -101,6 +134,13 @@ fn hopscope(file: &Path, format: &str, out: &Path) -> Command {
 fn tcpdump(file: &Path) -> Command {
     let mut command = Command::new("tcpdump");
     command.arg("-r").arg(file).args(["-w", "/dev/null"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn gzip_and_tcpdump(packed: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "gzip -dc \"$0\" | tcpdump -r - -w /dev/null"]).arg(packed);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 

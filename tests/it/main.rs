@@ -16,6 +16,7 @@ mod lab;
 mod layers;
 mod layout;
 mod mutate;
+mod packed;
 mod public;
 mod readme;
 mod reassembly;

@@ -2,7 +2,7 @@
 //! uses no parser of the program under test, so that a mistake there cannot hide here.
 //!
 //! [`script`] says who sends what · [`shape`] cuts, swaps, repeats and loses segments · [`link`] puts
-//! them into packets · [`file`] into a capture file · [`scene`] reads all that from TOML · [`run`]
+//! them into packets · [`file`] into a capture file · [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`]
 //! starts the program.
 #![allow(
     dead_code,
@@ -15,6 +15,7 @@
 pub(crate) mod accept;
 pub(crate) mod file;
 pub(crate) mod link;
+pub(crate) mod pack;
 pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod script;

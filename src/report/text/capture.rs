@@ -41,13 +41,19 @@ fn of_input(i: &InputFacts, name: Option<String>) -> Vec<String> {
             n => format!(", and {} more damaged places", n - 1),
         };
         out.push(format!(
-            "{name}damaged at packet {} (byte {}): {}{more}",
+            "{name}damaged at packet {} (byte {}{}): {}{more}",
             grouped(first.packet),
             grouped(first.byte),
+            i.of_what(),
             clip(&escape(first.why.as_bytes()), 200),
         ));
     }
-    if i.cut_short.is_some() {
+    if i.packed_rest > 0 {
+        out.push(format!("{name}{} bytes behind the compressed data are none of it", grouped(i.packed_rest)));
+    }
+    if i.packed_cut {
+        out.push(format!("{name}the compressed data is cut, and what was behind the cut is unknown"));
+    } else if i.cut_short.is_some() {
         out.push(format!("{name}the file ends inside its last packet"));
     }
     if i.snapped > 0 {

@@ -162,8 +162,17 @@ fn title(slug: &str) -> String {
 
 fn source(c: &Context<'_>) -> String {
     let name = match c.a.inputs.as_slice() {
-        [_] => clip(&facts::input_name(c.a, 0), 60),
-        all => count(all.len() as u64, "input", "inputs"),
+        [one] => {
+            let how = one.compression.map(|name| format!(" ({name})")).unwrap_or_default();
+            format!("{}{how}", clip(&facts::input_name(c.a, 0), 60))
+        }
+        all => {
+            let how = match all.iter().filter(|i| i.compression.is_some()).count() {
+                0 => String::new(),
+                n => format!(" ({n} compressed)"),
+            };
+            format!("{}{how}", count(all.len() as u64, "input", "inputs"))
+        }
     };
     let n = &c.a.counters;
     let mut text = format!(

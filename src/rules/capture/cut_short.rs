@@ -23,6 +23,12 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(input: &InputFacts, out: &mut Findings<'_>) {
     let Some(missing) = input.cut_short else { return };
+    if let (true, Some(compression)) = (input.packed_cut, input.compression) {
+        let packets = input.packets;
+        let message = format!("The {compression} data of the file is cut: {packets} packets before the cut were read.");
+        out.add(Text::own(message));
+        return;
+    }
     let message = format!("The file ends inside a packet, behind {} whole ones", input.packets);
     let message = if missing == 0 { format!("{message}.") } else { format!("{message}; {missing} bytes are missing.") };
     out.add(Text::own(message));
@@ -31,12 +37,19 @@ fn check(input: &InputFacts, out: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::run_input;
+    use crate::rules::testing::{run_input, words};
 
     #[test]
     fn a_cut_is_told() {
         assert_eq!(run_input(&RULE, &InputFacts { cut_short: Some(12), ..InputFacts::default() }).len(), 1);
         assert_eq!(run_input(&RULE, &InputFacts { cut_short: Some(0), ..InputFacts::default() }).len(), 1);
+    }
+
+    #[test]
+    fn a_cut_of_the_compressed_data_is_told_as_such() {
+        let facts =
+            InputFacts { compression: Some("xz"), packed_cut: true, cut_short: Some(0), ..InputFacts::default() };
+        assert!(words(&run_input(&RULE, &facts)[0].message).contains("The xz data of the file is cut"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(input: &InputFacts, out: &mut Findings<'_>) {
     let Some(first) = input.damage.first() else { return };
     let lost = input.damage.iter().fold(0_u64, |sum, d| sum.saturating_add(d.lost_bytes));
-    let place = format!("packet {} at byte {}", first.packet, first.byte);
+    let place = format!("packet {} at byte {}{}", first.packet, first.byte, input.of_what());
     let more = match input.damage.len() - 1 {
         0 => String::new(),
         1 => ", and one more place".to_owned(),
