@@ -1,9 +1,9 @@
 //! Several inputs as one timeline.
 //!
 //! Each input has its own reader; the one whose next packet is earliest hands out a run: its packets
-//! up to the next packet of any other. Inputs of equal time come in the order given, those that are being
-//! read first. An input whose own
-//! times go backwards keeps its order. With one input a run is a whole batch, and merging costs nothing.
+//! up to the next packet of any other. Inputs of equal time come in the order given, those that have begun
+//! first. An input whose own times go backwards keeps its order. With one input a run is a whole batch, and
+//! merging costs nothing.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -304,6 +304,15 @@ mod tests {
         let (seen, _) = merged(&[pcap(1, 20..30), pcap(1, 0..10), pcap(1, 10..20)]);
         assert!(points(&seen).iter().all(|p| *p == 0));
         assert_eq!((seen[0].0, seen[10].0, seen[20].0), (1, 2, 0));
+    }
+
+    #[test]
+    fn rotated_files_that_share_a_time_are_one_point_in_any_order_given() {
+        for files in [[pcap(1, [10, 11, 20]), pcap(1, [1, 10])], [pcap(1, [1, 10]), pcap(1, [10, 11, 20])]] {
+            let (seen, _) = merged(&files);
+            assert!(points(&seen).iter().all(|p| *p == 0), "{seen:?}");
+            assert_eq!(seen.iter().map(|p| p.3).collect::<Vec<_>>(), [1, 10, 10, 11, 20]);
+        }
     }
 
     #[test]

