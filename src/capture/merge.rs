@@ -453,6 +453,21 @@ mod tests {
     }
 
     #[test]
+    fn progress_of_compressed_inputs_counts_the_bytes_of_the_files() {
+        let file = pcap(1, 0..5_000);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, &file).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert!(packed.len() < file.len() / 2);
+        let source = Source::from_bytes("made", packed.clone());
+        let mut merged = Merged::from_sources(vec![source], &Window::default()).unwrap();
+        let total = Some(packed.len() as u64);
+        assert_eq!(merged.progress().bytes_total, total);
+        while merged.next_batch().unwrap().is_some() {}
+        assert_eq!(Some(merged.progress().bytes_read), total);
+    }
+
+    #[test]
     fn progress_ends_at_the_length_of_the_inputs() {
         let file = pcap(1, 0..500);
         let sources = (0..2).map(|_| Source::from_bytes("made", file.clone())).collect();

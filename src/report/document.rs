@@ -50,7 +50,7 @@ pub struct Input {
     pub path: String,
     #[schemars(extend("examples" = ["pcap", "pcapng"]))]
     pub format: Word,
-    /// Null where the input is not compressed.
+    /// `gzip`, `zstd`, `lz4` or `xz`; null where the input is not compressed.
     pub compression: Option<Word>,
     /// LINKTYPE_ names without the prefix.
     #[schemars(extend("examples" = [["EN10MB"]]))]

@@ -2,8 +2,8 @@
 //! uses no parser of the program under test, so that a mistake there cannot hide here.
 //!
 //! [`script`] says who sends what · [`shape`] cuts, swaps, repeats and loses segments · [`link`] puts
-//! them into packets · [`file`] into a capture file · [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`]
-//! starts the program.
+//! them into packets · [`file`] into a capture file · [`pack`] compresses it · [`scene`] reads all that
+//! from TOML · [`run`] starts the program.
 #![allow(
     dead_code,
     clippy::unwrap_used,

@@ -8,8 +8,8 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "the capture file ends inside a packet",
     about: "The last packet is not whole: the capture was copied while it was being written, or the \
-        capturing program was killed. All packets before it were read; connections that were open then have \
-        no end in view.",
+        capturing program was killed; or it is compressed, and its compressed data is cut anywhere. All packets \
+        before it were read; connections that were open then have no end in view.",
     refs: &[],
     causes: &[
         "the file was copied while it was being written",
