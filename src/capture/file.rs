@@ -72,14 +72,23 @@ impl Reader {
             let why = format!("it is compressed twice, by {} and then by {}", inner.name, outer.name);
             return Err(Error::refused(&name, why, format!("{} FILE | hopscope report -", outer.command)));
         }
+        let spoilt = |buffer: &Buffer| {
+            let Spoilt { why, to_do } = Spoilt::of(buffer.fault()?)?;
+            Some(Error::refused(&name, why.as_str(), to_do.as_str()))
+        };
+        if head.len() < pcap::FILE_HEAD
+            && let Some(error) = spoilt(&buffer)
+        {
+            return Err(error);
+        }
         let format = if Pcap::claims(head) {
             Format::Pcap(Pcap::open(head).map_err(refused)?)
         } else if Pcapng::claims(head) {
             Format::Pcapng(Pcapng::open(head).map_err(refused)?)
         } else {
             buffer.fill(FIRST_BYTES);
-            if let Some(Spoilt { why, to_do }) = buffer.fault().and_then(Spoilt::of) {
-                return Err(Error::refused(&name, why.as_str(), to_do.as_str()));
+            if let Some(error) = spoilt(&buffer) {
+                return Err(error);
             }
             if let Some(fault) = buffer.fault() {
                 let why = super::error::in_words(fault);

@@ -16,8 +16,13 @@ use hopscope::engine::{Collected, Engine, judge, read};
 use hopscope::products::Products;
 use hopscope::report::{FORMATS, Options};
 
+use crate::support::pack::PACKERS;
+
 /// Larger captures would leave time for few rounds.
 const LARGEST: u64 = 4 << 20;
+
+/// Compressing larger ones would take too long.
+const PACKED: usize = 64 << 10;
 
 #[test]
 fn damaged_samples_neither_panic_nor_take_long() {
@@ -40,7 +45,16 @@ fn damage(files: &[PathBuf]) {
         let path = &files[random.below(files.len())];
         let seed = random.0;
         let mut bytes = std::fs::read(path).expect("a readable capture");
+        // Compressed, the damage is to what unpacks it; and compressed once damaged, to what reads it.
+        let pack = PACKERS[random.below(PACKERS.len())].2;
+        let order = if bytes.len() < PACKED { random.below(4) } else { 3 };
+        if order == 0 {
+            bytes = pack(&bytes);
+        }
         mutate(&mut bytes, &mut random);
+        if order == 1 {
+            bytes = pack(&bytes);
+        }
         let began = Instant::now();
         let bugs = catch_unwind(AssertUnwindSafe(|| analyse(bytes)));
         let took = began.elapsed();

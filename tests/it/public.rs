@@ -10,7 +10,7 @@ use crate::shared::{self, Tally};
 
 /// How many files and handshakes must be scored at least.
 const FILES: usize = 250;
-const HANDSHAKE_FILES: usize = 24;
+const HANDSHAKE_FILES: usize = 26;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
