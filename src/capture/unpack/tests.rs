@@ -186,12 +186,12 @@ fn a_slow_pipe_gives_the_same() {
     }
 }
 
-/// Gives the pieces that are sent, and waits for them.
-#[allow(dead_code, reason = "the token tells when it is dropped")]
-struct Pipe(mpsc::Receiver<Vec<u8>>, Arc<()>);
+/// Gives the pieces that are sent, and waits for them. The flag says that it was asked.
+struct Pipe(mpsc::Receiver<Vec<u8>>, Arc<AtomicBool>);
 
 impl Read for Pipe {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.1.store(true, Ordering::Relaxed);
         let piece = self.0.recv().unwrap_or_default();
         out[..piece.len()].copy_from_slice(&piece);
         Ok(piece.len())
@@ -215,12 +215,13 @@ fn what_a_silent_pipe_has_sent_is_given_at_once() {
 #[test]
 fn dropping_the_reader_does_not_wait_for_a_silent_pipe_and_the_thread_ends() {
     let (send, pieces) = mpsc::channel();
-    let token = Arc::new(());
-    let (unpacked, _) = start(&gzip::METHOD, input(Box::new(Pipe(pieces, token.clone())), None), true);
+    let asked = Arc::new(AtomicBool::new(false));
+    let (unpacked, _) = start(&gzip::METHOD, input(Box::new(Pipe(pieces, asked.clone())), None), true);
+    ends_soon("nothing is read", || asked.load(Ordering::Relaxed));
     let dropped = std::thread::spawn(move || drop(unpacked));
     ends_soon("dropping waits", || dropped.is_finished());
     send.send(pack(&gzip::METHOD, b"x")).unwrap();
-    ends_soon("the thread goes on", || Arc::strong_count(&token) == 1);
+    ends_soon("the thread goes on", || Arc::strong_count(&asked) == 1);
 }
 
 /// The same bytes again and again.
