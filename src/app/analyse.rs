@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 
 use crate::capture::{Merged, Moment, Window};
-use crate::cli::{Cli, FailOn, Report};
+use crate::cli::{Cli, FailOn, Inputs, Report};
 use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::model::{Finding, InputFacts, Severity};
 use crate::products::Products;
@@ -28,7 +28,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         print(&report::schema::schema())?;
         return Ok(code::DONE);
     }
-    if args.files.is_empty() {
+    if args.inputs.files.is_empty() {
         bail!("report: no input; name a capture file, or - for standard input");
     }
     let Some(format) = report::find(&args.format) else {
@@ -38,9 +38,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let filter = args.filter.as_deref().map(parse_filter).transpose()?;
     let allowed = Allowed::read(&args.allow)?;
     let products = products()?;
-    let window =
-        Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
-    let mut inputs = Merged::open(&args.files, &window).map_err(|err| mistyped(args, err))?;
+    let mut inputs = open(&args.inputs)?;
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
     let mut options = options(args);
@@ -93,9 +91,16 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     Ok(exit_code(&facts, worst, args.fail_on))
 }
 
+/// Opens what the user named.
+pub(super) fn open(args: &Inputs) -> anyhow::Result<Merged> {
+    let window =
+        Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
+    Merged::open(&args.files, &window).map_err(|err| mistyped(&args.files, err))
+}
+
 /// `hopscope reprot x.pcap`: what looks like a file that is not there may be a command.
-fn mistyped(args: &Report, err: crate::capture::Error) -> anyhow::Error {
-    let word = args.files.first().and_then(|f| f.to_str()).unwrap_or_default();
+fn mistyped(files: &[PathBuf], err: crate::capture::Error) -> anyhow::Error {
+    let word = files.first().and_then(|f| f.to_str()).unwrap_or_default();
     let plain = !word.contains(['.', '/']) && !PathBuf::from(word).exists();
     let near =
         Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).find(|name| plain && is_near(word, name));
@@ -121,7 +126,7 @@ fn write(format: &Format, a: &store::Analysis, options: &Options, out: &mut dyn 
 }
 
 /// Built-in knowledge, and the user's own files where there are some.
-fn products() -> anyhow::Result<Cow<'static, Products>> {
+pub(super) fn products() -> anyhow::Result<Cow<'static, Products>> {
     let base = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
@@ -131,7 +136,7 @@ fn products() -> anyhow::Result<Cow<'static, Products>> {
     }
 }
 
-fn parse_filter(text: &str) -> anyhow::Result<Filter> {
+pub(super) fn parse_filter(text: &str) -> anyhow::Result<Filter> {
     Filter::parse(text).map_err(|err| anyhow::anyhow!("--{err}"))
 }
 
@@ -170,7 +175,7 @@ fn where_to(args: &Report) -> String {
 }
 
 /// What is wrong with the inputs, beside the report. `quiet`: only what makes the run fail.
-fn warn(inputs: &[InputFacts], quiet: bool) {
+pub(super) fn warn(inputs: &[InputFacts], quiet: bool) {
     for input in inputs {
         let path = crate::base::escape::escape(input.path.as_bytes());
         for damage in &input.damage {
@@ -216,7 +221,7 @@ fn warn(inputs: &[InputFacts], quiet: bool) {
 }
 
 /// The first interrupt ends the reading; the second one ends the program.
-fn catch_interrupts() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn catch_interrupts() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, i32::from(code::INTERRUPTED), Arc::clone(&flag))
@@ -226,7 +231,7 @@ fn catch_interrupts() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn exit_code(inputs: &[InputFacts], worst: Option<Severity>, fail_on: FailOn) -> u8 {
+pub(super) fn exit_code(inputs: &[InputFacts], worst: Option<Severity>, fail_on: FailOn) -> u8 {
     if inputs.iter().any(|i| !i.damage.is_empty()) {
         return code::CANNOT;
     }

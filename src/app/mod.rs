@@ -3,6 +3,9 @@
 
 mod allow;
 mod analyse;
+mod chosen;
+mod extract;
+mod out_file;
 mod progress;
 mod streaming;
 
@@ -48,12 +51,13 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
-        None if cli.report.files.is_empty() && !cli.report.schema => {
+        None if cli.report.inputs.files.is_empty() && !cli.report.schema => {
             Cli::command().print_help()?;
             Ok(code::CANNOT)
         }
         None => analyse::report(&cli.report),
         Some(Command::Report(args)) => analyse::report(&args),
+        Some(Command::Extract(args)) => extract::extract(&args),
         Some(Command::Explain { rule }) => explain(&rule),
         Some(Command::Rules { format }) => {
             print(&match format {

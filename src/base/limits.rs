@@ -62,6 +62,12 @@ pub const PROBE_BYTES: usize = 16 << 10;
 /// Interfaces one pcapng section may declare.
 pub const INTERFACES: usize = 4096;
 
+/// Bytes of one comment that `extract` writes; the rest of a longer one is left out, and it says so.
+pub const COMMENT_BYTES: usize = 4096;
+
+/// Comments that `extract` writes to one packet; the last of more says how many there are.
+pub const PACKET_COMMENTS: usize = 16;
+
 /// Bytes of secrets and names kept from the blocks of one capture file.
 pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
 

@@ -24,6 +24,9 @@ pub enum Error {
     /// Opened, but nothing that can be read as a capture.
     #[error("{name}: cannot read: {why} ({to_do})")]
     Refused { name: String, why: String, to_do: String },
+    /// A pipe or the like, where the input has to be read a second time.
+    #[error("{name}: cannot be read twice, and that is needed here (save it to a file first)")]
+    Once { name: String },
     #[error("-: standard input can be read only once (name it once)")]
     StdinTwice,
     #[error(

@@ -10,7 +10,7 @@ use super::looks_like::looks_like;
 use super::pcap::{self, Pcap};
 use super::pcapng::Pcapng;
 use super::pcapng_blocks::Side;
-use super::record::Record;
+use super::record::{Interface, Record};
 use super::source::Source;
 use super::unpack::{self, Spoilt, Watch};
 use super::walk::{Search, Stop, Unread};
@@ -179,8 +179,16 @@ impl Reader {
     /// Link types declared so far.
     pub(super) fn links(&self) -> &[LinkType] {
         match &self.format {
-            Format::Pcap(pcap) => std::slice::from_ref(&pcap.link),
+            Format::Pcap(pcap) => std::slice::from_ref(&pcap.interface.link),
             Format::Pcapng(pcapng) => &pcapng.declared,
+        }
+    }
+
+    /// The section that `records` lie in, from 0, and its interfaces.
+    pub(super) fn section(&self) -> (u32, &[Interface]) {
+        match &self.format {
+            Format::Pcap(pcap) => (pcap.section, std::slice::from_ref(&pcap.interface)),
+            Format::Pcapng(pcapng) => (pcapng.sections.saturating_sub(1), &pcapng.told),
         }
     }
 
@@ -231,7 +239,7 @@ impl Reader {
         facts.last = Some(last).filter(|t| *t != none);
         let new_link = match &self.format {
             // Files joined by `cat` may change their link type.
-            Format::Pcap(pcap) => self.named.replace(pcap.link) != Some(pcap.link),
+            Format::Pcap(pcap) => self.named.replace(pcap.interface.link) != Some(pcap.interface.link),
             Format::Pcapng(pcapng) => facts.link_types.len() < pcapng.used.len(),
         };
         if new_link {

@@ -114,7 +114,21 @@ impl Merged {
         input.taken += run;
         self.current = Some(chosen);
         let records = rest.get(..run).unwrap_or(rest);
-        Ok(Some(Batch { bytes: reader.window(), page: reader.page(), records, input: chosen, point }))
+        let (section, interfaces) = reader.section();
+        Ok(Some(Batch {
+            bytes: reader.window(),
+            page: reader.page(),
+            records,
+            input: chosen,
+            point,
+            section,
+            interfaces,
+        }))
+    }
+
+    /// The window in packet time, as it was found when the inputs were opened: for opening them again.
+    pub fn window(&self) -> Window {
+        self.bounds.window()
     }
 
     /// What is known of the inputs so far, in the order given. Whole after the last batch; until then

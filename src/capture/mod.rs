@@ -28,11 +28,12 @@ mod source;
 mod unpack;
 mod walk;
 mod window;
+pub mod write;
 
 pub use buffer::Page;
 pub use error::Error;
 pub use link_names::link_name;
 pub use merge::{Merged, Progress};
-pub use record::{Batch, Record};
+pub use record::{Batch, Interface, Record};
 pub use source::Source;
 pub use window::{Moment, Window};

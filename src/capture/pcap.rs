@@ -5,7 +5,7 @@
 //! but for the words of a fault. Its loop is the hot path: what is odd goes to `pcap_resync::judge`.
 
 use super::pcap_resync::Verdict;
-use super::record::Record;
+use super::record::{Interface, Record};
 use super::walk::{Search, Stop, Unread, index, offset, u16_at, u32_at, u32_of};
 use crate::base::{Timestamp, limits};
 use crate::model::LinkType;
@@ -24,7 +24,9 @@ pub(super) struct Pcap {
     pub(super) head_len: usize,
     /// Nanoseconds of one unit of the fraction: 1 or 1,000.
     unit: u32,
-    pub(super) link: LinkType,
+    pub(super) interface: Interface,
+    /// Files joined before this one.
+    pub(super) section: u32,
     /// Largest captured length that is believed.
     pub(super) max: u32,
     /// Minor version: before 4, the two lengths may be swapped.
@@ -71,7 +73,8 @@ impl Pcap {
         let allowed = index(snaplen).min(limits::RECORD_BYTES + 1);
         let max = if allowed > limits::RECORD_BYTES { 0 } else { allowed }.max(limits::PCAP_PACKET_BYTES);
         let link = LinkType((network & 0xffff) as u16);
-        Ok(Pcap { big, head_len, unit, link, max: offset(max), minor, last_s: None })
+        let interface = Interface { link, snaplen, ..Interface::default() };
+        Ok(Pcap { big, head_len, unit, interface, section: 0, max: offset(max), minor, last_s: None })
     }
 
     /// Fills `out` up to a batch. Returns why it stopped.
@@ -97,7 +100,7 @@ impl Pcap {
 
     fn walk_in<const BIG: bool>(&mut self, unread: &mut Unread<'_>, out: &mut Vec<Record>) -> Stop {
         let Unread { window, mut at, ended, mut next_no } = *unread;
-        let (head_len, unit, max, link) = (self.head_len, i64::from(self.unit), self.max, self.link);
+        let (head_len, unit, max, link) = (self.head_len, i64::from(self.unit), self.max, self.interface.link);
         // Before the first packet its own time is the measure.
         let Some(mut last_s) = self.last_s.or_else(|| header::<BIG>(window, at).map(|h| h.sec)) else {
             return Stop::More { need: head_len, known: false };
@@ -120,7 +123,7 @@ impl Pcap {
                         if !out.is_empty() {
                             break Stop::Full;
                         }
-                        *self = *new;
+                        *self = Pcap { section: self.section.saturating_add(1), ..*new };
                         (unread.at, unread.next_no) = (at + FILE_HEAD, next_no);
                         return Stop::Full;
                     }

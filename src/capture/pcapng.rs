@@ -5,7 +5,7 @@
 //! hot path and are read here; all other blocks are cold (`pcapng_blocks`).
 
 use super::pcapng_blocks::{self, Interface, Side};
-use super::record::Record;
+use super::record::{self, Record};
 use super::walk::{Search, Stop, Unread, index, offset, u16_at, u32_at, u32_of};
 use crate::base::{Timestamp, limits};
 use crate::model::LinkType;
@@ -32,6 +32,10 @@ pub(super) struct Pcapng {
     pub(super) big: bool,
     /// Interfaces of the section being read.
     pub(super) interfaces: Vec<Interface>,
+    /// What is told of them, by the same numbers.
+    pub(super) told: Vec<record::Interface>,
+    /// Sections begun.
+    pub(super) sections: u32,
     /// Link types of all interfaces of all sections so far, each once.
     pub(super) declared: Vec<LinkType>,
     /// Link types in order of first use by a packet.
@@ -80,6 +84,10 @@ impl Pcapng {
                 return pause.into_stop();
             };
             let at = unread.at;
+            if kind == SECTION_HEADER && !out.is_empty() {
+                // The packets before it are handed out first, with the interfaces of their own section.
+                return Stop::Full;
+            }
             let block = unread.window.get(at..at + length).unwrap_or_default();
             if matches!(kind, SIMPLE_PACKET | PACKET) {
                 match self.odd_packet(kind, block, at, unread.next_no) {

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::pcapng::{INTERFACE, NAMES, Pcapng, SECRETS, SECTION_HEADER, STATISTICS, TRAILER, byte_order};
+use super::record;
 use super::walk::{index, u16_at, u32_at};
 use crate::base::{Timestamp, limits};
 use crate::model::{InputFacts, LinkType};
@@ -86,7 +87,7 @@ pub(super) fn read(file: &mut Pcapng, kind: u32, block: &[u8], side: &mut Side<'
     let body = block.get(8..block.len().saturating_sub(TRAILER)).unwrap_or_default();
     match kind {
         SECTION_HEADER => section(file, body),
-        INTERFACE => interface(file, body),
+        INTERFACE => interface(file, body, side),
         STATISTICS => {
             statistics(file, body, side.facts);
             Ok(())
@@ -106,6 +107,8 @@ pub(super) fn read(file: &mut Pcapng, kind: u32, block: &[u8], side: &mut Side<'
 
 fn section(file: &mut Pcapng, body: &[u8]) -> Result<(), String> {
     file.interfaces.clear();
+    file.told.clear();
+    file.sections = file.sections.saturating_add(1);
     let Some(big) = body.first_chunk::<4>().and_then(byte_order) else {
         return Err("a section header with a damaged byte-order mark".to_owned());
     };
@@ -117,7 +120,7 @@ fn section(file: &mut Pcapng, body: &[u8]) -> Result<(), String> {
     }
 }
 
-fn interface(file: &mut Pcapng, body: &[u8]) -> Result<(), String> {
+fn interface(file: &mut Pcapng, body: &[u8], side: &mut Side<'_>) -> Result<(), String> {
     let (Some(link), Some(snaplen)) = (u16_at(file.big, body, 0), u32_at(file.big, body, 4)) else {
         return Err("an interface description without a link type".to_owned());
     };
@@ -125,8 +128,11 @@ fn interface(file: &mut Pcapng, body: &[u8]) -> Result<(), String> {
         return Err(format!("more than {} interfaces in a section", limits::INTERFACES));
     }
     let (mut resolution, mut offset_s) = (6, 0);
+    let mut told = record::Interface { link: LinkType(link), snaplen, ..record::Interface::default() };
     for (code, value) in Options::new(file.big, body.get(8..).unwrap_or_default()) {
         match (code, value) {
+            (2, name) if side.keep(name.len()) => told.name = Some(name.into()),
+            (3, words) if side.keep(words.len()) => told.description = Some(words.into()),
             (9, [first, ..]) => resolution = *first,
             (14, value) => offset_s = u64_of(file.big, value).map_or(0, u64::cast_signed),
             _ => {}
@@ -136,6 +142,7 @@ fn interface(file: &mut Pcapng, body: &[u8]) -> Result<(), String> {
     if !file.declared.contains(&link) && file.declared.len() < limits::INTERFACES {
         file.declared.push(link);
     }
+    file.told.push(told);
     file.interfaces.push(Interface {
         number: u16::try_from(file.interfaces.len()).unwrap_or(u16::MAX),
         link,

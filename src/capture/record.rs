@@ -34,6 +34,22 @@ pub struct Batch<'a> {
     pub input: u16,
     /// The capture point: inputs of one point continue each other's flows.
     pub point: u16,
+    /// The section of a pcapng file, or the file within pcap files joined by `cat`, from 0. A batch never
+    /// spans two.
+    pub section: u32,
+    /// Its interfaces, by their number; one in pcap.
+    pub interfaces: &'a [Interface],
+}
+
+/// What is told of an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    pub link: LinkType,
+    /// Bytes kept of each packet, as the file says; 0: no limit, or not known.
+    pub snaplen: u32,
+    /// As the file has them. `None`: not told, or beyond `limits::SIDE_BLOCK_BYTES`.
+    pub name: Option<Box<[u8]>>,
+    pub description: Option<Box<[u8]>>,
 }
 
 impl Record {

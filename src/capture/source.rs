@@ -39,6 +39,16 @@ impl Source {
         })
     }
 
+    /// Refuses what can be read only once: pipes, devices, standard input. A path that leads nowhere is
+    /// left for `open` to complain about.
+    pub fn check_twice(path: &Path) -> Result<(), Error> {
+        let once = |about: std::fs::Metadata| !about.is_file() && !about.is_dir();
+        if path.as_os_str() == "-" || std::fs::metadata(path).is_ok_and(once) {
+            return Err(Error::Once { name: error::name_of(path) });
+        }
+        Ok(())
+    }
+
     /// A capture that is in memory already.
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
         let size = Some(bytes.len() as u64);

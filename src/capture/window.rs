@@ -119,6 +119,11 @@ impl Default for Bounds {
 }
 
 impl Bounds {
+    /// The same, as a window that no longer depends on where the inputs end.
+    pub(super) fn window(self) -> Window {
+        Window { since: Some(Moment::At(self.since)), until: Some(Moment::At(self.until)) }
+    }
+
     /// Reads the next batch that has a packet inside. False: there are no more.
     pub(super) fn advance(self, reader: &mut Reader, facts: &mut InputFacts) -> bool {
         if self == Bounds::default() {

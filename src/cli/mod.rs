@@ -1,8 +1,12 @@
 //! The command line: docs of every option, and what the user asked for. Parses; does nothing.
 
+mod numbers;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use numbers::Numbers;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Shows where a WebSocket upgrade dies: reads packet captures, checks every HTTP upgrade in them,
@@ -14,6 +18,7 @@ use clap_complete::Shell;
   hopscope report leg1.pcap leg2.pcap --utc     several captures, one timeline
   ssh edge tcpdump -U -w - port 80 | hopscope report -
   hopscope report --format json capture.pcap | jq '.chains[].verdict'
+  hopscope extract capture.pcap --exchange 3 -o one.pcapng
   hopscope accept dGhlIHNhbXBsZSBub25jZQ==      the right Sec-WebSocket-Accept for a key
   hopscope explain accept-mismatch              what a rule means, and what to do
 
@@ -31,6 +36,8 @@ pub struct Cli {
 pub enum Command {
     /// Analyse captures and write one report
     Report(Report),
+    /// Write just the packets of some connections to a pcapng file, with comments naming the findings
+    Extract(Extract),
     /// What a rule checks, why it breaks upgrades, causes and fixes
     Explain {
         /// A rule's slug, as reports name it: `accept-mismatch`
@@ -60,11 +67,26 @@ pub enum Command {
     Man,
 }
 
+/// What is read: the same for every command that analyses.
 #[derive(Args, Clone, Debug)]
-pub struct Report {
+pub struct Inputs {
     /// Captures: pcap or pcapng files, pipes, or `-` for standard input. Several are one timeline
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+
+    /// Skip packets before this time: `2026-11-22T09:14:00Z`, a local time, or `-15m` from the end
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+
+    /// Skip packets after this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Report {
+    #[command(flatten)]
+    pub inputs: Inputs,
 
     /// How to write the report: text, json, ndjson, csv
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -81,14 +103,6 @@ pub struct Report {
     /// Only chains that match: `status:101 host:chat.* rule:accept-* path~room -client:10.0.3.17 dur>1s`
     #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
-
-    /// Skip packets before this time: `2026-11-22T09:14:00Z`, a local time, or `-15m` from the end
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub since: Option<String>,
-
-    /// Skip packets after this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub until: Option<String>,
 
     /// Exit with 1 when there is a finding at least this bad
     #[arg(long, value_name = "SEVERITY", default_value = "never")]
@@ -111,6 +125,43 @@ pub struct Report {
     pub color: When,
 
     /// Only the summary and the faults; no progress, no warnings
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("choice").required(true).multiple(false).args(["exchange", "chain", "filter"]))]
+#[command(after_help = "Examples:
+  hopscope extract a.pcap --exchange 3,7-9 -o some.pcapng
+  hopscope extract edge.pcap app.pcap -Y 'status:502 host:chat.*' -o refused.pcapng
+
+The packets are written as they were captured, with all the secrets in them. The inputs are read
+twice, so they must be files.")]
+pub struct Extract {
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// The connections that carry these exchanges, by their ids in the report
+    #[arg(long, value_name = "N,N-N")]
+    pub exchange: Option<Numbers>,
+
+    /// The connections of these chains; a connection without a request has a negative id
+    #[arg(long, value_name = "N,N-N", allow_hyphen_values = true)]
+    pub chain: Option<Numbers>,
+
+    /// The connections of all chains that match: `status:101 host:chat.* rule:accept-*`
+    #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub filter: Option<String>,
+
+    /// The pcapng file to write; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Show cookies, tokens and passwords in the comments instead of masking them there
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// No progress, no warnings, not a word about what was written
     #[arg(short, long)]
     pub quiet: bool,
 }

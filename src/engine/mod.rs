@@ -7,6 +7,7 @@ pub mod collect;
 mod front;
 pub mod judge;
 mod pipeline;
+pub mod replay;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

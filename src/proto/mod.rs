@@ -33,6 +33,8 @@ pub trait Sink {
     fn ended(&mut self, x: Box<Exchange>);
     /// A flow ended without a request and without any payload.
     fn lone(&mut self, flow: FlowFacts);
+    /// A flow's first packet. For those who read the capture again for some of its flows.
+    fn opened(&mut self, _: Context<'_>, _: PacketRef) {}
 }
 
 /// The handler's state beside each flow's record: one cache line per direction, and what the first
@@ -151,8 +153,9 @@ impl<S: Sink> Handler for Protocols<S> {
         tag & FAST[side] == 0
     }
 
-    fn opened(&mut self, _: Context<'_>, inline: &mut Inline, at: PacketRef) {
+    fn opened(&mut self, context: Context<'_>, inline: &mut Inline, at: PacketRef) {
         sniff::remember_first(inline, at);
+        self.sink.opened(context, at);
     }
 
     #[inline]

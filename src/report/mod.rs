@@ -6,6 +6,7 @@ use std::io;
 use crate::store::Analysis;
 
 pub mod build;
+pub mod comments;
 pub mod csv;
 pub mod document;
 pub mod json;

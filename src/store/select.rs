@@ -6,13 +6,8 @@ use crate::base::{ExchangeId, FlowId};
 use crate::model::Chain;
 use crate::store::{Analysis, Filter, Row};
 
-/// Keeps the chains of which any leg (or whose connection) matches, whole; what belongs to no chain
-/// and what was counted stays. Ids of exchanges and chains stay, findings are numbered anew. What all
-/// failures share is a fact about all of them and goes, unless all are kept.
-pub fn select(a: &mut Analysis, filter: &Filter) {
-    if filter.is_empty() {
-        return;
-    }
+/// For each chain of the analysis, whether any of its legs (or its connection) matches.
+pub fn chains(a: &Analysis, filter: &Filter) -> Vec<bool> {
     let rows: HashMap<ExchangeId, &Row> = a.rows.iter().map(|row| (row.exchange.id, row)).collect();
     let flows: HashMap<FlowId, _> = a.flows.iter().map(|flow| (flow.id, flow)).collect();
     let wanted = |chain: &Chain| {
@@ -20,7 +15,18 @@ pub fn select(a: &mut Analysis, filter: &Filter) {
         let flow = |id: &FlowId| flows.get(id).is_some_and(|f| filter.matches_flow(f, Some(chain), &a.findings));
         chain.legs.iter().any(leg) || chain.flow.as_ref().is_some_and(flow)
     };
-    let keep: Vec<bool> = a.chains.iter().map(wanted).collect();
+    a.chains.iter().map(wanted).collect()
+}
+
+/// Keeps the chains of which any leg (or whose connection) matches, whole; what belongs to no chain
+/// and what was counted stays. Ids of exchanges and chains stay, findings are numbered anew. What all
+/// failures share is a fact about all of them and goes, unless all are kept.
+pub fn select(a: &mut Analysis, filter: &Filter) {
+    if filter.is_empty() {
+        return;
+    }
+    let keep = chains(a, filter);
+    let rows: HashMap<ExchangeId, &Row> = a.rows.iter().map(|row| (row.exchange.id, row)).collect();
     if keep.iter().all(|&keep| keep) {
         return;
     }

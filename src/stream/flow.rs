@@ -31,11 +31,11 @@ impl Side {
 
 /// Identity of an IPv4 flow in two words: address and port of each end, the lower end first, and the
 /// capture point in the upper bits of the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Key4(pub u64, pub u64);
 
 /// Identity of an IPv6 flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Key6 {
     /// Addresses as two words each: aligned as everything else, it does not make the key larger.
     pub low: [u64; 2],
@@ -45,7 +45,7 @@ pub struct Key6 {
 }
 
 /// Identity of any flow: the pair of endpoints and the capture point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FlowKey {
     V4(Key4),
     V6(Key6),

@@ -72,6 +72,15 @@ impl Segments {
         (Key4::of_v6(self.keys6.len() as u64 - 1), self.hasher.v6(&key))
     }
 
+    /// The packet and the flow of each segment.
+    pub fn iter(&self) -> impl Iterator<Item = (PacketRef, FlowKey)> {
+        self.entries.iter().map(|entry| (entry.at, self.key(entry)))
+    }
+
+    fn key(&self, entry: &Entry) -> FlowKey {
+        if entry.key.is_v6() { FlowKey::V6(self.key6(entry)) } else { FlowKey::V4(entry.key) }
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }

@@ -4,14 +4,21 @@
 //! wire.
 
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::LazyLock;
 
 use prefetch_index::prefetch_index;
 
 use super::flow::{Key4, Key6};
 
-/// The keyed hash of flows. Clones give equal hashes.
-#[derive(Clone, Default)]
+/// The keyed hash of flows. All of a process give equal hashes.
+#[derive(Clone)]
 pub struct Hasher(foldhash::fast::RandomState);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Hasher(STATE.clone())
+    }
+}
 
 impl Hasher {
     #[inline]
@@ -33,6 +40,9 @@ impl Hasher {
 }
 
 const EMPTY: u32 = u32::MAX;
+
+/// One for the process: a capture that is read twice loses the same flows at `limits::FLOWS` both times.
+static STATE: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
 
 /// `tag`: the part of the hash that says where the slot belongs, and then some.
 #[derive(Clone, Copy)]

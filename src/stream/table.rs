@@ -151,9 +151,6 @@ impl<I: Inline> Table<I> {
             self.entry(bytes, segments, entry, number, handler, counters);
         }
         *current = range.end;
-        if let Some(last) = entries.last() {
-            self.forget_ended(last.ts);
-        }
     }
 
     #[inline]
@@ -166,6 +163,8 @@ impl<I: Inline> Table<I> {
         handler: &mut H,
         counters: &mut Counters,
     ) {
+        // Before the packet, not behind the batch: where batches begin and end must not show.
+        self.forget_ended(d.ts);
         let mut index = self.flows[number];
         // The flow may have come or gone within this batch.
         if index == NONE || self.stale {
@@ -342,6 +341,7 @@ impl<I: Inline> Table<I> {
     }
 
     /// Forgets flows that ended long enough ago.
+    #[inline]
     fn forget_ended(&mut self, now: Timestamp) {
         while let Some((ended, ..)) = self.ended.front() {
             if now.since(*ended) <= LINGER {
