@@ -307,6 +307,7 @@ fn note_use(used: &mut Vec<LinkType>, link: LinkType) {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::made::{Pcapng, T0, read, small_pcapng, us};
+    use super::super::{Merged, Source, Window};
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -446,5 +447,31 @@ mod tests {
         file.packet(4_095, us(0), b"x");
         let (seen, facts) = read(&file.bytes);
         assert_eq!((seen.len(), seen[0].iface, facts.damage.len()), (1, 4_095, 3));
+    }
+
+    #[test]
+    fn a_batch_has_the_interfaces_of_its_own_section() {
+        let mut file = Pcapng::new(false);
+        file.interface(1, 96, &[(2, b"eth0".to_vec()), (3, b"the \xff edge".to_vec())]);
+        file.packet(0, us(0), b"one");
+        file.interface(0, 0, &[]);
+        file.packet(1, us(1), b"two");
+        file.section(true);
+        file.interface(276, 0, &[(2, b"any".to_vec())]);
+        file.packet(0, us(2), b"three");
+        let source = Source::from_bytes("made", file.bytes);
+        let mut merged = Merged::from_sources(vec![source], &Window::default()).unwrap();
+        let mut seen = Vec::new();
+        while let Some(batch) = merged.next_batch().unwrap() {
+            for record in batch.records {
+                let of = batch.interfaces[usize::from(record.iface)].clone();
+                assert_eq!(of.link, record.link);
+                let text = |b: Option<Box<[u8]>>| b.map(|b| b.escape_ascii().to_string()).unwrap_or_default();
+                seen.push((batch.section, of.snaplen, text(of.name), text(of.description)));
+            }
+        }
+        let told = |section, snaplen, name: &str, words: &str| (section, snaplen, name.to_owned(), words.to_owned());
+        let first = told(0, 96, "eth0", "the \\xff edge");
+        assert_eq!(seen, [first, told(0, 0, "", ""), told(1, 0, "any", "")]);
     }
 }

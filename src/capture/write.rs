@@ -225,12 +225,12 @@ mod tests {
         writer.packet(&mut out, &packet(&named, &record(1, b"wxyz", 4), b"wxyz", &[]), || "never".into());
         let words = |all: &[u32]| all.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
         let expected = [
-            words(&[0x0a0d_0d0a, 52, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX]),
+            words(&[0x0a0d_0d0a, 48, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX]),
             [&b"\x01\0\x03\0two\0"[..], b"\x04\0\x04\0me 1", &[0; 4]].concat(),
-            words(&[52]),
-            words(&[1, 60, 1, 65_535]),
+            words(&[48]),
+            words(&[1, 52, 1, 65_535]),
             [&b"\x02\0\x04\0eth0"[..], b"\x01\0\x06\0from a\0\0", b"\x09\0\x01\0\x09\0\0\0", &[0; 4]].concat(),
-            words(&[60]),
+            words(&[52]),
             words(&[6, 52, 0, 0x0001_0203, 0x0405_0607, 5, 9]),
             [&b"abcde\0\0\0"[..], b"\x01\0\x03\0why\0", &[0; 4]].concat(),
             words(&[52]),

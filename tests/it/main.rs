@@ -11,6 +11,7 @@
 mod bounds;
 mod cli;
 mod engine;
+mod extract;
 mod golden;
 mod lab;
 mod layers;

@@ -1,0 +1,613 @@
+//! `hopscope extract`: what it writes is reported as it was, holds whole connections and nothing else, and
+//! says why each packet matters.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Output, Stdio};
+
+use hopscope::base::{FlowId, PacketRef};
+use hopscope::capture::{Merged, Source, Window};
+use hopscope::engine::replay::{Error, Wanted, replay};
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+use serde_json::Value;
+
+use crate::shared::{self, Tally};
+use crate::sources;
+use crate::support::file::Format;
+use crate::support::link::{self, Link, Packet};
+use crate::support::run;
+use crate::support::script::{self, Script, Segment, Side};
+
+const MANY: &str = "samples/120-clients-three-locations.pcapng";
+const BROKEN: &str = "samples/nginx-forgets-upgrade-client-side.pcap";
+const KEY: &str = "q83vASNFZ4mrze8BI0VniQ==";
+
+// The result is reported as the original.
+
+#[test]
+fn every_sample_is_reported_from_its_extract_as_it_was() {
+    for sample in sources::files("samples", &["pcap", "pcapng"]) {
+        let before = run::report(&[&sample]);
+        assert_eq!(told(&extracted(&[&sample], &["-Y", ""]), None), told(&before, None), "{}", sample.display());
+        // Of many, some will do.
+        let exchanges = exchanges(&before);
+        for x in exchanges.iter().step_by(exchanges.len().div_ceil(6).max(1)) {
+            let after = extracted(&[&sample], &["--exchange", &x["id"].to_string()]);
+            let flow = BTreeSet::from([number(&x["flow"])]);
+            assert_eq!(told(&after, None), told(&before, Some(&flow)), "{} {}", sample.display(), x["id"]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_choice_of_exchanges_is_reported_as_it_was(ids in subsequence((1..=216_u64).collect::<Vec<_>>(), 1..30)) {
+        let before = run::report(&[Path::new(MANY)]);
+        let flows: BTreeSet<u64> = exchanges(&before)
+            .iter()
+            .filter(|x| ids.contains(&number(&x["id"])))
+            .map(|x| number(&x["flow"]))
+            .collect();
+        let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
+        let after = extracted(&[Path::new(MANY)], &["--exchange", &ids.join(",")]);
+        prop_assert_eq!(told(&after, None), told(&before, Some(&flows)));
+        prop_assert_eq!(number(&after["counters"]["flows"]), flows.len() as u64);
+    }
+}
+
+#[test]
+fn chains_and_filters_choose_as_in_the_report() {
+    let before = run::report(&[Path::new(MANY)]);
+    let refused: Vec<&Value> = exchanges(&before).iter().filter(|x| x["response"]["status"] == 503).collect::<Vec<_>>();
+    let flows: BTreeSet<u64> = refused.iter().map(|x| number(&x["flow"])).collect();
+    let ids: Vec<String> = refused.iter().map(|x| x["id"].to_string()).collect();
+    let by_chain = extracted(&[Path::new(MANY)], &["--chain", &ids.join(",")]);
+    let by_filter = extracted(&[Path::new(MANY)], &["-Y", "status:503"]);
+    assert!(!flows.is_empty());
+    assert_eq!(told(&by_chain, None), told(&before, Some(&flows)));
+    assert_eq!(told(&by_filter, None), told(&before, Some(&flows)));
+}
+
+#[test]
+fn a_refused_connection_is_a_chain_that_can_be_written() {
+    let refused = Script::between("198.51.100.8:41000", "203.0.113.9:81").wait_ms(1).segments();
+    let mut refused: Vec<Segment> = refused.into_iter().take(1).collect();
+    let answer = Segment { from: Side::Server, seq: 0, ack: refused[0].seq.wrapping_add(1), ..refused[0].clone() };
+    refused.push(Segment { flags: script::Flags { rst: true, ack: true, ..Default::default() }, ..answer });
+    let mut all = upgrade("198.51.100.7:40000").segments();
+    all.extend(refused);
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &Format::pcap(Link::Ethernet).write(&link::packets(&all, Link::Ethernet)));
+    let before = run::report(&[&file]);
+    let chain = before["chains"].as_array().unwrap().iter().find(|c| c["legs"] == Value::Array(vec![])).unwrap();
+    let flow = BTreeSet::from([number(&chain["flow"])]);
+    let after = extracted(&[&file], &["--chain", &chain["id"].to_string()]);
+    assert_eq!((number(&after["counters"]["packets"]), told(&after, None)), (2, told(&before, Some(&flow))));
+}
+
+// Whole connections, and nothing else.
+
+#[test]
+fn of_three_connections_from_one_port_the_middle_one_is_written_whole() {
+    let client = "198.51.100.7:40000";
+    let [first, second, third] = [(0, 0), (70_000_000, 5), (140_000_000, 9)]
+        .map(|(seq, seconds)| moved(upgrade(client).segments(), seq, seconds * 1_000_000_000));
+    let others = moved(upgrade("198.51.100.7:40001").segments(), 0, 5_000_100_000);
+    let mut all = [&first[..], &second, &third, &others].concat();
+    all.sort_by_key(|s| s.at_ns);
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &Format::pcap(Link::Raw).write(&link::packets(&all, Link::Raw)));
+    let before = run::report(&[&file]);
+    assert_eq!(exchanges(&before).len(), 4);
+    let at = exchanges(&before).iter().find(|x| {
+        // The only one of this port that began in the sixth second.
+        x["client"]["port"] == 40000 && x["request"]["at"].as_str().unwrap().contains(":05.")
+    });
+    let id = at.unwrap()["id"].to_string();
+    let out = extract(&folder, &[&file], &["--exchange", &id]);
+    let expected: Vec<Vec<u8>> = link::packets(&second, Link::Raw).into_iter().map(|p| p.data).collect();
+    assert_eq!(packets(&out).into_iter().map(|p| p.data).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn times_lengths_and_link_types_come_through_in_every_format() {
+    let mut segments = upgrade("198.51.100.7:40000").segments();
+    segments.iter_mut().zip(0_u64..).for_each(|(s, n)| s.at_ns += n * 7);
+    let pcap = |link| Format::pcap(link);
+    let formats = [
+        Format { big_endian: true, ..pcap(Link::Ethernet) },
+        Format { nanoseconds: true, ..pcap(Link::LinuxSll2) },
+        Format { nanoseconds: true, big_endian: true, ..pcap(Link::LinuxSll) },
+        Format { nanoseconds: true, ..Format::pcapng(&[Link::Ethernet, Link::Raw]) },
+        Format { big_endian: true, ..Format::pcapng(&[Link::Null, Link::LinuxSll2]) },
+    ];
+    for format in formats {
+        let mut captured: Vec<Packet> = Vec::new();
+        for (segment, n) in segments.iter().zip(0..) {
+            let interface = n % format.links.len();
+            let packet = link::packet(segment, format.links[interface], &[]);
+            captured.push(Packet { interface: u32::try_from(interface).unwrap(), ..packet });
+        }
+        link::snap(&mut captured, 400);
+        let folder = Folder::new();
+        let file = folder.file("a", &format.write(&captured));
+        let out = packets(&extract(&folder, &[&file], &["-Y", ""]));
+        assert_eq!(out.len(), captured.len());
+        let unit = if format.nanoseconds { 1 } else { 1_000 };
+        for (read, written) in out.iter().zip(&captured) {
+            assert_eq!(read.ns, i64::try_from(written.at_ns / unit * unit).unwrap());
+            assert_eq!((&read.data, read.wire_len), (&written.data, written.wire_len));
+            assert_eq!(read.link, format.links[written.interface as usize].number());
+        }
+    }
+}
+
+#[test]
+fn interfaces_of_each_section_and_input_stay_apart() {
+    let format = Format::pcapng(&[Link::Raw]);
+    let file = |segments: &[Segment]| format.write(&link::packets(segments, Link::Raw));
+    let (a, b) = (upgrade("198.51.100.7:40000").segments(), upgrade("198.51.100.7:40001").segments());
+    let c = moved(upgrade("198.51.100.7:40002").segments(), 0, 60_000_000_000);
+    let folder = Folder::new();
+    let joined = folder.file("joined.pcapng", &[file(&a), file(&b)].concat());
+    let later = folder.file("later.pcap", &Format::pcap(Link::Ethernet).write(&link::packets(&c, Link::Ethernet)));
+    let out = extract(&folder, &[&joined, &later], &["-Y", ""]);
+    let seen: BTreeSet<(u16, u16)> = packets(&out).iter().map(|p| (p.interface, p.link)).collect();
+    assert_eq!(seen, [(0, 101), (1, 101), (2, 1)].into());
+    let comments = comments(&out).join("\n");
+    for words in ["section 1, interface 0 of ", "interface 0 of ", "joined.pcapng", "later.pcap"] {
+        assert!(comments.contains(words), "{words}: {comments}");
+    }
+    assert_eq!(exchanges(&run::report(&[&out])).len(), 3);
+}
+
+#[test]
+fn one_connection_captured_at_two_places_is_not_mixed() {
+    let there = upgrade("198.51.100.7:40000").segments();
+    let here = moved(there.clone(), 0, 40_000);
+    let other = upgrade("198.51.100.7:40001").segments();
+    let write = |segments: &[Segment]| Format::pcap(Link::Ethernet).write(&link::packets(segments, Link::Ethernet));
+    let folder = Folder::new();
+    let edge = folder.file("edge.pcap", &write(&there));
+    let app = folder.file("app.pcap", &write(&here));
+    let third = folder.file("third.pcap", &write(&other));
+    let out = folder.path("out.pcapng");
+    let output = run_extract(&[&edge, &app], &["-Y", ""], &out);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), out.exists()), (Some(2), false), "{words}");
+    assert!(words.contains("edge.pcap") && words.contains("app.pcap") && words.contains("file:"), "{words}");
+
+    // One of the two places, and two connections of two places, are fine.
+    let one = extract(&folder, &[&edge, &app], &["-Y", "file:*app.pcap"]);
+    assert_eq!(packets(&one).len(), here.len());
+    assert_eq!(packets(&one)[0].ns, i64::try_from(here[0].at_ns / 1_000 * 1_000).unwrap());
+    let both = extract(&folder, &[&edge, &third], &["-Y", ""]);
+    assert_eq!(told(&run::report(&[&both]), None), told(&run::report(&[&edge, &third]), None));
+}
+
+#[test]
+fn a_rotated_capture_is_written_across_its_files() {
+    let all = link::packets(&upgrade("198.51.100.7:40000").segments(), Link::Ethernet);
+    let folder = Folder::new();
+    let format = Format::pcap(Link::Ethernet);
+    let first = folder.file("a.pcap0", &format.write(&all[..5]));
+    let second = folder.file("a.pcap1", &format.write(&all[5..]));
+    let out = extract(&folder, &[&second, &first], &["--exchange", "1"]);
+    assert_eq!(packets(&out).len(), all.len());
+    assert_eq!(exchanges(&run::report(&[&out]))[0]["outcome"], "upgraded");
+}
+
+#[test]
+fn an_input_that_is_another_one_the_second_time_is_noticed() {
+    let file = Format::pcap(Link::Raw).write(&link::packets(&upgrade("198.51.100.7:40000").segments(), Link::Raw));
+    let replayed = |flow, packet| {
+        let source = Source::from_bytes("made", file.clone());
+        let mut inputs = Merged::from_sources(vec![source], &Window::default()).unwrap();
+        let mut wanted = Wanted::default();
+        wanted.add(FlowId(flow), PacketRef::new(0, packet));
+        let mut count = 0;
+        let result = replay(&mut inputs, &wanted, &mut |_| true, &mut |_, _, _| {
+            count += 1;
+            Ok(())
+        });
+        result.map(|_| count)
+    };
+    assert!(replayed(1, 4).is_ok_and(|count| count > 10));
+    assert!(matches!(replayed(2, 4), Err(Error::Changed)));
+    assert!(matches!(replayed(1, 4_000), Err(Error::Changed)));
+}
+
+// What it says.
+
+#[test]
+fn packets_that_are_evidence_name_their_findings() {
+    let folder = Folder::new();
+    let out = extract(&folder, &[Path::new(BROKEN)], &["--exchange", "1"]);
+    let report = run::report(&[Path::new(BROKEN)]);
+    let comments = comments(&out);
+    let findings = report["findings"].as_array().unwrap();
+    assert!(!findings.is_empty());
+    for finding in findings {
+        let words = format!("hopscope: {} (", finding["rule"].as_str().unwrap());
+        let message = finding["message"].as_str().unwrap();
+        assert!(comments.iter().any(|c| c.starts_with(&words) && c.contains(message)), "{words}: {comments:#?}");
+        let at = format!("packet {} of {BROKEN}", finding["evidence"][0]["packet"]);
+        assert!(comments.contains(&at), "{at}: {comments:#?}");
+    }
+    let head = &comments[0];
+    let version = format!("hopscope {}", env!("CARGO_PKG_VERSION"));
+    assert!(head.contains(&version) && head.contains("exchange 1") && head.contains(BROKEN), "{head}");
+}
+
+#[test]
+fn secrets_are_masked_in_comments_unless_they_are_asked_for() {
+    let secret = "s3cr3tT0kenValue77";
+    let conversation = Script::flow().head(Side::Client, &script::upgrade_request(KEY)).head(
+        Side::Server,
+        &format!("HTTP/1.1 302 Found\nLocation: https://login.example.org/a?token={secret}\nContent-Length: 0"),
+    );
+    let folder = Folder::new();
+    let segments = conversation.segments();
+    let file = folder.file("a.pcap", &Format::pcap(Link::Raw).write(&link::packets(&segments, Link::Raw)));
+    let masked = comments(&extract(&folder, &[&file], &["-Y", ""])).join("\n");
+    assert!(masked.contains("login.example.org") && masked.contains("[redacted #1]"), "{masked}");
+    assert!(!masked.contains(secret), "{masked}");
+    let shown = comments(&extract(&folder, &[&file], &["-Y", "", "--show-secrets"])).join("\n");
+    assert!(shown.contains(secret), "{shown}");
+}
+
+#[test]
+fn it_says_how_much_was_written_unless_quiet() {
+    let folder = Folder::new();
+    let out = folder.path("out.pcapng");
+    let output = run_extract(&[Path::new(BROKEN)], &["--exchange", "1"], &out);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(words, format!("hopscope: 10 packets of 1 connection written to {}\n", out.display()));
+    assert!(output.status.success() && output.stdout.is_empty());
+    let output = run_extract(&[Path::new(BROKEN)], &["--exchange", "1", "--quiet"], &out);
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
+}
+
+#[test]
+fn standard_output_takes_it_too() {
+    let folder = Folder::new();
+    let file = fs::read(extract(&folder, &[Path::new(BROKEN)], &["--exchange", "1"])).unwrap();
+    let output = run_extract(&[Path::new(BROKEN)], &["--exchange", "1"], Path::new("-"));
+    assert!(output.status.success());
+    assert_eq!(output.stdout, file);
+}
+
+// What is refused, with exit code 2 and no file.
+
+#[test]
+fn what_cannot_be_done_leaves_everything_as_it_was() {
+    let folder = Folder::new();
+    let mine = folder.file("mine.pcap", &fs::read(sources::root().join(BROKEN)).unwrap());
+    let link = folder.path("link.pcap");
+    std::os::unix::fs::symlink(&mine, &link).unwrap();
+    let fifo = folder.path("fifo");
+    assert!(Process::new("mkfifo").arg(&fifo).status().is_ok_and(|s| s.success()));
+    let old = folder.file("old.pcapng", b"what was here before");
+    let new = folder.path("new.pcapng");
+    let mine_s = mine.to_str().unwrap();
+    let text = sources::root().join("Cargo.toml");
+    for (inputs, choice, out, say) in [
+        (&[mine_s][..], &["--exchange", "2"][..], &old, "there are: exchange 1 "),
+        (&[mine_s], &["--exchange", "1,5-9"], &old, "--exchange 5-9"),
+        (&[mine_s], &["--chain", "-3"], &old, "there are: chain 1 "),
+        (&[mine_s], &["-Y", "status:101"], &old, "nothing matches"),
+        (&[mine_s], &["-Y", "nonsense:1"], &old, "nonsense"),
+        (&[mine_s], &["--exchange", "x"], &old, "3,7-9"),
+        (&[mine_s], &["--exchange", "1", "-Y", "a"], &old, "cannot be used with"),
+        (&[mine_s], &[], &old, "--exchange"),
+        (&[], &["--exchange", "1"], &old, "no input"),
+        (&["-"], &["--exchange", "1"], &old, "save it to a file first"),
+        (&[fifo.to_str().unwrap()], &["--exchange", "1"], &old, "save it to a file first"),
+        (&["no/such.pcap"], &["--exchange", "1"], &old, "no such file"),
+        (&[text.to_str().unwrap()], &["--exchange", "1"], &old, "text"),
+        (&[mine_s], &["--exchange", "1"], &mine, "one of the inputs"),
+        (&[link.to_str().unwrap()], &["--exchange", "1"], &mine, "one of the inputs"),
+        (&[mine_s], &["--exchange", "1"], &link, "one of the inputs"),
+        (&[mine_s], &["--exchange", "2"], &new, "no such exchange"),
+        (&[mine_s], &["--exchange", "1"], &folder.path("no/out.pcapng"), "cannot write there"),
+        (&[mine_s], &["--exchange", "1"], &folder.path("."), "directory"),
+    ] {
+        let inputs: Vec<&Path> = inputs.iter().map(Path::new).collect();
+        let output = run_extract(&inputs, choice, out);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{choice:?} {}: {words}", out.display());
+        assert!(words.contains(say) && output.stdout.is_empty(), "{choice:?}: {say}: {words}");
+    }
+    assert_eq!(fs::read(&old).unwrap(), b"what was here before");
+    assert_eq!(fs::read(&mine).unwrap(), fs::read(sources::root().join(BROKEN)).unwrap());
+    assert_eq!(folder.names(), ["fifo", "link.pcap", "mine.pcap", "old.pcapng"]);
+    assert!(!run_without_output(mine_s).status.success());
+}
+
+#[test]
+fn an_old_file_is_replaced_and_a_link_to_it_stays_a_link() {
+    let folder = Folder::new();
+    let old = folder.file("old.pcapng", b"what was here before");
+    let link = folder.path("link.pcapng");
+    std::os::unix::fs::symlink(&old, &link).unwrap();
+    assert!(run_extract(&[Path::new(BROKEN)], &["--exchange", "1"], &link).status.success());
+    assert_eq!(packets(&old).len(), 10);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(folder.names(), ["link.pcapng", "old.pcapng"]);
+}
+
+#[test]
+fn of_a_damaged_input_what_could_be_read_is_written() {
+    let segments = [upgrade("198.51.100.7:40000"), upgrade("198.51.100.7:40001").wait_ms(1)];
+    let [a, b] = segments.map(|s| link::packets(&s.segments(), Link::Raw));
+    let format = Format::pcap(Link::Raw);
+    let (a, mut b) = (format.write(&a), format.write(&b)[24..].to_vec());
+    b[8..12].copy_from_slice(&[0xff; 4]);
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &[a, b].concat());
+    let out = folder.path("out.pcapng");
+    let output = run_extract(&[&file], &["-Y", "port:40000"], &out);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(words.contains("B skipped"), "{words}");
+    assert_eq!(exchanges(&run::report(&[&out])).len(), 1);
+}
+
+// Beside tshark, and on real captures.
+
+#[test]
+#[ignore = "needs tshark: .ci/run"]
+fn tshark_reads_the_extracts_as_it_reads_the_samples() {
+    let tshark = |file: &Path, fields: &[&str]| {
+        let mut command = Process::new("tshark");
+        command.args(["-t", "e", "-T", "fields", "-r"]).arg(file).current_dir(sources::root());
+        let output = command.args(fields.iter().flat_map(|f| ["-e", f])).output().expect("tshark is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let folder = Folder::new();
+    let mut commented = 0;
+    for sample in sources::files("samples", &["pcap", "pcapng"]) {
+        // Each sample is upgrades and nothing else.
+        let out = extract(&folder, &[&sample], &["-Y", ""]);
+        let fields = [
+            "frame.number",
+            "frame.time_epoch",
+            "frame.len",
+            "frame.cap_len",
+            "ip.src",
+            "tcp.stream",
+            "tcp.seq_raw",
+            "http.request.uri",
+            "http.sec_websocket_key",
+            "http.response.code",
+        ];
+        assert_eq!(tshark(&out, &fields), tshark(&sample, &fields), "{}", sample.display());
+        commented += tshark(&out, &["frame.comment"]).lines().filter(|l| l.contains("hopscope: ")).count();
+        let about = Process::new("capinfos").arg(&out).output().expect("capinfos comes with tshark");
+        let about = String::from_utf8_lossy(&about.stdout).into_owned();
+        assert!(about.contains("nanoseconds (9)") && about.contains("Capture application: hopscope "), "{about}");
+    }
+    assert!(commented > 5, "{commented}");
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn every_lab_capture_is_reported_from_its_extract_as_it_was() {
+    let folder = shared::captures("lab");
+    let index = shared::json(&folder.join("INDEX.json"));
+    let mut tally = Tally::default();
+    for entry in index["scenarios"].as_array().expect("a list of scenarios") {
+        let name = entry["scenario"].as_str().expect("a name");
+        let captures = entry["captures"].as_array().expect("captures").iter();
+        let files: Vec<PathBuf> = captures.map(|c| folder.join(name).join(c.as_str().expect("a name"))).collect();
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let output = run::hopscope().arg("report").args(&files).args(["--format", "json"]).output().expect("a start");
+        let Ok(before) = serde_json::from_slice::<Value>(&output.stdout) else {
+            tally.leave_out(name, "hopscope cannot read it yet");
+            continue;
+        };
+        if before["chains"].as_array().is_none_or(Vec::is_empty) {
+            tally.leave_out(name, "no upgrade to be seen in it");
+            continue;
+        }
+        let after = extracted(&files, &["-Y", ""]);
+        tally.score(name, &[told(&before, None).join("\n")], &told(&after, None).join("\n"));
+        for x in exchanges(&before).iter().take(4) {
+            let after = extracted(&files, &["--exchange", &x["id"].to_string()]);
+            let flow = BTreeSet::from([number(&x["flow"])]);
+            let (before, after) = (told(&before, Some(&flow)), told(&after, None));
+            let what = format!("{name} {}", x["id"]);
+            // What was said with a look at another connection cannot be said without it.
+            let others = |all: &[String]| all.iter().any(|x| x.contains("exchange N") || x.contains("first try"));
+            if others(&before) {
+                tally.leave_out(what, "judged by other exchanges");
+                continue;
+            }
+            tally.score(&what, &[before.join("\n")], &after.join("\n"));
+        }
+    }
+    tally.judge("lab captures, extracted", 400);
+}
+
+// Helpers.
+
+/// An upgrade that worked, with frames, and its end.
+fn upgrade(client: &str) -> Script {
+    let conversation = Script::between(client, "203.0.113.9:80").upgrade(KEY);
+    conversation.frame(Side::Client, 1, &[b'x'; 900]).frame(Side::Server, 1, b"yes").goodbye()
+}
+
+/// The same later, with other sequence numbers of the client.
+fn moved(mut segments: Vec<Segment>, seq: u32, later_ns: u64) -> Vec<Segment> {
+    for segment in &mut segments {
+        segment.at_ns += later_ns;
+        match segment.from {
+            Side::Client => segment.seq = segment.seq.wrapping_add(seq),
+            Side::Server => segment.ack = segment.ack.wrapping_add(seq),
+        }
+    }
+    segments
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        fs::write(self.path(name), bytes).expect("room for a file");
+        self.path(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).expect("a folder");
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn run_extract(inputs: &[&Path], choice: &[&str], out: &Path) -> Output {
+    let mut command = run::hopscope();
+    command.arg("extract").args(inputs).args(choice).arg("-o").arg(out).stdin(Stdio::null());
+    command.output().expect("the program starts")
+}
+
+fn run_without_output(input: &str) -> Output {
+    run::hopscope().args(["extract", input, "--exchange", "1"]).output().expect("the program starts")
+}
+
+/// The file that `extract` writes.
+fn extract(folder: &Folder, inputs: &[&Path], choice: &[&str]) -> PathBuf {
+    let out = folder.path("extracted.pcapng");
+    let output = run_extract(inputs, choice, &out);
+    assert!(output.status.success(), "{inputs:?} {choice:?}: {}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+/// The report on what `extract` writes.
+fn extracted(inputs: &[&Path], choice: &[&str]) -> Value {
+    let folder = Folder::new();
+    run::report(&[&extract(&folder, inputs, choice)])
+}
+
+struct Read {
+    ns: i64,
+    wire_len: u32,
+    link: u16,
+    interface: u16,
+    data: Vec<u8>,
+}
+
+fn packets(file: &Path) -> Vec<Read> {
+    let mut inputs = Merged::open(&[file.to_owned()], &Window::default()).expect("a capture");
+    let mut all = Vec::new();
+    while let Some(batch) = inputs.next_batch().expect("a readable capture") {
+        all.extend(batch.records.iter().map(|r| Read {
+            ns: r.ts.0,
+            wire_len: r.wire_len,
+            link: r.link.0,
+            interface: r.iface,
+            data: r.data(batch.bytes).to_vec(),
+        }));
+    }
+    assert!(inputs.facts()[0].damage.is_empty());
+    all
+}
+
+/// All comments of a little-endian pcapng file, in its order, read without the program's own parser.
+fn comments(file: &Path) -> Vec<String> {
+    let bytes = fs::read(file).expect("a file");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let half = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let (mut block, mut all) = (0, Vec::new());
+    while block < bytes.len() {
+        let end = block + word(block + 4) - 4;
+        let mut at = match word(block) {
+            0x0a0d_0d0a => block + 24,
+            1 => block + 16,
+            6 => block + 28 + word(block + 20).next_multiple_of(4),
+            other => panic!("a block of type {other}"),
+        };
+        while at < end && half(at) != 0 {
+            if half(at) == 1 {
+                all.push(String::from_utf8(bytes[at + 4..at + 4 + half(at + 2)].to_vec()).expect("UTF-8"));
+            }
+            at += 4 + half(at + 2).next_multiple_of(4);
+        }
+        block = end + 4;
+    }
+    all
+}
+
+fn exchanges(report: &Value) -> &Vec<Value> {
+    report["exchanges"].as_array().expect("exchanges")
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// Everything a report says of its chains but ids and packet numbers, in an order that does not hang on
+/// these. `flows`: of these connections only.
+fn told(report: &Value, flows: Option<&BTreeSet<u64>>) -> Vec<String> {
+    let of_flow = |flow: &Value| flows.is_none_or(|flows| flows.contains(&number(flow)));
+    let finding = |id: &Value| {
+        let all = report["findings"].as_array().expect("findings");
+        let found = all.iter().find(|f| f["id"] == *id).expect("a finding");
+        let parts = ["rule", "severity", "confidence", "message", "expected", "found", "causes", "fixes"];
+        blur(&parts.map(|part| found[part].to_string()).join(" "))
+    };
+    let mut all = Vec::new();
+    for chain in report["chains"].as_array().expect("chains") {
+        let findings = |ids: &Value| {
+            let mut all: Vec<String> = ids.as_array().expect("ids").iter().map(finding).collect();
+            all.sort();
+            all.join("\n  ")
+        };
+        let legs = chain["legs"].as_array().expect("legs");
+        let legs = legs.iter().map(|leg| exchanges(report).iter().find(|x| x["id"] == *leg).expect("a leg"));
+        let legs: Vec<&Value> = legs.filter(|x| of_flow(&x["flow"])).collect();
+        if legs.is_empty() && (chain["flow"].is_null() || !of_flow(&chain["flow"])) {
+            continue;
+        }
+        let mut text = format!("{} {}", chain["outcome"], blur(&chain["verdict"].to_string()));
+        text.push_str(&format!("\n  {}", findings(&chain["findings"])));
+        for leg in legs {
+            let mut x = leg.clone();
+            for part in ["id", "flow", "findings"] {
+                x[part] = Value::Null;
+            }
+            for head in ["request", "response"] {
+                if x[head].is_object() {
+                    (x[head]["input"], x[head]["packet"]) = (Value::Null, Value::Null);
+                }
+            }
+            text.push_str(&format!("\n  {x}\n  {}", findings(&leg["findings"])));
+        }
+        all.push(text);
+    }
+    all.sort();
+    all
+}
+
+/// Ids of exchanges that sentences name, taken out.
+fn blur(text: &str) -> String {
+    let mut parts = text.split("exchange ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == part.len() { format!("{all}exchange {part}") } else { format!("{all}exchange N{rest}") }
+    })
+}
