@@ -9,6 +9,10 @@ use std::process::{Command as Process, Output, Stdio};
 use hopscope::base::{FlowId, PacketRef};
 use hopscope::capture::{Merged, Source, Window};
 use hopscope::engine::replay::{Error, Wanted, replay};
+use hopscope::engine::{self, Engine};
+use hopscope::model::{Exchange, FlowFacts};
+use hopscope::proto::Sink;
+use hopscope::stream::FlowKey;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::Value;
@@ -18,6 +22,7 @@ use crate::sources;
 use crate::support::file::Format;
 use crate::support::link::{self, Link, Packet};
 use crate::support::run;
+use crate::support::scene;
 use crate::support::script::{self, Script, Segment, Side};
 
 const MANY: &str = "samples/120-clients-three-locations.pcapng";
@@ -56,6 +61,46 @@ proptest! {
         let after = extracted(&[Path::new(MANY)], &["--exchange", &ids.join(",")]);
         prop_assert_eq!(told(&after, None), told(&before, Some(&flows)));
         prop_assert_eq!(number(&after["counters"]["flows"]), flows.len() as u64);
+    }
+}
+
+#[test]
+fn every_scene_is_reported_from_its_extract_as_it_was() {
+    let folder = Folder::new();
+    let mut written = 0;
+    for (name, text) in scene::all() {
+        let file = folder.file("scene", &scene::parse(&name, &text).capture_file());
+        let before = run::report(&[&file]);
+        if before["chains"].as_array().is_some_and(|c| !c.is_empty()) {
+            written += 1;
+            assert_eq!(told(&extracted(&[&file], &["-Y", ""]), None), told(&before, None), "{name}");
+        }
+    }
+    assert!(written > 40, "{written}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn of_any_damaged_file_something_is_written_or_the_reason_is_told(
+        flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..12), cut in any::<usize>()
+    ) {
+        let mut bytes = fs::read(sources::root().join(BROKEN)).unwrap();
+        for (at, value) in flips {
+            let at = at % bytes.len();
+            bytes[at] = value;
+        }
+        bytes.truncate(bytes.len() - cut % 80);
+        let folder = Folder::new();
+        let (file, out) = (folder.file("a.pcap", &bytes), folder.path("out.pcapng"));
+        let output = run_extract(&[&file], &["-Y", ""], &out);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        prop_assert!(matches!(output.status.code(), Some(0 | 2)), "{}: {words}", output.status);
+        prop_assert!(!words.contains("changed") && !words.contains("panicked"), "{words}");
+        if out.exists() {
+            prop_assert_eq!(told(&run::report(&[&out]), None), told(&run::report(&[&file]), None));
+        }
     }
 }
 
@@ -221,6 +266,47 @@ fn an_input_that_is_another_one_the_second_time_is_noticed() {
     assert!(matches!(replayed(1, 4_000), Err(Error::Changed)));
 }
 
+/// The ids of flows in the order in which they were opened, and by which packet.
+#[derive(Default)]
+struct Opened(Vec<(FlowId, PacketRef)>);
+
+impl Sink for Opened {
+    fn decided(&mut self, _: &Exchange) {}
+
+    fn ended(&mut self, _: Box<Exchange>) {}
+
+    fn lone(&mut self, _: FlowFacts) {}
+
+    fn opened(&mut self, flow: FlowId, _: &FlowKey, at: PacketRef) {
+        self.0.push((flow, at));
+    }
+}
+
+#[test]
+fn two_readings_number_flows_alike_even_where_flows_are_evicted() {
+    // Each of 300 clients comes by eight times, and there is room for 40.
+    let clients = (0..2_400_u64).map(|n| (n, format!("198.51.100.7:{}", 40_000 + n * 7 % 300)));
+    let segments: Vec<Segment> = clients
+        .flat_map(|(n, client)| {
+            let hello = Script::midstream(&client, "203.0.113.9:80").client("GET / HTTP/1.1\r\n").segments();
+            moved(hello, 0, n * 1_000_000)
+        })
+        .collect();
+    let file = Format::pcap(Link::Raw).write(&link::packets(&segments, Link::Raw));
+    let opened = || {
+        let source = Source::from_bytes("made", file.clone());
+        let mut inputs = Merged::from_sources(vec![source], &Window::default()).unwrap();
+        let mut engine = Engine::with_flow_limit(Opened::default(), 40);
+        engine::read(&mut inputs, &mut engine, &mut |_| true).unwrap();
+        let (opened, counters) = engine.finish();
+        assert!(counters.evicted > 100);
+        opened.0
+    };
+    let first = opened();
+    assert!(first.len() > 300);
+    assert_eq!(first, opened());
+}
+
 // What it says.
 
 #[test]
@@ -279,6 +365,21 @@ fn standard_output_takes_it_too() {
     let output = run_extract(&[Path::new(BROKEN)], &["--exchange", "1"], Path::new("-"));
     assert!(output.status.success());
     assert_eq!(output.stdout, file);
+}
+
+#[test]
+fn a_closed_pipe_is_no_fault() {
+    let mut child = run::hopscope()
+        .args(["extract", MANY, "-Y", "", "-o", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut pipe = child.stdout.take().expect("a pipe");
+    std::io::Read::read_exact(&mut pipe, &mut [0; 1]).expect("a byte of output");
+    drop(pipe);
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 // What is refused, with exit code 2 and no file.
