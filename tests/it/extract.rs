@@ -284,8 +284,13 @@ impl Sink for Opened {
 
 #[test]
 fn two_readings_number_flows_alike_even_where_flows_are_evicted() {
-    // Each of 300 clients comes by eight times, and there is room for 40.
-    let clients = (0..2_400_u64).map(|n| (n, format!("198.51.100.7:{}", 40_000 + n * 7 % 300)));
+    // Each of 1,500 clients comes by four times, and there is room for 400. Which of a sample goes that is
+    // much smaller hangs on the hash.
+    let mut seed = 1_u64;
+    let clients = (0..6_000_u64).map(|n| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (n, format!("198.51.100.7:{}", 40_000 + (seed >> 33) % 1_500))
+    });
     let segments: Vec<Segment> = clients
         .flat_map(|(n, client)| {
             let hello = Script::midstream(&client, "203.0.113.9:80").client("GET / HTTP/1.1\r\n").segments();
@@ -296,7 +301,7 @@ fn two_readings_number_flows_alike_even_where_flows_are_evicted() {
     let opened = || {
         let source = Source::from_bytes("made", file.clone());
         let mut inputs = Merged::from_sources(vec![source], &Window::default()).unwrap();
-        let mut engine = Engine::with_flow_limit(Opened::default(), 40);
+        let mut engine = Engine::with_flow_limit(Opened::default(), 400);
         engine::read(&mut inputs, &mut engine, &mut |_| true).unwrap();
         let (opened, counters) = engine.finish();
         assert!(counters.evicted > 100);
