@@ -247,6 +247,38 @@ fn a_rotated_capture_is_written_across_its_files() {
 }
 
 #[test]
+fn secrets_of_an_input_are_not_copied() {
+    let format = Format::pcapng(&[Link::Raw]);
+    let mut bytes = Vec::new();
+    format.section(&mut bytes);
+    let log = b"CLIENT_RANDOM 00 11\n";
+    let head = [0x544c_534b_u32.to_le_bytes(), u32::try_from(log.len()).unwrap().to_le_bytes()].concat();
+    format.block(&mut bytes, 10, &[&head[..], log].concat());
+    for packet in link::packets(&upgrade("198.51.100.7:40000").segments(), Link::Raw) {
+        format.enhanced_packet(&mut bytes, &packet);
+    }
+    let folder = Folder::new();
+    let file = folder.file("a.pcapng", &bytes);
+    let out = extract(&folder, &[&file], &["-Y", ""]);
+    // It would refuse a block of any type but those of sections, interfaces and packets.
+    assert!(!comments(&out).is_empty());
+    assert!(!fs::read(&out).unwrap().windows(13).any(|w| w == b"CLIENT_RANDOM"));
+}
+
+#[test]
+fn packets_outside_the_window_are_not_written() {
+    let conversation = Script::flow().upgrade(KEY).wait_ms(10_000).frame(Side::Client, 1, b"late").goodbye();
+    let segments = conversation.segments();
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &Format::pcap(Link::Raw).write(&link::packets(&segments, Link::Raw)));
+    let ends = i64::try_from(segments.last().unwrap().at_ns).unwrap();
+    let until = packets(&extract(&folder, &[&file], &["-Y", "", "--until", "-5s"]));
+    let rest = segments.iter().filter(|s| i64::try_from(s.at_ns).unwrap() <= ends - 5_000_000_000).count();
+    assert!((1..segments.len()).contains(&rest));
+    assert_eq!(until.len(), rest);
+}
+
+#[test]
 fn an_input_that_is_another_one_the_second_time_is_noticed() {
     let file = Format::pcap(Link::Raw).write(&link::packets(&upgrade("198.51.100.7:40000").segments(), Link::Raw));
     let replayed = |flow, packet| {
