@@ -44,6 +44,17 @@ pub struct Counters {
     pub flows_http1: u64,
     pub flows_tls: u64,
     pub flows_http2: u64,
+    /// Flows that began with a PROXY protocol header, and those a SOCKS proxy opened.
+    pub flows_proxy_protocol: u64,
+    pub flows_socks: u64,
+    /// CONNECT tunnels that were granted.
+    pub flows_connect: u64,
+    /// SOCKS requests that were refused.
+    pub socks_refused: u64,
+    /// Streams left alone because they lie deeper than `limits::NESTING`.
+    pub nested_too_deep: u64,
+    /// Flows with WebSocket frames whose handshake is not in the capture.
+    pub flows_websocket_midstream: u64,
     /// Flows given up because analysing them failed (a fault of this program).
     pub bugs: u64,
 }
@@ -74,6 +85,12 @@ impl Counters {
             flows_http1,
             flows_tls,
             flows_http2,
+            flows_proxy_protocol,
+            flows_socks,
+            flows_connect,
+            socks_refused,
+            nested_too_deep,
+            flows_websocket_midstream,
             bugs,
         } = other;
         self.packets += packets;
@@ -98,6 +115,12 @@ impl Counters {
         self.flows_http1 += flows_http1;
         self.flows_tls += flows_tls;
         self.flows_http2 += flows_http2;
+        self.flows_proxy_protocol += flows_proxy_protocol;
+        self.flows_socks += flows_socks;
+        self.flows_connect += flows_connect;
+        self.socks_refused += socks_refused;
+        self.nested_too_deep += nested_too_deep;
+        self.flows_websocket_midstream += flows_websocket_midstream;
         self.bugs += bugs;
     }
 }

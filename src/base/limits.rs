@@ -170,3 +170,42 @@ pub const FINDINGS_PER_SUBJECT: usize = 64;
 
 /// Bytes kept of each direction after a 101: enough to tell frames from HTTP and TLS.
 pub const AFTER_101_BYTES: usize = 16;
+
+/// Bytes of a PROXY protocol header that are read; of a longer one the rest is passed over.
+pub const PROXY_HEADER_BYTES: usize = 4 << 10;
+
+/// TLVs kept of one PROXY protocol header.
+pub const PROXY_TLVS: usize = 32;
+
+/// Bytes of one direction of a SOCKS negotiation: the longest messages of RFC 1928 and RFC 1929
+/// behind each other.
+pub const SOCKS_BYTES: usize = 1_100;
+
+/// Protocols that may stand around a stream: PROXY headers, SOCKS and CONNECT inside each other.
+pub const NESTING: usize = 8;
+
+/// Bytes a client may send while the first word of its server is waited for, on a connection that is
+/// not read any further.
+pub const FIRST_WORD_BYTES: u64 = 16 << 10;
+
+/// Packet time in which a server that closes without a byte has closed at once, in milliseconds.
+pub const AT_ONCE_MS: i64 = 1_000;
+
+/// Segments of a connection joined midstream that are looked at for WebSocket frames.
+pub const MIDSTREAM_SEGMENTS: u32 = 24;
+
+/// Segments of one direction at which a chain of frames may be tried to begin.
+pub const MIDSTREAM_TRIES: u8 = 6;
+
+/// Frames that must follow each other without a fault to be believed without their handshake.
+pub const MIDSTREAM_FRAMES: u32 = 3;
+
+/// Evidence that they must give, in bits: how unlikely it is that any other bytes read like that. All
+/// tries of a connection together stay below one in a million.
+pub const MIDSTREAM_BITS: u32 = 25;
+
+/// Largest payload of a frame by which a chain is recognised, in bytes.
+pub const MIDSTREAM_PAYLOAD_BYTES: u64 = 1 << 20;
+
+/// Servers remembered that take PROXY headers.
+pub const PROXY_PEERS: usize = 10_000;

@@ -133,7 +133,7 @@ impl Judge<'_> {
 
     /// The chain of a flow without a request. `None` where nothing about it is worth telling.
     pub fn flow(&self, flow: &FlowFacts) -> Option<(Vec<Finding>, Outcome, Verdict)> {
-        let findings = rules::run::flow(flow);
+        let findings = rules::run::flow(flow, &self.seen);
         if findings.is_empty() {
             return None;
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
-use crate::model::Head;
+use crate::model::{Head, Proxied};
 
 /// Who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +28,10 @@ pub enum Mechanism {
 pub enum Wrapper {
     /// Inside a CONNECT tunnel to this authority.
     Connect(Box<[u8]>),
+    /// Behind a PROXY protocol header of this version, 1 or 2.
+    ProxyProtocol(u8),
+    /// Inside a connection that a SOCKS proxy of this version (4 or 5) opened to `host:port`.
+    Socks(u8, Box<[u8]>),
     /// A VLAN, tunnel or other link layer worth telling.
     Link(Box<str>),
 }
@@ -41,6 +45,8 @@ pub struct Exchange {
     pub client: Endpoint,
     pub server: Endpoint,
     pub via: Vec<Wrapper>,
+    /// The PROXY protocol header around it; of several, the innermost.
+    pub proxied: Option<Box<Proxied>>,
     pub mechanism: Mechanism,
     pub request: Head,
     /// 1xx heads before the final one, 101 apart (RFC 9110 §15.2). At most `limits::INTERIM_HEADS`.

@@ -1,6 +1,7 @@
 //! A TCP connection, as far as a rule may ask about it.
 
 use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
+use crate::model::{End, Preview, Proxied, Wrapper, WsTotals};
 
 /// How the connection's opening went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,4 +32,21 @@ pub struct FlowFacts {
     /// The packet that answered or ended it.
     pub end: Option<PacketRef>,
     pub end_at: Option<Timestamp>,
+    /// What it carried. `None`: no payload at all.
+    pub said: Option<Box<Said>>,
+}
+
+/// What a connection without a request carried, as far as it was looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// As in an exchange; previews count from inside of it.
+    pub via: Vec<Wrapper>,
+    pub proxied: Option<Box<Proxied>>,
+    /// First bytes of client and server behind what precedes them. `None`: it said nothing.
+    pub first: [Option<Preview>; 2],
+    /// A WebSocket without its handshake: the frames that were seen.
+    pub ws: Option<WsTotals>,
+    /// Bytes of the connection were lost to the capture.
+    pub gap: bool,
+    pub end: End,
 }

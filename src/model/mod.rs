@@ -8,6 +8,7 @@ pub mod finding;
 pub mod flow;
 pub mod head;
 pub mod input;
+pub mod proxied;
 pub mod text;
 mod words;
 
@@ -18,7 +19,8 @@ pub use exchange::{
 };
 pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
-pub use flow::{ConnectState, FlowFacts};
+pub use flow::{ConnectState, FlowFacts, Said};
 pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use input::{Damage, InputFacts, LinkType};
+pub use proxied::Proxied;
 pub use text::{Part, Text};

@@ -5,7 +5,9 @@ use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Direction, End, EndHow, Exchange, Head, LineFaults, Preview, Times, WsTotals};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
+use super::around::Around;
 use super::body::Chunks;
+use super::connect::Inside;
 use super::pending::Queue;
 use super::tunnel::{self, Closing};
 use super::{Flow, Step, direction};
@@ -24,6 +26,10 @@ pub struct Http {
     /// The exchange whose handshake is decided and whose end is not.
     pub(super) open: Option<Box<Exchange>>,
     pub(super) tunnel: Option<Box<Tunnel>>,
+    /// What stands around this connection's stream. `None`: nothing.
+    pub(super) around: Option<Box<Around>>,
+    /// A CONNECT was granted by the chunk under work.
+    pub(super) inside: Option<Box<Inside>>,
     /// Client bytes that came before the answer to an upgrade request.
     pub(super) early: Option<Box<Early>>,
     /// Server bytes that were no response.
@@ -54,6 +60,8 @@ pub(super) enum State {
     /// These bytes are not HTTP (or not yet).
     Odd,
     Tunnel,
+    /// A CONNECT was granted: these bytes are another machine's.
+    Handover,
 }
 
 /// One direction's reader.
@@ -145,6 +153,8 @@ impl Http {
             requests: 0,
             open: None,
             tunnel: None,
+            around: None,
+            inside: None,
             early: None,
             odd: None,
             plain: Vec::new(),
@@ -155,8 +165,21 @@ impl Http {
         }
     }
 
+    /// The same inside of something.
+    pub fn within(client: Side, around: Option<Box<Around>>) -> Self {
+        Http { around, ..Http::new(client) }
+    }
+
     /// Takes one chunk.
     pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let inside;
+        let chunk = match &self.around {
+            None => chunk,
+            Some(around) => {
+                inside = around.inside(chunk);
+                &inside
+            }
+        };
         let from_client = chunk.side == self.client;
         match chunk.what {
             What::Data(data) => {
@@ -182,7 +205,11 @@ impl Http {
             }
             What::Close(how) => self.close(flow, chunk, how),
         }
-        if self.done { Step::Opaque } else { Step::Stay }
+        match (self.done, &self.inside) {
+            (true, _) => Step::Opaque,
+            (_, Some(_)) => self.hand_over(flow, chunk),
+            _ => Step::Stay,
+        }
     }
 
     /// Whether this side's frames can be counted without this machine: an upgraded WebSocket whose
@@ -200,6 +227,10 @@ impl Http {
 
     /// Whether bytes of a place that was passed differ from the head that stands there.
     pub fn disagrees(&self, side: Side, offset: u64, bytes: &[u8]) -> bool {
+        // What lies before the stream is no head of it.
+        let base = self.around.as_ref().map_or(0, |a| a.base[side.index()]);
+        let before = usize::try_from(base.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (offset, bytes) = (offset.saturating_sub(base), bytes.get(before..).unwrap_or_default());
         let from_client = side == self.client;
         let exchanges = self.open.iter().chain(self.pending.iter().filter_map(|p| p.exchange.as_ref()));
         exchanges

@@ -5,15 +5,24 @@
 //! A flow that is of no interest costs nothing after its first bytes; a body or a frame payload costs
 //! one subtraction per segment, beside the flow's own record.
 
+pub mod around;
 pub mod body;
+mod connect;
+pub mod held;
 pub mod http1;
 mod machines;
+pub mod midstream;
 mod pending;
+pub mod proxy_protocol;
 pub mod request;
 pub mod response;
 pub mod sniff;
+pub mod socks;
 pub mod tunnel;
+pub mod watch;
 pub mod websocket;
+
+use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
 use crate::model::{Direction, Exchange, Field, FlowFacts};
@@ -21,8 +30,14 @@ use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Wha
 
 use prefetch_index::prefetch_index;
 
+use held::HeldChunk;
 use http1::Http;
-use machines::{Machine, Machines};
+use machines::{Machines, Place};
+use midstream::Midstream;
+use proxy_protocol::ProxyHeader;
+use sniff::Sniff;
+use socks::Socks;
+use watch::Watch;
 use websocket::Frames;
 
 /// Takes what the machines find.
@@ -31,7 +46,8 @@ pub trait Sink {
     fn decided(&mut self, x: &Exchange);
     /// An exchange is over; nothing more will be known of it.
     fn ended(&mut self, x: Box<Exchange>);
-    /// A flow ended without a request and without any payload.
+    /// A flow without a request that may be worth a finding: one without any payload, or whose first
+    /// words say something.
     fn lone(&mut self, flow: FlowFacts);
     /// A flow's first packet. For those who read the capture again for some of its flows.
     fn opened(&mut self, _: Context<'_>, _: PacketRef) {}
@@ -73,6 +89,16 @@ impl Shared {
         self.next += 1;
         ExchangeId(self.next)
     }
+}
+
+/// What a flow is doing. An enum, not a boxed trait: the set is closed and the match is cheap.
+pub enum Machine {
+    Sniff(Box<Sniff>),
+    Http(Box<Http>),
+    Proxy(Box<ProxyHeader>),
+    Socks(Box<Socks>),
+    Watch(Box<Watch>),
+    Midstream(Box<Midstream>),
 }
 
 /// The tag beside a flow: the machine's index plus one, and a byte of mode.
@@ -120,8 +146,8 @@ impl Flow<'_> {
 pub enum Step {
     /// Go on as it is.
     Stay,
-    /// It is HTTP, and this side is the client.
-    Http(Side),
+    /// This machine takes over, and is given these chunks first.
+    Replace(Machine, Vec<HeldChunk>),
     /// Nothing here is of interest any more.
     Opaque,
 }
@@ -191,7 +217,7 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     fn again(&mut self, _: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
-        if let Some(Machine { sniff: None, http }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
+        if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
             && http.disagrees(side, offset, bytes)
         {
             self.shared.counters.overlap_conflicts += 1;
@@ -200,7 +226,7 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
-        if let Some(Machine { sniff: None, http }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
+        if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
             http.conflict = true;
         }
     }
@@ -217,41 +243,32 @@ impl<S: Sink> Protocols<S> {
                 return if how == CloseHow::Fin { Interest::All } else { Interest::Nothing };
             }
             // The line's first use was to remember the first packet; from here on it counts frames.
+            let first = sniff::first_packet(inline);
             *inline = Inline::default();
-            let index = match sniff::at_once(&chunk, &mut self.shared) {
-                Some(Step::Http(client)) => {
-                    self.shared.counters.flows_http1 += 1;
-                    self.machines.keep(None, Http::new(client))
-                }
+            let machine = match sniff::at_once(context, first, &chunk, &mut self.shared) {
+                Some(Step::Replace(machine, _)) => machine,
                 Some(Step::Opaque) => return Interest::Nothing,
-                Some(Step::Stay) | None => self.machines.keep(Some(Box::default()), Http::new(chunk.side)),
+                Some(Step::Stay) | None => Machine::Sniff(Box::new(Sniff::new(first))),
             };
+            if let Machine::Http(_) = machine {
+                self.shared.counters.flows_http1 += 1;
+            }
+            let index = self.machines.keep(machine);
             tag.set_machine(index);
         }
         let Some(index) = tag.machine() else { return Interest::Nothing };
         let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink };
-        let Some(machine) = self.machines.get_mut(index) else { return Interest::Nothing };
-        let mut step = match &mut machine.sniff {
-            Some(sniff) => sniff.chunk(&mut flow, &chunk),
-            None => machine.http.chunk(&mut flow, &chunk),
-        };
-        if let Step::Http(client) = step {
-            flow.shared.counters.flows_http1 += 1;
-            machine.http = Http::new(client);
-            step = Step::Stay;
-            for held in machine.sniff.take().into_iter().flat_map(|sniff| sniff.into_chunks()) {
-                step = machine.http.chunk(&mut flow, &held.as_chunk());
-                if matches!(step, Step::Opaque) {
-                    break;
-                }
-            }
+        let Some(place) = self.machines.get_mut(index) else { return Interest::Nothing };
+        let mut step = place.chunk(&mut flow, &chunk);
+        if let Step::Replace(to, held) = step {
+            step = replace(place, to, held, &mut flow);
         }
         if matches!(step, Step::Opaque) {
             self.drop_machine(tag);
             return Interest::Nothing;
         }
         tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH);
-        if let Machine { sniff: None, http } = machine {
+        if let Place { http, other: None } = place {
             if http.client == Side::High {
                 tag.0 |= CLIENT_HIGH;
             }
@@ -262,14 +279,22 @@ impl<S: Sink> Protocols<S> {
                     tag.0 |= FAST[side.index()];
                 }
             }
+        } else if let Some(Machine::Midstream(midstream)) = &place.other
+            && let Some(client) = midstream.client()
+        {
+            tag.0 |= FRAMES[0] | FRAMES[1] | if client == Side::High { CLIENT_HIGH } else { 0 };
         }
         Interest::All
     }
 
     /// A Close frame came by: the machine keeps what the end will need.
     fn closing(&mut self, tag: &mut Tag, chunk: Chunk<'_>, last: Timestamp, closing: &tunnel::Closing) {
-        if let Some(Machine { sniff: None, http }) = tag.machine().and_then(|i| self.machines.get_mut(i)) {
-            http.close_frame(chunk.side, chunk.ts, chunk.at, last, closing);
+        match tag.machine().and_then(|i| self.machines.get_mut(i)) {
+            Some(Place { http, other: None }) => http.close_frame(chunk.side, chunk.ts, chunk.at, last, closing),
+            Some(Place { other: Some(Machine::Midstream(m)), .. }) => {
+                m.close_frame(chunk.side, chunk.ts, chunk.at, last, closing);
+            }
+            _ => {}
         }
     }
 
@@ -286,7 +311,54 @@ impl<S: Sink> Protocols<S> {
             syns: context.track.syns(),
             end,
             end_at: end.map(|_| chunk.ts),
+            said: None,
         });
+    }
+}
+
+impl Machine {
+    #[inline]
+    fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        match self {
+            Machine::Http(http) => http.chunk(flow, chunk),
+            Machine::Sniff(sniff) => sniff.chunk(flow, chunk),
+            Machine::Proxy(header) => header.chunk(flow, chunk),
+            Machine::Socks(socks) => socks.chunk(flow, chunk),
+            Machine::Watch(watch) => watch.chunk(flow, chunk),
+            Machine::Midstream(midstream) => midstream.chunk(flow, chunk),
+        }
+    }
+}
+
+/// Puts another machine in a flow's place and gives it what was held; that may find yet another.
+/// Each goes one stream further in, of which there are at most `limits::NESTING`, or knows more of the
+/// same one.
+#[inline(never)]
+fn replace(place: &mut Place, to: Machine, held: Vec<HeldChunk>, flow: &mut Flow<'_>) -> Step {
+    let mut queue = VecDeque::from(held);
+    let mut next = Some(to);
+    loop {
+        if let Some(to) = next.take() {
+            if let Machine::Http(_) = to {
+                flow.shared.counters.flows_http1 += 1;
+            }
+            place.put(to);
+            // Frames and bodies of the stream before are over; when somebody last spoke stays known.
+            for side in &mut flow.inline.sides {
+                side.restart();
+            }
+        }
+        let Some(held) = queue.pop_front() else { return Step::Stay };
+        match place.chunk(flow, &held.as_chunk()) {
+            Step::Stay => {}
+            Step::Opaque => return Step::Opaque,
+            Step::Replace(to, first) => {
+                for held in first.into_iter().rev() {
+                    queue.push_front(held);
+                }
+                next = Some(to);
+            }
+        }
     }
 }
 

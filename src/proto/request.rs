@@ -57,7 +57,7 @@ impl Http {
                     self.tunnel_data(flow, &here, rest);
                     rest.len()
                 }
-                State::UntilClose | State::Odd => rest.len(),
+                State::UntilClose | State::Odd | State::Handover => rest.len(),
             };
             at += used;
         }
@@ -215,7 +215,8 @@ impl Http {
             flow: flow.id(),
             client: flow.endpoint(self.client),
             server: flow.endpoint(self.client.other()),
-            via: Vec::new(),
+            via: self.around.as_ref().map(|a| a.via.clone()).unwrap_or_default(),
+            proxied: self.around.as_ref().and_then(|a| a.proxied.clone()),
             mechanism,
             request,
             interim: Vec::new(),

@@ -75,6 +75,10 @@ impl Http {
                     rest.len()
                 }
                 State::Waiting => rest.len(),
+                State::Handover => {
+                    self.keep_inside(&here, rest);
+                    rest.len()
+                }
             };
             at += used;
         }
@@ -279,11 +283,10 @@ impl Http {
     fn answered(&mut self, flow: &mut Flow<'_>, status: u16, head: Option<Head>, framing: Option<Framing>, gap: bool) {
         let pending = self.pending.pop_front();
         let (is_head, connect) = pending.as_ref().map_or((false, false), |p| (p.head, p.connect));
-        if connect && (200..300).contains(&status) {
-            // What runs in the tunnel is another stream, and not looked into yet.
-            self.done = true;
-            return;
-        }
+        let pending = match pending {
+            Some(pending) if connect && (200..300).contains(&status) => return self.granted(flow, pending),
+            other => other,
+        };
         let exchange = match pending {
             Some(Pending { exchange: Some(x), .. }) => Some(x),
             Some(pending) if connect => Some(self.promote(flow, &pending)),
@@ -353,7 +356,9 @@ impl Http {
                 } else {
                     self.response.gap = true;
                 }
-                if self.tunnel.is_none() {
+                if self.inside.is_some() {
+                    // The head that broke off here granted a CONNECT.
+                } else if self.tunnel.is_none() {
                     self.response.state = State::Lost;
                     self.mark_front(|x| x.quality.response_gap = true);
                 } else {

@@ -1,127 +1,201 @@
-//! The first bytes of a flow: who is client, and whether it speaks HTTP/1.x. Bytes looked at are
-//! given to the machine that takes over. Port numbers never decide.
+//! The first bytes of a stream, of a connection or inside something: who is client, and what it speaks.
+//! Bytes looked at are given to the machine that takes over. Port numbers never decide.
 
-use crate::base::{PacketRef, Timestamp, limits};
-use crate::stream::{Chunk, CloseHow, Side, What};
-use crate::wire::sniff::{Guess, guess};
+use crate::base::{PacketRef, limits};
+use crate::stream::{Chunk, CloseHow, Context, Side, What};
+use crate::wire::sniff::{Guess, opening};
 
-use super::{Flow, Inline, Shared, Step};
+use super::around::Begin;
+use super::held::HeldChunk;
+use super::http1::Http;
+use super::midstream::Midstream;
+use super::proxy_protocol::ProxyHeader;
+use super::socks::Socks;
+use super::watch::Watch;
+use super::{Flow, Inline, Machine, Shared, Step};
 
 /// What one flow has shown so far.
+#[derive(Default)]
 pub struct Sniff {
+    begin: Begin,
     held: Vec<HeldChunk>,
     bytes: [Vec<u8>; 2],
     guess: [Option<Guess>; 2],
+    /// Bytes were lost: what begins here is not the beginning.
+    lost: bool,
 }
 
-/// A chunk kept until it is known what it is.
-pub struct HeldChunk {
-    side: Side,
-    ts: Timestamp,
-    at: PacketRef,
-    offset: u64,
-    data: Vec<u8>,
-    other: Option<What<'static>>,
-}
-
-impl HeldChunk {
-    pub fn as_chunk(&self) -> Chunk<'_> {
-        let what = self.other.unwrap_or(What::Data(&self.data));
-        Chunk { side: self.side, ts: self.ts, at: self.at, offset: self.offset, what }
-    }
-}
+/// Gaps and pieces held at most while it is not known what a flow is.
+const HELD: usize = 16;
 
 /// What the very first bytes of a flow say, where they say it at once. `None`: look closer.
-pub(super) fn at_once(chunk: &Chunk<'_>, shared: &mut Shared) -> Option<Step> {
+pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>, shared: &mut Shared) -> Option<Step> {
     let What::Data(data) = chunk.what else { return None };
-    match guess(&data[..data.len().min(limits::SNIFF_BYTES)]) {
-        Guess::Request => Some(Step::Http(chunk.side)),
-        Guess::Response => Some(Step::Http(chunk.side.other())),
+    match opening(&data[..data.len().min(limits::SNIFF_BYTES)]) {
+        Guess::Request => Some(http(Http::new(chunk.side))),
+        Guess::Response => Some(http(Http::new(chunk.side.other()))),
         Guess::Tls => {
             shared.counters.flows_tls += 1;
-            Some(Step::Opaque)
+            // A ClientHello is worth waiting for its answer.
+            let hello = data.first() == Some(&HANDSHAKE) && context.track.client() == Some(chunk.side);
+            let watch = || Watch::new(chunk.side, Begin { first, around: None });
+            Some(if hello { Step::Replace(Machine::Watch(Box::new(watch())), Vec::new()) } else { Step::Opaque })
         }
         Guess::Http2 => {
             shared.counters.flows_http2 += 1;
             Some(Step::Opaque)
         }
-        Guess::NeedMore | Guess::Other => None,
+        Guess::NeedMore | Guess::Other | Guess::Proxy | Guess::Socks => None,
     }
 }
 
+/// A TLS record of a handshake (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 0x16;
+
+fn http(http: Http) -> Step {
+    Step::Replace(Machine::Http(Box::new(http)), Vec::new())
+}
+
 impl Sniff {
-    pub fn new() -> Self {
-        Sniff { held: Vec::new(), bytes: [Vec::new(), Vec::new()], guess: [None, None] }
+    /// A connection whose first packet was this one.
+    pub fn new(first: PacketRef) -> Self {
+        Sniff { begin: Begin { first, around: None }, ..Sniff::default() }
     }
 
-    /// Takes one chunk of the flow's beginning.
+    /// A stream inside of something.
+    pub fn within(begin: Begin) -> Self {
+        Sniff { begin, ..Sniff::default() }
+    }
+
+    /// Takes one chunk of the stream's beginning.
     pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
-        self.hold(chunk);
         let side = chunk.side;
         match chunk.what {
             What::Data(data) => {
+                self.held.push(HeldChunk::of(chunk));
                 let seen = &mut self.bytes[side.index()];
                 if matches!(self.guess[side.index()], Some(Guess::Other)) {
                     return self.after_no(flow, side);
                 }
                 let room = limits::SNIFF_BYTES.saturating_sub(seen.len());
                 seen.extend_from_slice(&data[..data.len().min(room)]);
-                let found = guess(seen);
+                let found = opening(seen);
                 self.guess[side.index()] = Some(found);
-                match found {
-                    Guess::Request => Step::Http(side),
-                    Guess::Response => Step::Http(side.other()),
-                    Guess::Tls => {
-                        flow.shared.counters.flows_tls += 1;
-                        Step::Opaque
-                    }
-                    Guess::Http2 => {
-                        flow.shared.counters.flows_http2 += 1;
-                        Step::Opaque
-                    }
-                    Guess::NeedMore => Step::Stay,
-                    Guess::Other => self.after_no(flow, side),
-                }
+                self.found(flow, side, found)
             }
             What::Gap { .. } => {
                 // What comes behind the hole is looked at anew.
+                self.held.push(HeldChunk::of(chunk));
+                self.lost = true;
                 self.bytes[side.index()].clear();
                 self.guess[side.index()] = None;
-                if self.held.len() > 16 { Step::Opaque } else { Step::Stay }
+                if self.held.len() > HELD { Step::Opaque } else { Step::Stay }
             }
-            What::Close(CloseHow::Fin) => Step::Stay,
-            What::Close(_) => Step::Opaque,
+            What::Close(how) => self.close(flow, chunk, how),
         }
     }
 
-    /// All that was held, in order.
-    pub fn into_chunks(self) -> Vec<HeldChunk> {
-        self.held
+    /// Acts on what a side's first bytes say.
+    fn found(&mut self, flow: &mut Flow<'_>, side: Side, found: Guess) -> Step {
+        match found {
+            Guess::Request => self.http(side),
+            Guess::Response if self.waits_for_client(flow, side) => self.after_no(flow, side),
+            Guess::Response => self.http(side.other()),
+            Guess::Proxy => {
+                let begin = std::mem::take(&mut self.begin);
+                self.hand_over(Machine::Proxy(Box::new(ProxyHeader::new(side, begin))))
+            }
+            Guess::Socks if self.is_client_from_the_start(flow, side) => {
+                let begin = std::mem::take(&mut self.begin);
+                self.hand_over(Machine::Socks(Box::new(Socks::new(side, begin))))
+            }
+            Guess::Tls => {
+                flow.shared.counters.flows_tls += 1;
+                let hello = self.bytes[side.index()].first() == Some(&HANDSHAKE);
+                if !hello || !self.is_client_from_the_start(flow, side) {
+                    return Step::Opaque;
+                }
+                let begin = std::mem::take(&mut self.begin);
+                self.hand_over(Machine::Watch(Box::new(Watch::new(side, begin))))
+            }
+            Guess::Http2 => {
+                flow.shared.counters.flows_http2 += 1;
+                Step::Opaque
+            }
+            Guess::NeedMore => Step::Stay,
+            Guess::Other | Guess::Socks => {
+                self.guess[side.index()] = Some(Guess::Other);
+                self.after_no(flow, side)
+            }
+        }
+    }
+
+    fn http(&mut self, client: Side) -> Step {
+        let around = self.begin.around.take();
+        self.hand_over(Machine::Http(Box::new(Http::within(client, around))))
+    }
+
+    /// All that was held goes to the machine that takes over.
+    fn hand_over(&mut self, to: Machine) -> Step {
+        Step::Replace(to, std::mem::take(&mut self.held))
+    }
+
+    /// Whether this side opened the connection and nothing was lost before these bytes.
+    fn is_client_from_the_start(&self, flow: &Flow<'_>, side: Side) -> bool {
+        !self.lost && flow.context.track.from_the_start() && self.begin.client(flow) == Some(side)
+    }
+
+    /// Whether these first bytes are a server's that answers a PROXY header before the client said
+    /// anything else.
+    fn waits_for_client(&self, flow: &Flow<'_>, side: Side) -> bool {
+        self.begin.is_proxied()
+            && self.begin.client(flow) == Some(side.other())
+            && self.guess[side.other().index()].is_none()
     }
 
     /// A side does not speak HTTP. A server may say something before its client does (a banner, or a
     /// fault worth telling), so a client that has not spoken yet is waited for, within bounds.
-    fn after_no(&self, flow: &Flow<'_>, side: Side) -> Step {
+    fn after_no(&mut self, flow: &mut Flow<'_>, side: Side) -> Step {
+        if self.lost || !flow.context.track.from_the_start() {
+            // Joined while it ran: it may be a WebSocket whose handshake is not in the capture.
+            let begin = std::mem::take(&mut self.begin);
+            return self.hand_over(Machine::Midstream(Box::new(Midstream::new(begin))));
+        }
         let other = side.other();
         let other_open = self.guess[other.index()].is_none_or(|g| g == Guess::NeedMore);
-        let may_be_server = flow.context.track.client().is_none_or(|client| client == other);
-        let held: usize = self.held.iter().map(|h| h.data.len()).sum();
+        let may_be_server = self.begin.client(flow).is_none_or(|client| client == other);
+        let held: usize = self.held.iter().map(HeldChunk::len).sum();
         if other_open && may_be_server && held <= limits::BANNER_BYTES { Step::Stay } else { Step::Opaque }
     }
 
-    fn hold(&mut self, chunk: &Chunk<'_>) {
-        let (data, other) = match chunk.what {
-            What::Data(data) => (data.to_vec(), None),
-            What::Gap { len, why } => (Vec::new(), Some(What::Gap { len, why })),
-            What::Close(how) => (Vec::new(), Some(What::Close(how))),
-        };
-        self.held.push(HeldChunk { side: chunk.side, ts: chunk.ts, at: chunk.at, offset: chunk.offset, data, other });
+    /// A side, or all of it, is over before it was known what it is.
+    fn close(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) -> Step {
+        let proxied = self.begin.is_proxied() && !self.lost;
+        if let (true, Some(client)) = (proxied, self.begin.client(flow)) {
+            let by_server = chunk.side != client && matches!(how, CloseHow::Fin | CloseHow::Rst);
+            if by_server && self.guess[client.index()].is_none() {
+                // The PROXY header was all that was sent.
+                let begin = std::mem::take(&mut self.begin);
+                let step = self.hand_over(Machine::Watch(Box::new(Watch::new(client, begin))));
+                return with(step, chunk);
+            }
+        }
+        if how != CloseHow::Fin {
+            return Step::Opaque;
+        }
+        self.held.push(HeldChunk::of(chunk));
+        Step::Stay
     }
 }
 
-impl Default for Sniff {
-    fn default() -> Self {
-        Sniff::new()
+/// The step, with one more chunk for the machine that takes over.
+fn with(step: Step, chunk: &Chunk<'_>) -> Step {
+    match step {
+        Step::Replace(to, mut held) => {
+            held.push(HeldChunk::of(chunk));
+            Step::Replace(to, held)
+        }
+        other => other,
     }
 }
 

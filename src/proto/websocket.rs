@@ -77,6 +77,11 @@ impl Frames {
         }
     }
 
+    /// Forgets all but when somebody last spoke: another stream begins.
+    pub fn restart(&mut self) {
+        *self = Frames { last: self.last, ..Frames::default() };
+    }
+
     pub fn counts(&self) -> WsCounts {
         WsCounts {
             frames: self.frames,

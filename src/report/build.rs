@@ -287,6 +287,8 @@ pub fn via(wrapper: &Wrapper, masker: &mut Masker) -> String {
     match wrapper {
         Wrapper::Connect(authority) => format!("connect {}", masker.url(authority)),
         Wrapper::Link(words) => mask::own(words),
+        Wrapper::ProxyProtocol(version) => format!("proxy-protocol v{version}"),
+        Wrapper::Socks(version, target) => format!("socks{version} {}", masker.url(target)),
     }
 }
 

@@ -47,13 +47,36 @@ pub enum Explains {
 /// What a rule looks at.
 pub enum Check {
     /// One exchange; `Seen` knows the others.
-    Exchange(fn(&Exchange, &Seen, &mut Findings<'_>)),
+    Exchange(ExchangeCheck),
     /// One exchange and the judgement on its accept.
     Handshake(fn(&Exchange, &Handshake, &Seen, &mut Findings<'_>)),
-    /// A flow without any request.
-    Flow(fn(&FlowFacts, &mut Findings<'_>)),
+    /// A flow without any request; `Seen` knows the exchanges.
+    Flow(FlowCheck),
+    /// The same fault shows in an exchange and in a flow that has none.
+    Either(ExchangeCheck, FlowCheck),
     /// One input.
     Input(fn(&InputFacts, &mut Findings<'_>)),
+}
+
+pub type ExchangeCheck = fn(&Exchange, &Seen, &mut Findings<'_>);
+pub type FlowCheck = fn(&FlowFacts, &Seen, &mut Findings<'_>);
+
+impl Check {
+    /// What it asks of an exchange alone.
+    pub fn of_exchange(&self) -> Option<ExchangeCheck> {
+        match self {
+            Check::Exchange(check) | Check::Either(check, _) => Some(*check),
+            Check::Handshake(_) | Check::Flow(_) | Check::Input(_) => None,
+        }
+    }
+
+    /// What it asks of a flow without a request.
+    pub fn of_flow(&self) -> Option<FlowCheck> {
+        match self {
+            Check::Flow(check) | Check::Either(_, check) => Some(*check),
+            Check::Exchange(_) | Check::Handshake(_) | Check::Input(_) => None,
+        }
+    }
 }
 
 /// Collects what one rule finds about one subject.

@@ -10,7 +10,9 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
     let ceiling = ceiling(x);
     for rule in all() {
         match rule.check {
-            Check::Exchange(check) => check(x, seen, &mut Findings::new(rule, subject, ceiling, &mut out)),
+            Check::Exchange(check) | Check::Either(check, _) => {
+                check(x, seen, &mut Findings::new(rule, subject, ceiling, &mut out))
+            }
             Check::Handshake(check) => {
                 check(x, handshake, seen, &mut Findings::new(rule, subject, ceiling, &mut out));
             }
@@ -21,11 +23,11 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
 }
 
 /// All findings about a flow without a request.
-pub fn flow(flow: &FlowFacts) -> Vec<Finding> {
+pub fn flow(flow: &FlowFacts, seen: &Seen) -> Vec<Finding> {
     let mut out = Vec::new();
     for rule in all() {
-        if let Check::Flow(check) = rule.check {
-            check(flow, &mut Findings::new(rule, Subject::Flow(flow.id), Confidence::Certain, &mut out));
+        if let Some(check) = rule.check.of_flow() {
+            check(flow, seen, &mut Findings::new(rule, Subject::Flow(flow.id), Confidence::Certain, &mut out));
         }
     }
     out

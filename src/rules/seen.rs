@@ -2,7 +2,7 @@
 //! attempts. In a whole-file report it is filled with all exchanges before any rule runs; while
 //! streaming it holds what came in the last `limits::SEEN_S` of packet time.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
+use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::Exchange;
 use crate::wire::accept;
 
@@ -23,6 +23,9 @@ pub struct Seen {
     by_accept: Index,
     /// Granted attempts, by client and target.
     granted: Index,
+    /// Servers that answered behind a PROXY header as if it were none of their worries; at most
+    /// `limits::PROXY_PEERS`, the first ones.
+    proxy_peers: HashSet<Endpoint>,
     first: u64,
     /// For all fingerprints; another one in each run, so that no capture can aim at collisions.
     state: RandomState,
@@ -130,6 +133,9 @@ impl Seen {
     /// Remembers an exchange; forgets what is older than the limits allow. `window`: whether age
     /// counts too (streaming).
     pub fn learn(&mut self, x: &Exchange, window: bool) {
+        if x.proxied.is_some() {
+            self.learn_proxied(x);
+        }
         let attempt = self.attempt(x);
         let number = self.first + self.attempts.len() as u64;
         let [key, expected, accept, granted] = self.hashes(&attempt);
@@ -147,6 +153,23 @@ impl Seen {
             let horizon = now - crate::base::Nanos::from_secs(limits::SEEN_S);
             while self.attempts.front().is_some_and(|a| a.at < horizon) {
                 self.forget_oldest();
+            }
+        }
+    }
+
+    /// Whether this server was seen to take connections that begin with a PROXY header.
+    pub fn takes_proxy_header(&self, server: Endpoint) -> bool {
+        !self.proxy_peers.is_empty() && self.proxy_peers.contains(&server)
+    }
+
+    #[cold]
+    fn learn_proxied(&mut self, x: &Exchange) {
+        let fine = x.proxied.as_ref().is_some_and(|p| p.fault.is_none());
+        if fine && x.status().is_some_and(|code| code < 400) && !self.proxy_peers.contains(&x.server) {
+            if self.proxy_peers.len() < limits::PROXY_PEERS {
+                self.proxy_peers.insert(x.server);
+            } else {
+                self.evicted += 1;
             }
         }
     }

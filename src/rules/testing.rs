@@ -67,6 +67,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         client: endpoint(10, 40_000),
         server: endpoint(20, 80),
         via: Vec::new(),
+        proxied: None,
         mechanism: Mechanism::Http1Upgrade,
         request: request_head,
         interim: Vec::new(),
@@ -130,6 +131,7 @@ pub(crate) fn flow(state: ConnectState, syns: u32) -> FlowFacts {
         syns,
         end: refused.then(|| PacketRef::new(0, 2)),
         end_at: refused.then(|| start + Nanos::from_millis(1)),
+        said: None,
     }
 }
 
@@ -140,17 +142,22 @@ pub(crate) fn run(rule: &'static Rule, x: &Exchange) -> Vec<Finding> {
 
 /// As [`run`], when these others are known.
 pub(crate) fn run_seen(rule: &'static Rule, x: &Exchange, seen: &Seen) -> Vec<Finding> {
-    collect(rule, Subject::Exchange(x.id), |check, out| match check {
-        Check::Exchange(check) => check(x, seen, out),
-        _ => panic!("{} does not look at exchanges", rule.id),
+    collect(rule, Subject::Exchange(x.id), |check, out| match check.of_exchange() {
+        Some(check) => check(x, seen, out),
+        None => panic!("{} does not look at exchanges", rule.id),
     })
 }
 
 /// What the rule finds about a flow without a request.
 pub(crate) fn run_flow(rule: &'static Rule, flow: &FlowFacts) -> Vec<Finding> {
-    collect(rule, Subject::Flow(flow.id), |check, out| match check {
-        Check::Flow(check) => check(flow, out),
-        _ => panic!("{} does not look at flows", rule.id),
+    run_flow_seen(rule, flow, &Seen::default())
+}
+
+/// As [`run_flow`], when these exchanges are known.
+pub(crate) fn run_flow_seen(rule: &'static Rule, flow: &FlowFacts, seen: &Seen) -> Vec<Finding> {
+    collect(rule, Subject::Flow(flow.id), |check, out| match check.of_flow() {
+        Some(check) => check(flow, seen, out),
+        None => panic!("{} does not look at flows", rule.id),
     })
 }
 

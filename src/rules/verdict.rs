@@ -99,25 +99,49 @@ pub fn of(
 
 /// The outcome of and verdict on a flow that never carried a request.
 pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
-    let outcome = match flow.state {
-        ConnectState::Refused => Outcome::Refused,
-        ConnectState::Unanswered => Outcome::Unanswered,
-        ConnectState::Established | ConnectState::Midstream => Outcome::Unknown,
+    let said = flow.said.as_deref();
+    let outcome = match (flow.state, said) {
+        (ConnectState::Refused, _) => Outcome::Refused,
+        (ConnectState::Unanswered, _) => Outcome::Unanswered,
+        (_, Some(said)) if said.ws.is_none() && said.first[1].is_some() => Outcome::Refused,
+        (_, Some(said)) if said.ws.is_none() && said.end.tcp_by == Some(Direction::ServerToClient) => {
+            Outcome::Unanswered
+        }
+        (ConnectState::Established | ConnectState::Midstream, _) => Outcome::Unknown,
     };
-    let Some((_, finding, severity)) = name(outcome, findings) else {
+    let Some((rule, finding, severity)) = name(outcome, findings) else {
+        if said.is_some_and(|said| said.ws.is_some()) {
+            return (outcome, without_handshake(flow));
+        }
         let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
         return (outcome, verdict("ok", Confidence::Certain, summary));
     };
-    let address = Some(flow.server.ip.to_string());
+    let by_client = said.is_some() && request_rule(rule.id).is_some();
+    let role = match by_client {
+        true if said.is_some_and(|said| said.proxied.is_some()) => Role::Hop,
+        true => Role::Client,
+        false => Role::Server,
+    };
+    let address = Some(if by_client { flow.client.ip.to_string() } else { flow.server.ip.to_string() });
     let verdict = Verdict {
         rule: finding.rule.clone(),
         severity,
         confidence: finding.confidence,
-        blame: Some(Blame { role: Role::Server, address, product: None }),
+        blame: Some(Blame { role, address, product: None }),
         summary: finding.message.clone(),
         fix: Vec::new(),
     };
     (outcome, verdict)
+}
+
+/// A WebSocket of which only frames are in view.
+fn without_handshake(flow: &FlowFacts) -> Verdict {
+    let text = format!(
+        "The capture cannot tell how this WebSocket was opened: its handshake came before the capture began; to see \
+         it, connect anew while this runs on {}: tcpdump -i any -s 0 -w again.pcap 'host {} and port {}'",
+        flow.server.ip, flow.client.ip, flow.server.port
+    );
+    verdict("unknown", Confidence::Possible, Text::own(text))
 }
 
 /// Which kind of mending a finding of this exchange calls for. `None` where there is none.
@@ -181,7 +205,9 @@ fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) ->
     let server = || Some(x.server.ip.to_string());
     if sender == Direction::ClientToServer {
         let product = known.request_hop(&x.request);
-        let hop = product.is_some() || sent_by_proxy(&x.request) || lost_by_proxy(x, rule);
+        // Clients write no PROXY header.
+        let proxy = rule.id == "proxy-protocol-unexpected";
+        let hop = proxy || product.is_some() || sent_by_proxy(&x.request) || lost_by_proxy(x, rule);
         return Blame { role: if hop { Role::Hop } else { Role::Client }, address: client(), product };
     }
     match rule.id {
@@ -675,6 +701,7 @@ mod tests {
             syns: 1,
             end: None,
             end_at: None,
+            said: None,
         };
         let (outcome, verdict) = of_flow(&flow, &[]);
         assert_eq!((outcome, &*verdict.rule), (Outcome::Refused, "ok"));

@@ -68,6 +68,7 @@ pub(crate) fn exchange(id: u64, server: &str, request: &str, response: &str) -> 
         client: Endpoint::new([10, 0, 0, 1].into(), port),
         server: Endpoint::new(server.ip(), server.port()),
         via: Vec::new(),
+        proxied: None,
         mechanism: Mechanism::Http1Upgrade,
         request: head(request, id * 10 - 6, at),
         interim: Vec::new(),
@@ -325,6 +326,7 @@ pub(crate) fn odd() -> Analysis {
         syns: 3,
         end: Some(PacketRef::new(1, 3)),
         end_at: Some(START + Nanos::from_millis(7)),
+        said: None,
     });
     a.chains.push(Chain {
         id: -9,

@@ -1,8 +1,11 @@
 //! Bytes to checked views. Pure functions: no state, no clock, no allocation that the input decides.
 
 pub mod accept;
+pub mod frame_chain;
 pub mod http1;
 pub mod link;
+pub mod proxy_protocol;
 pub mod sniff;
+pub mod socks;
 pub mod tcp;
 pub mod websocket;

@@ -2,6 +2,8 @@
 
 use crate::base::limits;
 
+use super::{proxy_protocol, socks};
+
 /// A guess from the first bytes, or that more are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guess {
@@ -13,6 +15,10 @@ pub enum Guess {
     Http2,
     /// A TLS record (RFC 8446 §5.1).
     Tls,
+    /// A PROXY protocol header, of either version; only by [`opening`].
+    Proxy,
+    /// A SOCKS greeting or request; only by [`opening`].
+    Socks,
     /// Nothing that is read.
     Other,
     /// At most `limits::SNIFF_BYTES` are asked for.
@@ -57,6 +63,20 @@ pub fn guess(bytes: &[u8]) -> Guess {
         return guess;
     }
     request(bytes)
+}
+
+/// As [`guess`], for the very first bytes of a direction, where something may precede what it speaks.
+pub fn opening(bytes: &[u8]) -> Guess {
+    let precedes = match bytes {
+        [b'\r' | b'P', ..] => proxy_protocol::begins(bytes).map(|yes| yes.then_some(Guess::Proxy)),
+        [4 | 5, ..] => socks::begins(bytes).map(|yes| yes.then_some(Guess::Socks)),
+        _ => return guess(bytes),
+    };
+    match precedes {
+        Some(Some(found)) => found,
+        Some(None) => guess(bytes),
+        None => Guess::NeedMore,
+    }
 }
 
 /// Whether these bytes could be the start of a response line.
@@ -126,6 +146,18 @@ mod tests {
         assert_eq!(guess(b"HTTP/1.1 101 "), Guess::Response);
         assert_eq!(guess(&[0x16, 3, 1, 0, 5]), Guess::Tls);
         assert_eq!(guess(b"PRI * HTTP/2.0\r\n\r\nSM"), Guess::Http2);
+    }
+
+    #[test]
+    fn what_precedes_http_is_told_at_the_opening_alone() {
+        assert_eq!(opening(b"PROXY TCP4 192.0.2.1"), Guess::Proxy);
+        assert_eq!(opening(b"\r\n\r\n\0\r\nQUIT\n"), Guess::Proxy);
+        assert_eq!(opening(&[5, 1, 0]), Guess::Socks);
+        assert_eq!(opening(b"\r\n\r\n\0"), Guess::NeedMore);
+        assert_eq!(opening(b"\r\nGET / HTTP/1.1\r\n"), Guess::Request);
+        assert_eq!(opening(b"POST / HTTP/1.1\r\n"), Guess::Request);
+        assert_eq!(opening(b"PRI * HTTP/2.0\r\n\r\nSM"), Guess::Http2);
+        assert_eq!(guess(&[5, 1, 0]), Guess::Other);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hopscope::engine::replay::{Error, Wanted, replay};
 use hopscope::engine::{self, Engine};
 use hopscope::model::{Exchange, FlowFacts};
 use hopscope::proto::Sink;
-use hopscope::stream::FlowKey;
+use hopscope::stream::Context;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::Value;
@@ -309,8 +309,8 @@ impl Sink for Opened {
 
     fn lone(&mut self, _: FlowFacts) {}
 
-    fn opened(&mut self, flow: FlowId, _: &FlowKey, at: PacketRef) {
-        self.0.push((flow, at));
+    fn opened(&mut self, flow: Context<'_>, at: PacketRef) {
+        self.0.push((flow.id(), at));
     }
 }
 

@@ -39,6 +39,7 @@ impl Answer {
             client,
             server,
             via: Vec::new(),
+            proxied: None,
             mechanism: Mechanism::Http1Upgrade,
             request: head(&request, 4, 0),
             interim: Vec::new(),

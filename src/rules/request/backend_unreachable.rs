@@ -1,7 +1,7 @@
 //! Nobody answered the SYN.
 
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
-use crate::rules::{Check, Explains, Findings, Rule};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "backend-unreachable",
@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Flow(check),
 };
 
-fn check(flow: &FlowFacts, out: &mut Findings<'_>) {
+fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     // One SYN at the end of a capture may yet be answered behind it.
     if flow.state != ConnectState::Unanswered || flow.syns < 2 {
         return;

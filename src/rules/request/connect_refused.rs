@@ -1,7 +1,7 @@
 //! The server refused the TCP connection.
 
 use crate::model::{ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
-use crate::rules::{Check, Explains, Findings, Rule};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "connect-refused",
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Flow(check),
 };
 
-fn check(flow: &FlowFacts, out: &mut Findings<'_>) {
+fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     if flow.state != ConnectState::Refused {
         return;
     }

@@ -32,8 +32,11 @@ mod origin_missing;
 mod origin_null;
 mod orphan_key;
 mod proxy_connection;
+mod proxy_protocol_missing;
+mod proxy_protocol_unexpected;
 mod slow;
 mod subprotocol_malformed;
+mod tls_plain_mismatch;
 mod upgrade_duplicated;
 mod upgrade_forced;
 mod upgrade_other_protocol;
@@ -83,6 +86,9 @@ pub(super) static RULES: &[&Rule] = &[
     &legacy_hixie::RULE,
     &slow::RULE,
     &head_incomplete::RULE,
+    &tls_plain_mismatch::RULE,
+    &proxy_protocol_unexpected::RULE,
+    &proxy_protocol_missing::RULE,
     &connect_refused::RULE,
     &backend_unreachable::RULE,
 ];
@@ -91,14 +97,13 @@ pub(super) static RULES: &[&Rule] = &[
 mod tests {
     use super::*;
     use crate::model::Severity;
-    use crate::rules::Check;
     use crate::rules::testing::{GOOD, REFUSED, exchange, granted, run};
 
     #[test]
     fn a_faultless_request_raises_nothing() {
         for answer in [None, Some(granted()), Some(REFUSED.to_owned())] {
             let x = exchange(GOOD, answer.as_deref());
-            for rule in RULES.iter().filter(|r| matches!(r.check, Check::Exchange(_))) {
+            for rule in RULES.iter().filter(|r| r.check.of_exchange().is_some()) {
                 assert!(run(rule, &x).is_empty(), "{}", rule.id);
             }
         }
@@ -116,7 +121,7 @@ mod tests {
         ];
         for request in requests {
             let x = exchange(request, Some(REFUSED));
-            for rule in RULES.iter().filter(|r| matches!(r.check, Check::Exchange(_))) {
+            for rule in RULES.iter().filter(|r| r.check.of_exchange().is_some()) {
                 assert!(run(rule, &x).iter().all(|f| f.severity == Severity::Info), "{}: {request}", rule.id);
             }
         }
@@ -131,7 +136,7 @@ mod tests {
         );
         let fired: Vec<&&Rule> = RULES
             .iter()
-            .filter(|r| matches!(r.check, Check::Exchange(_)) && !r.explains.is_empty() && !run(r, &x).is_empty())
+            .filter(|r| r.check.of_exchange().is_some() && !r.explains.is_empty() && !run(r, &x).is_empty())
             .collect();
         let causes: Vec<&str> =
             fired.iter().filter(|r| !fired.iter().any(|o| r.symptom_of.contains(&o.id))).map(|r| r.id).collect();

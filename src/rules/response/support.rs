@@ -10,6 +10,8 @@ pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
 /// is only its symptom. `origin-host-mismatch` is none: whether it was the reason, only the server knows.
 pub(super) const REQUEST_FAULTS: &[&str] = &[
     "connection-lists-e2e",
+    "proxy-protocol-missing",
+    "proxy-protocol-unexpected",
     "req-connection-no-upgrade",
     "req-early-data",
     "req-extension-malformed",
@@ -28,6 +30,7 @@ pub(super) const REQUEST_FAULTS: &[&str] = &[
     "req-subprotocol-malformed",
     "req-version-missing",
     "req-version-not-13",
+    "tls-plain-mismatch",
     "upgrade-duplicated",
     "upgrade-value-wrong",
 ];

@@ -9,7 +9,7 @@ use crate::model::{
     Confidence, Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Mechanism, Preview, Quality,
     StartLine, Subject, Times, WsCounts, WsTotals,
 };
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::rules::{Findings, Rule, Seen};
 
 /// A good request of a program that is no browser.
 pub(crate) const ASK: &str = "GET /chat HTTP/1.1\r\nHost: ws.example\r\nUpgrade: websocket\r\n\
@@ -60,6 +60,7 @@ pub(crate) fn exchange(request: &str, response: Option<&str>) -> Exchange {
         client: Endpoint::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000),
         server: Endpoint::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2)), 80),
         via: Vec::new(),
+        proxied: None,
         mechanism,
         request,
         interim: Vec::new(),
@@ -101,7 +102,7 @@ pub(crate) fn preview(bytes: &[u8]) -> Option<Preview> {
 /// What one rule finds.
 pub(crate) fn run(rule: &'static Rule, x: &Exchange) -> Vec<Finding> {
     let mut out = Vec::new();
-    let Check::Exchange(check) = rule.check else { return out };
+    let Some(check) = rule.check.of_exchange() else { return out };
     check(x, &Seen::default(), &mut Findings::new(rule, Subject::Exchange(x.id), Confidence::Certain, &mut out));
     out
 }

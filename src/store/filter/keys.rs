@@ -174,6 +174,8 @@ impl Subject<'_> {
             Key::Via => x.is_some_and(|x| {
                 x.via.iter().any(|wrapper| match wrapper {
                     Wrapper::Connect(authority) => test(b"connect") || test(authority),
+                    Wrapper::ProxyProtocol(_) => test(b"proxy-protocol"),
+                    Wrapper::Socks(_, target) => test(b"socks") || test(target),
                     Wrapper::Link(name) => test(name.as_bytes()),
                 })
             }),

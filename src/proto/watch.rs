@@ -1,0 +1,147 @@
+//! A connection that is not read any further, as far as its server's first word: an answer in clear to
+//! a TLS ClientHello, or an end without a word behind a PROXY header, is worth telling.
+//!
+//! What comes in: chunks from the client's first byte on. What goes out: nothing, or the flow to
+//! [`super::Sink::lone`]. Keeps `limits::ODD_PREVIEW_BYTES` of either side.
+
+use crate::base::{PacketRef, Timestamp, limits};
+use crate::model::{End, EndHow, FlowFacts, Preview, Said};
+use crate::stream::{Chunk, CloseHow, Side, What};
+
+use super::around::Begin;
+use super::{Flow, Step, direction, tunnel};
+
+/// One connection that waits for its server's first word.
+pub struct Watch {
+    client: Side,
+    begin: Begin,
+    /// First bytes of client and server.
+    first: [Option<First>; 2],
+    /// Bytes of the client so far.
+    sent: u64,
+}
+
+struct First {
+    bytes: Vec<u8>,
+    at: PacketRef,
+    ts: Timestamp,
+    offset: u64,
+}
+
+/// What a server's first bytes are to a client that speaks TLS.
+#[derive(PartialEq, Eq)]
+enum Word {
+    /// What was to be expected, or nothing that can be told.
+    Fine,
+    More,
+    Odd,
+}
+
+impl Watch {
+    pub fn new(client: Side, begin: Begin) -> Self {
+        Watch { client, begin, first: [None, None], sent: 0 }
+    }
+
+    pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let from_client = chunk.side == self.client;
+        match chunk.what {
+            What::Data(data) => {
+                let offset = chunk.offset.saturating_sub(self.begin.base()[chunk.side.index()]);
+                let first = self.first[usize::from(!from_client)].get_or_insert_with(|| First {
+                    bytes: Vec::new(),
+                    at: chunk.at,
+                    ts: chunk.ts,
+                    offset,
+                });
+                if from_client {
+                    // A ClientHello's first bytes tell all there is to tell here.
+                    let room = limits::AFTER_101_BYTES.saturating_sub(first.bytes.len());
+                    first.bytes.extend_from_slice(&data[..data.len().min(room)]);
+                    self.sent = self.sent.saturating_add(data.len() as u64);
+                    return if self.sent > limits::FIRST_WORD_BYTES { Step::Opaque } else { Step::Stay };
+                }
+                tunnel::preview(&mut first.bytes, data);
+                match word(&first.bytes, self.begin.is_proxied()) {
+                    Word::Fine => Step::Opaque,
+                    Word::More => Step::Stay,
+                    Word::Odd => self.tell(flow, None),
+                }
+            }
+            What::Gap { .. } => Step::Opaque,
+            What::Close(CloseHow::Fin) if from_client => Step::Stay,
+            What::Close(how @ (CloseHow::Fin | CloseHow::Rst)) => {
+                let how = if how == CloseHow::Fin { EndHow::Fin } else { EndHow::Rst };
+                let by = Some(direction(self.client, chunk.side));
+                let end = End {
+                    by,
+                    how,
+                    at: Some(chunk.ts),
+                    packet: Some(chunk.at),
+                    tcp_by: by,
+                    tcp_how: how,
+                    tcp_at: Some(chunk.ts),
+                    ..End::default()
+                };
+                self.tell(flow, Some(end))
+            }
+            What::Close(_) => Step::Opaque,
+        }
+    }
+
+    fn tell(&mut self, flow: &mut Flow<'_>, end: Option<End>) -> Step {
+        let first = std::mem::take(&mut self.first).map(|first| {
+            first.map(|mut f| {
+                // A status line, whatever came in the same segment.
+                let line = memchr::memchr(b'\n', &f.bytes).filter(|_| f.bytes.starts_with(b"HTTP/"));
+                f.bytes.truncate(line.map_or(f.bytes.len(), |n| n + 1));
+                Preview { bytes: f.bytes.into(), at: f.at, ts: f.ts, offset: f.offset }
+            })
+        });
+        let said = Said { first, end: end.unwrap_or_default(), ..said(&self.begin) };
+        tell_alone(flow, self.client, self.begin.first, said);
+        Step::Opaque
+    }
+}
+
+/// What is known of a connection from what stands around its stream.
+pub(super) fn said(begin: &Begin) -> Said {
+    let around = begin.around.as_ref();
+    Said {
+        via: around.map(|a| a.via.clone()).unwrap_or_default(),
+        proxied: around.and_then(|a| a.proxied.clone()),
+        ..Said::default()
+    }
+}
+
+/// Tells a connection without a request.
+pub(super) fn tell_alone(flow: &mut Flow<'_>, client: Side, first: PacketRef, said: Said) {
+    let track = flow.context.track;
+    let facts = FlowFacts {
+        id: flow.id(),
+        client: flow.endpoint(client),
+        server: flow.endpoint(client.other()),
+        state: track.connect_state(),
+        syn: first,
+        syn_at: flow.context.opened.first,
+        syns: track.syns(),
+        end: said.end.packet,
+        end_at: said.end.at,
+        said: Some(Box::new(said)),
+    };
+    flow.sink.lone(facts);
+}
+
+/// What these first bytes of a server are, to a client that sent a ClientHello. `proxied`: behind a
+/// PROXY header, where an alert tells that it was read as a record.
+fn word(bytes: &[u8], proxied: bool) -> Word {
+    match bytes {
+        [] | [0x14..=0x17] => Word::More,
+        [0x15, 3, ..] if proxied => Word::Odd,
+        _ if bytes.starts_with(b"HTTP/") => {
+            let whole = bytes.contains(&b'\n') || bytes.len() >= limits::ODD_PREVIEW_BYTES;
+            if whole { Word::Odd } else { Word::More }
+        }
+        _ if b"HTTP/".starts_with(bytes) => Word::More,
+        _ => Word::Fine,
+    }
+}

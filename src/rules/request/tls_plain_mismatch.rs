@@ -1,0 +1,146 @@
+//! One end speaks TLS, the other plain HTTP.
+
+use crate::model::{Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "tls-plain-mismatch",
+    severity: Severity::Error,
+    title: "one end speaks TLS and the other plain HTTP",
+    about: "A TLS ClientHello was answered in plain HTTP, or a plain HTTP request with a TLS alert or with an error \
+        that says so: ws:// and wss:// (http:// and https:// towards a backend) are mixed up, or the port is the \
+        other one. No request was ever understood.\n\nA server that merely closes the connection may have had \
+        another reason; then nothing is said.",
+    refs: &["RFC 6455 §4.1", "RFC 8446 §6", "RFC 9110 §4.2.2"],
+    causes: &[
+        "the URL or the proxy's address of its backend says http or ws where the server speaks TLS, or the other way round",
+        "the port is the one for plain (for TLS)",
+        "TLS is ended one hop earlier than whoever connects here believes",
+    ],
+    fix: None,
+    explains: &[Explains::Refused, Explains::Unanswered],
+    symptom_of: &[],
+    check: Check::Either(check, check_flow),
+};
+
+/// How servers word it that a TLS port got plain HTTP.
+const WORDS: &[&[u8]] = &[
+    // nginx, and what is built on it.
+    b"plain HTTP request was sent to HTTPS port",
+    // Apache httpd.
+    b"speaking plain HTTP to an SSL-enabled server port",
+    // Go's net/http.
+    b"sent an HTTP request to an HTTPS server",
+    // Tomcat.
+    b"This combination of host and port requires TLS",
+];
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    if x.mechanism == Mechanism::None || x.quality.response_gap {
+        return;
+    }
+    let alert = x.odd_response.as_ref().filter(|odd| x.response.is_none() && is_alert(&odd.bytes));
+    if let Some(alert) = alert {
+        found(
+            out,
+            "The client sent plain HTTP, and the server answered with a TLS alert: this port speaks TLS.",
+            "HTTP",
+            "a TLS alert",
+        )
+        .evidence(place(alert, Direction::ServerToClient))
+        .start_line(&x.request, Direction::ClientToServer);
+        return;
+    }
+    let Some(head) = x.response.as_ref().filter(|head| head.status() == Some(400)) else { return };
+    if WORDS.iter().any(|words| memchr::memmem::find(&x.body, words).is_some()) {
+        found(
+            out,
+            "The client sent plain HTTP to a port that speaks TLS, and the server's answer says so.",
+            "a TLS ClientHello",
+            "an HTTP request",
+        )
+        .start_line(&x.request, Direction::ClientToServer)
+        .start_line(head, Direction::ServerToClient);
+    }
+}
+
+fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+    let Some(said) = flow.said.as_ref().filter(|said| said.proxied.is_none() && !said.gap) else { return };
+    let [Some(client), Some(server)] = &said.first else { return };
+    if !matches!(*client.bytes, [0x16, 3, ..]) || !server.bytes.starts_with(b"HTTP/") {
+        return;
+    }
+    let line = server.bytes.trim_ascii_end();
+    let text = Text::own(format!(
+        "The client {} began TLS, and the server {} answered in plain HTTP (",
+        flow.client, flow.server
+    ));
+    out.add(text.bytes(line).say("): this port does not speak TLS."))
+        .expected(Text::own("a TLS ServerHello"))
+        .found(Text::new().bytes(line))
+        .evidence(place(client, Direction::ClientToServer))
+        .evidence(place(server, Direction::ServerToClient));
+}
+
+fn found<'a>(
+    out: &'a mut Findings<'_>,
+    text: &'static str,
+    expected: &'static str,
+    found: &'static str,
+) -> crate::rules::rule::Builder<'a> {
+    out.add(Text::own(text)).expected(Text::own(expected)).found(Text::own(found))
+}
+
+/// A TLS record of alerts (RFC 8446 §5.1).
+fn is_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15, 3, 0..=4, ..])
+}
+
+fn place(p: &Preview, direction: Direction) -> Evidence {
+    let bytes = p.offset..p.offset + p.bytes.len() as u64;
+    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{PacketRef, Timestamp};
+    use crate::model::{ConnectState, Said};
+    use crate::rules::testing::{GOOD, With as _, exchange, fires, flow, run_flow};
+
+    fn preview(bytes: &[u8]) -> Option<Preview> {
+        Some(Preview { bytes: bytes.into(), at: PacketRef::new(0, 5), ts: Timestamp::default(), offset: 0 })
+    }
+
+    #[test]
+    fn a_tls_alert_or_an_error_that_says_so_is_found() {
+        let alert = exchange(GOOD, None).with(|x| x.odd_response = preview(&[0x15, 3, 1, 0, 2, 2, 40]).map(Box::new));
+        assert!(fires(&RULE, &alert));
+        let told = "HTTP/1.1 400 Bad Request\r\n\r\n<center>The plain HTTP request was sent to HTTPS port</center>";
+        assert!(fires(&RULE, &exchange(GOOD, Some(told))));
+    }
+
+    #[test]
+    fn another_error_and_other_bytes_are_not() {
+        assert!(!fires(&RULE, &exchange(GOOD, Some("HTTP/1.1 400 Bad Request\r\n\r\nno"))));
+        let hello = exchange(GOOD, None).with(|x| x.odd_response = preview(&[0x16, 3, 1, 0, 2]).map(Box::new));
+        assert!(!fires(&RULE, &hello), "a handshake is no alert");
+        let lost = exchange(GOOD, None).with(|x| {
+            x.odd_response = preview(&[0x15, 3, 1]).map(Box::new);
+            x.quality.response_gap = true;
+        });
+        assert!(!fires(&RULE, &lost));
+    }
+
+    #[test]
+    fn a_client_hello_answered_in_clear_is_found_on_the_connection() {
+        let said = |server: &[u8]| {
+            let first = [preview(&[0x16, 3, 1, 0, 200]), preview(server).filter(|p| !p.bytes.is_empty())];
+            let mut flow = flow(ConnectState::Established, 1);
+            flow.said = Some(Box::new(Said { first, ..Said::default() }));
+            run_flow(&RULE, &flow).len()
+        };
+        assert_eq!(said(b"HTTP/1.1 400 Bad Request\r\n"), 1);
+        assert_eq!(said(b""), 0, "a server that says nothing may have any reason");
+    }
+}
