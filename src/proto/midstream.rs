@@ -38,8 +38,15 @@ struct Trial {
     chain: Option<Chain>,
     /// Chains that broke, or edges at which none began.
     failed: u8,
+    /// Of these, short segments: no part of a long frame that the capture began in.
+    odd: u8,
     spoke: bool,
 }
+
+/// Bytes of a segment below which it is no part of a long frame.
+const SHORT: usize = 500;
+/// Short segments that are no frames and prove another protocol.
+const ODD: u8 = 2;
 
 /// Evidence, in bits, that stands against a peer whose bytes do not read as frames: it may have been
 /// joined inside a long one.
@@ -140,6 +147,7 @@ impl Midstream {
             } else {
                 trial.chain = None;
                 trial.failed += 1;
+                trial.odd += u8::from(data.len() < SHORT);
                 flow.inline.sides[side.index()].restart();
                 self.closing[side.index()] = None;
                 if self.close.is_some_and(|(by, ..)| by == side) {
@@ -162,7 +170,8 @@ impl Midstream {
         let others = other.chain.as_ref();
         let enough = chain.frames() >= limits::MIDSTREAM_FRAMES && chain.bits() >= limits::MIDSTREAM_BITS;
         let alike = others.and_then(Chain::masked) == Some(masked);
-        let foreign = other.failed > 0 && others.is_none_or(|c| c.frames() == 0) && chain.bits() < AGAINST_PEER;
+        let foreign = others.is_none_or(|c| c.frames() == 0)
+            && (other.odd >= ODD || other.failed > 0 && chain.bits() < AGAINST_PEER);
         let opened_by_other = flow.context.track.client().is_some_and(|c| c != client);
         (enough && !alike && !foreign && !opened_by_other).then_some(client)
     }

@@ -68,7 +68,14 @@ impl Watch {
                 }
             }
             What::Gap { .. } => Step::Opaque,
-            What::Close(CloseHow::Fin) if from_client => Step::Stay,
+            // A client that leaves first, as health checks do, gets no answer and needs none.
+            What::Close(CloseHow::Fin) if from_client => {
+                if self.first[1].is_some() {
+                    Step::Stay
+                } else {
+                    Step::Opaque
+                }
+            }
             What::Close(how @ (CloseHow::Fin | CloseHow::Rst)) => {
                 let how = if how == CloseHow::Fin { EndHow::Fin } else { EndHow::Rst };
                 let by = Some(direction(self.client, chunk.side));

@@ -32,7 +32,7 @@ pub(crate) fn run(capture: Vec<u8>) -> (Collected, Counters) {
 }
 
 /// All of an exchange but where and when its packets were.
-fn text_of(x: &Exchange) -> String {
+pub(crate) fn text_of(x: &Exchange) -> String {
     let mut x = x.clone();
     let head = |h: &mut Head| {
         (h.at, h.at_last, h.first, h.last) = Default::default();
@@ -42,6 +42,9 @@ fn text_of(x: &Exchange) -> String {
     x.interim.iter_mut().chain(&mut x.response).for_each(head);
     let previews = [&mut x.odd_response, &mut x.before_response, &mut x.early];
     previews.into_iter().flatten().map(|boxed| &mut **boxed).chain(x.after_101.iter_mut().flatten()).for_each(preview);
+    if let Some(header) = &mut x.proxied {
+        (header.at, header.ts) = Default::default();
+    }
     x.times = Default::default();
     (x.end.at, x.end.packet, x.end.idle_before, x.end.lifetime, x.end.tcp_at) = Default::default();
     // Whether the 101 and what follows share a packet is what cutting changes.
@@ -56,7 +59,7 @@ fn text_of(x: &Exchange) -> String {
 }
 
 /// What a conversation is read as.
-fn exchanges(segments: &[Segment]) -> (Vec<String>, [u64; 3]) {
+pub(crate) fn exchanges(segments: &[Segment]) -> (Vec<String>, [u64; 3]) {
     let (collected, counters) = run(Format::pcap(Link::Ethernet).write(&link::packets(segments, Link::Ethernet)));
     let counted = [counters.http_requests, counters.http_responses, counters.flows];
     (collected.exchanges.iter().map(|x| text_of(x)).collect(), counted)

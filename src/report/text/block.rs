@@ -5,22 +5,18 @@ use std::io;
 
 use crate::base::escape::escape;
 use crate::base::{Endpoint, PacketRef, Timestamp};
-use crate::model::{
-    Blame, Chain, Confidence, ConnectState, End, EndHow, Exchange, FlowFacts, Head, Outcome, Proxied, Role, Said,
-    Severity, WsTotals,
-};
+use crate::model::{Blame, Chain, Confidence, End, EndHow, Exchange, Head, Outcome, Role, Severity};
 use crate::report::build;
 use crate::report::mask;
 use crate::report::text::Context;
-use crate::report::text::page::{Page, Tone, clip, count};
-use crate::report::text::{body, facts, fix, legs};
+use crate::report::text::page::{Page, Tone, clip};
+use crate::report::text::{body, connection, facts, fix, legs};
 use crate::report::time::human;
 use crate::rules::verdict::CAUSE;
 use crate::store::Analysis;
-use crate::wire::proxy_protocol;
 
 /// Characters of a captured value that are shown.
-const VALUE: usize = 160;
+pub(super) const VALUE: usize = 160;
 /// Packets named as evidence.
 const PACKETS: usize = 20;
 
@@ -80,7 +76,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix
     head(c, page, chain)?;
     match (facts::first_leg(c.a, chain).map(|row| &row.exchange), facts::flow(c.a, chain)) {
         (Some(x), _) => exchange(c, page, chain, x)?,
-        (None, Some(flow)) => connection(c, page, chain, flow)?,
+        (None, Some(flow)) => connection::write(c, page, chain, flow)?,
         (None, None) => {}
     }
     legs::write(c, page, chain)?;
@@ -177,7 +173,7 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
     cause(c, page, chain)?;
     let via: Vec<String> = x.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
     page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
-    page.row("behind", Tone::Plain, &clip(&preceded(c, x.proxied.as_deref()), VALUE))?;
+    page.row("behind", Tone::Plain, &clip(&connection::preceded(c, x.proxied.as_deref()), VALUE))?;
     let request = &x.request;
     let line = format!(
         "{} {} {}",
@@ -231,7 +227,7 @@ fn unseen(x: &Exchange) -> Vec<&'static str> {
     lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect()
 }
 
-fn who(page: &mut Page<'_>, chain: &Chain, client: Endpoint, server: Endpoint) -> io::Result<()> {
+pub(super) fn who(page: &mut Page<'_>, chain: &Chain, client: Endpoint, server: Endpoint) -> io::Result<()> {
     let blame = chain.verdict.blame.as_ref();
     let product = |at: Endpoint| {
         let product = blame.filter(|b| is_at(b, at)).and_then(|b| b.product.as_deref());
@@ -322,7 +318,7 @@ fn ending(c: &mut Context<'_>, x: &Exchange) -> String {
 }
 
 /// What came first of an end, and by whom.
-fn how_it_ended(c: &mut Context<'_>, end: &End) -> String {
+pub(super) fn how_it_ended(c: &mut Context<'_>, end: &End) -> String {
     let by = end.by.map_or("somebody", |d| d.sender());
     match end.how {
         EndHow::CloseFrame => {
@@ -337,83 +333,6 @@ fn how_it_ended(c: &mut Context<'_>, end: &End) -> String {
         EndHow::Silent => "the connection went silent".to_owned(),
         EndHow::Open => "the connection was still open when the capture ended".to_owned(),
     }
-}
-
-/// What a PROXY header tells: whose connection this is.
-fn preceded(c: &mut Context<'_>, proxied: Option<&Proxied>) -> String {
-    let Some(header) = proxied else { return String::new() };
-    let mut text = format!("PROXY v{}", header.version);
-    match (header.source, header.destination) {
-        (Some(from), Some(to)) => text.push_str(&format!(": client {from} → {to}")),
-        _ if header.local => text.push_str(": the proxy's own connection"),
-        _ => text.push_str(": addresses not told"),
-    }
-    for (kind, name) in TLVS {
-        if let Some(value) = header.tlv(*kind) {
-            text.push_str(&format!(" · {name} {}", c.masker.bytes(value)));
-        }
-    }
-    if let Some(fault) = header.fault {
-        text.push_str(&format!(" (faulty: {fault})"));
-    }
-    text
-}
-
-/// TLVs that are told.
-const TLVS: &[(u8, &str)] = &[
-    (proxy_protocol::AUTHORITY, "host"),
-    (proxy_protocol::ALPN, "ALPN"),
-    (proxy_protocol::SSL_VERSION, "TLS"),
-    (proxy_protocol::SSL_CN, "certificate"),
-    (proxy_protocol::UNIQUE_ID, "id"),
-];
-
-/// A connection that never carried a request.
-fn connection(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flow: &FlowFacts) -> io::Result<()> {
-    who(page, chain, flow.client, flow.server)?;
-    let after = flow.end_at.map(|end| format!(" {} later", human(end.since(flow.syn_at)))).unwrap_or_default();
-    if let Some(said) = &flow.said {
-        let via: Vec<String> = said.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
-        page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
-        page.row("behind", Tone::Plain, &clip(&preceded(c, said.proxied.as_deref()), VALUE))?;
-        return match &said.ws {
-            Some(ws) => frames(c, page, said, ws),
-            None => words(c, page, said, &after),
-        };
-    }
-    page.row("asked", Tone::Plain, &format!("for a connection, with {}", count(u64::from(flow.syns), "SYN", "SYNs")))?;
-    let answer = match flow.state {
-        ConnectState::Established => format!("with a connection, which ended{after} without a request"),
-        ConnectState::Refused => format!("with RST{after}: nothing listens there, or a firewall refuses"),
-        ConnectState::Unanswered => "not at all: the address is wrong or down, or a firewall drops".to_owned(),
-        ConnectState::Midstream => format!("before the capture began; it ended{after} without a request"),
-    };
-    page.row("answered", Tone::Plain, &answer)
-}
-
-/// First words on a connection without a request.
-fn words(c: &mut Context<'_>, page: &mut Page<'_>, said: &Said, after: &str) -> io::Result<()> {
-    let [client, server] = &said.first;
-    let asked = match client {
-        Some(word) if word.bytes.starts_with(&[0x16, 3]) => "with a TLS ClientHello".to_owned(),
-        Some(word) => c.masker.bytes(&word.bytes),
-        None => "nothing more than a connection".to_owned(),
-    };
-    page.row("asked", Tone::Plain, &clip(&asked, VALUE))?;
-    let answer = match server {
-        Some(word) => c.masker.bytes(word.bytes.trim_ascii_end()),
-        None => format!("nothing; {}{after}", how_it_ended(c, &said.end)),
-    };
-    page.row("answered", Tone::Plain, &clip(&answer, VALUE))
-}
-
-/// What was seen of a WebSocket without its handshake.
-fn frames(c: &mut Context<'_>, page: &mut Page<'_>, said: &Said, ws: &WsTotals) -> io::Result<()> {
-    let side = |n: u32| count(n.into(), "frame", "frames");
-    let text = format!("client {}, server {}", side(ws.client.frames), side(ws.server.frames));
-    page.row("carried", Tone::Plain, &text)?;
-    page.row("ended", Tone::Plain, &how_it_ended(c, &said.end))?;
-    page.row("not seen", Tone::Warning, "the opening handshake")
 }
 
 fn evidence(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {

@@ -11,6 +11,7 @@ use crate::store::Analysis;
 mod block;
 mod body;
 mod capture;
+mod connection;
 mod facts;
 mod fix;
 mod groups;

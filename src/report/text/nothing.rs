@@ -34,8 +34,10 @@ enum When {
     Always,
     /// TLS was seen.
     Tls,
-    /// No TLS was seen.
-    NoTls,
+    /// WebSocket frames were seen, and no handshake before them.
+    Midstream,
+    /// Nothing of that sort was seen.
+    Foreign,
     /// Some packets could not be decoded.
     Undecodable,
     /// The user limited the time or the exchanges, as far as the capture tells.
@@ -48,7 +50,8 @@ impl When {
         match self {
             When::Always => true,
             When::Tls => n.flows_tls > 0,
-            When::NoTls => n.flows_tls == 0,
+            When::Midstream => n.flows_websocket_midstream > 0,
+            When::Foreign => n.flows_tls == 0 && n.flows_websocket_midstream == 0,
             When::Undecodable => n.undecodable > 0,
             When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
         }
@@ -72,13 +75,17 @@ const NO_TCP: &[Reason] = &[
 ];
 
 const NO_HTTP: &[Reason] = &[
+    (
+        When::Midstream,
+        "WebSockets were open already when the capture began, see below: start the capture, then connect anew",
+    ),
     (When::Tls, "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator"),
     (
         When::Always,
         "the capture began after the connections were open: the upgrade is their first request, so start the capture, then connect anew",
     ),
     (When::Always, "the capture filter left out one direction or the port of the WebSocket"),
-    (When::NoTls, "these are connections of something else: any port is looked at, so HTTP would have been found"),
+    (When::Foreign, "these are connections of something else: any port is looked at, so HTTP would have been found"),
 ];
 
 const NO_UPGRADE: &[Reason] = &[
