@@ -16,6 +16,8 @@ const EXCHANGES: usize = 893;
 const PLAIN: usize = 8;
 const VERDICTS: usize = 50;
 const ACCEPT_KINDS: usize = 18;
+const PROXY_HEADERS: usize = 2;
+const MIDSTREAM: usize = 2;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -147,6 +149,62 @@ fn every_wrong_accept_has_its_kind() {
 
 #[test]
 #[ignore = "needs captures outside this repository: .ci/run"]
+fn a_proxy_header_that_nobody_reads_is_told_and_laid_at_the_proxy_that_wrote_it() {
+    let list = shared::json(&folder().join("verdicts.json"));
+    let mut tally = Tally::default();
+    for scenario in scenarios().iter().filter(|s| text(&s.truth["verdict"]).starts_with("proxy-protocol-")) {
+        // The header is in clear whatever the client's side speaks.
+        if let Some(why) = scenario.needs().filter(|why| *why != "needs TLS") {
+            tally.leave_out(&scenario.name, why);
+            continue;
+        }
+        let rules = right_rules(&list, text(&scenario.truth["verdict"]));
+        let blamed = scenario.addresses(text(&scenario.truth["blame"]));
+        let report = match scenario.report() {
+            Ok(report) => report,
+            Err(why) => {
+                tally.fail(&scenario.name, &why);
+                continue;
+            }
+        };
+        let chains = report["chains"].as_array().into_iter().flatten();
+        let told: Vec<&Value> = chains.filter(|c| rules.iter().any(|r| c["verdict"]["rule"] == **r)).collect();
+        let found = told.iter().map(|c| text(&c["verdict"]["blame"]["address"])).collect::<Vec<_>>().join(" ");
+        tally.score(&scenario.name, &blamed, &found);
+    }
+    tally.judge("PROXY headers", PROXY_HEADERS);
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
+fn a_websocket_without_its_handshake_is_told_with_its_frames() {
+    let mut tally = Tally::default();
+    for scenario in scenarios().iter().filter(|s| s.variant == "midstream") {
+        if let Some(why) = scenario.needs() {
+            tally.leave_out(&scenario.name, why);
+            continue;
+        }
+        let report = match scenario.report() {
+            Ok(report) => report,
+            Err(why) => {
+                tally.fail(&scenario.name, &why);
+                continue;
+            }
+        };
+        for truth in scenario.upgrades().filter(|e| e["status"] == 101 && scenario.not_in_the_files(e).is_some()) {
+            let ends = format!("between {} and {}", text(&truth["src"]), text(&truth["dst"]));
+            let findings = report["findings"].as_array().into_iter().flatten();
+            let told = findings.filter(|f| f["rule"] == "cap-midstream" && f["subject"]["kind"] == "flow");
+            let found = told.map(|f| text(&f["message"])).find(|message| message.contains(&ends));
+            let what = format!("{} {}", scenario.name, text(&truth["id"]));
+            tally.score(&what, &["told".to_owned()], if found.is_some() { "told" } else { "not told" });
+        }
+    }
+    tally.judge("WebSockets without their handshakes", MIDSTREAM);
+}
+
+#[test]
+#[ignore = "needs captures outside this repository: .ci/run"]
 fn no_source_file_knows_a_scenario() {
     let mut words: Vec<String> = Vec::new();
     for scenario in scenarios() {
@@ -233,6 +291,13 @@ impl Scenario {
         self.truth["topology"].as_array().into_iter().flatten().any(|h| text(&h["name"]).starts_with("proxy"))
     }
 
+    /// Every address of a host of the topology.
+    fn addresses(&self, name: &str) -> Vec<String> {
+        let hosts = self.truth["topology"].as_array().into_iter().flatten().filter(|h| h["name"] == name);
+        let written = hosts.flat_map(|h| ["address", "listen", "upstream_address"].map(|k| text(&h[k]).to_owned()));
+        written.map(|a| a.parse::<SocketAddr>().map_or(a, |end| end.ip().to_string())).collect()
+    }
+
     /// What is needed to read it that one plain HTTP/1.1 leg does not need.
     fn needs(&self) -> Option<&'static str> {
         let any = |test: &dyn Fn(&Value) -> bool| self.exchanges().iter().any(test);
@@ -242,10 +307,6 @@ impl Scenario {
             Some("needs TLS")
         } else if self.variant == "vxlan" {
             Some("needs a tunnel")
-        } else if any(&|e| e["proxy_protocol"].is_string()) {
-            Some("needs the PROXY protocol")
-        } else if any(&|e| e["kind"] == "connect" || e["in_connect"] == true) {
-            Some("needs CONNECT")
         } else {
             None
         }

@@ -100,8 +100,10 @@ fn a_connection_seen_from_its_start_is_never_taken_for_one() {
     assert_eq!(counters.flows_websocket_midstream, 0);
 }
 
+type Turns = Vec<(Side, Vec<u8>)>;
+
 /// What both sides of other protocols send in the middle of a connection, turn by turn.
-fn others() -> Vec<(&'static str, Vec<(Side, Vec<u8>)>)> {
+fn others() -> Vec<(&'static str, Turns)> {
     let noise = |seed: u8, len: usize| -> Vec<u8> {
         let mut x = u32::from(seed).wrapping_mul(2_654_435_761) | 1;
         let next = |_| {
@@ -112,7 +114,7 @@ fn others() -> Vec<(&'static str, Vec<(Side, Vec<u8>)>)> {
         };
         (0..len).map(next).collect()
     };
-    let turns = |client: Vec<Vec<u8>>, server: Vec<Vec<u8>>| -> Vec<(Side, Vec<u8>)> {
+    let turns = |client: Vec<Vec<u8>>, server: Vec<Vec<u8>>| -> Turns {
         let pairs = client.into_iter().zip(server);
         pairs.flat_map(|(c, s)| [(C, c), (S, s)]).filter(|(_, bytes)| !bytes.is_empty()).collect()
     };
