@@ -70,6 +70,9 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         dropped_kernel: c.dropped_kernel,
         dropped_interface: c.dropped_interface,
         dropped_hopscope: c.dropped_hopscope,
+        flows_websocket_midstream: c.flows_websocket_midstream,
+        socks_refused: c.socks_refused,
+        nested_too_deep: c.nested_too_deep,
     }
 }
 
@@ -85,6 +88,7 @@ pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
         client: endpoint(x.client),
         server: endpoint(x.server),
         via: x.via.iter().map(|w| via(w, masker)).collect(),
+        proxied: x.proxied.as_ref().map(|p| proxied(p, masker)),
         mechanism: Cow::Borrowed(if lost { "none" } else { x.mechanism.word() }),
         protocol: x.protocol().filter(|_| !lost).map(|p| masker.bytes(p.as_bytes())),
         request: doc::Request {
@@ -289,6 +293,16 @@ pub fn via(wrapper: &Wrapper, masker: &mut Masker) -> String {
         Wrapper::Link(words) => mask::own(words),
         Wrapper::ProxyProtocol(version) => format!("proxy-protocol v{version}"),
         Wrapper::Socks(version, target) => format!("socks{version} {}", masker.url(target)),
+    }
+}
+
+fn proxied(p: &model::Proxied, masker: &mut Masker) -> doc::Proxied {
+    doc::Proxied {
+        version: p.version,
+        client: p.source.map(endpoint),
+        server: p.destination.map(endpoint),
+        tlvs: p.tlvs.iter().map(|(kind, value)| (*kind, masker.bytes(value))).collect(),
+        fault: p.fault.map(Cow::Borrowed),
     }
 }
 

@@ -93,6 +93,19 @@ pub struct Counters {
     pub dropped_kernel: u64,
     pub dropped_interface: u64,
     pub dropped_hopscope: u64,
+    /// WebSockets of which only frames are in the capture. Left out where there is none, as the next two.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flows_websocket_midstream: u64,
+    /// SOCKS requests that their proxy refused.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub socks_refused: u64,
+    /// Streams left alone because too many others stand around them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub nested_too_deep: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// One request and its responses on one leg.
@@ -109,6 +122,9 @@ pub struct Exchange {
     /// What stands around the stream, outermost first.
     #[schemars(extend("examples" = [["vxlan 42", "tls 1.3", "connect chat.example.org:443"]]))]
     pub via: Vec<String>,
+    /// What the PROXY protocol header around it says; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<Proxied>,
     #[schemars(extend("examples" = ["http1-upgrade", "http2-extended-connect", "connect", "none"]))]
     pub mechanism: Word,
     /// The token asked for, in lower case; null when none.
@@ -129,6 +145,21 @@ pub struct Exchange {
     pub end: Option<End>,
     /// Ids of findings.
     pub findings: Vec<u64>,
+}
+
+/// A PROXY protocol header: whose connection a proxy passes on.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Proxied {
+    /// 1 or 2.
+    pub version: u8,
+    /// Who opened the connection that is passed on; null where the header does not say.
+    pub client: Option<Endpoint>,
+    /// To where.
+    pub server: Option<Endpoint>,
+    /// The TLV's type as a number, and its value.
+    pub tlvs: Vec<(u8, String)>,
+    /// What is wrong with the header; null where nothing is.
+    pub fault: Option<Word>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]

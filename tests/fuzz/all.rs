@@ -19,7 +19,7 @@ use hopscope::proto::body::{Chunks, Progress};
 use hopscope::report::mask::Masker;
 use hopscope::report::{FORMATS, Options};
 use hopscope::store::{Analysis, Filter, select};
-use hopscope::wire::{accept, http1, link, sniff, tcp, websocket};
+use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, sniff, socks, tcp, websocket};
 use libfuzzer_sys::fuzz_target;
 
 const TARGETS: &[(u8, fn(&[u8]))] = &[
@@ -38,6 +38,9 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b's', table::offsets),
     (b't', conversations),
     (b'w', frames),
+    (b'x', proxy_headers),
+    (b'y', socks_messages),
+    (b'z', frame_chains),
 ];
 
 fuzz_target!(|input: &[u8]| {
@@ -151,6 +154,7 @@ fn heads(input: &[u8]) {
 fn sniffing(input: &[u8]) {
     let first = &input[..input.len().min(limits::SNIFF_BYTES)];
     sniff::guess(first);
+    sniff::opening(first);
     sniff::is_response(first);
     sniff::is_request(first);
 }
@@ -166,6 +170,61 @@ fn frames(input: &[u8]) {
     websocket::unmask(&mut twice, [1, 2, 3, 4], 5);
     websocket::unmask(&mut twice, [1, 2, 3, 4], 5);
     assert_eq!(twice, input, "unmasking twice changes nothing");
+}
+
+/// A PROXY header is read alike however much of what follows it is there.
+fn proxy_headers(input: &[u8]) {
+    let proxy_protocol::Parsed::Header(whole) = proxy_protocol::parse(input) else { return };
+    assert_eq!(proxy_protocol::begins(input), Some(true));
+    assert!(whole.length >= 7 && whole.tlvs.len() <= limits::PROXY_TLVS);
+    let kept = whole.length.min(limits::PROXY_HEADER_BYTES);
+    assert_eq!(proxy_protocol::parse(&input[..kept]), proxy_protocol::Parsed::Header(whole));
+    for n in 0..kept {
+        assert_eq!(proxy_protocol::parse(&input[..n]), proxy_protocol::Parsed::More, "{n} bytes");
+    }
+}
+
+/// Messages of SOCKS: none is read beyond its bytes, and a whole one is whole whatever follows.
+fn socks_messages(input: &[u8]) {
+    socks::begins(input);
+    let lengths = [
+        used(&socks::greeting(input)),
+        used(&socks::method(input)),
+        used(&socks::credentials(input)),
+        used(&socks::credentials_answer(input)),
+        used(&socks::request(input)),
+        used(&socks::reply(input)),
+        used(&socks::request_4(input)),
+        used(&socks::reply_4(input)),
+    ];
+    assert!(lengths.iter().flatten().all(|&n| n > 0 && n <= input.len() && n <= limits::SOCKS_BYTES));
+    if let Some(n) = lengths[4] {
+        assert_eq!(socks::request(&input[..n]), socks::request(input));
+        assert_eq!(socks::request(&input[..n - 1]), socks::Read::More);
+    }
+    if let Some(n) = lengths[6] {
+        assert_eq!(socks::request_4(&input[..n]), socks::request_4(input));
+    }
+}
+
+fn used<T>(read: &socks::Read<T>) -> Option<usize> {
+    match read {
+        socks::Read::Whole(_, n) => Some(*n),
+        socks::Read::More | socks::Read::Wrong => None,
+    }
+}
+
+/// A chain of frames is the same one however its bytes are cut; only where segments end adds to it.
+fn frame_chains(input: &[u8]) {
+    let Some((&cut, rest)) = input.split_first() else { return };
+    let (a, b) = rest.split_at(usize::from(cut).min(rest.len()));
+    let (mut whole, mut cut) = (frame_chain::Chain::default(), frame_chain::Chain::default());
+    let fits = whole.segment(rest);
+    assert_eq!(fits, cut.segment(a) && cut.segment(b));
+    if fits {
+        assert_eq!((whole.frames(), whole.masked()), (cut.frames(), cut.masked()));
+        assert!(whole.bits() <= cut.bits());
+    }
 }
 
 /// A capture file through everything, into every report.

@@ -25,6 +25,14 @@ const TEXTS: &[&[u8]] = &[
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n",
     b"\r\n",
     b"HTTP/1.1 502 Bad Gateway\r\nServer: awselb/2.0\r\n",
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f\xc0\0\x02\x01\xc0\0\x02\x02\0\x05\0\x50\x04\0\0",
+    b"\x05\x01\0",
+    b"\x05\0",
+    b"\x05\x01\0\x03\x01a\0\x50",
+    b"\x05\0\0\x01\0\0\0\0\0\0",
+    b"HTTP/1.1 200 Connection established\r\n\r\n",
+    b"\x16\x03\x01\0\x05\x01\0\0\x01\0",
 ];
 
 /// A pcap file (link type RAW) with the segments.

@@ -27,6 +27,12 @@ pub(super) fn lacks(a: &Analysis) -> Vec<String> {
     add(c.undecodable, &|n| format!("{n} packets could not be decoded"));
     add(c.overlap_conflicts, &|n| format!("{n} segments contradict others (the first were believed)"));
     add(c.heads_too_large, &|n| format!("{n} heads were too large to keep"));
+    add(c.flows_websocket_midstream, &|n| {
+        let were = if c.flows_websocket_midstream == 1 { "WebSocket was" } else { "WebSockets were" };
+        format!("{n} {were} open before the capture began: the opening handshake is not in it")
+    });
+    add(c.socks_refused, &|n| format!("{n} SOCKS requests were refused by their proxy"));
+    add(c.nested_too_deep, &|n| format!("{n} streams lie inside too many tunnels and were not read"));
     add(c.evicted, &|n| format!("{n} connections or exchanges were given up to stay within the memory limits"));
     add(c.bugs, &|n| format!("{n} connections were given up because of a fault in hopscope; please report it"));
     out
