@@ -181,6 +181,9 @@ pub const PROXY_TLVS: usize = 32;
 /// behind each other.
 pub const SOCKS_BYTES: usize = 1_100;
 
+/// Bytes of both sides that are held until a SOCKS proxy has answered; a client may send on before that.
+pub const SOCKS_HELD_BYTES: usize = 8 << 10;
+
 /// Protocols that may stand around a stream: PROXY headers, SOCKS and CONNECT inside each other.
 pub const NESTING: usize = 8;
 

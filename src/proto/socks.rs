@@ -3,7 +3,7 @@
 //! What comes in: the first bytes of both sides, in any pieces; a client may send on before it is
 //! answered. What goes out: [`Step::Replace`] with a fresh [`Sniff`] once the proxy granted it, else the
 //! flow is left alone. User names and passwords are stepped over. Keeps at most `limits::SOCKS_BYTES` of
-//! each side's messages, and `limits::EARLY_BYTES` of what the client sends behind them.
+//! each side's messages, and `limits::SOCKS_HELD_BYTES` with what the client sends behind them.
 
 use crate::base::limits;
 use crate::model::Wrapper;
@@ -87,7 +87,7 @@ impl Socks {
             due => {
                 let speaker = if due.by_client() { self.client } else { self.client.other() };
                 let endless = self.bytes[speaker.index()].len() > limits::SOCKS_BYTES
-                    || self.held_bytes > limits::EARLY_BYTES
+                    || self.held_bytes > limits::SOCKS_HELD_BYTES
                     || self.held.len() > limits::REORDER_SEGMENTS;
                 if endless { Step::Opaque } else { Step::Stay }
             }

@@ -189,7 +189,8 @@ fn a_client_that_does_not_wait_for_the_tunnel_is_understood() {
         let (found, _) = run(capture(&flow.segments()));
         let x = &found.exchanges[0];
         assert_eq!((x.status(), words(&x.via)), (Some(101), vec![format!("{name} a:80")]), "{name}");
-        assert_eq!(x.request.range.start, 0, "{name}");
+        let begins = [Some(&x.request), x.response.as_ref()].map(|head| head.map(|h| h.range.start));
+        assert_eq!(begins, [Some(0), Some(0)], "{name}");
         assert!(x.early.is_none(), "{name}: bytes for the tunnel are not early");
     }
 }
@@ -222,6 +223,38 @@ fn a_refused_tunnel_is_an_exchange_or_a_count() {
     assert_eq!(socks(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), (0, 1, 0));
     assert_eq!(socks(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]), (1, 0, 1));
     assert_eq!(socks(b"HTTP/1.1 400 Bad Request\r\n\r\n"), (0, 0, 0), "no SOCKS after all");
+}
+
+#[test]
+fn a_negotiation_that_never_ends_is_given_up() {
+    let early = |bytes: usize| {
+        let asked = [&[5, 1, 0][..], &vec![5; bytes]].concat();
+        let flow = Script::flow().client(asked).server([5, 0]).server([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        run(capture(&inner(flow).segments())).1.flows_socks
+    };
+    assert_eq!(early(2 * limits::SOCKS_HELD_BYTES), 0);
+    let header = [&b"PROXY TCP4 "[..], &[b'1'; 300]].concat();
+    let (found, counters) = run(capture(&Script::flow().client(header).fin(Side::Server).segments()));
+    assert_eq!((found.exchanges.len(), counters.flows_proxy_protocol), (0, 1));
+}
+
+#[test]
+fn reports_tell_whose_connection_it_is() {
+    let (_, segments, _) = conversations().swap_remove(1);
+    let report = crate::support::run::report_on_bytes(&capture(&segments));
+    let x = &report["exchanges"][0];
+    assert_eq!(x["via"], serde_json::json!(["proxy-protocol v2"]));
+    assert_eq!(x["proxied"]["client"], serde_json::json!({"ip": "192.0.2.44", "port": 51234}));
+    assert_eq!(x["proxied"]["tlvs"][0], serde_json::json!([1, "http/1.1"]));
+    let flow = Script::flow().client(v2()).head(Side::Client, &script::upgrade_request(KEY));
+    let refused = flow.head(Side::Server, "HTTP/1.1 400 Bad Request\nContent-Length: 0").fin(Side::Server);
+    let file = std::env::temp_dir().join(format!("hopscope-prelude-{}.pcap", std::process::id()));
+    std::fs::write(&file, capture(&refused.segments())).expect("a file");
+    let text = crate::support::run::output(&["report", "--utc", file.to_str().expect("UTF-8")]);
+    std::fs::remove_file(&file).expect("removed");
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("PROXY v2: client 192.0.2.44:51234 → 198.51.100.2:443 · ALPN http/1.1"), "{text}");
+    assert!(text.contains("ERROR proxy-protocol-unexpected"), "{text}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
         None if closed_at_once(x) => "closed the connection without a byte".to_owned(),
         None => return,
     };
-    tell(out, header, &came).start_line(&x.request, Direction::ClientToServer);
+    tell(out, header, "The request came behind", &came).start_line(&x.request, Direction::ClientToServer);
 }
 
 fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
@@ -70,7 +70,7 @@ fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         None if by_server && at_once => ("closed the connection without a byte", said.end.packet),
         None => return,
     };
-    let found = tell(out, header, came);
+    let found = tell(out, header, "The connection began with", came);
     if let Some(at) = at {
         found.evidence(Evidence { at, direction: Some(Direction::ServerToClient), bytes: None });
     }
@@ -91,16 +91,10 @@ pub(super) fn closed_at_once(x: &Exchange) -> bool {
         && x.end.tcp_at.is_some_and(|at| at.since(x.request.last) <= AT_ONCE)
 }
 
-fn tell<'a>(out: &'a mut Findings<'_>, header: &Proxied, came: &str) -> crate::rules::rule::Builder<'a> {
+fn tell<'a>(out: &'a mut Findings<'_>, header: &Proxied, what: &str, came: &str) -> crate::rules::rule::Builder<'a> {
     let version = header.version;
-    let text = match header.fault {
-        None => format!("The request came behind a PROXY protocol v{version} header, and the server {came}."),
-        Some(fault) => {
-            format!(
-                "The PROXY protocol v{version} header before the request is faulty ({fault}), and the server {came}."
-            )
-        }
-    };
+    let fault = header.fault.map(|fault| format!(" that is faulty ({fault})")).unwrap_or_default();
+    let text = format!("{what} a PROXY protocol v{version} header{fault}, and the server {came}.");
     out.add(Text::own(text))
         .confidence(Confidence::Likely)
         .expected(Text::own("a server that reads the PROXY header, or none before the request"))
