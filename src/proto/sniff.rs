@@ -101,7 +101,8 @@ impl Sniff {
             Guess::Request => self.http(side),
             Guess::Response if self.waits_for_client(flow, side) => self.after_no(flow, side),
             Guess::Response => self.http(side.other()),
-            Guess::Proxy => {
+            // A server writes none.
+            Guess::Proxy if self.begin.client(flow).is_none_or(|client| client == side) => {
                 let begin = std::mem::take(&mut self.begin);
                 self.hand_over(Machine::Proxy(Box::new(ProxyHeader::new(side, begin))))
             }
@@ -123,7 +124,7 @@ impl Sniff {
                 Step::Opaque
             }
             Guess::NeedMore => Step::Stay,
-            Guess::Other | Guess::Socks => {
+            Guess::Other | Guess::Proxy | Guess::Socks => {
                 self.guess[side.index()] = Some(Guess::Other);
                 self.after_no(flow, side)
             }
