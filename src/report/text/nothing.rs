@@ -36,7 +36,9 @@ enum When {
     Tls,
     /// WebSocket frames were seen, and no handshake before them.
     Midstream,
-    /// Nothing of that sort was seen.
+    /// No such frames were seen.
+    NoMidstream,
+    /// Neither TLS nor such frames were seen.
     Foreign,
     /// Some packets could not be decoded.
     Undecodable,
@@ -51,6 +53,7 @@ impl When {
             When::Always => true,
             When::Tls => n.flows_tls > 0,
             When::Midstream => n.flows_websocket_midstream > 0,
+            When::NoMidstream => n.flows_websocket_midstream == 0,
             When::Foreign => n.flows_tls == 0 && n.flows_websocket_midstream == 0,
             When::Undecodable => n.undecodable > 0,
             When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
@@ -81,7 +84,7 @@ const NO_HTTP: &[Reason] = &[
     ),
     (When::Tls, "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator"),
     (
-        When::Always,
+        When::NoMidstream,
         "the capture began after the connections were open: the upgrade is their first request, so start the capture, then connect anew",
     ),
     (When::Always, "the capture filter left out one direction or the port of the WebSocket"),
