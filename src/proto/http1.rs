@@ -67,14 +67,14 @@ pub(super) enum State {
 /// One direction's reader.
 #[repr(C)]
 pub(super) struct Half {
-    pub(super) state: State,
     /// The head under way, as far as it came in earlier segments.
     pub(super) buf: Vec<u8>,
-    pub(super) scanned: u32,
     /// Where the head under way began.
     pub(super) start: Option<Start>,
     /// Where it is in chunked content; made when some comes.
     pub(super) chunks: Option<Box<Chunks>>,
+    pub(super) scanned: u32,
+    pub(super) state: State,
     /// Empty lines stood before the head under way.
     pub(super) blank: bool,
     /// Bytes were lost since the last message.
