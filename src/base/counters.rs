@@ -34,6 +34,16 @@ pub struct Counters {
     pub out_of_window: u64,
     /// Packets cut by the snap length.
     pub snapped: u64,
+    /// Fragments of IP datagrams seen, and of these the ones whose datagram never became whole within
+    /// `limits::FRAGMENT_*`.
+    pub fragments: u64,
+    pub fragments_lost: u64,
+    /// Fragments that carried other bytes, or another length, than those before them.
+    pub fragment_conflicts: u64,
+    /// Packets in more wrappers than `limits::NESTING`.
+    pub too_deep: u64,
+    /// Packets whose wrappers are told as `…` because of `limits::STACKS`.
+    pub stacks_beyond: u64,
     /// Segments that arrived out of order and were put right.
     pub reordered: u64,
     /// Times at which packet time went backwards within an input.
@@ -79,6 +89,11 @@ impl Counters {
             overlap_conflicts,
             out_of_window,
             snapped,
+            fragments,
+            fragments_lost,
+            fragment_conflicts,
+            too_deep,
+            stacks_beyond,
             reordered,
             time_backwards,
             heads_too_large,
@@ -109,6 +124,11 @@ impl Counters {
         self.overlap_conflicts += overlap_conflicts;
         self.out_of_window += out_of_window;
         self.snapped += snapped;
+        self.fragments += fragments;
+        self.fragments_lost += fragments_lost;
+        self.fragment_conflicts += fragment_conflicts;
+        self.too_deep += too_deep;
+        self.stacks_beyond += stacks_beyond;
         self.reordered += reordered;
         self.time_backwards += time_backwards;
         self.heads_too_large += heads_too_large;

@@ -184,7 +184,8 @@ pub const SOCKS_BYTES: usize = 1_100;
 /// Bytes of both sides that are held until a SOCKS proxy has answered; a client may send on before that.
 pub const SOCKS_HELD_BYTES: usize = 8 << 10;
 
-/// Protocols that may stand around a stream: PROXY headers, SOCKS and CONNECT inside each other.
+/// Tunnels inside each other in one packet, and protocols that may stand around a stream (PROXY headers,
+/// SOCKS and CONNECT inside each other). What lies deeper is not looked at.
 pub const NESTING: usize = 8;
 
 /// Bytes a client may send while the first word of its server is waited for, on a connection that is
@@ -212,3 +213,25 @@ pub const MIDSTREAM_PAYLOAD_BYTES: u64 = 1 << 20;
 
 /// Servers remembered that take PROXY headers.
 pub const PROXY_PEERS: usize = 10_000;
+/// VLAN tags, labels and tunnels of one packet that are told one by one.
+pub const LAYERS: usize = 16;
+
+/// Different stacks of wrappers that are told apart; those beyond share one. A segment names its own in
+/// 16 bits, and 0 is none.
+pub const STACKS: usize = 65_534;
+
+/// Fragmented IP datagrams that are put together at once. The one begun first goes first.
+pub const FRAGMENTED_DATAGRAMS: usize = 1_024;
+
+/// Pieces that one datagram may lie in.
+pub const FRAGMENTS: usize = 2_048;
+
+/// Bytes all fragments together may hold, with what is kept of each.
+pub const FRAGMENT_BYTES: usize = 16 << 20;
+
+/// Largest datagram that is put together, in bytes behind its IP header (RFC 791 §3.1).
+pub const DATAGRAM_BYTES: u32 = 65_535;
+
+/// Packet time in which all fragments of a datagram must come, in seconds. RFC 1122 §3.3.2 says 60 to
+/// 120, senders repeat their identifications sooner; Linux waits 30.
+pub const FRAGMENT_S: i64 = 30;

@@ -16,6 +16,7 @@ use super::unpack::{self, Spoilt, Watch};
 use super::walk::{Search, Stop, Unread};
 use crate::base::{Timestamp, limits};
 use crate::model::{Damage, InputFacts, LinkType};
+use crate::wire;
 
 /// Reads one input from its start to its end.
 pub(super) struct Reader {
@@ -339,7 +340,11 @@ impl Reader {
             Format::Pcapng(pcapng) if facts.packets > 0 => &pcapng.used,
             _ => self.links(),
         };
-        for link in links.iter().map(|link| link_name(*link)) {
+        for &number in links {
+            let link = link_name(number);
+            if wire::link::find(number.0).is_none() && facts.unread_links.iter().all(|(_, known)| *known != number) {
+                facts.unread_links.push((link.clone().into_owned(), number));
+            }
             if !facts.link_types.iter().any(|known| *known == link) {
                 facts.link_types.push(link.into_owned());
             }

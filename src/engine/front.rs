@@ -10,13 +10,16 @@ use crate::stream::{Decoder, Segments};
 #[derive(Default)]
 pub(super) struct Front {
     decoder: Decoder,
-    pub(super) counters: Counters,
+    counters: Counters,
+    /// Stacks of wrappers that the analysis knows of.
+    told: usize,
 }
 
 impl Front {
     /// Adds the segments of a batch to `segments`.
     pub(super) fn batch(&mut self, batch: &Batch<'_>, segments: &mut Segments) {
         self.counters.packets += batch.records.len() as u64;
+        self.decoder.begin();
         let mut rest = batch.records.iter();
         while !rest.as_slice().is_empty() {
             let work = AssertUnwindSafe(|| {
@@ -29,15 +32,24 @@ impl Front {
                 self.counters.bugs += 1;
             }
         }
+        segments.wrappers(self.decoder.aside().vias, &mut self.told);
+    }
+
+    /// What was counted, when there are no more packets.
+    pub(super) fn finish(mut self) -> Counters {
+        self.counters.fragments_lost += self.decoder.waiting_fragments();
+        self.counters
     }
 
     #[inline]
     fn packet(&mut self, batch: &Batch<'_>, record: &Record, segments: &mut Segments) {
         let missing = record.wire_len.saturating_sub(record.cap_len);
         let (at, len) = (record.off as usize, record.cap_len as usize);
-        let found = self.decoder.frame(record.link.0, batch.bytes, at, len, missing, batch.point, &mut self.counters);
-        if let Some(segment) = found {
-            segments.push(&segment, record.ts, batch.at(record));
+        let (link, ts) = (record.link.0, record.ts);
+        let mut found = self.decoder.frame(link, batch.bytes, at, len, missing, ts, batch.point, &mut self.counters);
+        while let Some(segment) = found {
+            segments.push(&segment, self.decoder.aside(), ts, batch.at(record));
+            found = self.decoder.next_of_frame();
         }
     }
 }

@@ -70,7 +70,7 @@ impl<S: Sink> Engine<S> {
             back.counters.bugs += 1;
         }
         let mut counters = back.counters;
-        counters.add(&front.counters);
+        counters.add(&front.finish());
         counters.add(&back.protocols.shared.counters);
         (back.protocols.sink, counters)
     }

@@ -81,8 +81,11 @@ pub fn replay(
             while let Some(opening) = openings.next_if(|o| o.at == at) {
                 open.note(&opening, wanted, batch.point)?;
             }
-            let key = segments.next_if(|(of, _)| *of == at).map(|(_, key)| key);
-            if open.is_wanted(key.as_ref(), at, wanted) {
+            let mut is_wanted = false;
+            while let Some((_, key)) = segments.next_if(|(of, _)| *of == at) {
+                is_wanted |= open.is_wanted(&key, at, wanted);
+            }
+            if is_wanted {
                 each(&batch, record, at)?;
             }
         }
@@ -166,16 +169,15 @@ impl Open {
         Err(Error::TwoPlaces { one: low, other: high, first: first.input(), second: opening.at.input() })
     }
 
-    /// Whether a packet belongs to a wanted flow. `key`: of the segment that it carries or completes;
-    /// `None` where it does neither.
+    /// Whether a packet belongs to a wanted flow. `key`: of a segment that it carries or completes.
     ///
     /// This is the place for the other fragments of a datagram: a reading before this one collects, for
     /// the wanted flows, the packets that brought a part of a datagram, and they are looked up here.
-    fn is_wanted(&mut self, key: Option<&FlowKey>, at: PacketRef, wanted: &Wanted) -> bool {
+    fn is_wanted(&mut self, key: &FlowKey, at: PacketRef, wanted: &Wanted) -> bool {
         if self.flows.is_empty() {
             return false;
         }
-        let Some(flow) = key.and_then(|key| self.flows.get(key)) else { return false };
+        let Some(flow) = self.flows.get(key) else { return false };
         if wanted.anchors.get(&at) == Some(flow) {
             self.anchors += 1;
         }

@@ -18,6 +18,8 @@ pub struct InputFacts {
     pub packed_rest: u64,
     /// LINKTYPE_ names in order of first use; those declared, in a file without packets.
     pub link_types: Vec<String>,
+    /// Of those, the ones that cannot be read: every packet of theirs counts as undecodable.
+    pub unread_links: Vec<(String, LinkType)>,
     /// All packets of the file, those outside `--since` and `--until` too.
     pub packets: u64,
     /// Packets passed over because they lie outside `--since` and `--until`.

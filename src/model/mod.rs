@@ -10,6 +10,7 @@ pub mod head;
 pub mod input;
 pub mod proxied;
 pub mod text;
+pub mod via;
 mod words;
 
 pub use chain::{Blame, Chain, Fix, Outcome, Pattern, Role, Verdict};
@@ -24,3 +25,4 @@ pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use input::{Damage, InputFacts, LinkType};
 pub use proxied::Proxied;
 pub use text::{Part, Text};
+pub use via::{Layer, Stack};

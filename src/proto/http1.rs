@@ -374,6 +374,7 @@ impl Http {
         x.quality.gap = self.gap;
         x.quality.snapped = self.snapped;
         x.quality.overlap_conflict = self.conflict;
+        x.via = flow.via(self.client, self.around.as_deref());
         x.times =
             Times { syn: track.client().map(|_| flow.context.opened.first), rtt: track.rtt(), last: Some(track.last) };
     }

@@ -25,11 +25,13 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
-use crate::model::{Direction, Exchange, Field, FlowFacts};
+use crate::model::{Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, What};
 
+use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
 
+use around::Around;
 use held::HeldChunk;
 use http1::Http;
 use machines::{Machines, Place};
@@ -81,6 +83,8 @@ pub struct Shared {
     next: u64,
     /// Scratch for the fields of the head under work.
     pub fields: Vec<Field>,
+    /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
+    wrappers: HashMap<FlowId, [Box<[Layer]>; 2], foldhash::fast::RandomState>,
 }
 
 impl Shared {
@@ -88,6 +92,19 @@ impl Shared {
     pub fn next_id(&mut self) -> ExchangeId {
         self.next += 1;
         ExchangeId(self.next)
+    }
+
+    /// What the packets of a flow's side are wrapped in, outermost first.
+    pub fn wrappers(&self, flow: FlowId, side: Side) -> &[Layer] {
+        self.wrappers.get(&flow).map_or(&[], |sides| &sides[side.index()])
+    }
+
+    /// Nobody will ask about this flow any more.
+    #[inline]
+    fn forget(&mut self, flow: FlowId) {
+        if !self.wrappers.is_empty() {
+            self.wrappers.remove(&flow);
+        }
     }
 }
 
@@ -140,6 +157,15 @@ impl Flow<'_> {
     pub fn id(&self) -> FlowId {
         self.context.id()
     }
+
+    /// All that stands around a stream, outermost first: what its packets are wrapped in, then `around`.
+    fn via(&self, client: Side, around: Option<&Around>) -> Vec<Wrapper> {
+        let track = self.context.track;
+        let of = |side| track.seen(side).then(|| self.shared.wrappers(self.id(), side));
+        let mut all = via::wrappers(of(client), of(client.other()));
+        all.extend(around.iter().flat_map(|a| &a.via).cloned());
+        all
+    }
 }
 
 /// What a machine wants next.
@@ -184,6 +210,11 @@ impl<S: Sink> Handler for Protocols<S> {
         self.sink.opened(context, at);
     }
 
+    #[cold]
+    fn wrapped(&mut self, flow: FlowId, side: Side, layers: &[Layer]) {
+        self.shared.wrappers.entry(flow).or_default()[side.index()] = layers.into();
+    }
+
     #[inline]
     fn chunk(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
         let side = chunk.side.index();
@@ -213,6 +244,9 @@ impl<S: Sink> Handler for Protocols<S> {
         }
         let interest = self.machine(context, &mut tag_now, inline, chunk);
         *tag = tag_now.0;
+        if interest == Interest::Nothing || matches!(chunk.what, What::Close(how) if how != CloseHow::Fin) {
+            self.shared.forget(context.id());
+        }
         interest
     }
 

@@ -121,7 +121,10 @@ pub(super) fn said(begin: &Begin) -> Said {
 }
 
 /// Tells a connection without a request.
-pub(super) fn tell_alone(flow: &mut Flow<'_>, client: Side, first: PacketRef, said: Said) {
+pub(super) fn tell_alone(flow: &mut Flow<'_>, client: Side, first: PacketRef, mut said: Said) {
+    let mut via = flow.via(client, None);
+    via.append(&mut said.via);
+    said.via = via;
     let track = flow.context.track;
     let facts = FlowFacts {
         id: flow.id(),

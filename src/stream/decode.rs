@@ -1,12 +1,16 @@
-//! From a captured frame to what the flow table needs. The fast path is Ethernet, IPv4, TCP.
+//! From a captured frame to what the flow table needs. The straight road is Ethernet, IP, TCP; all else
+//! goes through `descent`.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::base::Counters;
-use crate::wire::link::{self, Link, Stripped, ethernet};
+use crate::base::{Counters, Timestamp};
+use crate::wire::link::{self, Link, ethernet};
 use crate::wire::tcp::{self, Flags, Network, Tcp};
+use crate::wire::{Inside, Opened};
 
+use super::descent::{Descent, Frame};
 use super::flow::{FlowKey, Key4, Key6, Side};
+use super::via::Vias;
 
 /// A TCP segment found in a frame. Its payload is named by place, so that batches of these can be
 /// kept without borrowing the read buffer.
@@ -15,24 +19,63 @@ pub struct Decoded {
     pub key: FlowKey,
     pub side: Side,
     pub flags: Flags,
+    /// Which buffer the payload stands in.
+    pub place: Place,
     pub seq: u32,
     pub ack: u32,
-    /// Place of the payload in the frame's buffer, in bytes.
+    /// Place of the payload in its buffer, in bytes.
     pub payload_at: u32,
     pub payload_len: u32,
     /// Bytes of payload the snap length took.
     pub cut: u32,
+    /// What it was wrapped in: a number of [`Vias`], equal for equal stacks; 0 for nothing.
+    pub via: u16,
 }
 
-/// Takes frames apart. Keeps nothing but the link type used last.
+/// Which buffer a payload stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The one the frame was in.
+    Read,
+    /// [`Aside::spare`].
+    Spare,
+}
+
+/// What the decoder knows of the segments of a batch beside them.
+#[derive(Clone, Copy)]
+pub struct Aside<'a> {
+    /// Payloads of datagrams that were put together from fragments.
+    pub spare: &'a [u8],
+    /// What [`Decoded::via`] means.
+    pub vias: &'a Vias,
+}
+
+/// Takes frames apart. Keeps the link type used last, what packets were wrapped in, and fragments.
 #[derive(Default)]
 pub struct Decoder {
     last: Option<&'static Link>,
+    /// Segments of the last frame beyond its first.
+    more: bool,
+    descent: Descent,
 }
 
 impl Decoder {
+    /// Begins a batch: payloads in the spare buffer are needed no more.
+    pub fn begin(&mut self) {
+        if !self.descent.spare.is_empty() {
+            self.descent.spare.clear();
+            self.descent.spare.shrink_to(SPARE_BYTES);
+        }
+    }
+
+    /// What belongs to the segments found since [`Decoder::begin`].
+    pub fn aside(&self) -> Aside<'_> {
+        Aside { spare: &self.descent.spare, vias: &self.descent.vias }
+    }
+
     /// Finds the TCP segment in `bytes[at..at + len]`. `missing`: bytes of the frame the snap length
-    /// took. `None`: no segment; what claims to be one and is none is counted.
+    /// took. `None`: no segment; what claims to be one and is none is counted. A frame may hold more
+    /// than one: [`Decoder::next_of_frame`].
     #[inline]
     #[expect(
         clippy::too_many_arguments,
@@ -45,58 +88,115 @@ impl Decoder {
         at: usize,
         len: usize,
         missing: u32,
+        ts: Timestamp,
         point: u16,
         counters: &mut Counters,
     ) -> Option<Decoded> {
         let frame = bytes.get(at..at + len)?;
-        let stripped = if link_type == 1 { ethernet::strip(frame) } else { self.strip(link_type, frame) };
+        let opened = if link_type == 1 { ethernet::strip(frame) } else { self.strip(link_type, frame) };
         if missing != 0 {
             counters.snapped += 1;
         }
-        let decoded = match stripped {
-            Stripped::Ipv4(packet) => match tcp::ipv4(packet, missing) {
-                Network::Tcp(from, to, tcp) => Some(segment4(bytes, from, to, &tcp, point)),
-                Network::Bad => None,
-                Network::Fragment | Network::Other => return None,
-            },
-            Stripped::Ipv6(packet) => match tcp::ipv6(packet, missing) {
-                Network::Tcp(from, to, tcp) => Some(segment6(bytes, from, to, &tcp, point)),
-                Network::Bad => None,
-                Network::Fragment | Network::Other => return None,
-            },
-            Stripped::Other => return None,
-            Stripped::Cut => None,
-        };
-        if decoded.is_none() {
-            counters.undecodable += 1;
+        match opened.0 {
+            Inside::Ipv4 => {
+                if let Network::Tcp(from, to, tcp) = tcp::ipv4(opened.1, missing) {
+                    return Some(segment4(bytes, from, to, &tcp, point));
+                }
+            }
+            Inside::Ipv6 => {
+                if let Network::Tcp(from, to, tcp) = tcp::ipv6(opened.1, missing) {
+                    return Some(segment6(bytes, from, to, &tcp, point));
+                }
+            }
+            _ => {}
         }
-        decoded
+        self.descend(Frame { buffer: bytes, ts, point }, opened, missing, counters)
     }
 
-    fn strip<'a>(&mut self, link_type: u16, frame: &'a [u8]) -> Stripped<'a> {
+    /// Another segment of the frame that [`Decoder::frame`] was called for last. Only a frame that
+    /// gave one may have another (aggregated 802.11 frames have).
+    #[inline]
+    pub fn next_of_frame(&mut self) -> Option<Decoded> {
+        if self.more { self.next_found() } else { None }
+    }
+
+    /// Fragments that still wait for others.
+    pub fn waiting_fragments(&self) -> u64 {
+        self.descent.waiting()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn descend(
+        &mut self,
+        frame: Frame<'_>,
+        opened: Opened<'_>,
+        missing: u32,
+        counters: &mut Counters,
+    ) -> Option<Decoded> {
+        self.descent.found.clear();
+        self.descent.frame(frame, opened, missing, counters);
+        self.descent.found.reverse();
+        self.next_found()
+    }
+
+    #[cold]
+    fn next_found(&mut self) -> Option<Decoded> {
+        let next = self.descent.found.pop();
+        self.more = !self.descent.found.is_empty();
+        next
+    }
+
+    fn strip<'a>(&mut self, link_type: u16, frame: &'a [u8]) -> Opened<'a> {
         if self.last.is_none_or(|l| l.number != link_type) {
             self.last = link::find(link_type);
         }
         match self.last {
-            Some(link) => (link.strip)(frame),
-            None => Stripped::Cut,
+            Some(link) => match (link.strip)(frame) {
+                // What raw IP is, its first byte tells: worth the straight road too.
+                (Inside::Ip, rest) => match rest.first().map(|first| first >> 4) {
+                    Some(4) => (Inside::Ipv4, rest),
+                    Some(6) => (Inside::Ipv6, rest),
+                    _ => (Inside::Ip, rest),
+                },
+                opened => opened,
+            },
+            None => (Inside::Cut, &[]),
         }
+    }
+}
+
+/// Bytes of the spare buffer that are kept from batch to batch.
+const SPARE_BYTES: usize = 256 << 10;
+
+/// A segment between two addresses of one family.
+pub(super) fn segment(bytes: &[u8], from: IpAddr, to: IpAddr, tcp: &Tcp<'_>, point: u16) -> Decoded {
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => segment4(bytes, from, to, tcp, point),
+        (from, to) => segment6(bytes, six(from), six(to), tcp, point),
+    }
+}
+
+fn six(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(four) => four.to_ipv6_mapped(),
+        IpAddr::V6(six) => six,
     }
 }
 
 #[inline]
 fn segment4(bytes: &[u8], from: Ipv4Addr, to: Ipv4Addr, tcp: &Tcp<'_>, point: u16) -> Decoded {
     let (key, side) = Key4::new((from, tcp.source_port), (to, tcp.destination_port), point);
-    segment(bytes, FlowKey::V4(key), side, tcp)
+    decoded(bytes, FlowKey::V4(key), side, tcp)
 }
 
 fn segment6(bytes: &[u8], from: Ipv6Addr, to: Ipv6Addr, tcp: &Tcp<'_>, point: u16) -> Decoded {
     let (key, side) = Key6::new((from, tcp.source_port), (to, tcp.destination_port), point);
-    segment(bytes, FlowKey::V6(key), side, tcp)
+    decoded(bytes, FlowKey::V6(key), side, tcp)
 }
 
 #[inline]
-fn segment(bytes: &[u8], key: FlowKey, side: Side, tcp: &Tcp<'_>) -> Decoded {
+fn decoded(bytes: &[u8], key: FlowKey, side: Side, tcp: &Tcp<'_>) -> Decoded {
     let at = (tcp.payload.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
     // A payload that is not a part of the buffer (the empty one of a cut header) has no place.
     let len = if at + tcp.payload.len() <= bytes.len() { tcp.payload.len() } else { 0 };
@@ -104,10 +204,12 @@ fn segment(bytes: &[u8], key: FlowKey, side: Side, tcp: &Tcp<'_>) -> Decoded {
         key,
         side,
         flags: tcp.flags,
+        place: Place::Read,
         seq: tcp.seq,
         ack: tcp.ack,
         payload_at: u32::try_from(at).unwrap_or(0),
         payload_len: u32::try_from(len).unwrap_or(0),
         cut: tcp.cut,
+        via: 0,
     }
 }

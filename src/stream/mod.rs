@@ -3,19 +3,24 @@
 //! Bounded by `limits::FLOWS`, `limits::REORDER_*`.
 
 pub mod decode;
+pub mod defrag;
+mod descent;
 pub mod flow;
 pub mod reassembly;
 pub mod segments;
 pub mod slots;
 pub mod table;
+pub mod via;
 
-pub use decode::{Decoded, Decoder};
+pub use decode::{Aside, Decoded, Decoder, Place};
 pub use flow::{FlowKey, Opened, Side, Track};
 pub use reassembly::Segment;
 pub use segments::{Entry, Segments};
 pub use table::Table;
+pub use via::Vias;
 
 use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
+use crate::model::Layer;
 
 /// In-order bytes of one direction, or what became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +122,10 @@ pub trait Handler {
 
     /// A flow's first packet.
     fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);
+
+    /// The packets of one side of a flow are wrapped in this, outermost first. Told before the first
+    /// chunk of that side, once for each side, and not at all where they are not wrapped.
+    fn wrapped(&mut self, _flow: FlowId, _side: Side, _layers: &[Layer]) {}
 
     /// One chunk. Called in order for each direction; a chunk never comes before the peer's bytes
     /// that its sender had acknowledged, unless these are lost.

@@ -1,11 +1,15 @@
 //! Segments on their way to the flow table: a cache line each, with all that the table asks first.
 
+use std::sync::Arc;
+
 use crate::base::{PacketRef, Timestamp};
+use crate::model::Layer;
 use crate::wire::tcp::Flags;
 
-use super::decode::Decoded;
+use super::decode::{Aside, Decoded, Place};
 use super::flow::{FlowKey, Key4, Key6, Side};
 use super::slots::Hasher;
+use super::via::Vias;
 
 /// A segment and the packet it came in. Its payload is named by place.
 #[derive(Clone, Copy, Debug)]
@@ -18,26 +22,43 @@ pub struct Entry {
     pub at: PacketRef,
     pub seq: u32,
     pub ack: u32,
-    /// Place of the payload in the bytes it came in.
-    pub payload_at: u32,
+    /// Place of the payload in the bytes it came in, or, with [`SPARE`], in those beside the segments.
+    place: u32,
     pub payload_len: u32,
     /// Bytes of payload the snap length took.
     pub cut: u32,
+    /// What it was wrapped in; 0: nothing.
+    pub via: u16,
     pub flags: Flags,
     pub side: Side,
+}
+
+/// Bit of [`Entry::place`]; no read buffer is that large.
+const SPARE: u32 = 1 << 31;
+
+impl Entry {
+    /// Where its payload begins in the bytes it came in, near enough to fetch it.
+    #[inline]
+    pub(super) fn payload_at(&self) -> usize {
+        self.place as usize
+    }
 }
 
 /// Segments in the order of their packets.
 pub struct Segments {
     pub(super) entries: Vec<Entry>,
     pub(super) keys6: Vec<Key6>,
+    /// Payloads that stand in no read buffer: of datagrams that were put together from fragments.
+    spare: Vec<u8>,
+    /// Stacks of wrappers that were new here, and the number of the first.
+    pub(super) stacks: (usize, Vec<Arc<[Layer]>>),
     hasher: Hasher,
 }
 
 impl Segments {
     /// None yet; `hasher` is the table's.
     pub(super) fn new(hasher: Hasher) -> Self {
-        Segments { entries: Vec::new(), keys6: Vec::new(), hasher }
+        Segments { entries: Vec::new(), keys6: Vec::new(), spare: Vec::new(), stacks: (0, Vec::new()), hasher }
     }
 
     /// None yet, for the same table.
@@ -45,8 +66,13 @@ impl Segments {
         Segments::new(self.hasher.clone())
     }
 
+    /// Adds a segment. `aside`: the decoder's.
     #[inline]
-    pub fn push(&mut self, d: &Decoded, ts: Timestamp, at: PacketRef) {
+    pub fn push(&mut self, d: &Decoded, aside: Aside<'_>, ts: Timestamp, at: PacketRef) {
+        let place = match d.place {
+            Place::Read => d.payload_at,
+            Place::Spare => self.set_aside(d, aside.spare),
+        };
         let (key, hash) = match d.key {
             FlowKey::V4(key) => (key, self.hasher.v4(key)),
             FlowKey::V6(key) => self.v6(key),
@@ -58,12 +84,40 @@ impl Segments {
             at,
             seq: d.seq,
             ack: d.ack,
-            payload_at: d.payload_at,
+            place,
             payload_len: d.payload_len,
             cut: d.cut,
+            via: d.via,
             flags: d.flags,
             side: d.side,
         });
+    }
+
+    /// Notes the stacks of wrappers that came up since this was last asked; `told`: how many had.
+    pub fn wrappers(&mut self, vias: &Vias, told: &mut usize) {
+        let Some(new) = vias.stacks().get(*told..).filter(|new| !new.is_empty()) else { return };
+        if self.stacks.1.is_empty() {
+            self.stacks.0 = *told;
+        }
+        self.stacks.1.extend_from_slice(new);
+        *told += new.len();
+    }
+
+    /// A segment's payload. `bytes`: what it came in.
+    #[inline]
+    pub(super) fn payload<'a>(&'a self, entry: &Entry, bytes: &'a [u8]) -> &'a [u8] {
+        let (from, place) =
+            if entry.place & SPARE == 0 { (bytes, entry.place) } else { (&*self.spare, entry.place ^ SPARE) };
+        let at = place as usize;
+        from.get(at..at + entry.payload_len as usize).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn set_aside(&mut self, d: &Decoded, spare: &[u8]) -> u32 {
+        let at = d.payload_at as usize;
+        let place = u32::try_from(self.spare.len()).unwrap_or(u32::MAX) | SPARE;
+        self.spare.extend_from_slice(spare.get(at..at + d.payload_len as usize).unwrap_or_default());
+        place
     }
 
     #[inline(never)]
@@ -92,6 +146,8 @@ impl Segments {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.keys6.clear();
+        self.spare.clear();
+        self.stacks.1.clear();
     }
 
     pub fn reserve(&mut self, more: usize) {

@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, FlowId, Nanos, PacketRef, Timestamp, limits};
+use crate::model::Layer;
 use crate::wire::tcp::Flags;
 
 use super::flow::{FlowKey, Key4, Opened, Side, Track, flag};
@@ -41,6 +43,10 @@ pub struct Table<I> {
     held: Held,
     /// Ended flows in the order of their end, to be forgotten.
     ended: VecDeque<(Timestamp, u32, FlowId)>,
+    /// Stacks of wrappers by their numbers.
+    stacks: Vec<Arc<[Layer]>>,
+    /// What the packets of each side of a record's flow are wrapped in; empty until any are.
+    vias: Vec<[u16; 2]>,
     /// Scratch of a batch: the record of each entry.
     flows: Vec<u32>,
     /// A record changed hands within this batch: what was looked up for it no longer holds.
@@ -73,6 +79,8 @@ impl<I: Inline> Table<I> {
             used: 0,
             held: Held::default(),
             ended: VecDeque::new(),
+            stacks: Vec::new(),
+            vias: Vec::new(),
             flows: Vec::with_capacity(limits::BATCH_PACKETS),
             stale: false,
             next_id: 0,
@@ -112,6 +120,10 @@ impl<I: Inline> Table<I> {
         let Some(entries) = segments.entries.get(range.clone()) else { return };
         self.flows.clear();
         self.stale = false;
+        let (first, stacks) = &segments.stacks;
+        if let Some(new) = self.stacks.len().checked_sub(*first).and_then(|known| stacks.get(known..)) {
+            self.stacks.extend_from_slice(new);
+        }
         for entry in entries {
             self.slots.prefetch(entry.hash);
         }
@@ -143,7 +155,7 @@ impl<I: Inline> Table<I> {
                 && handler.prefetch(record.track.tag, entry.side)
                 && entry.payload_len != 0
             {
-                prefetch_index(bytes, entry.payload_at as usize);
+                prefetch_index(bytes, entry.payload_at());
             }
         }
         for (entry, number) in entries.iter().zip(0..) {
@@ -185,9 +197,12 @@ impl<I: Inline> Table<I> {
         if d.flags.syn() && !d.flags.ack() && is_another(track, d) {
             self.replace(index, segments, d, handler, counters);
         }
+        if d.via != 0 {
+            self.wrapped(index, d, handler);
+        }
         let Some(Found { record, opened, held }) = self.found(index) else { return };
         let track = &mut record.track;
-        let payload = bytes.get(d.payload_at as usize..(d.payload_at + d.payload_len) as usize).unwrap_or_default();
+        let payload = segments.payload(d, bytes);
         // The client's first word after the SYN-ACK ends the handshake.
         if track.rtt_us == 0 && !d.flags.syn() && track.is(flag::SYN, d.side.other()) && track.is(flag::CLIENT, d.side)
         {
@@ -220,6 +235,25 @@ impl<I: Inline> Table<I> {
                     self.forget_oldest();
                 }
             }
+        }
+    }
+
+    /// Tells what a side's packets are wrapped in, the first time.
+    #[cold]
+    fn wrapped<H: Handler<Inline = I>>(&mut self, index: u32, d: &Entry, handler: &mut H) {
+        let track = self.track(index);
+        if track.has(flag::IGNORED) {
+            return;
+        }
+        let id = track.id;
+        let at = index as usize;
+        if self.vias.len() <= at {
+            self.vias.resize(at + 1, [0; 2]);
+        }
+        if let Some(known) = self.vias.get_mut(at).map(|v| &mut v[d.side.index()]).filter(|v| **v == 0) {
+            *known = d.via;
+            let layers = self.stacks.get(usize::from(d.via));
+            handler.wrapped(id, d.side, layers.map_or(&[], |stack| stack));
         }
     }
 
@@ -320,6 +354,9 @@ impl<I: Inline> Table<I> {
         record.track = Track { id, key, last: entry.ts, ..Track::default() };
         record.inline = I::default();
         handler.opened(Context { track: &record.track, opened }, &mut record.inline, entry.at);
+        if let Some(via) = self.vias.get_mut(index as usize) {
+            *via = [0; 2];
+        }
     }
 
     /// Makes room: an ended flow if there is one, else the one idle longest of a sample.

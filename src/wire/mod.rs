@@ -3,9 +3,14 @@
 pub mod accept;
 pub mod frame_chain;
 pub mod http1;
+pub mod inside;
+pub mod ip;
 pub mod link;
 pub mod proxy_protocol;
 pub mod sniff;
 pub mod socks;
 pub mod tcp;
+pub mod tunnel;
 pub mod websocket;
+
+pub use inside::{Inside, Opened};

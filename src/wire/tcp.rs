@@ -47,7 +47,7 @@ pub struct Tcp<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network<'a, A> {
     Tcp(A, A, Tcp<'a>),
-    /// A fragment of a datagram: not put together yet.
+    /// A fragment of a datagram.
     Fragment,
     /// Another protocol over IP.
     Other,
@@ -99,7 +99,7 @@ pub fn ipv6(packet: &[u8], missing: u32) -> Network<'_, Ipv6Addr> {
 }
 
 /// The payload that the header claims, out of what was captured, and how much of it is not there.
-fn limit(rest: &[u8], claimed: Option<usize>, known: bool, missing: u32) -> (&[u8], u32) {
+pub(super) fn limit(rest: &[u8], claimed: Option<usize>, known: bool, missing: u32) -> (&[u8], u32) {
     match claimed {
         Some(claimed) if claimed <= rest.len() => (&rest[..claimed], 0),
         Some(claimed) => (rest, u32::try_from(claimed - rest.len()).unwrap_or(u32::MAX)),
@@ -109,8 +109,9 @@ fn limit(rest: &[u8], claimed: Option<usize>, known: bool, missing: u32) -> (&[u
 }
 
 /// Reads a TCP header (RFC 9293 §3.1). A header whose options are cut off still gives its fixed part.
+/// `cut`: bytes that are missing behind `segment`. `None`: this is none.
 #[inline]
-fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
+pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
     if let Ok(tcp) = TcpSlice::from_slice(segment) {
         let flags = tcp.header_slice().get(13).copied().unwrap_or_default();
         return Some(Tcp {

@@ -22,8 +22,8 @@ pub(crate) fn offsets(input: &[u8]) {
         for r in batch.records {
             let missing = r.wire_len.saturating_sub(r.cap_len);
             let (at, len) = (r.off as usize, r.cap_len as usize);
-            if let Some(found) = decoder.frame(r.link.0, batch.bytes, at, len, missing, batch.point, &mut counters) {
-                segments.push(&found, r.ts, batch.at(r));
+            if let Some(found) = decoder.frame(r.link.0, batch.bytes, at, len, missing, r.ts, batch.point, &mut counters) {
+                segments.push(&found, decoder.aside(), r.ts, batch.at(r));
             }
         }
         table.batch(batch.bytes, &segments, 0..segments.len(), &mut Offsets, &mut counters, &mut 0);

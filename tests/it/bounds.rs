@@ -47,10 +47,11 @@ impl Feed {
 
     fn segment(&mut self, segment: &Segment) {
         let packet = link::packet(segment, Link::Raw, &[]);
-        let decoded = self.decoder.frame(101, &packet.data, 0, packet.data.len(), 0, 0, &mut self.counters);
         let ts = Timestamp(i64::try_from(segment.at_ns).unwrap());
+        let len = packet.data.len();
+        let decoded = self.decoder.frame(101, &packet.data, 0, len, 0, ts, 0, &mut self.counters);
         self.segments.clear();
-        self.segments.push(&decoded.expect("TCP"), ts, PacketRef::new(0, self.packets));
+        self.segments.push(&decoded.expect("TCP"), self.decoder.aside(), ts, PacketRef::new(0, self.packets));
         self.packets += 1;
         self.table.batch(&packet.data, &self.segments, 0..1, &mut self.protocols, &mut self.counters, &mut 0);
     }

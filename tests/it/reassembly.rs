@@ -81,9 +81,9 @@ fn hear(segments: &[Segment], after: [Vec<(u64, u64)>; 2]) -> (Recorder, Counter
             let packet = link::packet(segment, Link::Raw, &[]);
             let at = bytes.len();
             bytes.extend_from_slice(&packet.data);
-            let decoded = decoder.frame(101, &bytes, at, packet.data.len(), 0, 0, &mut counters).expect("TCP");
             let ts = Timestamp(i64::try_from(segment.at_ns).unwrap());
-            found.push(&decoded, ts, PacketRef::new(0, (b * 5 + i) as u64 + 1));
+            let decoded = decoder.frame(101, &bytes, at, packet.data.len(), 0, ts, 0, &mut counters).expect("TCP");
+            found.push(&decoded, decoder.aside(), ts, PacketRef::new(0, (b * 5 + i) as u64 + 1));
         }
         table.batch(&bytes, &found, 0..found.len(), &mut recorder, &mut counters, &mut 0);
     }

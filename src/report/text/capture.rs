@@ -1,6 +1,6 @@
 //! What the capture itself lacks, in words: a verdict is only as good as what was seen.
 
-use crate::base::escape::escape;
+use crate::base::{escape::escape, limits};
 use crate::model::InputFacts;
 use crate::report::text::facts;
 use crate::report::text::page::{clip, count, grouped};
@@ -25,6 +25,10 @@ pub(super) fn lacks(a: &Analysis) -> Vec<String> {
         format!("{} missing at {n} {places} of the connections looked at", count(c.gap_bytes, "byte is", "bytes are"))
     });
     add(c.undecodable, &|n| format!("{n} packets could not be decoded"));
+    add(c.fragments_lost, &|n| format!("{n} fragments of IP packets are parts of packets that never became whole"));
+    add(c.fragment_conflicts, &|n| format!("{n} fragments of IP packets contradict others (the first were believed)"));
+    add(c.too_deep, &|n| format!("{n} packets lie in more than {} tunnels and were not looked at", limits::NESTING));
+    add(c.stacks_beyond, &|n| format!("{n} packets lie in tunnels too many to be told apart"));
     add(c.overlap_conflicts, &|n| format!("{n} segments contradict others (the first were believed)"));
     add(c.heads_too_large, &|n| format!("{n} heads were too large to keep"));
     add(c.flows_websocket_midstream, &|n| {
@@ -53,6 +57,10 @@ fn of_input(i: &InputFacts, name: Option<String>) -> Vec<String> {
             i.of_what(),
             clip(&escape(first.why.as_bytes()), 200),
         ));
+    }
+    for (link, number) in &i.unread_links {
+        let link = link.trim_start_matches("LINKTYPE_");
+        out.push(format!("{name}LINKTYPE_{link} ({}) is not read", number.0));
     }
     if i.packed_rest > 0 {
         out.push(format!("{name}{} bytes behind the compressed data are none of it", grouped(i.packed_rest)));

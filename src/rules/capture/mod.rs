@@ -5,6 +5,7 @@ mod damaged;
 mod dropped;
 mod duplicate_packets;
 mod gap;
+mod linktype;
 mod midstream;
 mod nonmonotonic;
 mod one_sided;
@@ -25,6 +26,7 @@ pub(super) static RULES: &[&Rule] = &[
     &dropped::RULE,
     &damaged::RULE,
     &cut_short::RULE,
+    &linktype::RULE,
 ];
 
 #[cfg(test)]

@@ -1,18 +1,28 @@
-//! Ethernet II (IEEE 802.3).
+//! Ethernet II and 802.3 (IEEE 802.3 §3.2).
 
-use etherparse::Ethernet2Slice;
+use crate::wire::inside::{CUT, Inside, Opened, of_ether_type};
 
-use super::{Link, Stripped, ether_type};
+use super::Link;
 
 pub(super) static ETHERNET: Link = Link { number: 1, name: "EN10MB", strip };
 
 /// Inlined into the fast path of the decoder too.
 #[inline]
-pub(crate) fn strip(frame: &[u8]) -> Stripped<'_> {
-    match Ethernet2Slice::from_slice_without_fcs(frame) {
-        Ok(eth) => ether_type::strip(eth.ether_type().0, eth.payload_slice()),
-        Err(_) => Stripped::Cut,
+pub(crate) fn strip(frame: &[u8]) -> Opened<'_> {
+    let Some((header, rest)) = frame.split_first_chunk::<14>() else { return CUT };
+    match u16::from_be_bytes([header[12], header[13]]) {
+        ether_type @ 1_536.. => (of_ether_type(ether_type), rest),
+        length => with_length(length, rest),
     }
+}
+
+/// A length where the EtherType would be: LLC, and padding behind it. IPX without LLC begins with FFFF.
+#[cold]
+fn with_length(length: u16, rest: &[u8]) -> Opened<'_> {
+    if rest.starts_with(&[0xff, 0xff]) {
+        return (Inside::Other, rest);
+    }
+    (Inside::Llc, rest.get(..usize::from(length)).unwrap_or(rest))
 }
 
 #[cfg(test)]
@@ -20,17 +30,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_vlan_tags_are_taken_off() {
+    fn the_ether_type_says_what_is_inside() {
         let mut frame = vec![0; 12];
-        frame.extend([0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 0x08, 0, 0x45]);
-        assert_eq!(strip(&frame), Stripped::Ipv4(&[0x45]));
+        frame.extend([0x08, 0x06, 0, 0]);
+        assert_eq!(strip(&frame), (Inside::EtherType(0x0806), &[0, 0][..]));
+        assert_eq!(strip(&frame[..13]), CUT);
+        frame[13] = 0;
+        assert_eq!(strip(&frame), (Inside::Ipv4, &[0, 0][..]));
     }
 
     #[test]
-    fn arp_is_other_and_a_short_frame_is_cut() {
+    fn a_length_means_llc_without_the_padding() {
         let mut frame = vec![0; 12];
-        frame.extend([0x08, 0x06, 0, 0]);
-        assert_eq!(strip(&frame), Stripped::Other);
-        assert_eq!(strip(&frame[..13]), Stripped::Cut);
+        frame.extend([0, 3, 0x42, 0x42, 3, 0, 0, 0]);
+        assert_eq!(strip(&frame), (Inside::Llc, &[0x42, 0x42, 3][..]));
     }
 }
