@@ -74,7 +74,7 @@ fn accepted() -> Vec<u8> {
 }
 
 /// One conversation for each thing that HTTP/1.1 allows, or that servers do.
-fn conversations() -> Vec<(&'static str, Vec<Segment>)> {
+pub(crate) fn conversations() -> Vec<(&'static str, Vec<Segment>)> {
     let flow = || Script::flow().acknowledge(true);
     let c = Side::Client;
     let s = Side::Server;

@@ -30,3 +30,4 @@ mod split;
 #[path = "../support/mod.rs"]
 mod support;
 mod tshark;
+mod tunnels;

@@ -17,6 +17,8 @@ pub(crate) enum Link {
     Raw,
     LinuxSll,
     LinuxSll2,
+    /// Any other: its frames are made elsewhere (`wrap`).
+    Other(u16),
 }
 
 impl Link {
@@ -28,6 +30,7 @@ impl Link {
             Link::Loop => 108,
             Link::LinuxSll => 113,
             Link::LinuxSll2 => 276,
+            Link::Other(number) => number,
         }
     }
 
@@ -93,6 +96,7 @@ fn put_link(data: &mut Vec<u8>, link: Link, vlans: &[u16], ipv6: bool, from: Sid
         Link::Null => data.extend_from_slice(&family.to_le_bytes()),
         Link::Loop => data.extend_from_slice(&family.to_be_bytes()),
         Link::Raw => {}
+        Link::Other(number) => panic!("frames of link type {number} are not made here"),
         Link::Ethernet => {
             data.extend_from_slice(&[2, 0, 0, 0, 0, 3 - own]);
             data.extend_from_slice(&[2, 0, 0, 0, 0, own]);

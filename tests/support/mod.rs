@@ -2,8 +2,8 @@
 //! uses no parser of the program under test, so that a mistake there cannot hide here.
 //!
 //! [`script`] says who sends what · [`shape`] cuts, swaps, repeats and loses segments · [`link`] puts
-//! them into packets · [`file`] into a capture file · [`pack`] compresses it · [`scene`] reads all that
-//! from TOML · [`run`] starts the program.
+//! them into packets · [`wrap`] puts these into tunnels and fragments · [`file`] into a capture file ·
+//! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -20,3 +20,4 @@ pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
+pub(crate) mod wrap;

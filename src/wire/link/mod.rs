@@ -2,6 +2,7 @@
 
 mod atm;
 mod c_hdlc;
+mod dsa;
 mod enc;
 pub mod ethernet;
 mod fddi;
@@ -69,6 +70,10 @@ pub static LINKS: &[&Link] = &[
     &nflog::NFLOG,
     &pktap::PKTAP,
     &sll2::SLL2,
+    &dsa::BRCM,
+    &dsa::BRCM_PREPEND,
+    &dsa::DSA,
+    &dsa::EDSA,
 ];
 
 /// The link type with this number. `None`: it cannot be read.
