@@ -9,17 +9,23 @@ mod packets;
 mod segments;
 mod table;
 
+use std::net::IpAddr;
+
 use hopscope::base::limits;
-use hopscope::base::{PacketRef, Timestamp, escape};
+use hopscope::base::{Counters, PacketRef, Timestamp, escape};
 use hopscope::capture::{Merged, Source, Window};
 use hopscope::engine::{self, Collected, Engine, judge};
-use hopscope::model::Head;
+use hopscope::model::{Head, Stack};
 use hopscope::products::Products;
 use hopscope::proto::body::{Chunks, Progress};
 use hopscope::report::mask::Masker;
 use hopscope::report::{FORMATS, Options};
 use hopscope::store::{Analysis, Filter, select};
-use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, sniff, socks, tcp, websocket};
+use hopscope::stream::defrag::{Defrag, Key, Piece};
+use hopscope::stream::{Decoder, Place};
+use hopscope::wire::ip::Fragment;
+use hopscope::wire::tunnel::{self, Outer};
+use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, sniff, socks, websocket};
 use libfuzzer_sys::fuzz_target;
 
 const TARGETS: &[(u8, fn(&[u8]))] = &[
@@ -31,6 +37,7 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b'f', filters),
     (b'g', segment_programs),
     (b'h', heads),
+    (b'i', fragments),
     (b'm', masking),
     (b'n', sniffing),
     (b'p', pipeline),
@@ -93,24 +100,55 @@ fn batch_data(len: usize, cap_len: u32) -> usize {
     len
 }
 
-/// Two bytes of link type, then a frame.
+/// Two bytes of link type, then a frame: as that type, and as every other; then every wrapper alone.
 fn packet_headers(input: &[u8]) {
     let [low, high, frame @ ..] = input else { return };
-    for number in [u16::from_le_bytes([*low, *high]), 0, 1, 101, 108, 113, 276] {
-        let Some(link) = link::find(number) else { continue };
-        let tcp = match (link.strip)(frame) {
-            link::Stripped::Ipv4(packet) => match tcp::ipv4(packet, 0) {
-                tcp::Network::Tcp(_, _, tcp) => Some(tcp),
-                _ => None,
-            },
-            link::Stripped::Ipv6(packet) => match tcp::ipv6(packet, 0) {
-                tcp::Network::Tcp(_, _, tcp) => Some(tcp),
-                _ => None,
-            },
-            _ => None,
-        };
-        assert!(tcp.is_none_or(|tcp| tcp.payload.len() <= frame.len()));
+    let mut decoder = Decoder::default();
+    let mut counters = Counters::default();
+    let own = u16::from_le_bytes([*low, *high]);
+    for number in std::iter::once(own).chain(link::LINKS.iter().map(|l| l.number)) {
+        decoder.begin();
+        let mut segment = decoder.frame(number, frame, 0, frame.len(), 0, Timestamp(0), 0, &mut counters);
+        while let Some(found) = segment {
+            let buffer = match found.place {
+                Place::Read => frame,
+                Place::Spare => decoder.aside().spare,
+            };
+            assert!((found.payload_at + found.payload_len) as usize <= buffer.len());
+            segment = decoder.next_of_frame();
+        }
     }
+    let nobody = IpAddr::from([0, 0, 0, 0]);
+    for tunnel in tunnel::TUNNELS {
+        for &by in tunnel.by {
+            let mut stack = Stack::default();
+            if let Some((_, rest)) = (tunnel.open)(&Outer { by, from: nobody, to: nobody }, frame, &mut stack) {
+                assert!(rest.len() <= frame.len() && stack.layers().len() <= limits::LAYERS);
+            }
+        }
+    }
+}
+
+/// Fragments, each of a byte that says whose it is, what follows and when, one of place, one of length,
+/// and so many bytes.
+fn fragments(mut input: &[u8]) {
+    let (mut defrag, mut counters) = (Defrag::default(), Counters::default());
+    let (mut now, mut sent) = (0_i64, 0_u64);
+    while let [control, place, length, rest @ ..] = input {
+        let (bytes, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        input = rest;
+        now += if control & 0x80 == 0 { 1 } else { 20_000_000_000 };
+        let from = IpAddr::from([0, 0, 0, control & 3]);
+        let key = Key { from, to: from, id: 1, protocol: 6, point: 0, via: 0 };
+        let place = Fragment { id: 1, at: u32::from(*place) * 8, more: control & 4 != 0 };
+        let piece = Piece { place, protocol: 6, bytes, missing: u32::from(control >> 3 & 3) };
+        sent += 1;
+        if let Some(whole) = defrag.add(key, &piece, Timestamp(now), &mut counters) {
+            assert!(whole.bytes.len() + whole.missing as usize <= limits::DATAGRAM_BYTES as usize);
+        }
+        assert!(counters.fragments_lost + defrag.waiting() <= sent);
+    }
+    assert_eq!(counters.fragments, sent);
 }
 
 /// Nothing that could act on a terminal is left.

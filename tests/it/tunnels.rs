@@ -24,7 +24,7 @@ fn read(link: Link, packets: &[Packet]) -> (Vec<String>, Vec<Vec<String>>, Count
     let (collected, counters) = run(Format::pcap(link).write(packets));
     let via = |w: &Wrapper| match w {
         Wrapper::Link(text) => text.to_string(),
-        Wrapper::Connect(_) => "connect".to_owned(),
+        _ => "not a link".to_owned(),
     };
     let vias = collected.exchanges.iter().map(|x| x.via.iter().map(via).collect()).collect();
     let texts = collected
@@ -107,7 +107,7 @@ fn on_known_ports(wraps: &mut [Wrap]) {
 }
 
 /// Wrappers that need an IP packet carry a frame in EtherIP first, which counts too.
-fn nesting(wraps: &[Wrap]) -> u32 {
+fn nesting(wraps: &[Wrap]) -> usize {
     let mut frame = false;
     let mut depth = 0;
     for wrap in wraps.iter().rev() {
@@ -162,10 +162,10 @@ proptest! {
     ) {
         on_known_ports(&mut outside);
         on_known_ports(&mut inside);
-        match outside.last_mut() {
-            // A fragment is authenticated before it is one, and is no packet that is plain to see.
-            Some(last @ (Wrap::Authenticated | Wrap::Vxlan(_, 9_999) | Wrap::Geneve(_, 9_999))) => *last = Wrap::InIpv4,
-            _ => {}
+        // A fragment is authenticated before it is one, and is no packet that is plain to see.
+        if let Some(last @ (Wrap::Authenticated | Wrap::Vxlan(_, 9_999) | Wrap::Geneve(_, 9_999))) = outside.last_mut()
+        {
+            *last = Wrap::InIpv4;
         }
         let packets = raw(&conversation(six));
         let expected = read(Link::Raw, &packets);
