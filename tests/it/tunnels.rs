@@ -115,7 +115,7 @@ fn nesting(wraps: &[Wrap]) -> usize {
             wrap,
             Wrap::Pppoe(_) | Wrap::Pptp(_) | Wrap::InIpv4 | Wrap::InIpv6 | Wrap::Gtp(_) | Wrap::Authenticated
         );
-        depth += 1 + u32::from(needs_ip && frame);
+        depth += 1 + usize::from(needs_ip && frame);
         frame = matches!(
             wrap,
             Wrap::Vlan(_)
@@ -127,7 +127,7 @@ fn nesting(wraps: &[Wrap]) -> usize {
                 | Wrap::Nsh(_)
         );
     }
-    depth + u32::from(frame)
+    depth + usize::from(frame)
 }
 
 proptest! {
