@@ -45,8 +45,9 @@ struct Spot<'a> {
     depth: usize,
     from: IpAddr,
     to: IpAddr,
-    /// These bytes are of a datagram put together, and not in the frame's buffer.
-    spare: bool,
+    /// How often fragments were put together to come here. More than never: these bytes are not in the
+    /// frame's buffer.
+    joined: u32,
 }
 
 impl Descent {
@@ -61,7 +62,7 @@ impl Descent {
     ) {
         self.stack.clear();
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let spot = Spot { inside, rest, missing, depth: 0, from: nobody, to: nobody, spare: false };
+        let spot = Spot { inside, rest, missing, depth: 0, from: nobody, to: nobody, joined: 0 };
         if self.walk(frame, spot, counters).is_none() {
             counters.undecodable += 1;
         }
@@ -165,8 +166,13 @@ impl Descent {
         let via = self.vias.id(self.stack.layers(), counters);
         let key = Key { from: spot.from, to: spot.to, id: piece.place.id, protocol, point: frame.point, via };
         let Some(whole) = self.defrag.add(key, piece, frame.ts, counters) else { return Some(()) };
-        let inside = Inside::IpProtocol(whole.protocol);
-        self.walk(frame, Spot { inside, rest: &whole.bytes, missing: whole.missing, spare: true, ..spot }, counters)
+        // A datagram may hold nothing but a fragment of another, and so on.
+        if spot.joined >= limits::NESTING {
+            counters.too_deep += 1;
+            return Some(());
+        }
+        let (inside, joined) = (Inside::IpProtocol(whole.protocol), spot.joined + 1);
+        self.walk(frame, Spot { inside, rest: &whole.bytes, missing: whole.missing, joined, ..spot }, counters)
     }
 
     fn subframes(&mut self, frame: Frame<'_>, spot: &Spot<'_>, counters: &mut Counters) -> Option<()> {
@@ -186,7 +192,7 @@ impl Descent {
 
     fn segment(&mut self, frame: Frame<'_>, tcp: &tcp::Tcp<'_>, spot: &Spot<'_>, counters: &mut Counters) {
         let mut decoded = segment(frame.buffer, spot.from, spot.to, tcp, frame.point);
-        if spot.spare {
+        if spot.joined != 0 {
             decoded.place = Place::Spare;
             decoded.payload_at = u32::try_from(self.spare.len()).unwrap_or(u32::MAX);
             decoded.payload_len = u32::try_from(tcp.payload.len()).unwrap_or(0);
@@ -194,5 +200,56 @@ impl Descent {
         }
         decoded.via = self.vias.id(self.stack.layers(), counters);
         self.found.push(decoded);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An IPv6 packet with a fragment header (RFC 8200 §4.5) and eight or more bytes of its datagram.
+    fn fragment(id: u8, next: u8, first: bool, bytes: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x60, 0, 0, 0, 0, u8::try_from(bytes.len() + 8).unwrap_or(0), 44, 64];
+        packet.extend([1; 32]);
+        packet.extend(header(id, next, first));
+        packet.extend(bytes);
+        packet
+    }
+
+    fn header(id: u8, next: u8, first: bool) -> [u8; 8] {
+        [next, 0, 0, if first { 1 } else { 8 }, 0, 0, 0, id]
+    }
+
+    /// Datagrams that hold a fragment of the one before, all but their first eight bytes sent; the last
+    /// packet completes them all.
+    fn chain(levels: u8) -> (usize, Counters) {
+        let (mut descent, mut counters) = (Descent::default(), Counters::default());
+        let mut datagram = vec![0; 24];
+        datagram[12] = 0x50;
+        let mut protocol = 6;
+        let mut send = |packet: &[u8]| {
+            descent.found.clear();
+            let frame = Frame { buffer: packet, ts: Timestamp(0), point: 0 };
+            descent.frame(frame, (Inside::Ipv6, packet), 0, &mut counters);
+            descent.found.len()
+        };
+        for id in 0..levels {
+            assert_eq!(send(&fragment(id, protocol, false, &datagram[8..])), 0);
+            datagram = [&header(id, protocol, true)[..], &datagram[..8]].concat();
+            protocol = 44;
+        }
+        let mut last = vec![0x60, 0, 0, 0, 0, 16, 44, 64];
+        last.extend([1; 32]);
+        last.extend(&datagram);
+        let found = send(&last);
+        (found, counters)
+    }
+
+    #[test]
+    fn fragments_of_fragments_end_somewhere() {
+        let (found, counters) = chain(8);
+        assert_eq!((found, counters.too_deep, counters.fragments), (1, 0, 16));
+        let (found, counters) = chain(200);
+        assert_eq!((found, counters.too_deep), (0, 1));
     }
 }

@@ -197,7 +197,7 @@ impl<I: Inline> Table<I> {
         if d.flags.syn() && !d.flags.ack() && is_another(track, d) {
             self.replace(index, segments, d, handler, counters);
         }
-        if d.via != 0 {
+        if d.via != 0 && self.vias.get(index as usize).is_none_or(|known| known[d.side.index()] == 0) {
             self.wrapped(index, d, handler);
         }
         let Some(Found { record, opened, held }) = self.found(index) else { return };

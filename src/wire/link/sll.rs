@@ -14,6 +14,8 @@ fn strip(frame: &[u8]) -> Opened<'_> {
 /// What the kind of device (ARPHRD_) and the protocol say.
 pub(super) fn inside(device: u16, protocol: u16, rest: &[u8]) -> Opened<'_> {
     match (device, protocol) {
+        // First what nearly all are; the devices below have protocols of their own.
+        (_, 0x0800) => (Inside::Ipv4, rest),
         // ARPHRD_NETLINK: its own messages.
         (824, _) => OTHER,
         // ARPHRD_IEEE80211_RADIOTAP, ARPHRD_IEEE80211_PRISM, ARPHRD_IEEE80211.
