@@ -46,10 +46,20 @@ impl Front {
         let missing = record.wire_len.saturating_sub(record.cap_len);
         let (at, len) = (record.off as usize, record.cap_len as usize);
         let (link, ts) = (record.link.0, record.ts);
-        let mut found = self.decoder.frame(link, batch.bytes, at, len, missing, ts, batch.point, &mut self.counters);
-        while let Some(segment) = found {
+        let found = self.decoder.frame(link, batch.bytes, at, len, missing, ts, batch.point, &mut self.counters);
+        if let Some(segment) = found {
             segments.push(&segment, self.decoder.aside(), ts, batch.at(record));
-            found = self.decoder.next_of_frame();
+            if self.decoder.has_more() {
+                self.rest_of_frame(batch, record, segments);
+            }
+        }
+    }
+
+    /// A frame may hold several segments.
+    #[cold]
+    fn rest_of_frame(&mut self, batch: &Batch<'_>, record: &Record, segments: &mut Segments) {
+        while let Some(segment) = self.decoder.next_of_frame() {
+            segments.push(&segment, self.decoder.aside(), record.ts, batch.at(record));
         }
     }
 }

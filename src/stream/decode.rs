@@ -119,6 +119,12 @@ impl Decoder {
         self.descend(Frame { buffer: bytes, ts, point }, opened, missing, counters)
     }
 
+    /// Whether the frame that [`Decoder::frame`] found a segment in last has another.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
     /// Another segment of the frame that [`Decoder::frame`] was called for last. Only a frame that
     /// gave one may have another (aggregated 802.11 frames have).
     #[inline]
@@ -173,20 +179,13 @@ impl Decoder {
         next
     }
 
+    #[inline(never)]
     fn strip<'a>(&mut self, link_type: u16, frame: &'a [u8]) -> Opened<'a> {
         if self.last.is_none_or(|l| l.number != link_type) {
             self.last = link::find(link_type);
         }
         match self.last {
-            Some(link) => match (link.strip)(frame) {
-                // What raw IP is, its first byte tells: worth the straight road too.
-                (Inside::Ip, rest) => match rest.first().map(|first| first >> 4) {
-                    Some(4) => (Inside::Ipv4, rest),
-                    Some(6) => (Inside::Ipv6, rest),
-                    _ => (Inside::Ip, rest),
-                },
-                opened => opened,
-            },
+            Some(link) => (link.strip)(frame),
             None => (Inside::Cut, &[]),
         }
     }

@@ -47,7 +47,7 @@ struct Spot<'a> {
     to: IpAddr,
     /// How often fragments were put together to come here. More than never: these bytes are not in the
     /// frame's buffer.
-    joined: u32,
+    joined: usize,
 }
 
 impl Descent {

@@ -57,7 +57,8 @@ pub enum Network<'a, A> {
 
 /// Reads an IPv4 packet (RFC 791). `missing`: bytes of it that the snap length took from its end.
 /// A total length of zero (segmentation offload) means: to the end of the capture.
-#[inline]
+// The straight road of every packet: called out of line it costs 40 instructions more.
+#[inline(always)]
 pub fn ipv4(packet: &[u8], missing: u32) -> Network<'_, Ipv4Addr> {
     let Ok(header) = Ipv4HeaderSlice::from_slice(packet) else { return Network::Bad };
     if header.is_fragmenting_payload() {
@@ -110,7 +111,7 @@ pub(super) fn limit(rest: &[u8], claimed: Option<usize>, known: bool, missing: u
 
 /// Reads a TCP header (RFC 9293 §3.1). A header whose options are cut off still gives its fixed part.
 /// `cut`: bytes that are missing behind `segment`. `None`: this is none.
-#[inline]
+#[inline(always)]
 pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
     if let Ok(tcp) = TcpSlice::from_slice(segment) {
         let flags = tcp.header_slice().get(13).copied().unwrap_or_default();
