@@ -71,6 +71,19 @@ pub const PACKET_COMMENTS: usize = 16;
 /// Bytes of secrets and names kept from the blocks of one capture file.
 pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
 
+/// Packets that are remembered to know their copies. Each is 16 bytes.
+pub const COPIES_REMEMBERED: usize = 8_192;
+
+/// Packet time within which a copy follows its original, in milliseconds: less than any time after which
+/// a segment is sent again for want of an answer.
+pub const COPY_MS: i64 = 100;
+
+/// Connections that share addresses and ports in several networks (VLANs, tunnels) and are told apart.
+pub const NAMESAKES: u16 = 64;
+
+/// Wrappers remembered of such connections, each way.
+pub const NAMESAKE_VIAS: usize = 65_536;
+
 /// Flows held at once. The one idle longest goes first.
 pub const FLOWS: usize = 1_000_000;
 

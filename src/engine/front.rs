@@ -4,13 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::Counters;
 use crate::capture::{Batch, Record};
-use crate::stream::{Decoder, Segments};
+use crate::stream::{Copies, Decoder, Segments};
 
 /// Takes packets apart.
 #[derive(Default)]
 pub(super) struct Front {
     decoder: Decoder,
     counters: Counters,
+    copies: Copies,
+    /// Copies in each input.
+    pub(super) copied: Vec<u64>,
     /// Stacks of wrappers that the analysis knows of.
     told: usize,
 }
@@ -48,11 +51,25 @@ impl Front {
         let (link, ts) = (record.link.0, record.ts);
         let found = self.decoder.frame(link, batch.bytes, at, len, missing, ts, batch.point, &mut self.counters);
         if let Some(segment) = found {
-            segments.push(&segment, self.decoder.aside(), ts, batch.at(record));
+            let at = batch.at(record);
+            if segments.push_once(&segment, self.decoder.aside(), ts, at, &mut self.copies) {
+                self.copy(batch.input);
+            }
             if self.decoder.has_more() {
                 self.rest_of_frame(batch, record, segments);
             }
         }
+    }
+
+    /// A packet is a copy of another.
+    #[cold]
+    fn copy(&mut self, input: u16) {
+        self.counters.duplicate_packets += 1;
+        let at = usize::from(input);
+        if self.copied.len() <= at {
+            self.copied.resize(at + 1, 0);
+        }
+        self.copied[at] += 1;
     }
 
     /// A frame may hold several segments.

@@ -130,7 +130,8 @@ impl Sink for Openings<'_> {
     fn lone(&mut self, _: FlowFacts) {}
 
     fn opened(&mut self, context: Context<'_>, at: PacketRef) {
-        let (flow, key) = (context.id(), context.key());
+        // Connections with one name in several networks go together: a packet tells no more than the name.
+        let (flow, key) = (context.id(), context.key().namesake(0));
         if self.wanted.has(flow) {
             self.keys.insert(key);
         } else if !self.keys.contains(&key) {

@@ -29,6 +29,8 @@ pub struct Decoded {
     pub payload_len: u32,
     /// Bytes of payload the snap length took.
     pub cut: u32,
+    /// [`Tcp::mark`].
+    pub mark: u32,
     /// What it was wrapped in: a number of [`Vias`], equal for equal stacks; 0 for nothing.
     pub via: u16,
 }
@@ -235,6 +237,7 @@ fn decoded(bytes: &[u8], key: FlowKey, side: Side, tcp: &Tcp<'_>) -> Decoded {
         payload_at: u32::try_from(at).unwrap_or(0),
         payload_len: u32::try_from(len).unwrap_or(0),
         cut: tcp.cut,
+        mark: tcp.mark,
         via: 0,
     }
 }

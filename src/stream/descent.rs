@@ -45,6 +45,8 @@ struct Spot<'a> {
     depth: usize,
     from: IpAddr,
     to: IpAddr,
+    /// Identification of the innermost IPv4 packet.
+    id: u16,
     /// How often fragments were put together to come here. More than never: these bytes are not in the
     /// frame's buffer.
     joined: usize,
@@ -62,7 +64,7 @@ impl Descent {
     ) {
         self.stack.clear();
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let spot = Spot { inside, rest, missing, depth: 0, from: nobody, to: nobody, joined: 0 };
+        let spot = Spot { inside, rest, missing, depth: 0, from: nobody, to: nobody, id: 0, joined: 0 };
         if self.walk(frame, spot, counters).is_none() {
             counters.undecodable += 1;
         }
@@ -98,7 +100,7 @@ impl Descent {
                 Inside::Ipv4 | Inside::Ipv6 => {
                     let four = spot.inside == Inside::Ipv4;
                     let packet = if four { ip::v4(spot.rest, spot.missing) } else { ip::v6(spot.rest, spot.missing) }?;
-                    (spot.missing, spot.from, spot.to) = (packet.missing, packet.from, packet.to);
+                    (spot.missing, spot.from, spot.to, spot.id) = (packet.missing, packet.from, packet.to, packet.id);
                     if let Some(place) = packet.fragment {
                         let protocol = packet.protocol;
                         let piece = Piece { place, protocol, bytes: packet.payload, missing: packet.missing };
@@ -192,6 +194,7 @@ impl Descent {
 
     fn segment(&mut self, frame: Frame<'_>, tcp: &tcp::Tcp<'_>, spot: &Spot<'_>, counters: &mut Counters) {
         let mut decoded = segment(frame.buffer, spot.from, spot.to, tcp, frame.point);
+        decoded.mark |= u32::from(spot.id) << 16;
         if spot.joined != 0 {
             decoded.place = Place::Spare;
             decoded.payload_at = u32::try_from(self.spare.len()).unwrap_or(u32::MAX);

@@ -56,6 +56,14 @@ impl Key4 {
     /// [`Key6`] among others, or nothing.
     const IPV6: u64 = 1 << 63;
 
+    /// Bits that tell connections apart that have the same name in different networks.
+    const NAMESAKE: u64 = 0x7fff << 48;
+
+    /// The same name, of the connection with this number.
+    pub(super) fn namesake(self, number: u16) -> Key4 {
+        Key4(self.0, self.1 & !Key4::NAMESAKE | u64::from(number & 0x7fff) << 48)
+    }
+
     /// Stands for the IPv6 key at this place.
     pub(super) fn of_v6(place: u64) -> Key4 {
         Key4(place, Key4::IPV6)
@@ -92,6 +100,27 @@ impl Key6 {
 }
 
 impl FlowKey {
+    /// The same name, of the connection with this number; 0 is the first.
+    #[must_use]
+    pub fn namesake(self, number: u16) -> FlowKey {
+        match self {
+            FlowKey::V4(key) => FlowKey::V4(key.namesake(number)),
+            FlowKey::V6(key) => {
+                let rest = key.rest & 0xffff_ffff_ffff | u64::from(number) << 48;
+                FlowKey::V6(Key6 { rest, ..key })
+            }
+        }
+    }
+
+    /// Which connection of its name it is, from 0.
+    pub fn number(self) -> u16 {
+        let bits = match self {
+            FlowKey::V4(key) => key.1 & Key4::NAMESAKE,
+            FlowKey::V6(key) => key.rest,
+        };
+        low16(bits >> 48)
+    }
+
     /// One end's address and port.
     pub fn endpoint(&self, side: Side) -> Endpoint {
         match (self, side) {

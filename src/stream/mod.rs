@@ -2,16 +2,19 @@
 //! direction's bytes in order, once, with holes named. It never looks at what the bytes mean.
 //! Bounded by `limits::FLOWS`, `limits::REORDER_*`.
 
+pub mod copies;
 pub mod decode;
 pub mod defrag;
 mod descent;
 pub mod flow;
+mod namesakes;
 pub mod reassembly;
 pub mod segments;
 pub mod slots;
 pub mod table;
 pub mod via;
 
+pub use copies::Copies;
 pub use decode::{Aside, Decoded, Decoder, Place};
 pub use flow::{FlowKey, Opened, Side, Track};
 pub use reassembly::Segment;

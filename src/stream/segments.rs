@@ -6,6 +6,7 @@ use crate::base::{PacketRef, Timestamp};
 use crate::model::Layer;
 use crate::wire::tcp::Flags;
 
+use super::copies::Copies;
 use super::decode::{Aside, Decoded, Place};
 use super::flow::{FlowKey, Key4, Key6, Side};
 use super::slots::Hasher;
@@ -33,14 +34,22 @@ pub struct Entry {
     pub side: Side,
 }
 
-/// Bit of [`Entry::place`]; no read buffer is that large.
+/// Bits of [`Entry::place`]; no read buffer is that large.
 const SPARE: u32 = 1 << 31;
+/// It is a copy of a packet that came before.
+const COPY: u32 = 1 << 30;
 
 impl Entry {
     /// Where its payload begins in the bytes it came in, near enough to fetch it.
     #[inline]
     pub(super) fn payload_at(&self) -> usize {
         self.place as usize
+    }
+
+    /// A copy of a packet that came before: not looked at again.
+    #[inline]
+    pub(super) fn is_copy(&self) -> bool {
+        self.place & COPY != 0
     }
 }
 
@@ -66,7 +75,26 @@ impl Segments {
         Segments::new(self.hasher.clone())
     }
 
-    /// Adds a segment. `aside`: the decoder's.
+    /// Adds a segment. `aside`: the decoder's. `copies`: knows copies of packets; `true`: it is one.
+    #[inline]
+    pub fn push_once(
+        &mut self,
+        d: &Decoded,
+        aside: Aside<'_>,
+        ts: Timestamp,
+        at: PacketRef,
+        copies: &mut Copies,
+    ) -> bool {
+        self.push(d, aside, ts, at);
+        let Some(entry) = self.entries.last_mut() else { return false };
+        let copy = copies.is_copy(entry.hash, d, ts);
+        if copy {
+            entry.place |= COPY;
+        }
+        copy
+    }
+
+    /// Adds a segment, whatever came before. `aside`: the decoder's.
     #[inline]
     pub fn push(&mut self, d: &Decoded, aside: Aside<'_>, ts: Timestamp, at: PacketRef) {
         let place = match d.place {
@@ -106,9 +134,8 @@ impl Segments {
     /// A segment's payload. `bytes`: what it came in.
     #[inline]
     pub(super) fn payload<'a>(&'a self, entry: &Entry, bytes: &'a [u8]) -> &'a [u8] {
-        let (from, place) =
-            if entry.place & SPARE == 0 { (bytes, entry.place) } else { (&*self.spare, entry.place ^ SPARE) };
-        let at = place as usize;
+        let from = if entry.place & SPARE == 0 { bytes } else { &*self.spare };
+        let at = (entry.place & !(SPARE | COPY)) as usize;
         from.get(at..at + entry.payload_len as usize).unwrap_or_default()
     }
 
@@ -131,7 +158,8 @@ impl Segments {
         self.entries.iter().map(|entry| (entry.at, self.key(entry)))
     }
 
-    fn key(&self, entry: &Entry) -> FlowKey {
+    /// The name of an entry's flow.
+    pub(super) fn key(&self, entry: &Entry) -> FlowKey {
         if entry.key.is_v6() { FlowKey::V6(self.key6(entry)) } else { FlowKey::V4(entry.key) }
     }
 

@@ -12,6 +12,7 @@ use crate::model::Layer;
 use crate::wire::tcp::Flags;
 
 use super::flow::{FlowKey, Key4, Opened, Side, Track, flag};
+use super::namesakes::{Namesakes, fits};
 use super::reassembly::{Flow, Held, Segment};
 use super::segments::{Entry, Segments};
 use super::slots::{Hasher, Slots};
@@ -47,6 +48,7 @@ pub struct Table<I> {
     stacks: Vec<Arc<[Layer]>>,
     /// What the packets of each side of a record's flow are wrapped in; empty until any are.
     vias: Vec<[u16; 2]>,
+    namesakes: Namesakes,
     /// Scratch of a batch: the record of each entry.
     flows: Vec<u32>,
     /// A record changed hands within this batch: what was looked up for it no longer holds.
@@ -81,6 +83,7 @@ impl<I: Inline> Table<I> {
             ended: VecDeque::new(),
             stacks: Vec::new(),
             vias: Vec::new(),
+            namesakes: Namesakes::default(),
             flows: Vec::with_capacity(limits::BATCH_PACKETS),
             stale: false,
             next_id: 0,
@@ -177,13 +180,19 @@ impl<I: Inline> Table<I> {
     ) {
         // Before the packet, not behind the batch: where batches begin and end must not show.
         self.forget_ended(d.ts);
+        if d.is_copy() {
+            return;
+        }
         let mut index = self.flows[number];
         // The flow may have come or gone within this batch.
         if index == NONE || self.stale {
             index = match self.find(segments, d) {
                 Some(index) => index,
-                None => self.open(segments, d, handler, counters),
+                None => self.open(segments, d, 0, handler, counters),
             };
+        }
+        if d.via != 0 || !self.vias.is_empty() {
+            index = self.of_its_network(index, segments, d, handler, counters);
         }
         let Some(Found { record, .. }) = self.found(index) else { return };
         let track = &mut record.track;
@@ -302,13 +311,15 @@ impl<I: Inline> Table<I> {
         counters: &mut Counters,
     ) {
         self.end(index, CloseHow::Replaced, entry.at, handler, counters);
-        self.renew(index, segments, entry, handler, counters);
+        let number = self.key(index).number();
+        self.renew(index, segments, entry, number, handler, counters);
     }
 
     fn open<H: Handler<Inline = I>>(
         &mut self,
         segments: &Segments,
         entry: &Entry,
+        namesake: u16,
         handler: &mut H,
         counters: &mut Counters,
     ) -> u32 {
@@ -328,9 +339,86 @@ impl<I: Inline> Table<I> {
                 index
             }
         };
-        self.slots.insert(entry.hash, index);
-        self.renew(index, segments, entry, handler, counters);
+        let hash = if namesake == 0 { entry.hash } else { self.hash(&segments.key(entry).namesake(namesake)) };
+        self.slots.insert(hash, index);
+        self.renew(index, segments, entry, namesake, handler, counters);
         index
+    }
+
+    fn hash(&self, key: &FlowKey) -> u64 {
+        match key {
+            FlowKey::V4(key) => self.hasher.v4(*key),
+            FlowKey::V6(key) => self.hasher.v6(key),
+        }
+    }
+
+    /// The flow that is meant, where a segment is wrapped otherwise than those of the flow with its name.
+    fn of_its_network<H: Handler<Inline = I>>(
+        &mut self,
+        index: u32,
+        segments: &Segments,
+        d: &Entry,
+        handler: &mut H,
+        counters: &mut Counters,
+    ) -> u32 {
+        let track = self.track(index);
+        let via = |side: Side| self.vias.get(index as usize).map_or(0, |vias| vias[side.index()]);
+        let seen = |side: Side| track.is(flag::SEEN, side);
+        // Alone so far, or wrapped as before.
+        let other = d.side.other();
+        let as_before = if seen(d.side) { via(d.side) == d.via } else { !seen(other) || via(other) == d.via };
+        if as_before {
+            return index;
+        }
+        self.namesake(index, segments, d, handler, counters)
+    }
+
+    #[cold]
+    fn namesake<H: Handler<Inline = I>>(
+        &mut self,
+        first: u32,
+        segments: &Segments,
+        d: &Entry,
+        handler: &mut H,
+        counters: &mut Counters,
+    ) -> u32 {
+        let name = segments.key(d);
+        let fitting = |index: &u32| self.has_name(*index, &name) && fits(self.track(*index), d);
+        if let Some(known) = self.namesakes.known(d).filter(fitting) {
+            return known;
+        }
+        let mut others = self.namesakes.others(d).to_vec();
+        others.retain(|index| self.has_name(*index, &name));
+        let index = match std::iter::once(first).chain(others.iter().copied()).find(fitting) {
+            Some(index) => index,
+            None => {
+                let taken = |number: &u16| others.iter().any(|other| self.key(*other).number() == *number);
+                let Some(number) = (1..=limits::NAMESAKES).find(|number| !taken(number)) else {
+                    counters.evicted += 1;
+                    return first;
+                };
+                let index = self.open(segments, d, number, handler, counters);
+                others.push(index);
+                self.namesakes.set(d, others);
+                index
+            }
+        };
+        if !self.namesakes.remember(d, index) {
+            counters.evicted += 1;
+        }
+        index
+    }
+
+    /// Whether a record is of a connection with this name.
+    fn has_name(&self, index: u32, name: &FlowKey) -> bool {
+        self.key(index).namesake(0) == *name
+    }
+
+    /// The identity of a record's flow.
+    fn key(&self, index: u32) -> FlowKey {
+        let (block, at) = split(index);
+        let block = &self.blocks[block];
+        Context { track: &block.records[at].track, opened: &block.opened[at] }.key()
     }
 
     fn renew<H: Handler<Inline = I>>(
@@ -338,6 +426,7 @@ impl<I: Inline> Table<I> {
         index: u32,
         segments: &Segments,
         entry: &Entry,
+        namesake: u16,
         handler: &mut H,
         counters: &mut Counters,
     ) {
@@ -346,11 +435,13 @@ impl<I: Inline> Table<I> {
         let id = FlowId(self.next_id);
         let Some(Found { record, opened, .. }) = self.found(index) else { return };
         opened.first = entry.ts;
-        let mut key = entry.key;
-        if key.is_v6() {
-            opened.key6 = segments.key6(entry);
-            key = Key4::of_v6(0);
-        }
+        let key = match segments.key(entry).namesake(namesake) {
+            FlowKey::V4(key) => key,
+            FlowKey::V6(key) => {
+                opened.key6 = key;
+                Key4::of_v6(0)
+            }
+        };
         record.track = Track { id, key, last: entry.ts, ..Track::default() };
         record.inline = I::default();
         handler.opened(Context { track: &record.track, opened }, &mut record.inline, entry.at);
@@ -402,11 +493,9 @@ impl<I: Inline> Table<I> {
         let (block, at) = split(index);
         let Some(b) = self.blocks.get_mut(block) else { return };
         let (Some(record), Some(opened)) = (b.records.get_mut(at), b.opened.get(at)) else { return };
-        let hash = match (Context { track: &record.track, opened }).key() {
-            FlowKey::V4(key) => self.hasher.v4(key),
-            FlowKey::V6(key) => self.hasher.v6(&key),
-        };
+        let key = Context { track: &record.track, opened }.key();
         record.track = Track::default();
+        let hash = self.hash(&key);
         if self.slots.remove(hash, index) {
             self.stale = true;
             self.held.forget(index);

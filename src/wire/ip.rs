@@ -16,6 +16,8 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Bytes of payload that are not in the capture.
     pub missing: u32,
+    /// The identification of an IPv4 packet; 0 for IPv6.
+    pub id: u16,
     /// `None`: the payload is whole.
     pub fragment: Option<Fragment>,
 }
@@ -44,14 +46,15 @@ pub fn v4(packet: &[u8], missing: u32) -> Option<Packet<'_>> {
     let (payload, missing) = limit(rest, total.checked_sub(header), total != 0, missing);
     let place = u16::from_be_bytes([fixed[6], fixed[7]]);
     let (more, at) = (place & 0x2000 != 0, u32::from(place & 0x1fff) * 8);
-    let id = u32::from(u16::from_be_bytes([fixed[4], fixed[5]]));
+    let id = u16::from_be_bytes([fixed[4], fixed[5]]);
     Some(Packet {
         from: Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15]).into(),
         to: Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19]).into(),
         protocol: fixed[9],
         payload,
         missing,
-        fragment: (more || at != 0).then_some(Fragment { id, at, more }),
+        id,
+        fragment: (more || at != 0).then_some(Fragment { id: id.into(), at, more }),
     })
 }
 
@@ -71,6 +74,7 @@ pub fn v6(packet: &[u8], missing: u32) -> Option<Packet<'_>> {
         protocol: fixed[6],
         payload,
         missing,
+        id: 0,
         fragment: None,
     })
 }

@@ -37,6 +37,9 @@ pub struct Tcp<'a> {
     pub ack: u32,
     pub flags: Flags,
     pub window: u16,
+    /// What a copy of the packet has too and another packet most likely has not: the TCP checksum, and above
+    /// it the identification of the IPv4 packet (0: none).
+    pub mark: u32,
     /// What was captured of the payload.
     pub payload: &'a [u8],
     /// Bytes of payload that were on the wire and not in the capture (snap length).
@@ -73,7 +76,10 @@ pub fn ipv4(packet: &[u8], missing: u32) -> Network<'_, Ipv4Addr> {
     let claimed = if total == 0 { None } else { total.checked_sub(header_len) };
     let (payload, cut) = limit(rest, claimed, total != 0, missing);
     match tcp(payload, cut) {
-        Some(tcp) => Network::Tcp(header.source_addr(), header.destination_addr(), tcp),
+        Some(mut tcp) => {
+            tcp.mark |= u32::from(header.identification()) << 16;
+            Network::Tcp(header.source_addr(), header.destination_addr(), tcp)
+        }
         None => Network::Bad,
     }
 }
@@ -122,6 +128,7 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
             ack: tcp.acknowledgment_number(),
             flags: Flags(flags),
             window: tcp.window_size(),
+            mark: tcp.checksum().into(),
             payload: tcp.payload(),
             cut,
         });
@@ -138,6 +145,7 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
         ack: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
         flags: Flags(fixed[13]),
         window: u16::from_be_bytes([fixed[14], fixed[15]]),
+        mark: u16::from_be_bytes([fixed[16], fixed[17]]).into(),
         payload: &[],
         cut: cut.checked_sub(options_missing)?,
     })
