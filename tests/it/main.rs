@@ -17,7 +17,9 @@ mod lab;
 mod layers;
 mod layout;
 mod midstream;
+
 mod mutate;
+mod networks;
 mod packed;
 mod prelude;
 mod public;
