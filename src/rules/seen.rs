@@ -2,7 +2,7 @@
 //! attempts. In a whole-file report it is filled with all exchanges before any rule runs; while
 //! streaming it holds what came in the last `limits::SEEN_S` of packet time.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -12,6 +12,7 @@ use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::Exchange;
+use crate::rules::request::is_forced;
 use crate::wire::accept;
 
 /// Bounded memory of exchanges. At most `limits::SEEN_KEYS` entries of each sort; the oldest go first.
@@ -26,6 +27,9 @@ pub struct Seen {
     /// Servers that answered behind a PROXY header as if it were none of their worries; at most
     /// `limits::PROXY_PEERS`, the first ones.
     proxy_peers: HashSet<Endpoint>,
+    /// The first request over each hop that has Upgrade forced on it, by the address of its sender and its
+    /// server; at most `limits::SEEN_KEYS`, the first ones.
+    forced: HashMap<(IpAddr, Endpoint), ExchangeId>,
     first: u64,
     /// For all fingerprints; another one in each run, so that no capture can aim at collisions.
     state: RandomState,
@@ -136,6 +140,9 @@ impl Seen {
         if x.proxied.is_some() {
             self.learn_proxied(x);
         }
+        if !x.has_websocket_fields() {
+            self.learn_forced(x);
+        }
         let attempt = self.attempt(x);
         let number = self.first + self.attempts.len() as u64;
         let [key, expected, accept, granted] = self.hashes(&attempt);
@@ -160,6 +167,24 @@ impl Seen {
     /// Whether this server was seen to take connections that begin with a PROXY header.
     pub fn takes_proxy_header(&self, server: Endpoint) -> bool {
         !self.proxy_peers.is_empty() && self.proxy_peers.contains(&server)
+    }
+
+    /// Whether another request over this hop (from this address to this server) came before with Upgrade
+    /// and without a WebSocket field.
+    pub fn forced_before(&self, x: &Exchange) -> bool {
+        self.forced.get(&(x.client.ip, x.server)).is_some_and(|first| *first != x.id)
+    }
+
+    #[cold]
+    fn learn_forced(&mut self, x: &Exchange) {
+        if !is_forced(x) || self.forced.contains_key(&(x.client.ip, x.server)) {
+            return;
+        }
+        if self.forced.len() < limits::SEEN_KEYS {
+            self.forced.insert((x.client.ip, x.server), x.id);
+        } else {
+            self.evicted += 1;
+        }
     }
 
     #[cold]

@@ -41,6 +41,8 @@ mod upgrade_duplicated;
 mod upgrade_forced;
 mod upgrade_other_protocol;
 mod upgrade_value_wrong;
+
+pub(super) use upgrade_forced::is_forced;
 mod version_missing;
 mod version_not_13;
 mod via_reveals_h2;

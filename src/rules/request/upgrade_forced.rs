@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     about: "The request has `Upgrade` but no `Sec-WebSocket-*` field at all: nobody tried to open a \
         WebSocket. A proxy writes the field on every request, as a constant. Most servers ignore it; \
         HAProxy 2.4 and later and some applications answer 400, and plain requests then fail at random.\n\n\
-        This is no upgrade attempt and is not counted as one.",
+        This is no upgrade attempt and is not counted as one. It is told once for each hop, and of every \
+        request that was refused.",
     refs: &["RFC 9110 §7.8"],
     causes: &[
         "a proxy sets Upgrade and Connection to constants on every request instead of copying the client's",
@@ -23,9 +24,11 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
-fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
-    if !facts::whole(x) || facts::has_sec_websocket(x) || !request.any_member("upgrade", is_constant) {
+    // Once for a hop, and for every request that was refused.
+    let harmless = x.status().is_some_and(|code| code < 400);
+    if !is_forced(x) || harmless && seen.forced_before(x) {
         return;
     }
     let value = request.combined("upgrade").unwrap_or_default();
@@ -39,6 +42,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     .field(request, "upgrade", REQUEST);
 }
 
+/// Whether somebody wrote Upgrade on a request that is no try at a WebSocket.
+pub(in crate::rules) fn is_forced(x: &Exchange) -> bool {
+    facts::whole(x) && !facts::has_sec_websocket(x) && x.request.any_member("upgrade", is_constant)
+}
+
 /// `websocket`, or what is no protocol but a slip in a configuration . Letter case counts nothing.
 pub(super) fn is_constant(token: &[u8]) -> bool {
     const WORDS: [&str; 8] = ["websocket", "upgrade", "on", "1", "true", "yes", "close", "keep-alive"];
@@ -48,7 +56,7 @@ pub(super) fn is_constant(token: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{GOOD, changed, exchange, fires};
+    use crate::rules::testing::{GOOD, changed, exchange, fires, run_seen};
 
     const FORCED: &str =
         "GET /style.css HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
@@ -57,6 +65,25 @@ mod tests {
     fn a_constant_on_a_plain_request_is_found() {
         assert!(fires(&RULE, &exchange(FORCED, None)));
         assert!(fires(&RULE, &exchange(&FORCED.replace("Upgrade: websocket", "Upgrade: $http_upgrade"), None)));
+    }
+
+    #[test]
+    fn it_is_told_once_for_a_hop_and_of_every_refusal() {
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let first = exchange(FORCED, Some(ok));
+        let mut second = first.clone();
+        second.id.0 += 1;
+        let mut seen = Seen::default();
+        seen.learn(&first, false);
+        seen.learn(&second, false);
+        let told = |x: &Exchange| run_seen(&RULE, x, &seen).len();
+        assert_eq!((told(&first), told(&second)), (1, 0));
+        let mut refused = exchange(FORCED, Some("HTTP/1.1 400 Bad Request\r\n\r\n"));
+        refused.id.0 += 2;
+        assert_eq!(told(&refused), 1);
+        let mut elsewhere = second;
+        elsewhere.client.ip = std::net::Ipv4Addr::LOCALHOST.into();
+        assert_eq!(told(&elsewhere), 1);
     }
 
     #[test]
