@@ -72,7 +72,7 @@ pub const PACKET_COMMENTS: usize = 16;
 pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
 
 /// Packets that are remembered to know their copies. Each is 16 bytes.
-pub const COPIES_REMEMBERED: usize = 8_192;
+pub const COPIES_REMEMBERED: usize = 4_096;
 
 /// Packet time within which a copy follows its original, in milliseconds: less than any time after which
 /// a segment is sent again for want of an answer.

@@ -9,8 +9,7 @@ use super::segments as made;
 
 /// Segments into the flow table: each direction's offsets go on without a break.
 pub(crate) fn offsets(input: &[u8]) {
-    let Ok(mut inputs) =
-        Merged::from_sources(vec![Source::from_bytes("-", made::capture(input))], &Window::default())
+    let Ok(mut inputs) = Merged::from_sources(vec![Source::from_bytes("-", made::capture(input))], &Window::default())
     else {
         return;
     };
@@ -22,7 +21,9 @@ pub(crate) fn offsets(input: &[u8]) {
         for r in batch.records {
             let missing = r.wire_len.saturating_sub(r.cap_len);
             let (at, len) = (r.off as usize, r.cap_len as usize);
-            if let Some(found) = decoder.frame(r.link.0, batch.bytes, at, len, missing, r.ts, batch.point, &mut counters) {
+            if let Some(found) =
+                decoder.frame(r.link.0, batch.bytes, at, len, missing, r.ts, batch.point, &mut counters)
+            {
                 segments.push(&found, decoder.aside(), r.ts, batch.at(r));
             }
         }
