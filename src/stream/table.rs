@@ -203,7 +203,7 @@ impl<I: Inline> Table<I> {
             track.set(flag::SEEN, d.side);
             return;
         }
-        if d.flags.syn() && !d.flags.ack() && is_another(track, d) {
+        if d.flags.syn() && is_another(track, d) {
             self.replace(index, segments, d, handler, counters);
         }
         if d.via != 0 && self.vias.get(index as usize).is_none_or(|known| known[d.side.index()] == 0) {
@@ -536,11 +536,23 @@ fn split(index: u32) -> (usize, usize) {
     (index as usize / BLOCK, index as usize % BLOCK)
 }
 
-/// Whether a SYN opens another connection than the one that has this flow's addresses.
+/// Whether a SYN, or the SYN-ACK that answers one, opens another connection than the one that has this
+/// flow's addresses.
+#[cold]
 fn is_another(track: &Track, d: &Entry) -> bool {
     let side = d.side;
+    let unused = !track.has(flag::PAYLOAD);
+    if d.flags.ack() {
+        // A reset that the client did not believe, perhaps because somebody on the way had made it up:
+        // the connection was opened all the same (RFC 5961 §3).
+        let reset = track.has(flag::ENDED) && Side::BOTH.into_iter().any(|s| track.is(flag::RST, s));
+        let answers = track.is(flag::SYN, side.other()) && track.base[side.other().index()] == d.ack;
+        return reset && unused && answers && !track.is(flag::SYN, side);
+    }
     if track.is(flag::SYN, side) {
-        return track.base[side.index()] != d.seq.wrapping_add(1);
+        // Its own reset says that it begins anew: the server still knew an older connection and did not
+        // answer with a SYN (RFC 9293 §3.5.1).
+        return track.base[side.index()] != d.seq.wrapping_add(1) || unused && track.is(flag::RST, side);
     }
     // Joined midstream: a SYN for a place that was passed belongs to another connection; one that
     // fits the start of what was seen has only come late.

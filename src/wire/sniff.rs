@@ -41,6 +41,9 @@ const METHODS: &[&[u8]] = &[
     b"SEARCH",
 ];
 
+/// How the version of a request line begins.
+const VERSION: &[u8] = b" HTTP/";
+
 /// Looks at the first bytes of one direction. Empty lines before a request are passed over
 /// (RFC 9112 §2.2).
 pub fn guess(bytes: &[u8]) -> Guess {
@@ -126,13 +129,26 @@ fn request(bytes: &[u8]) -> Guess {
         let other = [b" RTSP/".as_slice(), b" SIP/", b" ICAP/"].iter().any(|v| memchr::memmem::find(line, v).is_some());
         return if other { Guess::Other } else { Guess::Request };
     }
-    if memchr::memmem::find(line, b" HTTP/").is_some() {
+    if memchr::memmem::find(line, VERSION).is_some() {
+        Guess::Request
+    } else if full && !whole_line && looks_like_a_request(&window[..method], &line[method + 1..]) {
+        // The version stands behind what is looked at.
         Guess::Request
     } else if whole_line || full {
         Guess::Other
     } else {
         Guess::NeedMore
     }
+}
+
+/// Whether a method that nobody knows and the beginning of a long target are those of a request: methods
+/// are in capitals by convention (RFC 9110 §9.1), and behind the target nothing but a version can begin.
+fn looks_like_a_request(method: &[u8], target: &[u8]) -> bool {
+    let end = target.iter().take_while(|b| b.is_ascii_graphic()).count();
+    let http = target.starts_with(b"/") || target.starts_with(b"http://") || target.starts_with(b"https://");
+    http && method.len() >= 3
+        && method.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+        && VERSION.starts_with(target.get(end..).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -170,6 +186,20 @@ mod tests {
             "220 ready\r\n",
         ] {
             assert_eq!(guess(line.as_bytes()), Guess::Other, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_method_with_a_long_target_is_a_request() {
+        let target = "x".repeat(limits::SNIFF_BYTES);
+        assert_eq!(guess(format!("RPC_IN_DATA /{target} HTTP/1.1\r\n").as_bytes()), Guess::Request);
+        assert_eq!(guess(format!("BREW http://{target} HTTP/1.1\r\n").as_bytes()), Guess::Request);
+        for cut in 0..12 {
+            let line = format!("BREW /{} HTTP/1.1\r\n", "x".repeat(limits::SNIFF_BYTES - 6 - cut));
+            assert_eq!(guess(line.as_bytes()), Guess::Request, "{line}");
+        }
+        for other in ["DESCRIBE rtsp://", "REQMOD icap://", "brew /", "BREW a b", "IT /", "USER "] {
+            assert_eq!(guess(format!("{other}{target}\r\n").as_bytes()), Guess::Other, "{other}");
         }
     }
 

@@ -31,5 +31,6 @@ mod sources;
 mod split;
 #[path = "../support/mod.rs"]
 mod support;
+mod tcp;
 mod tshark;
 mod tunnels;

@@ -154,6 +154,159 @@ fn every_segment_is_found() {
     tally.judge("public segments", LINK_FILES);
 }
 
+/// HTTP requests that tshark counts and hopscope rightly does not: the file, how many, and why. Packet
+/// numbers are tshark's; each was looked at by hand.
+const NO_REQUESTS: &[(&str, u64, &str)] = &[
+    ("ntop__nDPI/1kxun.pcap", 111, "SSDP over UDP: M-SEARCH and NOTIFY, packets 3 to 1031"),
+    ("ntop__nDPI/gnutella.pcap", 46, "SSDP over UDP: M-SEARCH, packets 82 to 3897"),
+    ("arkime__arkime/sctp-www.pcap", 3, "HTTP over SCTP: packets 5, 21 and 27"),
+];
+
+/// Packets that tshark counts and that are none: the file, how many, and why.
+const NO_PACKETS: &[(&str, u64, &str)] = &[
+    ("hadrielk__pcapng-test-generator/output_le_basic/test018.pcapng", 4, "custom blocks: packets 1, 4, 6 and 8"),
+    ("hadrielk__pcapng-test-generator/output_le_difficult/test202.pcapng", 3, "custom blocks: packets 1, 7 and 10"),
+];
+
+/// WebSocket frames that no capture without its handshake proves: tshark was told the port.
+const UNPROVEN_FRAMES: &[(&str, u64, &str)] = &[(
+    "eririmba__socket.io-sample/websocket.pcap",
+    1,
+    "packet 10 is all there is of its connection, and one frame proves nothing",
+)];
+
+/// Connections that tshark counts twice, or that are none.
+const NO_FLOWS: &[(&str, u64, &str)] = &[
+    (
+        "OISF__suricata-verify/drop-protocol-change/input.pcap",
+        1,
+        "packet 7 says that its TCP header has 8 bytes: no port of it can be believed",
+    ),
+    (
+        "OISF__suricata-verify/split-handshake-5whs.pcap",
+        1,
+        "packet 3 is the other half of a split handshake, which tshark takes for a new connection",
+    ),
+];
+
+/// Requests that lie inside TLS or HTTP/2, which are not read yet.
+fn is_hidden(protocols: &str) -> bool {
+    protocols.split(':').any(|p| p == "tls" || p == "http2")
+}
+
+/// All files: packets, connections, keys, accepts, WebSocket frames and requests in clear are found, as
+/// many as tshark finds in the better of its two settings, or more.
+#[test]
+#[ignore = "needs captures outside this repository, and tshark: .ci/run"]
+fn nothing_that_tshark_finds_is_missed() {
+    let folder = shared::captures("public");
+    let mut tally = Tally::default();
+    let mut excused = Vec::new();
+    for entry in manifest(&folder) {
+        let name = text(&entry["file"]);
+        let path = folder.join(name);
+        let (report, output) = match shared::report(std::slice::from_ref(&path), LIMIT) {
+            Ok(found) => found,
+            Err(why) => {
+                tally.fail(name, &why);
+                continue;
+            }
+        };
+        if report.is_null() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            let told = REFUSED.iter().find(|(file, _)| *file == name).is_some_and(|(_, why)| words.contains(why));
+            tally.score(
+                name,
+                &["refused, as it must be".to_owned()],
+                if told { "refused, as it must be" } else { &words },
+            );
+            continue;
+        }
+        let better = |field: &str| {
+            let of = |v: &Value| v[field].as_u64().unwrap_or(0);
+            let other = ["tshark_default_prefs", "tshark_with_out_of_order_reassembly"];
+            other.iter().map(|o| of(&entry[o])).fold(of(&entry["tshark"]), u64::max)
+        };
+        let counted = |field: &str| report["counters"][field].as_u64().unwrap_or(0);
+        let in_tls = entry["protocols"].as_array().into_iter().flatten().map(text).any(is_hidden);
+        let mut requests = better("http_requests");
+        if in_tls && counted("http_requests") < requests {
+            let (clear, all) = (requests_in_clear(&path), requests);
+            excused.push(format!("{name}: {} requests fewer: they lie inside TLS or HTTP/2", all - clear.min(all)));
+            requests = clear;
+        }
+        let mut short = Vec::new();
+        let mut wants = |what: &str, own: u64, theirs: u64, less: &[(&str, u64, &str)]| {
+            let excuse = less.iter().find(|(file, ..)| *file == name);
+            if let Some((_, n, why)) = excuse {
+                excused.push(format!("{name}: {n} {what} fewer: {why}"));
+            }
+            // What is excused and found all the same is a wrong excuse.
+            let least = theirs - excuse.map_or(0, |(_, n, _)| *n);
+            if own < least || excuse.is_some() && own != least {
+                short.push(format!("{own} {what} of {least}"));
+            }
+        };
+        wants("packets", counted("packets"), entry["packets"].as_u64().unwrap_or(0), NO_PACKETS);
+        wants("connections", counted("flows"), better("tcp_streams"), NO_FLOWS);
+        wants("requests", counted("http_requests"), requests, NO_REQUESTS);
+        // 99 in a hundred, rounded up.
+        wants("frames", frames(&report), (better("websocket_frames") * 99).div_ceil(100), UNPROVEN_FRAMES);
+        for (field, list) in [("key", "keys"), ("accept", "accepts")] {
+            let exchanges = || report["exchanges"].as_array().into_iter().flatten();
+            for wanted in entry["tshark"][list].as_array().into_iter().flatten() {
+                if !exchanges().any(|x| x["handshake"][field] == *wanted) {
+                    short.push(format!("{field} {wanted} missing"));
+                }
+            }
+        }
+        tally.score(name, &["all".to_owned()], if short.is_empty() { "all" } else { "" });
+        if !short.is_empty() {
+            println!("{name} falls short: {}", short.join(", "));
+        }
+    }
+    for line in excused {
+        println!("{line}");
+    }
+    tally.judge("public files beside tshark", FILES);
+}
+
+/// What it cannot read, and what its sentence must say.
+const REFUSED: &[(&str, &str)] = &[
+    ("seladb__PcapPlusPlus/solaris.snoop", "snoop capture of Solaris"),
+    ("the-tcpdump-group__libpcap/pcap-invalid-version-1.pcap", "pcap file of version 1.4"),
+    ("the-tcpdump-group__libpcap/pcapng-invalid-vers-1.pcapng", "pcapng file of version 0.1"),
+    ("the-tcpdump-group__libpcap/linktype-reserved-field-not-zero.pcap", "has reserved bits set"),
+];
+
+/// Frames of all WebSockets, also of those without a handshake.
+fn frames(report: &Value) -> u64 {
+    let of = |ws: &Value| ["client", "server"].iter().filter_map(|s| ws[s]["frames"].as_u64()).sum::<u64>();
+    let opened: u64 = report["exchanges"].as_array().into_iter().flatten().map(|x| of(&x["websocket"])).sum();
+    let findings = report["findings"].as_array().into_iter().flatten();
+    let midstream = findings.filter(|f| f["rule"] == "cap-midstream" && f["subject"]["kind"] == "flow");
+    let words = midstream.map(|f| text(&f["message"]));
+    // "… the client sent 2 frames, the server 3 frames."
+    let counted = words.flat_map(|w| w.split([' ', ',', '.']).collect::<Vec<_>>());
+    let words: Vec<&str> = counted.collect();
+    let pairs = words.windows(2).filter(|pair| pair[1].starts_with("frame"));
+    opened + pairs.filter_map(|pair| pair[0].parse::<u64>().ok()).sum::<u64>()
+}
+
+/// Requests that tshark finds outside of TLS and HTTP/2, in the better of its two settings.
+fn requests_in_clear(path: &Path) -> u64 {
+    let count = |order: &str| {
+        let output = Command::new("tshark")
+            .args(["-o", &format!("tcp.reassemble_out_of_order:{order}"), "-Y", "http.request"])
+            .args(["-T", "fields", "-e", "frame.protocols", "-r"])
+            .arg(path)
+            .output()
+            .expect("tshark starts");
+        String::from_utf8_lossy(&output.stdout).lines().filter(|l| !is_hidden(l)).count() as u64
+    };
+    count("TRUE").max(count("FALSE"))
+}
+
 /// TCP segments in a capture.
 fn segments(capture: Vec<u8>) -> usize {
     let source = Source::from_bytes("-", capture);
