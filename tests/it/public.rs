@@ -157,7 +157,7 @@ fn every_segment_is_found() {
 /// HTTP requests that tshark counts and hopscope rightly does not: the file, how many, and why. Packet
 /// numbers are tshark's; each was looked at by hand.
 const NO_REQUESTS: &[(&str, u64, &str)] = &[
-    ("ntop__nDPI/1kxun.pcap", 111, "SSDP over UDP: M-SEARCH and NOTIFY, packets 3 to 1031"),
+    ("ntop__nDPI/1kxun.pcap", 111, "SSDP over UDP: M-SEARCH, packets 3 to 1031"),
     ("ntop__nDPI/gnutella.pcap", 46, "SSDP over UDP: M-SEARCH, packets 82 to 3897"),
     ("arkime__arkime/sctp-www.pcap", 3, "HTTP over SCTP: packets 5, 21 and 27"),
 ];
