@@ -8,6 +8,7 @@ pub mod defrag;
 mod descent;
 pub mod flow;
 mod namesakes;
+mod pieces;
 pub mod reassembly;
 pub mod segments;
 pub mod slots;
