@@ -100,6 +100,10 @@ pub const REORDER_TOTAL_BYTES: usize = 64 << 20;
 /// the capture, in milliseconds.
 pub const REORDER_MS: i64 = 2_000;
 
+/// The same for one that its receiver, by its acknowledgements, lacks too: five time-outs that double
+/// from one second on (RFC 6298 §2, §5.5), in milliseconds.
+pub const RESEND_MS: i64 = 32_000;
+
 /// Packet time a flow may be silent before its place may be given to another, in seconds.
 pub const FLOW_IDLE_S: i64 = 3_600;
 
@@ -210,6 +214,9 @@ pub const AT_ONCE_MS: i64 = 1_000;
 
 /// Segments of a connection joined midstream that are looked at for WebSocket frames.
 pub const MIDSTREAM_SEGMENTS: u32 = 24;
+
+/// Segments of such a connection at whose edge an HTTP start line is looked for.
+pub const MIDSTREAM_EDGES: u32 = 16_384;
 
 /// Segments of one direction at which a chain of frames may be tried to begin.
 pub const MIDSTREAM_TRIES: u8 = 6;

@@ -3,7 +3,8 @@
 //!
 //! What comes in: chunks in order. What goes out: frames counted, as behind a 101; the flow to
 //! [`super::Sink::lone`] when it ends; [`Step::Replace`] where a start line stands at the edge of a
-//! segment. Looks at `limits::MIDSTREAM_SEGMENTS` and copies nothing.
+//! segment. Looks for frames in `limits::MIDSTREAM_SEGMENTS`, for a start line in `limits::MIDSTREAM_EDGES`,
+//! and copies nothing.
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Direction, End, EndHow, Said, WsTotals};
@@ -30,6 +31,8 @@ pub struct Midstream {
     close: Option<(Side, Timestamp, PacketRef, Timestamp)>,
     tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
     gap: bool,
+    /// Frames are not looked for any more.
+    sealed: bool,
 }
 
 /// One direction, as far as it reads as frames.
@@ -63,6 +66,7 @@ impl Midstream {
             close: None,
             tcp_end: None,
             gap: false,
+            sealed: false,
         }
     }
 
@@ -134,7 +138,7 @@ impl Midstream {
                 _ => {}
             }
         }
-        if trial.failed < limits::MIDSTREAM_TRIES {
+        if !self.sealed && trial.failed < limits::MIDSTREAM_TRIES {
             let chain = trial.chain.get_or_insert_default();
             if chain.segment(data) {
                 let masked = chain.masked() == Some(true);
@@ -156,8 +160,25 @@ impl Midstream {
             }
         }
         let hopeless = |t: &Trial| t.failed >= limits::MIDSTREAM_TRIES || !t.spoke;
-        let over = self.segments >= limits::MIDSTREAM_SEGMENTS || self.sides.iter().all(hopeless);
-        if over { Step::Opaque } else { Step::Stay }
+        if self.segments >= limits::MIDSTREAM_SEGMENTS || self.sides.iter().all(hopeless) {
+            self.seal(flow);
+        }
+        if self.segments >= limits::MIDSTREAM_EDGES { Step::Opaque } else { Step::Stay }
+    }
+
+    /// No WebSocket will be recognised any more; the next message of HTTP may still begin behind the long
+    /// one that the capture began in.
+    fn seal(&mut self, flow: &mut Flow<'_>) {
+        if self.sealed {
+            return;
+        }
+        self.sealed = true;
+        self.close = None;
+        for side in Side::BOTH {
+            self.sides[side.index()].chain = None;
+            self.closing[side.index()] = None;
+            flow.inline.sides[side.index()].restart();
+        }
     }
 
     /// The client, if this side's frames prove a WebSocket and the other side's bytes do not speak
@@ -187,7 +208,9 @@ impl Midstream {
     /// A start line stands at the edge of a segment: HTTP, joined inside a message.
     fn http(&mut self, client: Side, chunk: &Chunk<'_>) -> Step {
         let around = self.begin.around.take();
-        Step::Replace(Machine::Http(Box::new(Http::within(client, around))), vec![HeldChunk::of(chunk)])
+        let mut http = Http::within(client, around);
+        http.gap = self.gap;
+        Step::Replace(Machine::Http(Box::new(http)), vec![HeldChunk::of(chunk)])
     }
 
     fn over(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) -> Step {

@@ -126,6 +126,7 @@ struct Tag(u64);
 const FAST: [u64; 2] = [1, 2]; // a body of this side is being passed over
 const FRAMES: [u64; 2] = [4, 8]; // upgraded to WebSocket, the side's first bytes taken
 const CLIENT_HIGH: u64 = 16;
+const CONFLICT: u64 = 32; // segments disagreed before there was anybody to tell
 
 impl Tag {
     fn machine(self) -> Option<usize> {
@@ -262,6 +263,9 @@ impl<S: Sink> Handler for Protocols<S> {
     fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
         if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
             http.conflict = true;
+        } else {
+            // What was held may come first of all: the machine it is for has yet to be made.
+            *tag |= CONFLICT;
         }
     }
 }
@@ -303,6 +307,7 @@ impl<S: Sink> Protocols<S> {
         }
         tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH);
         if let Place { http, other: None } = place {
+            http.conflict |= tag.0 & CONFLICT != 0;
             if http.client == Side::High {
                 tag.0 |= CLIENT_HIGH;
             }

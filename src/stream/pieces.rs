@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use crate::base::{PacketRef, Timestamp};
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
 
 use super::CloseHow;
+use super::flow::Side;
 use super::reassembly::Segment;
 
 /// All that is held back, of all flows.
@@ -34,7 +35,33 @@ impl Held {
 pub(super) struct Queues {
     pub(super) sides: [VecDeque<Piece>; 2],
     pub(super) bytes: [usize; 2],
+    /// The newest acknowledgement of each side since something is held. `None`: none came.
+    acked: [Option<u32>; 2],
 }
+
+impl Queues {
+    /// This side acknowledged as far as here.
+    pub(super) fn note_ack(&mut self, side: Side, ack: u32) {
+        let known = &mut self.acked[side.index()];
+        if known.is_none_or(|known| ack.wrapping_sub(known).cast_signed() > 0) {
+            *known = Some(ack);
+        }
+    }
+
+    /// Whether what this side holds first has waited long enough for the bytes before it, of which `next`
+    /// of each side is the first.
+    pub(super) fn is_late(&self, side: Side, next: [u32; 2], now: Timestamp) -> bool {
+        let Some(first) = self.sides[side.index()].front() else { return false };
+        let next = next[side.index()];
+        let hole = first.seq.wrapping_sub(next).cast_signed() > 0;
+        // The peer lacks them too: they were lost before the capture and will be sent again.
+        let lacked = hole && self.acked[side.other().index()] == Some(next);
+        now.since(first.ts) > if lacked { RESEND } else { WAIT }
+    }
+}
+
+const WAIT: Nanos = Nanos::from_millis(limits::REORDER_MS);
+const RESEND: Nanos = Nanos::from_millis(limits::RESEND_MS);
 
 /// A held part of a segment, or a mark behind one.
 pub(super) struct Piece {
@@ -180,7 +207,6 @@ fn part(bytes: &[u8], from: u32, to: u32) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flow::Side;
     use super::*;
     use crate::wire::tcp::Flags;
 

@@ -35,7 +35,6 @@ const WINDOW: i32 = 1 << 30;
 /// Segments an unopened direction is held for, in the hope of its SYN.
 const START_SEGMENTS: usize = 4;
 const START_WAIT: Nanos = Nanos::from_millis(200);
-const WAIT: Nanos = Nanos::from_millis(limits::REORDER_MS);
 
 /// One flow under work: its record, its index, what is held, and whom to tell.
 pub(super) struct Flow<'a, H: Handler> {
@@ -83,6 +82,12 @@ impl<H: Handler> Flow<'_, H> {
             seq = seq.wrapping_add(1);
         }
         let ack = (s.flags.ack() && !s.flags.rst()).then_some(s.ack);
+        if let Some(ack) = ack
+            && self.track.has(flag::HELD)
+            && let Some(queues) = self.held.flows.get_mut(&self.index)
+        {
+            queues.note_ack(side, ack);
+        }
         if !self.track.is(flag::STARTED, side) {
             if s.flags.rst() && s.payload.is_empty() {
                 // Nothing of this side can be in order any more: the reset itself is the news.
@@ -102,12 +107,13 @@ impl<H: Handler> Flow<'_, H> {
             self.drain();
         }
         let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
-        if s.flags.rst() && (!(0..WINDOW).contains(&rel) || !self.track.has(flag::HELD)) && s.payload.is_empty() {
-            self.close(side, s.ts, s.at, CloseHow::Rst);
+        if rel >= WINDOW || rel <= -WINDOW {
+            // Not even a reset: its receiver passes it over (RFC 9293 §3.10.7.4).
+            self.counters.out_of_window += 1;
             return;
         }
-        if rel >= WINDOW || rel <= -WINDOW {
-            self.counters.out_of_window += 1;
+        if s.flags.rst() && (!(0..WINDOW).contains(&rel) || !self.track.has(flag::HELD)) && s.payload.is_empty() {
+            self.close(side, s.ts, s.at, CloseHow::Rst);
             return;
         }
         let fin_or_rst = s.flags.fin() || s.flags.rst();
@@ -231,11 +237,14 @@ impl<H: Handler> Flow<'_, H> {
             if behind > 0 {
                 let behind = (behind.unsigned_abs()).min(total);
                 let again = payload.get(..payload.len().min(behind as usize)).unwrap_or_default();
-                if total > 1 || !again.is_empty() {
+                // One byte, the last that was sent, whatever its value: a keep-alive (RFC 9293 §3.8.4).
+                let alive = total == 1 && self.track.next[side.index()].wrapping_sub(seq) == 1;
+                if !alive {
                     self.counters.retransmissions += 1;
                 }
                 if let Some(offset) =
                     self.track.offset(side).checked_sub(u64::from(self.track.next[side.index()].wrapping_sub(seq)))
+                    && !alive
                 {
                     let mut tag = self.track.tag;
                     self.handler.again(
@@ -426,21 +435,25 @@ impl<H: Handler> Flow<'_, H> {
             let full = queues.bytes.iter().any(|&b| b > limits::REORDER_BYTES)
                 || queues.sides.iter().any(|s| s.len() > limits::REORDER_SEGMENTS)
                 || self.held.bytes > limits::REORDER_TOTAL_BYTES;
-            let late =
-                now.is_none_or(|now| queues.sides.iter().filter_map(|s| s.front()).any(|p| now.since(p.ts) > WAIT));
-            if !full && !late {
+            let next = self.track.next;
+            // Whether each side's bytes have waited long enough.
+            let late = Side::BOTH.map(|side| now.is_none_or(|now| queues.is_late(side, next, now)));
+            let any = late.contains(&true);
+            if !full && !any {
                 break;
             }
-            if full && !late {
+            if any {
+                self.step_over(GapWhy::Lost, late);
+            } else {
                 self.counters.evicted += 1;
+                self.step_over(GapWhy::Evicted, [true; 2]);
             }
-            self.step_over(if full && !late { GapWhy::Evicted } else { GapWhy::Lost });
             self.drain();
         }
     }
 
-    /// Makes one held piece the next in line.
-    fn step_over(&mut self, why: GapWhy) {
+    /// Makes one held piece the next in line, of the sides whose turn it is.
+    fn step_over(&mut self, why: GapWhy, turns: [bool; 2]) {
         if self.start_now() {
             // What was held for its SYN only may be next in line as it is.
             return;
@@ -453,6 +466,7 @@ impl<H: Handler> Flow<'_, H> {
         // The piece that came first in the capture goes on first.
         let Some((side, piece)) = Side::BOTH
             .into_iter()
+            .filter(|s| turns[s.index()])
             .filter_map(|s| queues.sides[s.index()].front().map(|p| (s, p)))
             .min_by_key(|(_, p)| p.at)
         else {
