@@ -345,7 +345,7 @@ fn joined(segments: Vec<Segment>) -> Vec<Segment> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::support::cases(64), failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_cutting_swapping_repeating_and_overlapping_gives_the_same_exchanges(

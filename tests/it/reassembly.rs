@@ -152,7 +152,7 @@ fn turns() -> impl Strategy<Value = Vec<(bool, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::support::cases(512), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_within_a_window_repeated_and_overlapping_gives_the_bytes_once(

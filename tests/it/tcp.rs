@@ -353,6 +353,32 @@ fn a_segment_that_its_receiver_has_is_lost_to_the_capture_and_not_waited_for() {
 }
 
 #[test]
+fn of_two_holes_only_the_one_that_is_lost_to_the_capture_is_given_up() {
+    // A pipelined upgrade request lost its beginning before the capture, the answer before it lost its own to
+    // the capture.
+    let plain = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = [&b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"[..], &[b'x'; 500]].concat();
+    let (request, response) = (request(), response());
+    let (p, r) = (1 + plain.len() as i32, 1 + (plain.len() + request.len()) as i32);
+    let (a, b) = (1 + answer.len() as i32, 1 + (answer.len() + response.len()) as i32);
+    let hand = Hand::opened()
+        .send(C, ACK, 1, 1, plain)
+        .send(C, ACK, p + 40, 1, &request[40..])
+        .send(S, ACK, 1 + 200, p, &answer[200..])
+        .send(C, ACK, r, a, "")
+        .wait_ms(2500)
+        .send(S, ACK, a, p, "")
+        .wait_ms(500)
+        .send(C, ACK, p, a, &request[..40])
+        .send(S, ACK, a, r, response)
+        .send(C, ACK, r, b, script::frame(1, b"hi", true));
+    let (found, counters) = read(&hand.0);
+    assert_eq!((counters.gaps, counters.gap_bytes), (1, 200));
+    let x = &found.exchanges[0];
+    assert_eq!((x.status(), x.request.complete, x.quality.request_gap), (Some(101), true, false));
+}
+
+#[test]
 fn a_server_goes_on_behind_its_clients_fin() {
     let (r, a) = (1 + request().len() as i32, 1 + response().len() as i32);
     let hand = Hand::opened()

@@ -21,3 +21,8 @@ pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
 pub(crate) mod wrap;
+
+/// Cases of a property: as many as PROPTEST_CASES says, else this many.
+pub(crate) fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
