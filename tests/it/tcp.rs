@@ -5,7 +5,7 @@
 
 use hopscope::base::Counters;
 use hopscope::engine::Collected;
-use hopscope::model::Exchange;
+use hopscope::model::{ConnectState, Exchange};
 use serde_json::Value;
 
 use crate::engine::run;
@@ -136,6 +136,14 @@ fn a_split_handshake_is_one_connection_and_its_client_is_who_began() {
 }
 
 #[test]
+fn who_answers_a_syn_with_a_syn_is_no_client() {
+    let open = Hand::default().send(C, SYN, 0, 0, "").send(S, SYN, 0, 0, "").send(C, SYN_ACK, 0, 1, "");
+    let (found, _) = read(&open.send(S, ACK, 1, 1, "").send(S, RST_ACK, 1, 1, "").0);
+    let lone = &found.lone[0];
+    assert_eq!((lone.client.port, lone.state), (40_000, ConnectState::Established));
+}
+
+#[test]
 fn a_simultaneous_open_is_one_connection() {
     // RFC 9293 figure 8.
     let open = Hand::default().send(C, SYN, 0, 0, "").send(S, SYN, 0, 0, "");
@@ -181,6 +189,7 @@ fn a_client_that_resets_an_older_connection_and_begins_anew_is_heard() {
     let (found, counters) = read(&hand.upgrade().0);
     assert_eq!((found.exchanges.len(), counters.http_requests), (1, 1));
     whole(&found.exchanges[0]);
+    assert_eq!(found.exchanges[0].times.rtt.map(|t| t.0), Some(400_000), "from the SYN that was answered");
 }
 
 #[test]
@@ -273,6 +282,23 @@ fn segments_that_stand_before_the_syn_in_the_file_are_put_behind_it() {
 }
 
 #[test]
+fn pieces_of_a_request_in_any_order_before_the_syn_are_one_request() {
+    let whole = shape::split(Hand::opened().upgrade().0, &[100]);
+    let pieces: Vec<Segment> = whole.iter().filter(|s| s.from == C && s.payload.len() >= 10).cloned().collect();
+    let rest = |s: &&Segment| !pieces.contains(s);
+    assert!(pieces.len() >= 2);
+    for order in [[0, 1], [1, 0]] {
+        let mut moved: Vec<Segment> = order.iter().map(|&i| pieces[i].clone()).collect();
+        moved.extend(whole.iter().filter(rest).take(3).cloned());
+        moved.extend(pieces[2..].iter().cloned());
+        moved.extend(whole.iter().filter(rest).skip(3).cloned());
+        assert_eq!(moved.len(), whole.len());
+        moved.iter_mut().zip(&whole).for_each(|(s, w)| s.at_ns = w.at_ns);
+        clean(&moved);
+    }
+}
+
+#[test]
 fn a_clock_that_goes_backwards_changes_nothing() {
     let mut segments = Hand::opened().upgrade().0;
     let n = segments.len();
@@ -345,9 +371,9 @@ fn a_segment_that_its_receiver_has_is_lost_to_the_capture_and_not_waited_for() {
     let third = &rest[60..];
     let (r, a) = (1 + request.len() as i32, 1 + response().len() as i32);
     let hand = Hand::opened().send(C, ACK, 1, 1, first).send(S, ACK, 1, 41, "").send(C, ACK, 101, 1, third);
-    let hand = hand.send(S, ACK, 1, r, "").send(S, ACK, 1, r, response()).wait_ms(2100).send(C, ACK, r, a, "");
     // Even what comes all the same, later, was not waited for.
-    let (found, counters) = read(&hand.wait_ms(1000).send(C, ACK, 41, 1, &rest[..60]).0);
+    let hand = hand.send(S, ACK, 1, r, "").wait_ms(2100).send(C, ACK, 41, 1, &rest[..60]);
+    let (found, counters) = read(&hand.send(S, ACK, 1, r, response()).send(C, ACK, r, a, "").0);
     assert_eq!((counters.gaps, counters.gap_bytes), (1, 60));
     assert_eq!((found.exchanges[0].status(), found.exchanges[0].quality.request_gap), (Some(101), true));
 }
@@ -471,6 +497,45 @@ fn a_hole_in_chunked_content_costs_nothing_but_itself() {
         assert_eq!((found.exchanges.len(), counters.http_requests), (1, 2), "without {lost}");
         assert_eq!(found.exchanges[0].status(), Some(101), "without {lost}");
     }
+}
+
+#[test]
+fn a_hole_inside_content_costs_no_message_behind_it() {
+    // What is behind the hole ends the content, and in the same segment another message begins.
+    let (get, ok) = ("GET /a HTTP/1.1\nHost: a", "HTTP/1.1 200 OK\nContent-Length: 2000");
+    let chunked = |start: &str| format!("{start}\nTransfer-Encoding: chunked");
+    let last = |message: Vec<u8>| [vec![b'x'; 500], message].concat();
+    let in_chunk = |message: Vec<u8>| [vec![b'x'; 500], b"\r\n0\r\n\r\n".to_vec(), message].concat();
+    let flow = || Script::flow().acknowledge(false);
+    let posted = |start: &str, first: &str, end: Vec<u8>| {
+        let script = flow().head(C, start).client([first.as_bytes(), &[b'x'; 500]].concat());
+        script.client([b'x'; 1000]).client(end).head(S, "HTTP/1.1 204 No Content").server(response())
+    };
+    let answered = |start: &str, first: &str, end: Vec<u8>| {
+        let script = flow().client([script::head(get), request()].concat()).head(S, start);
+        script.server([first.as_bytes(), &[b'x'; 500]].concat()).server([b'x'; 1000]).server(end)
+    };
+    for (name, script) in [
+        ("a request's", posted("POST /a HTTP/1.1\nHost: a\nContent-Length: 2000", "", last(request()))),
+        ("a request's chunk", posted(&chunked("POST /a HTTP/1.1\nHost: a"), "7d0\r\n", in_chunk(request()))),
+        ("a response's", answered(ok, "", last(response()))),
+        ("a response's chunk", answered(&chunked("HTTP/1.1 200 OK"), "7d0\r\n", in_chunk(response()))),
+    ] {
+        let whole = script.frame(C, 1, b"hi").frame(S, 1, b"hello").segments();
+        let lost = whole.iter().position(|s| s.payload == [b'x'; 1000]).expect("it is there");
+        let (found, counters) = read(&shape::lose(whole, &[lost]));
+        assert_eq!((counters.gaps, counters.gap_bytes, counters.http_requests), (1, 1000, 2), "{name}");
+        assert_eq!(found.exchanges.len(), 1, "{name}");
+        let x = &found.exchanges[0];
+        whole_but_for_a_gap(x, name);
+    }
+}
+
+#[track_caller]
+fn whole_but_for_a_gap(x: &Exchange, name: &str) {
+    whole(x);
+    let q = x.quality;
+    assert_eq!((q.gap, q.request_gap, q.response_gap), (true, false, false), "{name}");
 }
 
 // The capture begins in the middle.
