@@ -56,7 +56,7 @@ pub(super) fn concerns<'a>(wanted: &Wanted, a: &'a Analysis) -> impl Fn(&Subject
         Subject::Exchange(id) => exchanges.contains(id),
         Subject::Chain(id) => chains.contains(id),
         Subject::Flow(id) => flows.contains(id),
-        Subject::Input(_) => true,
+        Subject::Input(_) | Subject::Capture => true,
     }
 }
 

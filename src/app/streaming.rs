@@ -91,6 +91,7 @@ impl<'a> Stream<'a> {
             counters.dropped_interface += facts.dropped_interface;
             counters.time_backwards += facts.time_backwards;
         }
+        self.print_findings(rules::run::capture(&counters), None, &[]);
         counters.evicted += self.judge.seen.evicted;
         let line = self.lines.summary_line(inputs, &counters, &[]);
         self.line(&line);

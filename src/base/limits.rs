@@ -68,6 +68,14 @@ pub const COMMENT_BYTES: usize = 4096;
 /// Comments that `extract` writes to one packet; the last of more says how many there are.
 pub const PACKET_COMMENTS: usize = 16;
 
+/// Bytes of a packet on an Ethernet with its usual MTU of 1,500, with room for tags and tunnels around
+/// it: what is longer was captured before the network card cut it, or behind its joining it.
+pub const WIRE_BYTES: u32 = 1_650;
+
+/// Segments out of order that are worth a word, and how many packets there are to one of them then.
+pub const REORDERED_MIN: u64 = 10;
+pub const REORDERED_SHARE: u64 = 100;
+
 /// Bytes of secrets and names kept from the blocks of one capture file.
 pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
 

@@ -223,6 +223,8 @@ impl Reader {
                 facts.snapped += 1;
                 facts.snaplen = facts.snaplen.max(Some(record.cap_len));
             }
+            facts.oversized += u64::from(record.wire_len > limits::WIRE_BYTES);
+            facts.longest = facts.longest.max(record.wire_len);
             if record.ts != none {
                 facts.time_backwards += u64::from(record.ts < before);
                 before = record.ts;

@@ -201,6 +201,8 @@ pub fn whole_by(
         a.counters.dropped_interface += facts.dropped_interface;
         a.counters.time_backwards += facts.time_backwards;
     }
+    let findings = rules::run::capture(&a.counters);
+    a.add(findings, |f| allowed(f, None));
     a.inputs = inputs;
     a.patterns = shared(&a);
     a.sort_chains();

@@ -44,6 +44,8 @@ pub enum Subject {
     Flow(FlowId),
     /// Index of the input.
     Input(u16),
+    /// All inputs together.
+    Capture,
 }
 
 /// A place in the capture that proves a claim.

@@ -47,8 +47,9 @@ pub struct InputFacts {
     pub snapped: u64,
     /// Times at which packet time went backwards.
     pub time_backwards: u64,
-    /// Packets that arrived as duplicates.
-    pub duplicates: u64,
+    /// Packets longer on the wire than `limits::WIRE_BYTES`, and the longest packet of all in bytes.
+    pub oversized: u64,
+    pub longest: u32,
     /// TLS key logs of decryption secrets blocks, kept for later.
     pub secrets: Vec<Box<[u8]>>,
     /// Names of addresses from name resolution blocks, in order of the file.

@@ -203,6 +203,7 @@ pub fn finding(index: usize, f: &model::Finding, fix: &[model::Fix], masker: &mu
         model::Subject::Exchange(id) => ("exchange", i64::try_from(id.0).unwrap_or(i64::MAX)),
         model::Subject::Flow(id) => ("flow", i64::from(id.0)),
         model::Subject::Input(id) => ("input", i64::from(id)),
+        model::Subject::Capture => ("capture", 0),
     };
     doc::Finding {
         id: id(index),

@@ -63,7 +63,7 @@ fn sentence(f: &Finding, masker: &mut Masker) -> String {
     let subject = match f.subject {
         Subject::Exchange(id) => format!(" in exchange {id}"),
         Subject::Chain(id) => format!(" in chain {id}"),
-        Subject::Flow(_) | Subject::Input(_) => String::new(),
+        Subject::Flow(_) | Subject::Input(_) | Subject::Capture => String::new(),
     };
     let (rule, severity) = (mask::own(&f.rule), f.severity.word());
     format!("hopscope: {rule} ({severity}{sure}){subject}: {}", masker.text(&f.message))

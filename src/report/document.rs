@@ -380,7 +380,7 @@ pub struct Finding {
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Subject {
-    #[schemars(extend("examples" = ["exchange", "chain", "flow", "input", "intermediary"]))]
+    #[schemars(extend("examples" = ["exchange", "chain", "flow", "input", "capture", "intermediary"]))]
     pub kind: Word,
     pub id: i64,
 }

@@ -15,7 +15,10 @@ pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unknown;
 pub mod verdict;
+
+pub use unknown::LARGER_BUFFER;
 
 use std::sync::LazyLock;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::limits;
+use crate::base::{Counters, limits};
 use crate::model::{
     Confidence, Direction, Evidence, Exchange, FaultClass, Finding, FlowFacts, Handshake, Head, InputFacts, Severity,
     Subject, Text,
@@ -56,6 +56,8 @@ pub enum Check {
     Either(ExchangeCheck, FlowCheck),
     /// One input.
     Input(fn(&InputFacts, &mut Findings<'_>)),
+    /// All inputs together, by what was counted in them; told once.
+    Capture(fn(&Counters, &mut Findings<'_>)),
 }
 
 pub type ExchangeCheck = fn(&Exchange, &Seen, &mut Findings<'_>);
@@ -66,7 +68,7 @@ impl Check {
     pub fn of_exchange(&self) -> Option<ExchangeCheck> {
         match self {
             Check::Exchange(check) | Check::Either(check, _) => Some(*check),
-            Check::Handshake(_) | Check::Flow(_) | Check::Input(_) => None,
+            Check::Handshake(_) | Check::Flow(_) | Check::Input(_) | Check::Capture(_) => None,
         }
     }
 
@@ -74,7 +76,7 @@ impl Check {
     pub fn of_flow(&self) -> Option<FlowCheck> {
         match self {
             Check::Flow(check) | Check::Either(_, check) => Some(*check),
-            Check::Exchange(_) | Check::Handshake(_) | Check::Input(_) => None,
+            Check::Exchange(_) | Check::Handshake(_) | Check::Input(_) | Check::Capture(_) => None,
         }
     }
 }
@@ -83,14 +85,12 @@ impl Check {
 pub struct Findings<'a> {
     rule: &'static Rule,
     subject: Subject,
-    /// What the capture allows at most; findings are capped by it.
-    ceiling: Confidence,
     out: &'a mut Vec<Finding>,
 }
 
 impl<'a> Findings<'a> {
-    pub fn new(rule: &'static Rule, subject: Subject, ceiling: Confidence, out: &'a mut Vec<Finding>) -> Self {
-        Findings { rule, subject, ceiling, out }
+    pub fn new(rule: &'static Rule, subject: Subject, out: &'a mut Vec<Finding>) -> Self {
+        Findings { rule, subject, out }
     }
 
     /// Adds a finding of the rule's own severity, `certain` unless changed afterwards by the builder.
@@ -98,7 +98,7 @@ impl<'a> Findings<'a> {
         let finding = Finding {
             rule: Cow::Borrowed(self.rule.id),
             severity: self.rule.severity,
-            confidence: self.ceiling,
+            confidence: Confidence::Certain,
             subject: self.subject,
             message,
             expected: Text::new(),
@@ -112,9 +112,8 @@ impl<'a> Findings<'a> {
         } else if let Some(last) = self.out.last_mut() {
             *last = finding;
         }
-        let ceiling = self.ceiling;
         match self.out.last_mut() {
-            Some(finding) => Builder { finding, ceiling },
+            Some(finding) => Builder { finding },
             None => unreachable!("a finding was pushed or replaced just above"),
         }
     }
@@ -123,7 +122,6 @@ impl<'a> Findings<'a> {
 /// Fills in the finding just added.
 pub struct Builder<'a> {
     finding: &'a mut Finding,
-    ceiling: Confidence,
 }
 
 impl Builder<'_> {
@@ -132,9 +130,9 @@ impl Builder<'_> {
         self
     }
 
-    /// At most `confidence`; the capture may allow less.
+    /// How sure the bytes in view make it; what the capture lacks of them is taken off by `run`.
     pub fn confidence(self, confidence: Confidence) -> Self {
-        self.finding.confidence = confidence.min(self.ceiling);
+        self.finding.confidence = confidence;
         self
     }
 

@@ -1,22 +1,25 @@
-//! Runs all rules over one subject.
+//! Runs all rules over one subject, and takes off the certainty that the capture does not give.
 
-use crate::model::{Confidence, Exchange, Finding, FlowFacts, Handshake, InputFacts, Subject};
+use crate::base::Counters;
+use crate::model::{Direction, Evidence, Exchange, Finding, FlowFacts, Handshake, Head, InputFacts, Quality, Subject};
 use crate::rules::{Check, Findings, Seen, all};
 
 /// All findings about one exchange, in the order of the catalogue.
 pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding> {
     let mut out = Vec::new();
     let subject = Subject::Exchange(x.id);
-    let ceiling = ceiling(x);
     for rule in all() {
         match rule.check {
             Check::Exchange(check) | Check::Either(check, _) => {
-                check(x, seen, &mut Findings::new(rule, subject, ceiling, &mut out))
+                check(x, seen, &mut Findings::new(rule, subject, &mut out))
             }
-            Check::Handshake(check) => {
-                check(x, handshake, seen, &mut Findings::new(rule, subject, ceiling, &mut out));
-            }
-            Check::Flow(_) | Check::Input(_) => {}
+            Check::Handshake(check) => check(x, handshake, seen, &mut Findings::new(rule, subject, &mut out)),
+            Check::Flow(_) | Check::Input(_) | Check::Capture(_) => {}
+        }
+    }
+    if x.quality != Quality::default() {
+        for finding in out.iter_mut().filter(|f| in_doubt(x, f)) {
+            finding.confidence = finding.confidence.lower();
         }
     }
     out
@@ -27,7 +30,7 @@ pub fn flow(flow: &FlowFacts, seen: &Seen) -> Vec<Finding> {
     let mut out = Vec::new();
     for rule in all() {
         if let Some(check) = rule.check.of_flow() {
-            check(flow, seen, &mut Findings::new(rule, Subject::Flow(flow.id), Confidence::Certain, &mut out));
+            check(flow, seen, &mut Findings::new(rule, Subject::Flow(flow.id), &mut out));
         }
     }
     out
@@ -38,16 +41,102 @@ pub fn input(index: u16, facts: &InputFacts) -> Vec<Finding> {
     let mut out = Vec::new();
     for rule in all() {
         if let Check::Input(check) = rule.check {
-            check(facts, &mut Findings::new(rule, Subject::Input(index), Confidence::Certain, &mut out));
+            check(facts, &mut Findings::new(rule, Subject::Input(index), &mut out));
         }
     }
     out
 }
 
-/// What is missing from the capture of this exchange takes one step off every claim.
-fn ceiling(x: &Exchange) -> Confidence {
+/// All findings about the inputs together. `counters`: of the whole analysis.
+pub fn capture(counters: &Counters) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for rule in all() {
+        if let Check::Capture(check) = rule.check {
+            check(counters, &mut Findings::new(rule, Subject::Capture, &mut out));
+        }
+    }
+    out
+}
+
+/// Whether the capture lacks something inside the evidence of this finding, which takes one step off
+/// it. That it lacks something is itself beyond doubt.
+fn in_doubt(x: &Exchange, finding: &Finding) -> bool {
     let q = &x.quality;
-    let holes = q.request_gap || q.response_gap || q.snapped || q.overlap_conflict;
-    let one_sided = q.no_client_packets || q.no_server_packets;
-    if holes || one_sided { Confidence::Likely } else { Confidence::Certain }
+    if finding.rule.starts_with("cap-") {
+        return false;
+    }
+    // What one side said is never the whole story, and of two versions the other may be the true one.
+    if q.no_client_packets || q.no_server_packets || q.overlap_conflict {
+        return true;
+    }
+    let anywhere = q.gap || q.snapped || q.request_gap || q.response_gap;
+    let holed = |evidence: &Evidence| match (evidence.direction, &x.response) {
+        (Some(Direction::ClientToServer), _) => holed(q, &x.request, q.request_gap, evidence),
+        (Some(Direction::ServerToClient), Some(head)) => holed(q, head, q.response_gap, evidence),
+        (Some(Direction::ServerToClient), None) => q.response_gap,
+        (None, _) => anywhere,
+    };
+    if finding.evidence.is_empty() { anywhere } else { finding.evidence.iter().any(holed) }
+}
+
+/// Whether bytes are missing where this evidence lies: in the head, if it lies there; else anywhere
+/// behind it. A packet alone (a FIN, say) has no bytes that could be missing.
+fn holed(q: &Quality, head: &Head, gap_in_head: bool, evidence: &Evidence) -> bool {
+    match &evidence.bytes {
+        Some(bytes) if bytes.start < head.range.end => gap_in_head || q.snapped && !head.complete,
+        Some(_) => q.gap || q.snapped,
+        None => gap_in_head,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Confidence;
+    use crate::rules::testing::{GOOD, With as _, exchange as made};
+
+    const ORPHAN: &str = "GET /chat HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key: aG9wc2NvcGUtdGVzdGtleQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+    const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+
+    /// How sure the finding of this rule is, with what is missing.
+    fn sure(slug: &str, request: &str, spoil: fn(&mut Quality)) -> Option<Confidence> {
+        let x = made(request, Some(REFUSED)).with(|x| spoil(&mut x.quality));
+        let found = exchange(&x, &Handshake::default(), &Seen::default());
+        found.into_iter().find(|f| f.rule == slug).map(|f| f.confidence)
+    }
+
+    #[test]
+    fn a_hole_in_one_head_takes_nothing_off_what_the_other_shows() {
+        let (whole, less) = (Some(Confidence::Certain), Some(Confidence::Likely));
+        assert_eq!(sure("req-orphan-key", ORPHAN, |_| {}), whole);
+        assert_eq!(sure("req-orphan-key", ORPHAN, |q| q.response_gap = true), whole);
+        let refused = sure("refused-403", GOOD, |_| {});
+        assert_eq!(sure("refused-403", GOOD, |q| q.request_gap = true), refused);
+        assert_eq!(sure("refused-403", GOOD, |q| q.response_gap = true), refused.map(Confidence::lower));
+        assert_eq!(sure("req-orphan-key", ORPHAN, |q| (q.response_gap, q.overlap_conflict) = (true, true)), less);
+    }
+
+    #[test]
+    fn what_was_lost_behind_the_heads_takes_nothing_off_what_they_show() {
+        for spoil in [|q: &mut Quality| q.gap = true, |q: &mut Quality| q.snapped = true] {
+            assert_eq!(sure("req-orphan-key", ORPHAN, spoil), Some(Confidence::Certain));
+        }
+    }
+
+    #[test]
+    fn one_direction_alone_takes_a_step_off_everything_but_that_it_is_alone() {
+        let one_way = |q: &mut Quality| q.no_server_packets = true;
+        assert_eq!(sure("req-orphan-key", ORPHAN, one_way), Some(Confidence::Likely));
+        assert_eq!(sure("cap-one-sided", ORPHAN, one_way), Some(Confidence::Certain));
+    }
+
+    #[test]
+    fn evidence_behind_the_head_is_doubted_with_any_hole() {
+        let x = made(GOOD, Some(REFUSED));
+        let behind =
+            Evidence { at: x.request.at, direction: None, bytes: Some(x.request.range.end..x.request.range.end) };
+        let q = Quality { gap: true, ..Quality::default() };
+        assert!(holed(&q, &x.request, false, &behind) && !holed(&Quality::default(), &x.request, false, &behind));
+    }
 }

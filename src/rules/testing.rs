@@ -3,10 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    Confidence, ConnectState, End, Exchange, Field, Finding, FlowFacts, Head, InputFacts, LineFaults, Mechanism, Part,
-    Preview, Quality, StartLine, Subject, Text, Times,
+    ConnectState, End, Exchange, Field, Finding, FlowFacts, Head, InputFacts, LineFaults, Mechanism, Part, Preview,
+    Quality, StartLine, Subject, Text, Times,
 };
 use crate::rules::{Check, Findings, Rule, Seen};
 use crate::wire::accept;
@@ -169,6 +169,14 @@ pub(crate) fn run_input(rule: &'static Rule, input: &InputFacts) -> Vec<Finding>
     })
 }
 
+/// What the rule finds about the whole capture.
+pub(crate) fn run_capture(rule: &'static Rule, counters: &Counters) -> Vec<Finding> {
+    collect(rule, Subject::Capture, |check, out| match check {
+        Check::Capture(check) => check(counters, out),
+        _ => panic!("{} does not look at the whole capture", rule.id),
+    })
+}
+
 /// Whether the rule finds anything about an exchange.
 pub(crate) fn fires(rule: &'static Rule, x: &Exchange) -> bool {
     !run(rule, x).is_empty()
@@ -296,7 +304,7 @@ fn field_line(line: &[u8], from: usize, mut faults: LineFaults) -> Field {
 
 fn collect(rule: &'static Rule, subject: Subject, check: impl FnOnce(&Check, &mut Findings<'_>)) -> Vec<Finding> {
     let mut out = Vec::new();
-    check(&rule.check, &mut Findings::new(rule, subject, Confidence::Certain, &mut out));
+    check(&rule.check, &mut Findings::new(rule, subject, &mut out));
     out
 }
 

@@ -9,7 +9,7 @@ use crate::model::{
     Handshake, Head, Mechanism, Outcome, Part, Role, Severity, Text, Verdict,
 };
 use crate::rules::recovery::{Recovered, request_rule};
-use crate::rules::{Explains, Rule, find, response};
+use crate::rules::{Explains, Rule, find, response, unknown};
 
 /// What is known of products; the caller joins it to the rules.
 pub trait Knowledge {
@@ -71,7 +71,7 @@ pub fn of(
 ) -> Verdict {
     let named = if recovered.is_some() || may_be_ignored(x) { None } else { name(outcome, findings) };
     let Some((rule, finding, severity)) = named else {
-        return if outcome == Outcome::Unknown { unknown(x) } else { fine(x, handshake, outcome, recovered) };
+        return if outcome == Outcome::Unknown { unknown::exchange(x) } else { fine(x, handshake, outcome, recovered) };
     };
     let by_client = request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
     let sender = if by_client { Direction::ClientToServer } else { Direction::ServerToClient };
@@ -111,10 +111,10 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
     };
     let Some((rule, finding, severity)) = name(outcome, findings) else {
         if said.is_some_and(|said| said.ws.is_some()) {
-            return (outcome, without_handshake(flow));
+            return (outcome, unknown::without_handshake(flow));
         }
         let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
-        return (outcome, verdict("ok", Confidence::Certain, summary));
+        return (outcome, plain("ok", Confidence::Certain, summary));
     };
     let by_client = said.is_some() && request_rule(rule.id).is_some();
     let role = match by_client {
@@ -132,16 +132,6 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
         fix: Vec::new(),
     };
     (outcome, verdict)
-}
-
-/// A WebSocket of which only frames are in view.
-fn without_handshake(flow: &FlowFacts) -> Verdict {
-    let text = format!(
-        "The capture cannot tell how this WebSocket was opened: its handshake came before the capture began; to see \
-         it, connect anew while this runs on {}: tcpdump -i any -s 0 -w again.pcap 'host {} and port {}'",
-        flow.server.ip, flow.client.ip, flow.server.port
-    );
-    verdict("unknown", Confidence::Possible, Text::own(text))
 }
 
 /// Which kind of mending a finding of this exchange calls for. `None` where there is none.
@@ -394,37 +384,11 @@ fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option
     };
     // The accept of a request that was not seen could still be wrong.
     let sure = handshake.accept_verdict != AcceptVerdict::Unverifiable;
-    verdict("ok", if sure { Confidence::Certain } else { Confidence::Likely }, text)
+    plain("ok", if sure { Confidence::Certain } else { Confidence::Likely }, text)
 }
 
-/// The capture cannot tell: what is missing, and how to get it.
-fn unknown(x: &Exchange) -> Verdict {
-    let quality = x.quality;
-    let cut_head = x.response.as_ref().is_some_and(|r| !r.complete);
-    let missing = if quality.no_server_packets {
-        "only packets from the client were captured"
-    } else if quality.no_client_packets {
-        "only packets from the server were captured"
-    } else if quality.snapped && (cut_head || !x.request.complete) {
-        "the snap length cut the packets"
-    } else if quality.response_gap {
-        "bytes of the answer are missing from it"
-    } else if quality.request_gap || !x.request.complete {
-        "the request is not whole in it"
-    } else if cut_head {
-        "it ends inside the answer"
-    } else {
-        "it ends before an answer"
-    };
-    let command = format!(
-        "on {}: tcpdump -i any -s 0 -w again.pcap 'host {} and port {}'",
-        x.server.ip, x.client.ip, x.server.port
-    );
-    let text = Text::own(format!("The capture cannot tell what came of this: {missing}; to see it, run {command}"));
-    verdict("unknown", Confidence::Possible, text)
-}
-
-fn verdict(rule: &'static str, confidence: Confidence, summary: Text) -> Verdict {
+/// One that blames nobody.
+pub(super) fn plain(rule: &'static str, confidence: Confidence, summary: Text) -> Verdict {
     Verdict { rule: Cow::Borrowed(rule), severity: Severity::Info, confidence, blame: None, summary, fix: Vec::new() }
 }
 
@@ -575,7 +539,8 @@ mod tests {
         assert_eq!((&*v.rule, v.blame), ("unknown", None));
         assert_eq!(
             words(&v.summary),
-            "The capture cannot tell what came of this: only packets from the client were captured; to see it, run \
+            "The capture cannot tell what came of this: no packet from the server is in it, so the answer \
+             may well have come; to see it, run \
              on 198.51.100.2: tcpdump -i any -s 0 -w again.pcap 'host 192.0.2.1 and port 80'"
         );
     }

@@ -58,12 +58,15 @@ pub(crate) struct Capture {
     pub only: String,
     /// Sizes of pieces into which payload is cut; empty leaves it whole.
     pub split: Vec<usize>,
+    /// How many places each segment behind the TCP handshake goes back in turn, 0 to 3.
+    pub swap: Vec<u8>,
 }
 
 impl Default for Capture {
     fn default() -> Self {
         let link = "ethernet".to_owned();
-        Capture { link, vlans: vec![], pcapng: false, snaplen: 0, lose: vec![], only: String::new(), split: vec![] }
+        let (vlans, lose, split, swap) = (vec![], vec![], vec![], vec![]);
+        Capture { link, vlans, pcapng: false, snaplen: 0, lose, only: String::new(), split, swap }
     }
 }
 
@@ -176,6 +179,7 @@ impl Scene {
         if !how.split.is_empty() {
             segments = shape::split(segments, &how.split);
         }
+        segments = shape::reorder(segments, &how.swap);
         segments = shape::lose(segments, &how.lose);
         segments = match how.only.as_str() {
             "" => segments,

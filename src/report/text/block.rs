@@ -183,7 +183,7 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
     );
     page.row("asked", Tone::Plain, &clip(line.trim(), VALUE))?;
     let mut fields = told(c, request, &ASKED);
-    if x.is_websocket() {
+    if x.is_websocket() && request.complete && !x.quality.request_gap {
         for name in ["Upgrade", "Connection", "Host"].into_iter().filter(|name| !request.has(name)) {
             fields.push(format!("(no {name})"));
         }

@@ -1,57 +1,166 @@
-//! What the capture itself lacks, in words: a verdict is only as good as what was seen.
+//! What the capture lacks, said before anything else: a verdict is only as good as what was seen. A
+//! line for each lack (what is missing, and what that means for what follows), the worst first; then
+//! one command that captures it whole. Nothing at all of a capture that lacks nothing.
 
-use crate::base::{escape::escape, limits};
-use crate::model::InputFacts;
-use crate::report::text::facts;
-use crate::report::text::page::{clip, count, grouped};
+use std::io;
+
+use crate::base::{Endpoint, escape::escape, limits};
+use crate::model::{InputFacts, Quality};
+use crate::report::text::page::{Page, Tone, clip, count, grouped};
+use crate::report::text::{Context, facts};
+use crate::rules::LARGER_BUFFER;
 use crate::store::Analysis;
 
-/// One phrase for each lack, the worst first; empty for a perfect capture.
-pub(super) fn lacks(a: &Analysis) -> Vec<String> {
-    let several = a.inputs.len() > 1;
-    let mut out: Vec<String> =
-        a.inputs.iter().enumerate().flat_map(|(n, i)| of_input(i, several.then(|| facts::input_name(a, n)))).collect();
+/// Lines of lacks, at most.
+const LINES: usize = 8;
+
+/// Servers that a command names, at most; beyond them it captures all of TCP.
+const SERVERS: usize = 3;
+
+/// A lack: a sentence without its full stop.
+struct Lack {
+    text: String,
+    /// Whether capturing again with the command below helps.
+    again: bool,
+}
+
+pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    let lacks = lacks(c.a, c.facts.tried());
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    page.say(Tone::Warning, "The capture does not show everything:")?;
+    let beyond = lacks.len().saturating_sub(LINES);
+    let lines = if beyond > 0 { LINES - 1 } else { LINES };
+    for lack in lacks.iter().take(lines) {
+        page.indented(2, Tone::Plain, &format!("- {}", lack.text))?;
+    }
+    if beyond > 0 {
+        page.indented(2, Tone::Plain, &format!("- {} more of less weight: see cap-* in --format json", beyond + 1))?;
+    }
+    if lacks.iter().any(|lack| lack.again) {
+        page.headline(Tone::Dim, "  To capture it whole: ", &command(c.a))?;
+    }
+    page.blank()
+}
+
+/// All lacks, the worst first; empty for a capture that lacks nothing.
+fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
     let c = &a.counters;
-    let mut add = |number: u64, text: &dyn Fn(String) -> String| {
+    let mut out = Vec::new();
+    let mut add = |number: u64, again: bool, text: &dyn Fn(String) -> String| {
         if number > 0 {
-            out.push(text(grouped(number)));
+            out.push(Lack { text: text(grouped(number)), again });
         }
     };
-    add(c.dropped_kernel, &|n| format!("{n} packets were dropped by the kernel while capturing"));
-    add(c.dropped_interface, &|n| format!("{n} packets were dropped by the interface while capturing"));
-    add(c.dropped_hopscope, &|n| format!("{n} packets were dropped by hopscope, which could not keep up"));
-    add(c.gaps, &|n| {
+    add(c.bugs, false, &|n| format!("{n} connections were given up by a fault in hopscope: please report it"));
+    for (name, i) in named(a) {
+        for text in unreadable(i) {
+            add(1, false, &|_| format!("{name}{text}"));
+        }
+    }
+    let dropped = c.dropped_kernel.saturating_add(c.dropped_interface).saturating_add(c.dropped_hopscope);
+    add(dropped, true, &|n| {
+        let whom = [(c.dropped_kernel, "kernel"), (c.dropped_interface, "interface"), (c.dropped_hopscope, "hopscope")];
+        let whom: Vec<String> =
+            whom.iter().filter(|(n, _)| *n > 0).map(|(n, who)| format!("{} by the {who}", grouped(*n))).collect();
+        let whom = whom.join(", ").replace("the hopscope", "hopscope");
+        format!("{n} packets were dropped while capturing ({whom}): what is not seen below may have been sent")
+    });
+    let one_sided = |of: fn(&Quality) -> bool| a.rows.iter().filter(|row| of(&row.exchange.quality)).count() as u64;
+    for (n, whose) in
+        [(one_sided(|q| q.no_server_packets), "the server"), (one_sided(|q| q.no_client_packets), "the client")]
+    {
+        add(n, true, &|n| {
+            format!("of {n} of {tried} upgrades, no packet from {whose} was captured: half of the story")
+        });
+    }
+    let snapped = a.inputs.iter().any(|i| i.snapped > 0);
+    for (name, i) in named(a) {
+        add(i.snapped, true, &|n| {
+            let length = i.snaplen.map(|s| format!(" to {} bytes", grouped(u64::from(s)))).unwrap_or_default();
+            let are = if i.snapped == 1 { "is" } else { "are" };
+            format!("{name}{n} of {} packets {are} cut{length}: {}", grouped(i.packets), heads(a))
+        });
+    }
+    add(c.gaps, true, &|n| {
         let places = if c.gaps == 1 { "place" } else { "places" };
-        format!("{} missing at {n} {places} of the connections looked at", count(c.gap_bytes, "byte is", "bytes are"))
+        let missing = format!("{} missing at {n} {places}", count(c.gap_bytes, "byte is", "bytes are"));
+        if snapped {
+            format!("{missing}, the cut ends of packets among them")
+        } else {
+            format!("{missing}: {}", heads(a))
+        }
     });
-    add(c.undecodable, &|n| format!("{n} packets could not be decoded"));
-    add(c.fragments_lost, &|n| format!("{n} fragments of IP packets are parts of packets that never became whole"));
-    add(c.fragment_conflicts, &|n| format!("{n} fragments of IP packets contradict others (the first were believed)"));
-    add(c.too_deep, &|n| format!("{n} packets lie in more than {} tunnels and were not looked at", limits::NESTING));
-    add(c.stacks_beyond, &|n| format!("{n} packets lie in tunnels too many to be told apart"));
-    add(c.overlap_conflicts, &|n| format!("{n} segments contradict others (the first were believed)"));
-    add(c.heads_too_large, &|n| format!("{n} heads were too large to keep"));
-    add(c.flows_websocket_midstream, &|n| {
+    add(c.flows_websocket_midstream, true, &|n| {
         let were = if c.flows_websocket_midstream == 1 { "WebSocket was" } else { "WebSockets were" };
-        format!("{n} {were} open before the capture began: the opening handshake is not in it")
+        format!("{n} {were} open before the capture began: start it first, then connect")
     });
-    add(c.socks_refused, &|n| format!("{n} SOCKS requests were refused by their proxy"));
-    add(c.nested_too_deep, &|n| format!("{n} streams lie inside too many tunnels and were not read"));
-    add(c.evicted, &|n| format!("{n} connections or exchanges were given up to stay within the memory limits"));
-    add(c.bugs, &|n| format!("{n} connections were given up because of a fault in hopscope; please report it"));
+    // Where no upgrade was seen, that is the first thing said anyway.
+    add(if tried > 0 { c.flows_tls } else { 0 }, false, &|n| {
+        let are = if c.flows_tls == 1 { "is" } else { "are" };
+        format!(
+            "{n} of {} {are} in TLS and not read: an upgrade in there is not in this report; capture behind the proxy \
+             that ends TLS",
+            count(c.flows, "TCP connection", "TCP connections")
+        )
+    });
+    for (name, i) in named(a) {
+        let ends = match (i.packed_cut, i.cut_short) {
+            (true, _) => "the compressed data is cut: what was behind the cut is unknown",
+            (false, Some(_)) => "the file ends inside its last packet: what came after is unknown",
+            (false, None) => "",
+        };
+        add(u64::from(!ends.is_empty()), false, &|_| format!("{name}{ends}"));
+    }
+    beyond_reading(a, &mut add);
+    for (name, i) in named(a) {
+        add(i.time_backwards, false, &|n| {
+            let times = if i.time_backwards == 1 { "time" } else { "times" };
+            format!("{name}packet time goes backwards {n} {times}: durations around there are not exact")
+        });
+    }
     out
 }
 
-fn of_input(i: &InputFacts, name: Option<String>) -> Vec<String> {
-    let name = name.map(|name| format!("{}: ", clip(&name, 60))).unwrap_or_default();
+/// What was captured and could not be followed.
+fn beyond_reading(a: &Analysis, add: &mut dyn FnMut(u64, bool, &dyn Fn(String) -> String)) {
+    let c = &a.counters;
+    add(c.undecodable, false, &|n| format!("{n} packets could not be decoded and were passed over"));
+    add(c.evicted, false, &|n| {
+        format!("{n} connections or exchanges were given up to stay within the memory limits: narrow it by --since")
+    });
+    add(c.fragments_lost, false, &|n| format!("{n} IP fragments belong to packets that never became whole"));
+    add(c.fragment_conflicts, false, &|n| format!("{n} IP fragments contradict others: the first were believed"));
+    add(c.overlap_conflicts, false, &|n| format!("{n} segments contradict others: the first were believed"));
+    add(c.too_deep, false, &|n| {
+        format!("{n} packets lie in more than {} tunnels and were passed over", limits::NESTING)
+    });
+    add(c.nested_too_deep, false, &|n| format!("{n} streams lie inside too many tunnels and were not read"));
+    add(c.stacks_beyond, false, &|n| format!("{n} packets lie in tunnels too many to be told apart"));
+    add(c.heads_too_large, false, &|n| format!("{n} heads were too large to keep"));
+    add(c.socks_refused, false, &|n| format!("{n} SOCKS requests were refused by their proxy"));
+}
+
+/// Each input, and what stands before a line about it: nothing where it is the only one.
+fn named(a: &Analysis) -> impl Iterator<Item = (String, &InputFacts)> {
+    let several = a.inputs.len() > 1;
+    a.inputs.iter().enumerate().map(move |(n, i)| {
+        let name = if several { format!("{}: ", clip(&facts::input_name(a, n), 60)) } else { String::new() };
+        (name, i)
+    })
+}
+
+/// Places of an input where there is nothing to read.
+fn unreadable(i: &InputFacts) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(first) = i.damage.first() {
         let more = match i.damage.len() {
             1 => String::new(),
-            n => format!(", and {} more damaged places", n - 1),
+            n => format!(" and at {} more places", n - 1),
         };
         out.push(format!(
-            "{name}damaged at packet {} (byte {}{}): {}{more}",
+            "damaged at packet {} (byte {}{}){more}, packets are missing there: {}",
             grouped(first.packet),
             grouped(first.byte),
             i.of_what(),
@@ -60,23 +169,51 @@ fn of_input(i: &InputFacts, name: Option<String>) -> Vec<String> {
     }
     for (link, number) in &i.unread_links {
         let link = link.trim_start_matches("LINKTYPE_");
-        out.push(format!("{name}LINKTYPE_{link} ({}) is not read", number.0));
+        out.push(format!("LINKTYPE_{link} ({}) is not read: its packets were passed over", number.0));
     }
     if i.packed_rest > 0 {
-        out.push(format!("{name}{} bytes behind the compressed data are none of it", grouped(i.packed_rest)));
-    }
-    if i.packed_cut {
-        out.push(format!("{name}the compressed data is cut, and what was behind the cut is unknown"));
-    } else if i.cut_short.is_some() {
-        out.push(format!("{name}the file ends inside its last packet"));
-    }
-    if i.snapped > 0 {
-        let length = i.snaplen.map(|s| format!(" to {} bytes", grouped(u64::from(s)))).unwrap_or_default();
-        let packets = if i.snapped == 1 { "packet was" } else { "packets were" };
-        out.push(format!("{name}{} {packets} cut{length} (capture with -s 0)", grouped(i.snapped)));
-    }
-    if i.time_backwards > 0 {
-        out.push(format!("{name}time goes backwards {} times", grouped(i.time_backwards)));
+        out.push(format!("{} bytes behind the compressed data are none of it", grouped(i.packed_rest)));
     }
     out
+}
+
+/// What lost bytes mean for the verdicts.
+fn heads(a: &Analysis) -> String {
+    let lacking = a.rows.iter().filter(|row| !row.exchange.heads_whole()).count() as u64;
+    match (lacking, a.rows.len() as u64) {
+        (_, 0) => "an upgrade may have been missed".to_owned(),
+        (0, _) => "no head of an upgrade is touched, so the verdicts stand".to_owned(),
+        (n, all) => format!(
+            "the heads of {} of {} are not whole, and no field is called missing there",
+            grouped(n),
+            count(all, "upgrade", "upgrades")
+        ),
+    }
+}
+
+/// What captures the connections concerned as a whole. Addresses and ports alone are put in, so a
+/// shell takes it as it is.
+fn command(a: &Analysis) -> String {
+    let lost = a.counters.gaps > 0 && a.inputs.iter().all(|i| i.snapped == 0);
+    let dropped = a.counters.dropped_kernel > 0 || a.counters.dropped_interface > 0;
+    let buffer = if lost || dropped { LARGER_BUFFER } else { "" };
+    let whole = Quality { midstream: true, ..Quality::default() };
+    let spoilt = a.rows.iter().map(|row| &row.exchange);
+    let spoilt = spoilt.filter(|x| Quality { midstream: true, ..x.quality } != whole).map(|x| x.server);
+    let frames = a.flows.iter().filter(|f| f.said.as_ref().is_some_and(|said| said.ws.is_some())).map(|f| f.server);
+    let mut servers: Vec<Endpoint> = spoilt.chain(frames).collect();
+    if servers.is_empty() {
+        servers = a.rows.iter().map(|row| row.exchange.server).collect();
+    }
+    servers.sort_unstable();
+    servers.dedup();
+    let of = |server: &Endpoint| format!("host {} and port {}", server.ip, server.port);
+    let filter = match servers.as_slice() {
+        [one] => of(one),
+        some if (1..=SERVERS).contains(&some.len()) => {
+            some.iter().map(|server| format!("({})", of(server))).collect::<Vec<_>>().join(" or ")
+        }
+        _ => "tcp".to_owned(),
+    };
+    format!("tcpdump -i any -s 0{buffer} -w again.pcap '{filter}'")
 }

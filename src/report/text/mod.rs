@@ -1,4 +1,4 @@
-//! `text`: the report for a person under stress. First what happened in a few lines, then what the
+//! `text`: the report for a person under stress. First what the capture lacks, if anything, then what happened, then what the
 //! failures share, then a block for each broken upgrade, what worked in brief, and notes.
 
 use std::io::{self, Write};
@@ -52,6 +52,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
         )?;
         return page.flush();
     }
+    capture::write(&context, &mut page)?;
     summary::write(&mut context, &mut page)?;
     patterns::write(&mut context, &mut page)?;
     groups::write(&mut context, &mut page)?;
@@ -323,7 +324,10 @@ mod tests {
     fn lines_are_no_wider_than_the_page_unless_to_be_pasted() {
         for a in [testing::sample(), testing::many(30, 30), testing::odd()] {
             for line in text(&a, &utc()).lines() {
-                assert!(line.chars().count() <= page::WIDTH || line.contains("frame.number"), "{line}");
+                assert!(
+                    line.chars().count() <= page::WIDTH || line.contains("frame.number") || line.contains("tcpdump"),
+                    "{line}"
+                );
             }
         }
     }

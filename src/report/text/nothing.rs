@@ -13,8 +13,12 @@ pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
         (_, _, 0) => (format!("{}, but no HTTP request in clear", connections(c)), NO_HTTP.to_vec()),
         (_, _, requests) => {
             let requests = count(requests, "HTTP request", "HTTP requests");
-            let plain =
-                format!("{requests} in {}, and no request asks for WebSocket or another protocol", connections(c));
+            let holes = is_snapped(c) || n.gaps > 0;
+            let shown = if holes { " in what the capture shows of them" } else { "" };
+            let plain = format!(
+                "{requests} in {}, and no request asks for WebSocket or another protocol{shown}",
+                connections(c)
+            );
             (plain, NO_UPGRADE.to_vec())
         }
     };
@@ -40,6 +44,10 @@ enum When {
     NoMidstream,
     /// Neither TLS nor such frames were seen.
     Foreign,
+    /// Packets were cut by the snap length.
+    Snapped,
+    /// Bytes are missing, and not because packets were cut.
+    Lost,
     /// Some packets could not be decoded.
     Undecodable,
     /// The user limited the time or the exchanges, as far as the capture tells.
@@ -55,6 +63,8 @@ impl When {
             When::Midstream => n.flows_websocket_midstream > 0,
             When::NoMidstream => n.flows_websocket_midstream == 0,
             When::Foreign => n.flows_tls == 0 && n.flows_websocket_midstream == 0,
+            When::Snapped => is_snapped(c),
+            When::Lost => n.gaps > 0 && !is_snapped(c),
             When::Undecodable => n.undecodable > 0,
             When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
         }
@@ -71,7 +81,7 @@ const NO_PACKET: &[Reason] = &[
 ];
 
 const NO_TCP: &[Reason] = &[
-    (When::Undecodable, "packets of an unknown link type, or damaged ones, could not be read: see the line below"),
+    (When::Undecodable, "packets of an unknown link type, or damaged ones, could not be read: see above"),
     (When::Always, "it holds other traffic only, such as DNS or HTTP/3 (QUIC), which runs over UDP"),
     (When::Always, "the connections are inside a tunnel that is not taken apart: capture inside of it"),
     (When::Always, "the capture filter let only other traffic through"),
@@ -82,7 +92,7 @@ const NO_HTTP: &[Reason] = &[
         When::Midstream,
         "WebSockets were open already when the capture began, see below: start the capture, then connect anew",
     ),
-    (When::Tls, "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator"),
+    (When::Tls, ENCRYPTED),
     (
         When::NoMidstream,
         "the capture began after the connections were open: the upgrade is their first request, so start the capture, then connect anew",
@@ -91,8 +101,15 @@ const NO_HTTP: &[Reason] = &[
     (When::Foreign, "these are connections of something else: any port is looked at, so HTTP would have been found"),
 ];
 
+const ENCRYPTED: &str = "the upgrades are encrypted (wss://): capture where they are plain again, on the machine that ends TLS (tcpdump -i any -s 0 -w plain.pcap tcp)";
+
 const NO_UPGRADE: &[Reason] = &[
-    (When::Tls, "the upgrades are encrypted (wss://): capture where they are plain, behind the TLS terminator"),
+    (
+        When::Snapped,
+        "the snap length cut the requests, and the fields that ask for it stood behind the cut: capture whole packets",
+    ),
+    (When::Lost, "packets are missing from the capture, and the request with its fields was among them"),
+    (When::Tls, ENCRYPTED),
     (
         When::Always,
         "the capture began after the WebSocket was open: the upgrade is its first request, so start the capture, then connect anew",
@@ -100,6 +117,10 @@ const NO_UPGRADE: &[Reason] = &[
     (When::Always, "the client never tried: a script failed or was blocked, or a library fell back to polling"),
     (When::Always, "the upgrade takes another interface or another hop than the one captured"),
 ];
+
+fn is_snapped(c: &Context<'_>) -> bool {
+    c.a.inputs.iter().any(|i| i.snapped > 0)
+}
 
 fn connections(c: &Context<'_>) -> String {
     let n = &c.a.counters;

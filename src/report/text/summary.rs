@@ -1,4 +1,4 @@
-//! The first lines: how many, how well, why not, and what the capture lacks.
+//! The first lines: how many, how well, and why not.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::base::escape::escape;
 use crate::model::Outcome;
 use crate::report::text::facts::Fate;
 use crate::report::text::page::{Page, Tone, clip, count, grouped};
-use crate::report::text::{Context, capture, facts, nothing};
+use crate::report::text::{Context, facts, nothing};
 use crate::rules;
 
 /// Kinds of verdicts named in the summary.
@@ -23,10 +23,6 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     verdicts(c, page)?;
     if !c.a.inputs.is_empty() {
         page.say(Tone::Dim, &source(c))?;
-    }
-    let lacks = capture::lacks(c.a);
-    if !lacks.is_empty() {
-        page.say(Tone::Warning, &format!("Capture: {}.", lacks.join("; ")))?;
     }
     Ok(())
 }

@@ -6,8 +6,7 @@ use std::ops::Range;
 use super::{Hints, judge};
 use crate::base::{Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
 use crate::model::{
-    Confidence, End, Exchange, Field, Finding, Handshake, Head, LineFaults, Mechanism, Quality, StartLine, Subject,
-    Times, WsTotals,
+    End, Exchange, Field, Finding, Handshake, Head, LineFaults, Mechanism, Quality, StartLine, Subject, Times, WsTotals,
 };
 use crate::rules::{Check, Findings, Rule, Seen};
 
@@ -126,7 +125,7 @@ pub(super) fn find_all(rule: &'static Rule, answers: &[Answer]) -> Vec<Finding> 
     for x in &exchanges {
         let handshake = judge(x, &seen, &mut hints, &WRONG);
         let subject = Subject::Exchange(x.id);
-        check(x, &handshake, &seen, &mut Findings::new(rule, subject, Confidence::Certain, &mut out));
+        check(x, &handshake, &seen, &mut Findings::new(rule, subject, &mut out));
     }
     out
 }

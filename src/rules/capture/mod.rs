@@ -4,12 +4,15 @@ mod cut_short;
 mod damaged;
 mod dropped;
 mod duplicate_packets;
+mod encrypted;
 mod gap;
 mod linktype;
 mod midstream;
 mod nonmonotonic;
+mod offload;
 mod one_sided;
 mod overlap_conflict;
+mod reordered;
 mod truncated;
 
 use crate::rules::Rule;
@@ -21,8 +24,11 @@ pub(super) static RULES: &[&Rule] = &[
     &one_sided::RULE,
     &midstream::RULE,
     &duplicate_packets::RULE,
+    &reordered::RULE,
     &overlap_conflict::RULE,
+    &offload::RULE,
     &nonmonotonic::RULE,
+    &encrypted::RULE,
     &dropped::RULE,
     &damaged::RULE,
     &cut_short::RULE,

@@ -78,7 +78,7 @@ pub(super) fn client_left_at_once(x: &Exchange) -> bool {
 }
 
 /// Whether the exchange's connection was seen to end (FIN or RST).
-pub(super) fn tcp_ended(x: &Exchange) -> bool {
+pub(in crate::rules) fn tcp_ended(x: &Exchange) -> bool {
     matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst)
 }
 

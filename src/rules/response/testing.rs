@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    Confidence, Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Mechanism, Preview, Quality,
-    StartLine, Subject, Times, WsCounts, WsTotals,
+    Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Mechanism, Preview, Quality, StartLine,
+    Subject, Times, WsCounts, WsTotals,
 };
 use crate::rules::{Findings, Rule, Seen};
 
@@ -103,7 +103,7 @@ pub(crate) fn preview(bytes: &[u8]) -> Option<Preview> {
 pub(crate) fn run(rule: &'static Rule, x: &Exchange) -> Vec<Finding> {
     let mut out = Vec::new();
     let Some(check) = rule.check.of_exchange() else { return out };
-    check(x, &Seen::default(), &mut Findings::new(rule, Subject::Exchange(x.id), Confidence::Certain, &mut out));
+    check(x, &Seen::default(), &mut Findings::new(rule, Subject::Exchange(x.id), &mut out));
     out
 }
 
