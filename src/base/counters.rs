@@ -19,6 +19,9 @@ pub struct Counters {
     pub gaps: u64,
     /// Bytes in those holes.
     pub gap_bytes: u64,
+    /// Of those, the holes that the snap length cut into packets, and their bytes.
+    pub gaps_cut: u64,
+    pub gap_bytes_cut: u64,
     /// Packets that repeat one already seen (a mirror's copy), not retransmissions.
     pub duplicate_packets: u64,
     /// Flows, held segments and exchanges given up because a limit was reached.
@@ -80,6 +83,8 @@ impl Counters {
             http_responses,
             gaps,
             gap_bytes,
+            gaps_cut,
+            gap_bytes_cut,
             duplicate_packets,
             evicted,
             dropped_kernel,
@@ -115,6 +120,8 @@ impl Counters {
         self.http_responses += http_responses;
         self.gaps += gaps;
         self.gap_bytes += gap_bytes;
+        self.gaps_cut += gaps_cut;
+        self.gap_bytes_cut += gap_bytes_cut;
         self.duplicate_packets += duplicate_packets;
         self.evicted += evicted;
         self.dropped_kernel += dropped_kernel;

@@ -224,7 +224,17 @@ impl Exchange {
     /// Whether the rules of RFC 6455 apply: `websocket` was asked for, or the request carries the
     /// WebSocket fields.
     pub fn is_websocket(&self) -> bool {
-        self.has_websocket_fields() || self.request.has_token("upgrade", "websocket")
+        self.has_websocket_fields() || self.request.has_token("upgrade", "websocket") || self.begins_with_websocket()
+    }
+
+    /// Whether the head breaks off in `Upgrade: webs`: no other protocol of IANA's registry of upgrade
+    /// tokens begins like that.
+    fn begins_with_websocket(&self) -> bool {
+        let head = &self.request;
+        let Some(last) = head.lines("upgrade").last().filter(|f| head.is_cut(f)) else { return false };
+        let token = head.value(last);
+        let begins = b"websocket".get(..token.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(token));
+        !token.is_empty() && begins
     }
 
     /// Key or Version in the request, also when `Upgrade` is lost.

@@ -225,6 +225,16 @@ impl Head {
         if self.names.may_have(name.as_bytes()) { self.find(name).map(|f| self.value(f)) } else { None }
     }
 
+    /// As [`Head::first_value`]; `None` also where the capture cut it.
+    pub fn whole_value(&self, name: &str) -> Option<&[u8]> {
+        self.lines(name).next().filter(|f| !self.is_cut(f)).map(|f| self.value(f))
+    }
+
+    /// Whether the head breaks off in this field's value, so that more of it may have been sent.
+    pub fn is_cut(&self, field: &Field) -> bool {
+        !self.complete && usize::try_from(field.value.end) == Ok(self.text.len())
+    }
+
     /// Whether Sec-WebSocket-Key or Sec-WebSocket-Version is there.
     #[inline]
     pub fn has_websocket(&self) -> bool {

@@ -95,7 +95,7 @@ impl Seen {
     /// What is remembered of this exchange. Its fingerprints can be compared with those of this memory.
     pub fn attempt(&self, x: &Exchange) -> Attempt {
         let target = x.request.target();
-        let key = x.request.first_value("sec-websocket-key");
+        let key = x.request.whole_value("sec-websocket-key");
         let response = x.response.as_ref().filter(|r| r.status() == Some(101));
         let accept = response.and_then(|r| r.first_value("sec-websocket-accept"));
         let version = x.request.first_value("sec-websocket-version");

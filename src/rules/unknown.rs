@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cut_head_breaks_off_in_is_not_taken_for_a_value() {
+        let cut = |text: &str| made(&format!("GET /chat HTTP/1.1\r\nHost: ws\r\n{text}"), None);
+        assert_eq!(cut("Upgrade: webs").protocol().as_deref(), Some("websocket"));
+        assert_eq!(cut("Upgrade: h2").protocol().as_deref(), Some("h2"));
+        assert!(!cut("Upgrade: websoft\r\n").is_websocket() && !cut("Upgrade: ").is_websocket());
+        let key = cut("Upgrade: websocket\r\nSec-WebSocket-Key: w+p8mG");
+        assert_eq!(crate::rules::accept::compare(&key).key, None);
+        assert!(key.is_websocket(), "its name is there all the same");
+    }
+
+    #[test]
     fn addresses_of_ipv6_stand_as_a_capture_filter_wants_them() {
         let mut x = made(ASK, None);
         x.client = Endpoint::new("2001:db8::7".parse().unwrap_or(x.client.ip), 40_000);

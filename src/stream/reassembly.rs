@@ -538,6 +538,10 @@ impl<H: Handler> Flow<'_, H> {
         self.track.advance(side, len);
         self.counters.gaps += 1;
         self.counters.gap_bytes += len;
+        if why == GapWhy::Cut {
+            self.counters.gaps_cut += 1;
+            self.counters.gap_bytes_cut += len;
+        }
         self.tell(Chunk { side, ts, at, offset, what: What::Gap { len, why } });
     }
 

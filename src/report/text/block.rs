@@ -298,7 +298,8 @@ fn told(c: &mut Context<'_>, head: &Head, names: &[&str]) -> Vec<String> {
     for name in names {
         for field in head.lines(name).take(4) {
             let value = c.masker.field(head.name(field), head.value(field));
-            out.push(format!("{}: {}", escape(head.name(field)), clip(&value, VALUE)));
+            let cut = if head.is_cut(field) { "… (cut)" } else { "" };
+            out.push(format!("{}: {}{cut}", escape(head.name(field)), clip(&value, VALUE)));
         }
     }
     out

@@ -29,7 +29,7 @@ pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
     if lacks.is_empty() {
         return Ok(());
     }
-    page.say(Tone::Warning, "The capture does not show everything:")?;
+    page.say(Tone::Warning, "Limits of this capture:")?;
     let beyond = lacks.len().saturating_sub(LINES);
     let lines = if beyond > 0 { LINES - 1 } else { LINES };
     for lack in lacks.iter().take(lines) {
@@ -68,14 +68,13 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
         format!("{n} packets were dropped while capturing ({whom}): what is not seen below may have been sent")
     });
     let one_sided = |of: fn(&Quality) -> bool| a.rows.iter().filter(|row| of(&row.exchange.quality)).count() as u64;
-    for (n, whose) in
-        [(one_sided(|q| q.no_server_packets), "the server"), (one_sided(|q| q.no_client_packets), "the client")]
-    {
-        add(n, true, &|n| {
-            format!("of {n} of {tried} upgrades, no packet from {whose} was captured: half of the story")
-        });
+    for (n, whose, unknown) in [
+        (one_sided(|q| q.no_server_packets), "the server", "what it answered"),
+        (one_sided(|q| q.no_client_packets), "the client", "what it asked"),
+    ] {
+        let of = count(tried, "upgrade", "upgrades");
+        add(n, true, &|n| format!("for {n} of {of}, no packet from {whose} was captured: {unknown} is unknown"));
     }
-    let snapped = a.inputs.iter().any(|i| i.snapped > 0);
     for (name, i) in named(a) {
         add(i.snapped, true, &|n| {
             let length = i.snaplen.map(|s| format!(" to {} bytes", grouped(u64::from(s)))).unwrap_or_default();
@@ -83,18 +82,15 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
             format!("{name}{n} of {} packets {are} cut{length}: {}", grouped(i.packets), heads(a))
         });
     }
-    add(c.gaps, true, &|n| {
-        let places = if c.gaps == 1 { "place" } else { "places" };
-        let missing = format!("{} missing at {n} {places}", count(c.gap_bytes, "byte is", "bytes are"));
-        if snapped {
-            format!("{missing}, the cut ends of packets among them")
-        } else {
-            format!("{missing}: {}", heads(a))
-        }
+    let (places, bytes) = lost(a);
+    add(places, true, &|n| {
+        let places = if places == 1 { "place" } else { "places" };
+        format!("{} missing at {n} {places}: {}", count(bytes, "byte is", "bytes are"), heads(a))
     });
-    add(c.flows_websocket_midstream, true, &|n| {
+    // What to do stands with each of them.
+    add(c.flows_websocket_midstream, false, &|n| {
         let were = if c.flows_websocket_midstream == 1 { "WebSocket was" } else { "WebSockets were" };
-        format!("{n} {were} open before the capture began: start it first, then connect")
+        format!("{n} {were} open before the capture began: the opening handshake is not in it")
     });
     // Where no upgrade was seen, that is the first thing said anyway.
     add(if tried > 0 { c.flows_tls } else { 0 }, false, &|n| {
@@ -116,8 +112,8 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
     beyond_reading(a, &mut add);
     for (name, i) in named(a) {
         add(i.time_backwards, false, &|n| {
-            let times = if i.time_backwards == 1 { "time" } else { "times" };
-            format!("{name}packet time goes backwards {n} {times}: durations around there are not exact")
+            let times = if i.time_backwards == 1 { "once".to_owned() } else { format!("{n} times") };
+            format!("{name}packet time goes backwards {times}: durations around there are not exact")
         });
     }
     out
@@ -191,12 +187,23 @@ fn heads(a: &Analysis) -> String {
     }
 }
 
+/// Holes and their bytes, but for those that cut packets left, or a direction that was never captured:
+/// these have lines of their own.
+fn lost(a: &Analysis) -> (u64, u64) {
+    let c = &a.counters;
+    let one_sided = |q: &Quality| q.no_client_packets || q.no_server_packets;
+    let mut holed = a.rows.iter().map(|row| &row.exchange.quality).filter(|q| q.gap && !q.snapped);
+    if holed.clone().any(one_sided) && holed.all(one_sided) {
+        return (0, 0);
+    }
+    (c.gaps.saturating_sub(c.gaps_cut), c.gap_bytes.saturating_sub(c.gap_bytes_cut))
+}
+
 /// What captures the connections concerned as a whole. Addresses and ports alone are put in, so a
 /// shell takes it as it is.
 fn command(a: &Analysis) -> String {
-    let lost = a.counters.gaps > 0 && a.inputs.iter().all(|i| i.snapped == 0);
     let dropped = a.counters.dropped_kernel > 0 || a.counters.dropped_interface > 0;
-    let buffer = if lost || dropped { LARGER_BUFFER } else { "" };
+    let buffer = if lost(a).0 > 0 || dropped { LARGER_BUFFER } else { "" };
     let whole = Quality { midstream: true, ..Quality::default() };
     let spoilt = a.rows.iter().map(|row| &row.exchange);
     let spoilt = spoilt.filter(|x| Quality { midstream: true, ..x.quality } != whole).map(|x| x.server);
@@ -216,4 +223,98 @@ fn command(a: &Analysis) -> String {
         _ => "tcp".to_owned(),
     };
     format!("tcpdump -i any -s 0{buffer} -w again.pcap '{filter}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing;
+
+    fn lines(a: &Analysis) -> Vec<String> {
+        lacks(a, a.rows.len() as u64).into_iter().map(|lack| lack.text).collect()
+    }
+
+    /// One upgrade that worked, in a capture that lacks nothing.
+    fn whole() -> Analysis {
+        let mut a = testing::sample();
+        a.rows.truncate(1);
+        a.chains.truncate(1);
+        (a.counters.gaps, a.counters.gap_bytes) = (0, 0);
+        a
+    }
+
+    #[test]
+    fn a_capture_that_lacks_nothing_has_no_line() {
+        assert!(lines(&whole()).is_empty());
+        let mut long = whole();
+        (long.inputs[0].oversized, long.counters.duplicate_packets, long.counters.reordered) = (9, 9, 99);
+        assert!(lines(&long).is_empty(), "what takes nothing off a verdict is a note, no limit");
+    }
+
+    #[test]
+    fn cut_packets_say_whether_a_head_is_touched() {
+        let mut a = whole();
+        (a.inputs[0].snapped, a.inputs[0].snaplen) = (9, Some(300));
+        let said = "9 of 123 packets are cut to 300 bytes: no head of an upgrade is touched, so the verdicts stand";
+        assert_eq!(lines(&a), [said]);
+        a.rows[0].exchange.request.complete = false;
+        (a.counters.gaps, a.counters.gap_bytes) = (9, 900);
+        (a.counters.gaps_cut, a.counters.gap_bytes_cut) = (9, 900);
+        let said = "9 of 123 packets are cut to 300 bytes: the heads of 1 of 1 upgrade are not whole, and no field is \
+                    called missing there";
+        assert_eq!(lines(&a), [said], "the holes are those that the cuts made");
+        assert_eq!(command(&a), "tcpdump -i any -s 0 -w again.pcap 'host 10.0.0.2 and port 80'");
+        (a.counters.gaps, a.counters.gap_bytes) = (10, 901);
+        assert!(lines(&a)[1].starts_with("1 byte is missing at 1 place: "), "and one more");
+    }
+
+    #[test]
+    fn lost_packets_ask_for_a_larger_buffer() {
+        let mut a = whole();
+        (a.counters.dropped_kernel, a.counters.dropped_interface) = (1_234, 5);
+        let said = "1239 packets were dropped while capturing (1234 by the kernel, 5 by the interface): what is not \
+                    seen below may have been sent";
+        assert_eq!(lines(&a), [said]);
+        assert!(command(&a).contains(" -s 0 -B 32768 -w again.pcap "));
+    }
+
+    #[test]
+    fn one_direction_is_told_once_and_its_holes_are_not() {
+        let mut a = whole();
+        a.rows[0].exchange.quality.no_client_packets = true;
+        a.rows[0].exchange.quality.gap = true;
+        (a.counters.gaps, a.counters.gap_bytes) = (5, 313);
+        let said = "for 1 of 1 upgrade, no packet from the client was captured: what it asked is unknown";
+        assert_eq!(lines(&a), [said]);
+        assert!(!command(&a).contains("-B"));
+    }
+
+    #[test]
+    fn the_command_names_the_servers_concerned_while_they_are_few() {
+        let mut a = testing::sample();
+        for row in &mut a.rows {
+            row.exchange.quality.gap = true;
+        }
+        let filter = "'(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'";
+        assert_eq!(command(&a), format!("tcpdump -i any -s 0 -B 32768 -w again.pcap {filter}"));
+        a.rows[0].exchange.server = Endpoint::new([0x2001, 0xdb8, 0, 0, 0, 0, 0, 9].into(), 8080);
+        a.rows[1].exchange.quality.gap = false;
+        assert!(command(&a).ends_with("'(host 10.0.0.2 and port 80) or (host 2001:db8::9 and port 8080)'"));
+        for (row, port) in a.rows.iter_mut().zip(1..) {
+            row.exchange.quality.gap = true;
+            row.exchange.server.port = port;
+        }
+        let mut fourth = testing::sample().rows.remove(0);
+        fourth.exchange.quality.gap = true;
+        a.rows.push(fourth);
+        assert!(command(&a).ends_with(" 'tcp'"));
+    }
+
+    #[test]
+    fn encrypted_connections_are_a_limit_where_upgrades_were_seen_too() {
+        let mut a = whole();
+        a.counters.flows_tls = 2;
+        assert!(lines(&a)[0].starts_with("2 of 4 TCP connections are in TLS and not read"));
+        assert!(lacks(&a, 0).is_empty(), "where none was seen, that is what the report begins with");
+    }
 }

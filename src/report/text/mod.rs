@@ -103,11 +103,14 @@ mod tests {
     #[test]
     fn one_of_each() {
         insta::assert_snapshot!(text(&testing::sample(), &utc()), @r#"
+        Limits of this capture:
+          - 1448 bytes are missing at 1 place: no head of an upgrade is touched, so the verdicts stand
+          To capture it whole: tcpdump -i any -s 0 -B 32768 -w again.pcap '(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'
+
         3 upgrades tried: 1 worked, 2 failed (1 answered with a faulty 101, 1 refused).
           1 × accept-mismatch at 10.0.1.9:8080: Sec-WebSocket-Accept does not fit the key
           1 × refused-403 at 10.0.0.2:80: the upgrade was refused with status 403
         edge.pcapng: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
-        Capture: 1448 bytes are missing at 1 place of the connections looked at.
 
         ERROR accept-mismatch  #2 at 02:14:08.311
           the server 10.0.1.9:8080 computed Sec-WebSocket-Accept from the key alone, without the GUID of
@@ -162,10 +165,13 @@ mod tests {
     #[test]
     fn many_failures_of_one_kind_are_counted() {
         insta::assert_snapshot!(text(&testing::many(312, 210), &utc()), @r#"
+        Limits of this capture:
+          - 1448 bytes are missing at 1 place: no head of an upgrade is touched, so the verdicts stand
+          To capture it whole: tcpdump -i any -s 0 -B 32768 -w again.pcap '(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'
+
         522 upgrades tried: 312 worked, 210 answered with a faulty 101.
           210 × accept-mismatch at 10.0.1.9:8080: Sec-WebSocket-Accept does not fit the key
         edge.pcapng: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
-        Capture: 1448 bytes are missing at 1 place of the connections looked at.
 
         All 210 failures and none of the 312 successes went to 10.0.1.9:8080; the first at 02:14:07.311.
 
@@ -207,6 +213,12 @@ mod tests {
     #[test]
     fn what_is_neither_healthy_nor_broken_is_told_apart() {
         insta::assert_snapshot!(text(&testing::odd(), &utc()), @r"
+        Limits of this capture:
+          - leg2.pcap: 9 of 9 packets are cut to 96 bytes: no head of an upgrade is touched, so the
+            verdicts stand
+          - 1448 bytes are missing at 1 place: no head of an upgrade is touched, so the verdicts stand
+          To capture it whole: tcpdump -i any -s 0 -B 32768 -w again.pcap '(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'
+
         4 upgrades tried: 1 granted and failed afterwards, 1 refused without a fault, 1 cannot be judged
         from this capture, 1 failed in a way that is known and allowed. 1 connection never got as far as a
         request.
@@ -214,8 +226,6 @@ mod tests {
           1 × idle-timeout at 10.0.0.2:80: see below
           1 × unknown at 10.0.0.2:80: the capture cannot tell what came of it
         2 inputs: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
-        Capture: leg2.pcap: 9 packets were cut to 96 bytes (capture with -s 0); 1448 bytes are missing at 1
-        place of the connections looked at.
 
         ERROR connect-refused  connection 9 at 02:14:07.311
           nothing listens at 10.0.0.2:81.

@@ -13,8 +13,7 @@ pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
         (_, _, 0) => (format!("{}, but no HTTP request in clear", connections(c)), NO_HTTP.to_vec()),
         (_, _, requests) => {
             let requests = count(requests, "HTTP request", "HTTP requests");
-            let holes = is_snapped(c) || n.gaps > 0;
-            let shown = if holes { " in what the capture shows of them" } else { "" };
+            let shown = if n.gaps > 0 { " in what the capture shows of them" } else { "" };
             let plain = format!(
                 "{requests} in {}, and no request asks for WebSocket or another protocol{shown}",
                 connections(c)
@@ -63,8 +62,8 @@ impl When {
             When::Midstream => n.flows_websocket_midstream > 0,
             When::NoMidstream => n.flows_websocket_midstream == 0,
             When::Foreign => n.flows_tls == 0 && n.flows_websocket_midstream == 0,
-            When::Snapped => is_snapped(c),
-            When::Lost => n.gaps > 0 && !is_snapped(c),
+            When::Snapped => n.gaps_cut > 0,
+            When::Lost => n.gaps > n.gaps_cut,
             When::Undecodable => n.undecodable > 0,
             When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
         }
@@ -117,10 +116,6 @@ const NO_UPGRADE: &[Reason] = &[
     (When::Always, "the client never tried: a script failed or was blocked, or a library fell back to polling"),
     (When::Always, "the upgrade takes another interface or another hop than the one captured"),
 ];
-
-fn is_snapped(c: &Context<'_>) -> bool {
-    c.a.inputs.iter().any(|i| i.snapped > 0)
-}
 
 fn connections(c: &Context<'_>) -> String {
     let n = &c.a.counters;

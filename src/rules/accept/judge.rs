@@ -43,13 +43,15 @@ pub fn judge(x: &Exchange, seen: &Seen, hints: &mut Hints, wrong_guids: &[(&str,
 
 /// Whether the accept of an exchange is right; not yet why it is wrong.
 pub fn compare(x: &Exchange) -> Handshake {
-    let key = x.request.first_value("sec-websocket-key").map(trim);
+    let key = x.request.whole_value("sec-websocket-key").map(trim);
     let found = x.response.as_ref().and_then(|r| r.first_value("sec-websocket-accept")).map(trim);
     let right = key.map(accept::expected);
     let accept_verdict = verdict(x, right.as_deref(), found);
+    let whole = x.response.as_ref().is_some_and(|r| r.whole_value("sec-websocket-accept").is_some());
     Handshake {
         key: key.map(Into::into),
-        accept: found.map(Into::into),
+        // A part of one would be taken for a wrong one.
+        accept: found.filter(|_| whole || accept_verdict == AcceptVerdict::Valid).map(Into::into),
         expected_accept: right.map(String::into_boxed_str),
         accept_verdict,
         accept_kind: None,
