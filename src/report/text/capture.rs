@@ -72,8 +72,8 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
         (one_sided(|q| q.no_server_packets), "the server", "what it answered"),
         (one_sided(|q| q.no_client_packets), "the client", "what it asked"),
     ] {
-        let of = count(tried, "upgrade", "upgrades");
-        add(n, true, &|n| format!("for {n} of {of}, no packet from {whose} was captured: {unknown} is unknown"));
+        let of = share(n, tried);
+        add(n, true, &|_| format!("for {of}, no packet from {whose} was captured: {unknown} is unknown"));
     }
     for (name, i) in named(a) {
         add(i.snapped, true, &|n| {
@@ -119,14 +119,25 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
     out
 }
 
+/// Adds a lack where the number is not 0; the text is made of it.
+type Add<'a> = dyn FnMut(u64, bool, &dyn Fn(String) -> String) + 'a;
+
 /// What was captured and could not be followed.
-fn beyond_reading(a: &Analysis, add: &mut dyn FnMut(u64, bool, &dyn Fn(String) -> String)) {
+fn beyond_reading(a: &Analysis, add: &mut Add<'_>) {
     let c = &a.counters;
-    add(c.undecodable, false, &|n| format!("{n} packets could not be decoded and were passed over"));
+    add(c.undecodable, false, &|_| {
+        format!(
+            "{} not be decoded",
+            count(c.undecodable, "packet was passed over: it could", "packets were passed over: they could")
+        )
+    });
     add(c.evicted, false, &|n| {
         format!("{n} connections or exchanges were given up to stay within the memory limits: narrow it by --since")
     });
-    add(c.fragments_lost, false, &|n| format!("{n} IP fragments belong to packets that never became whole"));
+    add(c.fragments_lost, false, &|_| {
+        let fragments = count(c.fragments_lost, "IP fragment is a part", "IP fragments are parts");
+        format!("{fragments} of packets that never became whole")
+    });
     add(c.fragment_conflicts, false, &|n| format!("{n} IP fragments contradict others: the first were believed"));
     add(c.overlap_conflicts, false, &|n| format!("{n} segments contradict others: the first were believed"));
     add(c.too_deep, false, &|n| {
@@ -179,11 +190,16 @@ fn heads(a: &Analysis) -> String {
     match (lacking, a.rows.len() as u64) {
         (_, 0) => "an upgrade may have been missed".to_owned(),
         (0, _) => "no head of an upgrade is touched, so the verdicts stand".to_owned(),
-        (n, all) => format!(
-            "the heads of {} of {} are not whole, and no field is called missing there",
-            grouped(n),
-            count(all, "upgrade", "upgrades")
-        ),
+        (n, all) => format!("the heads of {} are not whole, and no field is called missing there", share(n, all)),
+    }
+}
+
+/// `2 of 7 upgrades`.
+fn share(n: u64, all: u64) -> String {
+    match (n, all) {
+        (1, 1) => "the upgrade".to_owned(),
+        (n, all) if n == all => format!("all {} upgrades", grouped(all)),
+        (n, all) => format!("{} of {}", grouped(n), count(all, "upgrade", "upgrades")),
     }
 }
 
@@ -260,7 +276,7 @@ mod tests {
         a.rows[0].exchange.request.complete = false;
         (a.counters.gaps, a.counters.gap_bytes) = (9, 900);
         (a.counters.gaps_cut, a.counters.gap_bytes_cut) = (9, 900);
-        let said = "9 of 123 packets are cut to 300 bytes: the heads of 1 of 1 upgrade are not whole, and no field is \
+        let said = "9 of 123 packets are cut to 300 bytes: the heads of the upgrade are not whole, and no field is \
                     called missing there";
         assert_eq!(lines(&a), [said], "the holes are those that the cuts made");
         assert_eq!(command(&a), "tcpdump -i any -s 0 -w again.pcap 'host 10.0.0.2 and port 80'");
@@ -284,7 +300,7 @@ mod tests {
         a.rows[0].exchange.quality.no_client_packets = true;
         a.rows[0].exchange.quality.gap = true;
         (a.counters.gaps, a.counters.gap_bytes) = (5, 313);
-        let said = "for 1 of 1 upgrade, no packet from the client was captured: what it asked is unknown";
+        let said = "for the upgrade, no packet from the client was captured: what it asked is unknown";
         assert_eq!(lines(&a), [said]);
         assert!(!command(&a).contains("-B"));
     }

@@ -61,7 +61,9 @@ pub(super) fn notes(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
         }
     }
     let mut rules: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
-    for finding in a.findings.iter().zip(told).filter(|(_, told)| !told).map(|(f, _)| f) {
+    // What limits the capture stands before everything else.
+    let limit = |f: &Finding| f.severity == Severity::Warning && f.rule.starts_with("cap-");
+    for finding in a.findings.iter().zip(told).filter(|(f, told)| !told && !limit(f)).map(|(f, _)| f) {
         rules.entry((std::cmp::Reverse(finding.severity), &finding.rule)).or_default().push(finding);
     }
     // Mere facts are named, not told.

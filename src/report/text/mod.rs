@@ -310,6 +310,28 @@ mod tests {
     }
 
     #[test]
+    fn where_all_is_encrypted_it_says_where_to_capture_instead() {
+        let mut a = Analysis::default();
+        a.inputs.push(InputFacts { path: "a.pcap".to_owned(), packets: 900, ..InputFacts::default() });
+        a.counters = Counters { packets: 900, flows: 12, flows_tls: 12, ..Counters::default() };
+        let said = text(&a, &utc());
+        assert!(said.starts_with("No upgrade was seen: 12 TCP connections, all of them TLS"), "{said}");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("on the machine that ends TLS (tcpdump -i any -s 0 -w plain.pcap tcp)"), "{said}");
+    }
+
+    #[test]
+    fn cut_requests_are_not_said_to_ask_for_nothing() {
+        let mut a = Analysis::default();
+        a.inputs.push(InputFacts { snapped: 2, packets: 9, snaplen: Some(96), ..InputFacts::default() });
+        a.counters = Counters { packets: 9, flows: 1, http_requests: 1, gaps: 1, gaps_cut: 1, ..Counters::default() };
+        let said = text(&a, &utc()).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.starts_with("Limits of this capture: - 2 of 9 packets are cut to 96 bytes"), "{said}");
+        assert!(said.contains("asks for WebSocket or another protocol in what the capture shows of them."), "{said}");
+        assert!(said.contains("the snap length cut the requests"), "{said}");
+    }
+
+    #[test]
     fn quiet_leaves_out_what_worked() {
         let options = Options { quiet: true, ..utc() };
         let all = text(&testing::sample(), &options);

@@ -37,6 +37,8 @@ enum When {
     Always,
     /// TLS was seen.
     Tls,
+    /// Answers were seen, and not one request.
+    OnlyAnswers,
     /// WebSocket frames were seen, and no handshake before them.
     Midstream,
     /// No such frames were seen.
@@ -59,9 +61,10 @@ impl When {
         match self {
             When::Always => true,
             When::Tls => n.flows_tls > 0,
+            When::OnlyAnswers => n.http_responses > 0,
             When::Midstream => n.flows_websocket_midstream > 0,
             When::NoMidstream => n.flows_websocket_midstream == 0,
-            When::Foreign => n.flows_tls == 0 && n.flows_websocket_midstream == 0,
+            When::Foreign => n.flows_tls == 0 && n.http_responses == 0 && n.flows_websocket_midstream == 0,
             When::Snapped => n.gaps_cut > 0,
             When::Lost => n.gaps > n.gaps_cut,
             When::Undecodable => n.undecodable > 0,
@@ -87,6 +90,10 @@ const NO_TCP: &[Reason] = &[
 ];
 
 const NO_HTTP: &[Reason] = &[
+    (
+        When::OnlyAnswers,
+        "only what the servers sent is in it, HTTP answers without a request: capture where both directions pass, on the client or the server itself",
+    ),
     (
         When::Midstream,
         "WebSockets were open already when the capture began, see below: start the capture, then connect anew",
