@@ -372,6 +372,11 @@ impl Http {
         x.quality.no_client_packets = !track.seen(self.client);
         x.quality.no_server_packets = !track.seen(self.client.other());
         x.quality.gap = self.gap;
+        // Where the server's bytes begin is unknown without its SYN-ACK, so what came first of them, the
+        // answer, may be as lost; certainly where the client's SYN is there.
+        let server = self.client.other();
+        let no_start = track.lost_syn(server) || x.odd_response.is_some() && !track.syn(server);
+        x.quality.response_gap |= x.response.is_none() && no_start;
         x.quality.snapped = self.snapped;
         x.quality.overlap_conflict = self.conflict;
         x.via = flow.via(self.client, self.around.as_deref());

@@ -11,7 +11,8 @@ use crate::rules::{Explains, Rule, accept, response};
 ///   ignores the upgrade;
 /// - no status although the request was whole and the connection ended (or stayed silent for long),
 ///   an answer that is no HTTP, a head that breaks off: `Unanswered`;
-/// - `Unknown` where the capture cannot tell.
+/// - `Unknown` where the capture cannot tell: also a 101 to a WebSocket request that was not seen whole,
+///   unless both sides go on with frames.
 ///
 /// `findings`: those about this exchange.
 pub fn of(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome {
@@ -39,7 +40,14 @@ fn switched(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcom
     if !whole && !speaks {
         return if response::breaks_off(x) { Outcome::Unanswered } else { Outcome::Unknown };
     }
-    if wrong_accept || findings.iter().any(must_fail) { Outcome::Broken } else { Outcome::Upgraded }
+    if wrong_accept || findings.iter().any(must_fail) {
+        return Outcome::Broken;
+    }
+    // Without the key nobody can tell whether the accept is right; that both sides go on to speak can.
+    let request_whole = x.request.complete && !x.quality.request_gap;
+    let to_websocket = x.is_websocket()
+        || x.response.as_ref().is_some_and(|r| r.has_token("upgrade", "websocket") || r.has("sec-websocket-accept"));
+    if to_websocket && !request_whole && !speaks { Outcome::Unknown } else { Outcome::Upgraded }
 }
 
 /// Whether a conforming client must fail the connection for this (RFC 6455 §4.1): a fault of the
@@ -101,6 +109,19 @@ mod tests {
         let half = || exchange(ASK, Some("HTTP/1.1 101 Switching Protocols\r\nUpg"));
         assert_eq!(outcome(&with_frames(half(), 1, 1)), Outcome::Upgraded);
         assert_eq!(outcome(&ended(half(), Direction::ServerToClient, EndHow::Fin, 20)), Outcome::Unanswered);
+    }
+
+    #[test]
+    fn a_101_to_a_request_that_was_not_seen_whole_is_upgraded_only_where_both_sides_speak() {
+        let blind = || exchange("GET /chat HTTP/1.1\r\nHost: ws", Some(GRANT));
+        assert_eq!(outcome(&blind()), Outcome::Unknown);
+        assert_eq!(outcome(&with_frames(blind(), 0, 3)), Outcome::Unknown, "the client may have dropped it");
+        assert_eq!(outcome(&with_frames(blind(), 1, 1)), Outcome::Upgraded);
+        let mut holed = exchange(ASK, Some(GRANT));
+        holed.quality.request_gap = true;
+        assert_eq!(outcome(&holed), Outcome::Unknown);
+        let other_answer = "HTTP/1.1 101 Switching\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n";
+        assert_eq!(outcome(&exchange("POST /x HTTP/1.1\r\nUpgrade: tc", Some(other_answer))), Outcome::Upgraded);
     }
 
     #[test]

@@ -73,19 +73,24 @@ fn lack(x: &Exchange) -> Lack {
     if q.snapped && (cut_answer || x.response.is_none()) {
         return again("the snap length cut the head of the answer");
     }
+    let anew = |missing| Lack { so: "to see it, connect anew while this runs", ..again(missing) };
+    if q.midstream && !x.request.complete {
+        let inside = !x.request.text.is_empty();
+        return anew(if inside { "it began in the middle of the request" } else { "it began behind the request" });
+    }
     if q.response_gap {
         return Lack { lost: true, ..again("packets with the head of the answer are missing from it") };
     }
     if q.request_gap {
         return Lack { lost: true, ..again("packets with the head of the request are missing from it") };
     }
-    let anew = |missing| Lack { so: "to see it, connect anew while this runs", ..again(missing) };
-    if q.midstream && !x.request.complete {
-        return anew("it began in the middle of the request");
+    if q.gap && x.response.is_none() {
+        return Lack { lost: true, ..again("packets are missing from it, and the answer may be among them") };
     }
     match &x.response {
         _ if !x.request.complete => anew("it ends inside the request"),
         Some(_) if cut_answer => anew("it ends inside the answer"),
+        None if q.midstream => anew("it began after the connection was opened, and no answer to this is in it"),
         None if response::tcp_ended(x) => anew("the connection ends in it before the answer"),
         _ => anew("it ends before the answer came"),
     }
@@ -163,6 +168,9 @@ mod tests {
         assert!(told.contains("the head of the answer are missing from it; to see it, run on"), "{told}");
         assert!(told.contains("tcpdump -i any -s 0 -B 32768 -w"), "{told}");
         let told = with(CUT_ASK, None, Quality { gap: true, request_gap: true, ..WHOLE });
+        assert!(
+            with(ASK, None, Quality { gap: true, ..WHOLE }).contains("the answer may be among them; to see it, run")
+        );
         assert!(told.contains("the head of the request are missing") && told.contains("-B 32768"), "{told}");
     }
 
@@ -174,11 +182,24 @@ mod tests {
             (CUT_ASK, None, WHOLE, "it ends inside the request"),
             (ASK, Some(CUT_ANSWER), WHOLE, "it ends inside the answer"),
             (ASK, None, WHOLE, "it ends before the answer came"),
-            (ASK, None, Quality { midstream: true, ..WHOLE }, "it ends before the answer came"),
+            (
+                ASK,
+                None,
+                Quality { midstream: true, ..WHOLE },
+                "it began after the connection was opened, and no answer to this is in it",
+            ),
         ] {
             let told = with(request, response, quality);
             assert_eq!(told, format!("The capture cannot tell what came of this: {missing}{anew}"));
         }
+    }
+
+    #[test]
+    fn an_answer_without_its_request_says_that_the_capture_began_too_late() {
+        let mut x = made(CUT_ASK, Some(CUT_ANSWER));
+        x.request.text = Box::default();
+        x.quality = Quality { midstream: true, gap: true, request_gap: true, ..WHOLE };
+        assert!(told(&x).contains("it began behind the request; to see it, connect anew while this runs on"));
     }
 
     #[test]

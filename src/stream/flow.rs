@@ -252,6 +252,16 @@ impl Track {
         Side::BOTH.into_iter().any(|s| self.is(flag::SYN, s))
     }
 
+    /// Whether this side's SYN or SYN-ACK was seen.
+    pub fn syn(&self, side: Side) -> bool {
+        self.is(flag::SYN, side)
+    }
+
+    /// Whether the SYN of this side is missing although the other side's was seen and answered.
+    pub fn lost_syn(&self, side: Side) -> bool {
+        self.is(flag::SYN, side.other()) && !self.is(flag::SYN, side) && self.seen(side)
+    }
+
     /// Whether this side sent a FIN (it may wait behind a hole), or a RST.
     pub fn fin(&self, side: Side) -> bool {
         self.is(flag::FIN, side)

@@ -25,7 +25,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(early) = x.early.as_ref().filter(|e| !e.bytes.is_empty()) else { return };
-    if !facts::is_attempt(x) {
+    // Where the answer may be lost, these may be frames that came behind it.
+    let answer_lost = x.response.is_none() && (x.quality.gap || x.quality.midstream);
+    if !facts::is_attempt(x) || answer_lost {
         return;
     }
     let message = if is_request(&early.bytes) {
@@ -55,6 +57,18 @@ fn is_request(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::rules::testing::{GOOD, exchange, exchange_of_bytes, fires, run, with_line, words};
+
+    #[test]
+    fn what_may_stand_behind_a_lost_answer_is_not_early() {
+        let early = || exchange_of_bytes(&[GOOD.as_bytes(), b"\x81\x80\0\0\0\0"].concat(), None);
+        assert!(fires(&RULE, &early()));
+        for spoil in [|q: &mut crate::model::Quality| q.gap = true, |q: &mut crate::model::Quality| q.midstream = true]
+        {
+            let mut x = early();
+            spoil(&mut x.quality);
+            assert!(!fires(&RULE, &x));
+        }
+    }
 
     #[test]
     fn a_frame_before_the_101_is_found() {

@@ -34,6 +34,10 @@ pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
     if x.response.is_some() || x.odd_response.is_some() || quality.no_server_packets || quality.response_gap {
         return false;
     }
+    // The client went on as if it had been answered.
+    if x.early.is_some() && (quality.gap || quality.midstream) {
+        return false;
+    }
     tcp_ended(x) || x.times.last.is_some_and(|last| last.since(request.last) >= WAIT)
 }
 

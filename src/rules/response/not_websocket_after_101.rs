@@ -31,6 +31,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let counts = x.ws.map(|ws| [ws.client, ws.server]);
     for (i, direction) in [FROM_CLIENT, FROM_SERVER].into_iter().enumerate() {
         let Some(first) = &x.after_101[i] else { continue };
+        // Behind a hole it may be the middle of a frame.
+        let head = if i == 0 { &x.request } else { granted };
+        if x.quality.gap && first.offset != head.range.end {
+            continue;
+        }
         let counted = counts.map(|c| c[i]).unwrap_or_default();
         if is_tls(&first.bytes) || is_http(&first.bytes) || !is_no_frame(&first.bytes, &counted) {
             continue;
@@ -68,6 +73,13 @@ mod tests {
         let mut x = exchange(ASK, Some(GRANT));
         x.after_101 = [client, server].map(|b| if b.is_empty() { None } else { preview(b) });
         x
+    }
+
+    #[test]
+    fn bytes_behind_a_hole_are_the_middle_of_something() {
+        let mut x = after(b"", b"hello");
+        x.quality.gap = true;
+        assert!(slugs(&RULE, &x).is_empty());
     }
 
     #[test]
