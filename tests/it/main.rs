@@ -14,6 +14,7 @@ mod engine;
 mod extract;
 mod golden;
 mod lab;
+mod lacks;
 mod layers;
 mod layout;
 mod midstream;
