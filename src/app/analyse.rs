@@ -56,21 +56,17 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         let mut engine = Engine::new(stream);
         engine.sink().start(inputs.facts())?;
         engine::read(&mut inputs, &mut engine, &mut |at| on_progress(at) && !closed.get())?;
-        let mut read = inputs.into_facts();
-        engine.tell_inputs(&mut read);
-        facts = read;
         let (stream, counters) = engine.finish();
+        facts = inputs.into_facts();
         worst = stream.end(counters, &facts)?;
         progress.clear();
     } else {
         let mut engine = Engine::new(Collected::default());
         engine::read(&mut inputs, &mut engine, &mut on_progress)?;
-        let mut read = inputs.into_facts();
-        engine.tell_inputs(&mut read);
         let (collected, counters) = engine.finish();
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
         let mut judge = Judge::new(&products);
-        let mut analysis = judge::whole_by(&mut judge, collected, counters, read, &allow);
+        let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &allow);
         progress.clear();
         if let Some(filter) = filter {
             let filter = filter.with_inputs(&analysis.inputs);

@@ -41,10 +41,8 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
     let mut engine = Engine::new(Collected::default());
     let mut whole = engine::read(&mut inputs, &mut engine, &mut on_progress)?;
     let window = inputs.window();
-    let mut facts = inputs.into_facts();
-    engine.tell_inputs(&mut facts);
     let (collected, counters) = engine.finish();
-    let a = judge::whole(collected, counters, facts, &products, &|_, _| false);
+    let a = judge::whole(collected, counters, inputs.into_facts(), &products, &|_, _| false);
     let mut written = 0_u64;
     let mut connections = 0;
     if whole {

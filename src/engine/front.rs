@@ -12,8 +12,6 @@ pub(super) struct Front {
     decoder: Decoder,
     counters: Counters,
     copies: Copies,
-    /// Copies in each input.
-    pub(super) copied: Vec<u64>,
     /// Stacks of wrappers that the analysis knows of.
     told: usize,
 }
@@ -53,23 +51,12 @@ impl Front {
         if let Some(segment) = found {
             let at = batch.at(record);
             if segments.push_once(&segment, self.decoder.aside(), ts, at, &mut self.copies) {
-                self.copy(batch.input);
+                self.counters.duplicate_packets += 1;
             }
             if self.decoder.has_more() {
                 self.rest_of_frame(batch, record, segments);
             }
         }
-    }
-
-    /// A packet is a copy of another.
-    #[cold]
-    fn copy(&mut self, input: u16) {
-        self.counters.duplicate_packets += 1;
-        let at = usize::from(input);
-        if self.copied.len() <= at {
-            self.copied.resize(at + 1, 0);
-        }
-        self.copied[at] += 1;
     }
 
     /// A frame may hold several segments.

@@ -14,7 +14,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::{Counters, limits};
 use crate::capture::{Batch, Merged, Progress};
-use crate::model::InputFacts;
 use crate::proto::{Inline, Protocols, Sink};
 use crate::stream::{Segments, Table};
 
@@ -54,13 +53,6 @@ impl<S: Sink> Engine<S> {
     /// What gets the exchanges.
     pub fn sink(&mut self) -> &mut S {
         &mut self.back.protocols.sink
-    }
-
-    /// Notes in the facts about the inputs what was found out about their packets on the way.
-    pub fn tell_inputs(&self, facts: &mut [InputFacts]) {
-        for (facts, copies) in facts.iter_mut().zip(&self.front.copied) {
-            facts.duplicates = *copies;
-        }
     }
 
     /// Takes the next packets of the timeline.
