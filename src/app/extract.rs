@@ -43,18 +43,28 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
     let window = inputs.window();
     let (collected, counters) = engine.finish();
     let a = judge::whole(collected, counters, inputs.into_facts(), &products, &|_, _| false);
-    let mut written = 0_u64;
-    let mut connections = 0;
+    let (mut written, mut connections, mut left_out) = (0, 0, 0);
     if whole {
         let filter = filter.map(|f| f.with_inputs(&a.inputs));
-        let wanted = chosen(args, filter.as_ref(), &a)?;
+        let mut wanted = chosen(args, filter.as_ref(), &a)?;
         connections = wanted.len();
-        let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), Masker::new(args.show_secrets));
-        let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
-        let mut inputs = Merged::open(files, &window)?;
-        whole = replay(&mut inputs, &wanted, &mut on_progress, &mut |batch, record, _| packets.write(batch, record))
-            .map_err(|err| in_words(err, args, &a.inputs))?;
-        written = packets.written;
+        if a.counters.fragments != 0 {
+            let pieces = replay::pieces(&mut Merged::open(files, &window)?, &wanted, &mut on_progress);
+            let pieces = pieces.map_err(|err| in_words(err, args, &a.inputs))?;
+            whole = pieces.is_some();
+            let pieces = pieces.unwrap_or_default();
+            left_out = pieces.left_out;
+            wanted.add_pieces(pieces);
+        }
+        if whole {
+            let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), Masker::new(args.show_secrets));
+            let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
+            let mut inputs = Merged::open(files, &window)?;
+            whole =
+                replay(&mut inputs, &wanted, &mut on_progress, &mut |batch, record, _| packets.write(batch, record))
+                    .map_err(|err| in_words(err, args, &a.inputs))?;
+            written = packets.written;
+        }
     }
     progress.clear();
     if !whole {
@@ -63,6 +73,12 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
     }
     out.finish().with_context(|| cannot_write(args))?;
     analyse::warn(&a.inputs, args.quiet);
+    if left_out != 0 && !args.quiet {
+        complain(&format!(
+            "left out: {} that brought fragments, because there are too many",
+            count(left_out, "packet")
+        ));
+    }
     if !args.quiet {
         let place = match args.output.as_os_str() == "-" {
             true => "standard output".to_owned(),

@@ -254,6 +254,12 @@ pub const FRAGMENTED_DATAGRAMS: usize = 1_024;
 /// Pieces that one datagram may lie in.
 pub const FRAGMENTS: usize = 2_048;
 
+/// Packets of one fragmented datagram that `extract` knows of, those that came twice included.
+pub const FRAGMENT_PACKETS: usize = 2_048;
+
+/// Packets that `extract` writes because they brought a fragment: 18 MiB at the most while it runs.
+pub const EXTRACTED_FRAGMENTS: usize = 1 << 20;
+
 /// Bytes all fragments together may hold, with what is kept of each.
 pub const FRAGMENT_BYTES: usize = 16 << 20;
 

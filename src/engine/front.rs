@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::Counters;
+use crate::base::{Counters, PacketRef};
 use crate::capture::{Batch, Record};
-use crate::stream::{Copies, Decoder, Segments};
+use crate::stream::{Copies, Decoder, Packets, Segments};
 
 /// Takes packets apart.
 #[derive(Default)]
@@ -34,6 +34,19 @@ impl Front {
             }
         }
         segments.wrappers(self.decoder.aside().vias, &mut self.told);
+    }
+
+    /// As [`Front::batch`] for one packet, `at`; the packets that brought each of its segments, as
+    /// [`Decoder::traced`] tells them.
+    pub(super) fn traced(
+        &mut self,
+        one: &Batch<'_>,
+        at: PacketRef,
+        segments: &mut Segments,
+    ) -> impl Iterator<Item = Packets> + '_ {
+        self.decoder.trace(at);
+        self.batch(one, segments);
+        self.decoder.traced()
     }
 
     /// What was counted, when there are no more packets.

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::base::{Counters, limits};
 use crate::capture::{Batch, Merged, Progress};
 use crate::proto::{Inline, Protocols, Sink};
-use crate::stream::{Segments, Table};
+use crate::stream::{Packets, Segments, Table};
 
 use front::Front;
 
@@ -59,6 +59,20 @@ impl<S: Sink> Engine<S> {
     pub fn batch(&mut self, batch: &Batch<'_>) {
         self.segments.clear();
         self.front.batch(batch, &mut self.segments);
+        self.back.segments(batch.bytes, &self.segments, 0..self.segments.len());
+    }
+
+    /// As [`Engine::batch`], one packet at a time; tells the place of each segment that came in fragments,
+    /// and the packets that brought these.
+    fn traced(&mut self, batch: &Batch<'_>, joined: &mut Vec<(usize, Packets)>) {
+        self.segments.clear();
+        for record in batch.records {
+            let first = self.segments.len();
+            let one = Batch { records: std::slice::from_ref(record), ..*batch };
+            let traced = self.front.traced(&one, batch.at(record), &mut self.segments);
+            let several = traced.enumerate().filter(|(_, packets)| !packets.list.is_empty());
+            joined.extend(several.map(|(n, packets)| (first + n, packets)));
+        }
         self.back.segments(batch.bytes, &self.segments, 0..self.segments.len());
     }
 

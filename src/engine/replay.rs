@@ -10,11 +10,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::Engine;
-use crate::base::{Endpoint, FlowId, PacketRef};
+use crate::base::{Endpoint, FlowId, PacketRef, limits};
 use crate::capture::{self, Batch, Merged, Progress, Record};
 use crate::model::{Exchange, FlowFacts};
 use crate::proto::Sink;
-use crate::stream::{Context, FlowKey, Side};
+use crate::stream::{Context, FlowKey, Packets, Side};
 
 /// Why the inputs could not be read again.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,28 @@ pub enum Error {
 pub struct Wanted {
     flows: HashSet<FlowId>,
     anchors: HashMap<PacketRef, FlowId>,
+    pieces: Pieces,
+}
+
+/// Packets that brought a fragment of a wanted segment.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces {
+    packets: HashSet<PacketRef>,
+    /// How many were too many: of one datagram, or in all (`limits::EXTRACTED_FRAGMENTS`).
+    pub left_out: u64,
+}
+
+impl Pieces {
+    fn add(&mut self, packets: &Packets) {
+        self.left_out += packets.left_out;
+        for &at in &packets.list {
+            if self.packets.len() < limits::EXTRACTED_FRAGMENTS {
+                self.packets.insert(at);
+            } else if !self.packets.contains(&at) {
+                self.left_out += 1;
+            }
+        }
+    }
 }
 
 impl Wanted {
@@ -44,6 +66,11 @@ impl Wanted {
     pub fn add(&mut self, flow: FlowId, packet: PacketRef) {
         self.flows.insert(flow);
         self.anchors.insert(packet, flow);
+    }
+
+    /// Adds what [`pieces`] found.
+    pub fn add_pieces(&mut self, pieces: Pieces) {
+        self.pieces = pieces;
     }
 
     pub fn has(&self, flow: FlowId) -> bool {
@@ -60,30 +87,64 @@ impl Wanted {
     }
 }
 
+/// Reads all inputs again, opened with the same window, and finds the packets that brought fragments of
+/// the wanted flows' segments: a fragment may come long before the one that makes it known whose it is.
+/// `progress` as for [`super::read`]; `None`: it said so. Needless where no fragment was counted.
+pub fn pieces(
+    inputs: &mut Merged,
+    wanted: &Wanted,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Option<Pieces>, Error> {
+    let mut pieces = Pieces::default();
+    let whole = walk(inputs, wanted, progress, Some(&mut pieces), &mut |_, _, _| Ok(()))?;
+    Ok(whole.then_some(pieces))
+}
+
 /// Reads all inputs again, opened with the same window, and hands the packets of the wanted flows to
-/// `each`. `progress` as for [`super::read`]; `false`: it said so.
+/// `each`, with the pieces that were added. `progress` as for [`super::read`]; `false`: it said so.
 pub fn replay(
     inputs: &mut Merged,
     wanted: &Wanted,
     progress: &mut dyn FnMut(Progress) -> bool,
     each: &mut dyn FnMut(&Batch<'_>, &Record, PacketRef) -> io::Result<()>,
 ) -> Result<bool, Error> {
+    walk(inputs, wanted, progress, None, each)
+}
+
+fn walk(
+    inputs: &mut Merged,
+    wanted: &Wanted,
+    progress: &mut dyn FnMut(Progress) -> bool,
+    mut pieces: Option<&mut Pieces>,
+    each: &mut dyn FnMut(&Batch<'_>, &Record, PacketRef) -> io::Result<()>,
+) -> Result<bool, Error> {
     let mut engine = Engine::new(Openings::of(wanted));
     let mut open = Open::default();
     let mut batches = 0_u32;
     while let Some(batch) = inputs.next_batch()? {
-        engine.batch(&batch);
+        let mut joined = Vec::new();
+        match pieces {
+            Some(_) => engine.traced(&batch, &mut joined),
+            None => engine.batch(&batch),
+        }
+        let mut joined = joined.into_iter().peekable();
         let openings = std::mem::take(&mut engine.sink().seen);
         let mut openings = openings.into_iter().peekable();
-        let mut segments = engine.segments.iter().peekable();
+        let mut segments = engine.segments.iter().enumerate().peekable();
         for record in batch.records {
             let at = batch.at(record);
             while let Some(opening) = openings.next_if(|o| o.at == at) {
                 open.note(&opening, wanted, batch.point)?;
             }
-            let mut is_wanted = false;
-            while let Some((_, key)) = segments.next_if(|(of, _)| *of == at) {
-                is_wanted |= open.is_wanted(&key, at, wanted);
+            let mut is_wanted = wanted.pieces.packets.contains(&at);
+            while let Some((place, (_, key))) = segments.next_if(|(_, (of, _))| *of == at) {
+                let packets = joined.next_if(|(of, _)| *of == place);
+                if open.is_wanted(&key, at, wanted) {
+                    is_wanted = true;
+                    if let (Some(pieces), Some((_, packets))) = (&mut pieces, packets) {
+                        pieces.add(&packets);
+                    }
+                }
             }
             if is_wanted {
                 each(&batch, record, at)?;
@@ -171,9 +232,6 @@ impl Open {
     }
 
     /// Whether a packet belongs to a wanted flow. `key`: of a segment that it carries or completes.
-    ///
-    /// This is the place for the other fragments of a datagram: a reading before this one collects, for
-    /// the wanted flows, the packets that brought a part of a datagram, and they are looked up here.
     fn is_wanted(&mut self, key: &FlowKey, at: PacketRef, wanted: &Wanted) -> bool {
         if self.flows.is_empty() {
             return false;

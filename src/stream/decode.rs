@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::base::{Counters, Timestamp};
+use crate::base::{Counters, PacketRef, Timestamp};
 use crate::model::Layer;
 use crate::wire::link::{self, Link, ethernet};
 use crate::wire::tcp::{self, Flags, Network, Tcp};
@@ -11,6 +11,7 @@ use crate::wire::{Inside, Opened};
 
 use super::descent::{Descent, Frame};
 use super::flow::{FlowKey, Key4, Key6, Side};
+use super::trace::Packets;
 use super::via::Vias;
 
 /// A TCP segment found in a frame. Its payload is named by place, so that batches of these can be
@@ -137,6 +138,18 @@ impl Decoder {
     /// Fragments that still wait for others.
     pub fn waiting_fragments(&self) -> u64 {
         self.descent.waiting()
+    }
+
+    /// From now on, notes which packets bring each segment. The next frame is in this one; to be called
+    /// before each.
+    pub fn trace(&mut self, at: PacketRef) {
+        self.descent.trace.begin(at);
+    }
+
+    /// For each segment since [`Decoder::trace`], the packets that brought it; none where it was that one
+    /// alone.
+    pub fn traced(&mut self) -> impl Iterator<Item = Packets> + '_ {
+        self.descent.trace.segments.drain(..)
     }
 
     /// One VLAN tag before IPv4 and TCP: what most mirrors show, and worth a short cut.

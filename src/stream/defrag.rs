@@ -10,6 +10,8 @@ use hashbrown::HashMap;
 use crate::base::{Counters, Nanos, Timestamp, limits};
 use crate::wire::ip::Fragment;
 
+use super::trace::Packets;
+
 const LIFETIME: Nanos = Nanos::from_secs(limits::FRAGMENT_S);
 
 /// What the fragments of one datagram have in common.
@@ -34,6 +36,8 @@ pub struct Piece<'a> {
     pub bytes: &'a [u8],
     /// Bytes that are not in the capture, behind those.
     pub missing: u32,
+    /// The packets that it came in, where they are asked for; else none.
+    pub packets: &'a Packets,
 }
 
 /// A datagram's payload put together.
@@ -44,6 +48,8 @@ pub struct Whole {
     pub bytes: Vec<u8>,
     /// Bytes behind those.
     pub missing: u32,
+    /// The packets of all its pieces, where they were asked for.
+    pub packets: Packets,
 }
 
 /// All datagrams that wait for fragments.
@@ -69,6 +75,8 @@ struct Datagram {
     /// Bytes that the parts cover.
     covered: u32,
     fragments: u64,
+    /// Not part of its cost: what is given up must not hang on whether they are asked for.
+    packets: Packets,
 }
 
 /// Bytes of one fragment: `start..end` of the datagram, captured up to `have`.
@@ -145,7 +153,7 @@ impl Datagram {
         let have = cut.map_or(total, |part| part.have).min(total);
         let mut bytes = self.data;
         bytes.truncate(have as usize);
-        Whole { protocol: self.protocol, bytes, missing: total - have }
+        Whole { protocol: self.protocol, bytes, missing: total - have, packets: self.packets }
     }
 }
 
@@ -166,6 +174,7 @@ impl Defrag {
         let datagram = self.waiting.get_mut(&key)?;
         let before = datagram.cost();
         datagram.fragments += 1;
+        datagram.packets.add(piece.packets);
         datagram.put(piece, end, counters);
         let full = datagram.parts.len() > limits::FRAGMENTS;
         let done = !full && datagram.is_whole();
@@ -209,6 +218,7 @@ impl Defrag {
             parts: Vec::new(),
             covered: 0,
             fragments: 0,
+            packets: Packets::default(),
         };
         self.bytes += datagram.cost();
         self.waiting.insert(key, datagram);
@@ -253,6 +263,9 @@ fn range(bytes: &[u8], from: u32, to: u32) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::PacketRef;
+
+    static NOBODY: Packets = Packets { list: Vec::new(), left_out: 0 };
 
     fn key(id: u32) -> Key {
         let from = IpAddr::from([10, 0, 0, 1]);
@@ -260,7 +273,7 @@ mod tests {
     }
 
     fn piece(at: u32, more: bool, bytes: &[u8]) -> Piece<'_> {
-        Piece { place: Fragment { id: 1, at, more }, protocol: 6, bytes, missing: 0 }
+        Piece { place: Fragment { id: 1, at, more }, protocol: 6, bytes, missing: 0, packets: &NOBODY }
     }
 
     /// What comes out of these pieces, a millisecond apart.
@@ -277,7 +290,7 @@ mod tests {
     }
 
     fn whole(bytes: &[u8], missing: u32) -> Option<Whole> {
-        Some(Whole { protocol: 6, bytes: bytes.to_vec(), missing })
+        Some(Whole { protocol: 6, bytes: bytes.to_vec(), missing, packets: Packets::default() })
     }
 
     #[test]
@@ -308,6 +321,20 @@ mod tests {
         first.missing = 4;
         let (found, _) = join(&[piece(8, false, b"ij"), first]);
         assert_eq!(found, whole(b"abcd", 6));
+    }
+
+    #[test]
+    fn a_datagram_knows_the_packets_of_its_pieces_and_of_no_other() {
+        let (mut defrag, mut counters) = (Defrag::default(), Counters::default());
+        let packets = [1, 2, 3, 4].map(|no| Packets { list: vec![PacketRef::new(0, no)], left_out: 0 });
+        let from = |n: usize, piece: Piece<'static>| Piece { packets: &packets[n], ..piece };
+        let now = Timestamp(0);
+        defrag.add(key(1), &from(0, piece(8, true, b"ijklmnop")), now, &mut counters);
+        defrag.add(key(2), &from(1, piece(0, true, b"abcdefgh")), now, &mut counters);
+        defrag.add(key(1), &from(2, piece(16, false, b"qr")), now, &mut counters);
+        let whole = defrag.add(key(1), &from(3, piece(0, true, b"abcdefgh")), now, &mut counters);
+        let found = whole.map(|whole| whole.packets.list).unwrap_or_default();
+        assert_eq!(found, [1, 3, 4].map(|no| PacketRef::new(0, no)));
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Counters, Timestamp, limits};
 use crate::model::Stack;
-use crate::wire::ip::{self, Extension};
+use crate::wire::ip::{self, Extension, Fragment};
 use crate::wire::tunnel::{self, By, Outer, amsdu, llc, ppp, wlan};
 use crate::wire::{Inside, link, tcp};
 
 use super::decode::{Decoded, Place, segment};
 use super::defrag::{Defrag, Key, Piece};
+use super::trace::Trace;
 use super::via::Vias;
 
 /// What the descent keeps between frames.
@@ -18,6 +19,7 @@ use super::via::Vias;
 pub(super) struct Descent {
     pub(super) vias: Vias,
     defrag: Defrag,
+    pub(super) trace: Trace,
     stack: Stack,
     /// Segments of the frame under work.
     pub(super) found: Vec<Decoded>,
@@ -103,8 +105,8 @@ impl Descent {
                     (spot.missing, spot.from, spot.to, spot.id) = (packet.missing, packet.from, packet.to, packet.id);
                     if let Some(place) = packet.fragment {
                         let protocol = packet.protocol;
-                        let piece = Piece { place, protocol, bytes: packet.payload, missing: packet.missing };
-                        return self.fragment(frame, &piece, protocol, spot, counters);
+                        let spot = Spot { rest: packet.payload, ..spot };
+                        return self.fragment(frame, place, (protocol, protocol), spot, counters);
                     }
                     (Inside::IpProtocol(packet.protocol), packet.payload)
                 }
@@ -120,8 +122,8 @@ impl Descent {
                 Inside::IpProtocol(protocol) => match ip::extension(protocol, spot.rest) {
                     Extension::Next(next, rest) => (Inside::IpProtocol(next), rest),
                     Extension::Fragment(protocol, place, bytes) => {
-                        let piece = Piece { place, protocol, bytes, missing: spot.missing };
-                        return self.fragment(frame, &piece, 0, spot, counters);
+                        let spot = Spot { rest: bytes, ..spot };
+                        return self.fragment(frame, place, (protocol, 0), spot, counters);
                     }
                     Extension::Cut => return None,
                     Extension::None => match self.open(By::IpProtocol(protocol), &mut spot, counters) {
@@ -156,25 +158,32 @@ impl Descent {
         [By::Udp(to), By::Udp(from), By::AnyUdp].into_iter().find_map(|by| self.open(by, spot, counters))
     }
 
-    /// A datagram that becomes whole is gone on with as if it had come so.
+    /// A datagram that becomes whole is gone on with as if it had come so. `protocol`: what this fragment
+    /// says, and what tells datagrams apart.
     fn fragment(
         &mut self,
         frame: Frame<'_>,
-        piece: &Piece<'_>,
-        protocol: u8,
+        place: Fragment,
+        (protocol, apart): (u8, u8),
         spot: Spot<'_>,
         counters: &mut Counters,
     ) -> Option<()> {
         let via = self.vias.id(self.stack.layers(), counters);
-        let key = Key { from: spot.from, to: spot.to, id: piece.place.id, protocol, point: frame.point, via };
-        let Some(whole) = self.defrag.add(key, piece, frame.ts, counters) else { return Some(()) };
+        let key = Key { from: spot.from, to: spot.to, id: place.id, protocol: apart, point: frame.point, via };
+        let packets = &self.trace.around;
+        let piece = Piece { place, protocol, bytes: spot.rest, missing: spot.missing, packets };
+        let Some(whole) = self.defrag.add(key, &piece, frame.ts, counters) else { return Some(()) };
         // A datagram may hold nothing but a fragment of another, and so on.
         if spot.joined >= limits::NESTING {
             counters.too_deep += 1;
             return Some(());
         }
         let (inside, joined) = (Inside::IpProtocol(whole.protocol), spot.joined + 1);
-        self.walk(frame, Spot { inside, rest: &whole.bytes, missing: whole.missing, joined, ..spot }, counters)
+        let around = std::mem::replace(&mut self.trace.around, whole.packets);
+        let spot = Spot { inside, rest: &whole.bytes, missing: whole.missing, joined, ..spot };
+        let fine = self.walk(frame, spot, counters);
+        self.trace.around = around;
+        fine
     }
 
     fn subframes(&mut self, frame: Frame<'_>, spot: &Spot<'_>, counters: &mut Counters) -> Option<()> {
@@ -202,6 +211,7 @@ impl Descent {
             self.spare.extend_from_slice(tcp.payload);
         }
         decoded.via = self.vias.id(self.stack.layers(), counters);
+        self.trace.segment();
         self.found.push(decoded);
     }
 }

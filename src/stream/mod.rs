@@ -13,6 +13,7 @@ pub mod reassembly;
 pub mod segments;
 pub mod slots;
 pub mod table;
+pub mod trace;
 pub mod via;
 
 pub use copies::Copies;
@@ -21,6 +22,7 @@ pub use flow::{FlowKey, Opened, Side, Track};
 pub use reassembly::Segment;
 pub use segments::{Entry, Segments};
 pub use table::Table;
+pub use trace::Packets;
 pub use via::Vias;
 
 use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};

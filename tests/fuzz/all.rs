@@ -21,6 +21,7 @@ use hopscope::proto::body::{Chunks, Progress};
 use hopscope::report::mask::Masker;
 use hopscope::report::{FORMATS, Options};
 use hopscope::store::{Analysis, Filter, select};
+use hopscope::stream::Packets;
 use hopscope::stream::defrag::{Defrag, Key, Piece};
 use hopscope::stream::{Decoder, Place};
 use hopscope::wire::ip::Fragment;
@@ -141,7 +142,8 @@ fn fragments(mut input: &[u8]) {
         let from = IpAddr::from([0, 0, 0, control & 3]);
         let key = Key { from, to: from, id: 1, protocol: 6, point: 0, via: 0 };
         let place = Fragment { id: 1, at: u32::from(*place) * 8, more: control & 4 != 0 };
-        let piece = Piece { place, protocol: 6, bytes, missing: u32::from(control >> 3 & 3) };
+        let (missing, packets) = (u32::from(control >> 3 & 3), &Packets::default());
+        let piece = Piece { place, protocol: 6, bytes, missing, packets };
         sent += 1;
         if let Some(whole) = defrag.add(key, &piece, Timestamp(now), &mut counters) {
             assert!(whole.bytes.len() + whole.missing as usize <= limits::DATAGRAM_BYTES as usize);

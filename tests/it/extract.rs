@@ -592,18 +592,18 @@ fn moved(mut segments: Vec<Segment>, seq: u32, later_ns: u64) -> Vec<Segment> {
     segments
 }
 
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Folder {
+    pub(crate) fn new() -> Folder {
         Folder(tempfile::tempdir().expect("a folder"))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         fs::write(self.path(name), bytes).expect("room for a file");
         self.path(name)
     }
@@ -616,7 +616,7 @@ impl Folder {
     }
 }
 
-fn run_extract(inputs: &[&Path], choice: &[&str], out: &Path) -> Output {
+pub(crate) fn run_extract(inputs: &[&Path], choice: &[&str], out: &Path) -> Output {
     let mut command = run::hopscope();
     command.arg("extract").args(inputs).args(choice).arg("-o").arg(out).stdin(Stdio::null());
     command.output().expect("the program starts")
@@ -627,7 +627,7 @@ fn run_without_output(input: &str) -> Output {
 }
 
 /// The file that `extract` writes.
-fn extract(folder: &Folder, inputs: &[&Path], choice: &[&str]) -> PathBuf {
+pub(crate) fn extract(folder: &Folder, inputs: &[&Path], choice: &[&str]) -> PathBuf {
     let out = folder.path("extracted.pcapng");
     let output = run_extract(inputs, choice, &out);
     assert!(output.status.success(), "{inputs:?} {choice:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -640,15 +640,15 @@ fn extracted(inputs: &[&Path], choice: &[&str]) -> Value {
     run::report(&[&extract(&folder, inputs, choice)])
 }
 
-struct Read {
-    ns: i64,
-    wire_len: u32,
-    link: u16,
-    interface: u16,
-    data: Vec<u8>,
+pub(crate) struct Read {
+    pub(crate) ns: i64,
+    pub(crate) wire_len: u32,
+    pub(crate) link: u16,
+    pub(crate) interface: u16,
+    pub(crate) data: Vec<u8>,
 }
 
-fn packets(file: &Path) -> Vec<Read> {
+pub(crate) fn packets(file: &Path) -> Vec<Read> {
     let mut inputs = Merged::open(&[file.to_owned()], &Window::default()).expect("a capture");
     let mut all = Vec::new();
     while let Some(batch) = inputs.next_batch().expect("a readable capture") {
@@ -689,17 +689,17 @@ fn comments(file: &Path) -> Vec<String> {
     all
 }
 
-fn exchanges(report: &Value) -> &Vec<Value> {
+pub(crate) fn exchanges(report: &Value) -> &Vec<Value> {
     report["exchanges"].as_array().expect("exchanges")
 }
 
-fn number(value: &Value) -> u64 {
+pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
 /// Everything a report says of its chains but ids and packet numbers, in an order that does not hang on
 /// these. `flows`: of these connections only.
-fn told(report: &Value, flows: Option<&BTreeSet<u64>>) -> Vec<String> {
+pub(crate) fn told(report: &Value, flows: Option<&BTreeSet<u64>>) -> Vec<String> {
     let of_flow = |flow: &Value| flows.is_none_or(|flows| flows.contains(&number(flow)));
     let finding = |id: &Value| {
         let all = report["findings"].as_array().expect("findings");

@@ -12,6 +12,7 @@ mod bounds;
 mod cli;
 mod engine;
 mod extract;
+mod fragments;
 mod golden;
 mod lab;
 mod lacks;

@@ -40,7 +40,7 @@ fn read(link: Link, packets: &[Packet]) -> (Vec<String>, Vec<Vec<String>>, Count
 }
 
 /// All segments as IP packets.
-fn raw(segments: &[Segment]) -> Vec<Packet> {
+pub(crate) fn raw(segments: &[Segment]) -> Vec<Packet> {
     link::packets(segments, Link::Raw)
 }
 
@@ -62,11 +62,11 @@ fn conversation(six: bool) -> Vec<Segment> {
 }
 
 /// From the innermost, which stands last, outwards.
-fn through(wraps: &[Wrap], packet: Vec<u8>) -> Unit {
+pub(crate) fn through(wraps: &[Wrap], packet: Vec<u8>) -> Unit {
     wraps.iter().rev().fold(Unit::Ip(packet), |unit, wrap| wrap.put(unit))
 }
 
-fn any_wrap() -> impl Strategy<Value = Wrap> {
+pub(crate) fn any_wrap() -> impl Strategy<Value = Wrap> {
     prop_oneof![
         (1_u16..4_095).prop_map(Wrap::Vlan),
         (1_u16..4_095).prop_map(Wrap::ServiceVlan),
@@ -95,7 +95,7 @@ fn any_wrap() -> impl Strategy<Value = Wrap> {
 }
 
 /// On ports of others a tunnel is recognised where an IP packet is plain to see in it.
-fn on_known_ports(wraps: &mut [Wrap]) {
+pub(crate) fn on_known_ports(wraps: &mut [Wrap]) {
     let beyond_the_innermost = wraps.len().saturating_sub(1);
     for wrap in &mut wraps[..beyond_the_innermost] {
         match wrap {
