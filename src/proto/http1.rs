@@ -348,6 +348,12 @@ impl Http {
         if flow.context.track.seen(self.client.other()) {
             self.take_early(x);
         }
+        // Behind a lost SYN-ACK it is not known where the server's bytes begin, so what was lost of them
+        // leaves no hole, and silence proves nothing.
+        let (track, server) = (flow.context.track, self.client.other());
+        let no_start = track.syn(self.client) && track.seen(server) && !track.syn(server);
+        // A hole that no answer followed may be where this one was, whoever stood before it in the queue.
+        x.quality.response_gap |= self.response.gap || no_start;
         self.judge_quality(flow, x);
     }
 

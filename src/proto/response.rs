@@ -282,6 +282,7 @@ impl Http {
     /// A final response that is no 101.
     fn answered(&mut self, flow: &mut Flow<'_>, status: u16, head: Option<Head>, framing: Option<Framing>, gap: bool) {
         let pending = self.pending.pop_front();
+        let unseen = pending.is_none();
         let (is_head, connect) = pending.as_ref().map_or((false, false), |p| (p.head, p.connect));
         let pending = match pending {
             Some(pending) if connect && (200..300).contains(&status) => return self.granted(flow, pending),
@@ -310,6 +311,8 @@ impl Http {
                 self.response.chunks = Some(Box::default());
                 State::Chunked
             }
+            // Of HEAD there is no content, and behind a CONNECT another stream: nobody saw which it was.
+            Some(Framing::UntilClose) | None if unseen => State::Lost,
             Some(Framing::UntilClose) | None => State::UntilClose,
         };
         if self.pending.iter().all(|p| p.exchange.is_none() && !p.connect) {

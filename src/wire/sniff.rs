@@ -129,7 +129,8 @@ fn request(bytes: &[u8]) -> Guess {
         let other = [b" RTSP/".as_slice(), b" SIP/", b" ICAP/"].iter().any(|v| memchr::memmem::find(line, v).is_some());
         return if other { Guess::Other } else { Guess::Request };
     }
-    if memchr::memmem::find(line, VERSION).is_some() {
+    // Without a target between them this is the end of a request line whose beginning is not in view.
+    if memchr::memmem::find(line, VERSION).is_some_and(|at| at > method) {
         Guess::Request
     } else if full && !whole_line && looks_like_a_request(&window[..method], &line[method + 1..]) {
         // The version stands behind what is looked at.
@@ -184,6 +185,7 @@ mod tests {
             "OPTIONS sip:a@b SIP/2.0\r\n",
             "GNUTELLA CONNECT/0.6\r\n",
             "220 ready\r\n",
+            "at HTTP/1.1\r\n",
         ] {
             assert_eq!(guess(line.as_bytes()), Guess::Other, "{line}");
         }

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::shared::{self, Tally};
 use crate::sources;
 
+#[path = "lab_derived.rs"]
+mod derived;
 #[path = "lab_lacking.rs"]
 mod lacking;
 
@@ -74,8 +76,10 @@ fn every_exchange_has_its_status_key_accept_and_outcome() {
                         *lacking += 1;
                         tally.score(&what, &["no more than the files hold".to_owned()], &found);
                     }
-                    None => tally
-                        .leave_out(what, "what is left of it is a plain request, and no finding says that it was cut"),
+                    None => tally.leave_out(
+                        what,
+                        "nothing that is left of it shows an upgrade, and no finding says that it was cut",
+                    ),
                 }
                 continue;
             }
@@ -358,6 +362,7 @@ impl Scenario {
         match self.variant.as_str() {
             "snap128" => Some("packets are cut to 128 bytes"),
             "midstream" => Some("the capture starts in the middle"),
+            "snap300" => Some("packets are cut to 300 bytes"),
             "oneway" => Some("one direction only"),
             "lossy" => Some("packets are missing"),
             "leg1only" => Some("the second leg is missing"),
@@ -381,6 +386,7 @@ impl Scenario {
             request: lacks(source, destination, truth["key"].as_str()),
             status: lacks(destination, source, status.as_deref()),
             accept: lacks(destination, source, truth["accept"].as_str()),
+            rules: Vec::new(),
         };
         (lacks.request || lacks.status || lacks.accept).then_some(lacks)
     }
@@ -395,6 +401,8 @@ struct Lacks {
     request: bool,
     status: bool,
     accept: bool,
+    /// Rules that are known to be rightly raised for it.
+    rules: Vec<String>,
 }
 
 /// Whether a file has a packet with this address part of its headers and this word behind them.

@@ -18,7 +18,7 @@ pub(super) fn said(report: &Value, truth: &Value, lacks: &Lacks, used: &mut Vec<
         Some((index, _)) if lacks.connection => format!("exchange {index} of a connection that is not there"),
         None if lacks.connection => fine(),
         None => match reason(report, None, &ends) {
-            None if truth["kind"] == "websocket-stripped" && lacks.request => return None,
+            None if lacks.request => return None,
             reason => reason.unwrap_or_else(|| "nothing of it, and no reason".to_owned()),
         },
         Some((index, x)) => {
@@ -42,21 +42,27 @@ fn untruth(report: &Value, x: &Value, truth: &Value, lacks: &Lacks) -> Option<St
     if !known(&handshake["key"], &truth["key"], lacks.request) {
         return Some(format!("key {}", handshake["key"]));
     }
-    if !known(&handshake["accept"], &truth["accept"], lacks.accept) {
+    // What is left of an accept is shown, as long as nothing is made of it.
+    let begins = text(&truth["accept"]).starts_with(text(&handshake["accept"]));
+    if !known(&handshake["accept"], &truth["accept"], lacks.accept) && !(lacks.accept && begins) {
         return Some(format!("accept {}", handshake["accept"]));
     }
-    if !known(&x["response"]["status"], &truth["status"], lacks.status) {
+    // Of a head that was never whole, the status may be told or not.
+    let open = truth["outcome"] == "bad-response";
+    if !open && !known(&x["response"]["status"], &truth["status"], lacks.status) {
         return Some(format!("status {}", x["response"]["status"]));
     }
     let verdict = text(&handshake["accept_verdict"]);
-    if (lacks.request || lacks.accept || lacks.status) && !["unverifiable", "not-applicable"].contains(&verdict) {
+    let whole = !handshake["key"].is_null() && !handshake["accept"].is_null();
+    let proven = whole && expected(truth).iter().any(|e| e.contains(&format!(" {verdict} ")));
+    if !proven && !["unverifiable", "not-applicable"].contains(&verdict) {
         return Some(format!("accept verdict {verdict}"));
     }
     let outcome = text(&x["outcome"]);
-    let weaker = outcome == "unknown";
     // Without the status line the files cannot tell what became of it.
-    let right = !lacks.status && expected(truth).iter().any(|e| e.ends_with(&format!(" {outcome}")));
-    if !weaker && !right {
+    let answered = open || x["response"]["status"] == truth["status"];
+    let right = answered && expected(truth).iter().any(|e| e.ends_with(&format!(" {outcome}")));
+    if outcome != "unknown" && !right {
         return Some(format!("outcome {outcome}"));
     }
     // Nothing is laid at anybody's door because of bytes that are not there.
@@ -64,7 +70,7 @@ fn untruth(report: &Value, x: &Value, truth: &Value, lacks: &Lacks) -> Option<St
     let rule = text(&chain["verdict"]["rule"]);
     let refused = format!("refused-{}", truth["status"]);
     let may = rule == "ok" || rule == "unknown" || rule.starts_with("cap-") || rule == refused;
-    if !may || chain["verdict"]["confidence"] == "certain" && rule != "ok" {
+    if !may && !lacks.rules.iter().any(|r| r == rule) {
         return Some(format!("verdict {}", chain["verdict"]));
     }
     None

@@ -94,6 +94,42 @@ fn http_at_the_edge_of_a_segment_is_found_behind_the_rest_of_a_body() {
 }
 
 #[test]
+fn behind_an_answer_to_an_unseen_request_the_next_answer_is_found() {
+    // The grant of a CONNECT: without a length, and no content either.
+    let script = flow().head(S, "HTTP/1.1 200 Connection established").upgrade("q83vASNFZ4mrze8BI0VniQ==");
+    let (found, _) = run(Format::pcap(Link::Raw).write(&link::packets(&talk(script).segments(), Link::Raw)));
+    let statuses: Vec<_> = found.exchanges.iter().map(|x| x.status()).collect();
+    assert_eq!(statuses, [Some(101)]);
+}
+
+#[test]
+fn an_answer_that_the_capture_lost_is_not_called_silence() {
+    let request = script::upgrade_request("q83vASNFZ4mrze8BI0VniQ==");
+    let conversation = || {
+        let script = Script::between("198.51.100.7:40000", "203.0.113.9:80");
+        script
+            .head(C, "GET /a HTTP/1.1\nHost: a")
+            .head(S, "HTTP/1.1 200 OK\nContent-Length: 0")
+            .head(C, request.trim_end())
+    };
+    let whole = conversation().head(S, "HTTP/1.1 403 Forbidden\nContent-Length: 0").fin(S).segments();
+    let from_server = |s: &Segment| s.from == S && !s.payload.is_empty();
+    let answers: Vec<usize> = (0..whole.len()).filter(|&n| from_server(&whole[n])).collect();
+    let syn_ack = whole.iter().position(|s| s.from == S && s.flags.syn).expect("a SYN-ACK");
+    let outcome = |segments: &[Segment]| {
+        let file = Format::pcap(Link::Raw).write(&link::packets(segments, Link::Raw));
+        let report = crate::support::run::report_on_bytes(&file);
+        report["exchanges"][0]["outcome"].as_str().expect("an outcome").to_owned()
+    };
+    assert_eq!(outcome(&whole), "refused");
+    assert_eq!(outcome(&conversation().fin(S).segments()), "unanswered");
+    // Both answers: the hole begins while the plain request is the first that waits.
+    assert_eq!(outcome(&shape::lose(whole.clone(), &answers)), "unknown");
+    // With the SYN-ACK, there is no hole to be seen.
+    assert_eq!(outcome(&shape::lose(whole, &[&[syn_ack], &answers[..]].concat())), "unknown");
+}
+
+#[test]
 fn a_connection_seen_from_its_start_is_never_taken_for_one() {
     let (said, counters) = told(&talk(Script::flow()).goodbye().segments());
     assert!(said.is_none());
