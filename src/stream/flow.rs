@@ -263,11 +263,6 @@ impl Track {
     }
 
     /// Whether this side sent a FIN (it may wait behind a hole), or a RST.
-    /// Whether this side's SYN (or SYN-ACK) is in view.
-    pub fn syn(&self, side: Side) -> bool {
-        self.is(flag::SYN, side)
-    }
-
     pub fn fin(&self, side: Side) -> bool {
         self.is(flag::FIN, side)
     }

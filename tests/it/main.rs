@@ -10,6 +10,7 @@
 
 mod bounds;
 mod cli;
+mod damaged;
 mod engine;
 mod extract;
 mod fragments;

@@ -19,42 +19,35 @@ use hopscope::report::{FORMATS, Options};
 use crate::support::pack::PACKERS;
 
 /// Larger captures would leave time for few rounds.
-const LARGEST: u64 = 4 << 20;
+pub(crate) const LARGEST: u64 = 4 << 20;
+
+/// Endings of names of captures.
+const ENDINGS: [&str; 7] = ["pcap", "pcapng", "cap", "dump", "snoop", "gz", "zst"];
 
 /// Compressing larger ones would take too long.
 const PACKED: usize = 64 << 10;
 
 #[test]
 fn damaged_samples_neither_panic_nor_take_long() {
-    damage(&files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")));
+    damage(&files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")), 10);
 }
 
 #[test]
 #[ignore = "needs HOPSCOPE_SHARED"]
 fn damaged_captures_neither_panic_nor_take_long() {
     let shared = std::env::var_os("HOPSCOPE_SHARED").expect("HOPSCOPE_SHARED names the folder with captures/");
-    damage(&files(&PathBuf::from(shared).join("captures")));
+    damage(&files(&PathBuf::from(shared).join("captures")), 20);
 }
 
-fn damage(files: &[PathBuf]) {
+fn damage(files: &[PathBuf], seconds: u64) {
     assert!(!files.is_empty());
-    let seconds = std::env::var("HOPSCOPE_MUTATE_SECONDS").ok().map_or(5, |s| s.parse().expect("whole seconds"));
+    let seconds = std::env::var("HOPSCOPE_MUTATE_SECONDS").ok().map_or(seconds, |s| s.parse().expect("whole seconds"));
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut rounds, mut slowest, mut random) = (0_u64, Duration::ZERO, Random(0x5eed));
     while Instant::now() < end {
         let path = &files[random.below(files.len())];
         let seed = random.0;
-        let mut bytes = std::fs::read(path).expect("a readable capture");
-        // Compressed, the damage is to what unpacks it; and compressed once damaged, to what reads it.
-        let pack = PACKERS[random.below(PACKERS.len())].2;
-        let order = if bytes.len() < PACKED { random.below(4) } else { 3 };
-        if order == 0 {
-            bytes = pack(&bytes);
-        }
-        mutate(&mut bytes, &mut random);
-        if order == 1 {
-            bytes = pack(&bytes);
-        }
+        let bytes = damaged(path, &mut random);
         let began = Instant::now();
         let bugs = catch_unwind(AssertUnwindSafe(|| analyse(bytes)));
         let took = began.elapsed();
@@ -64,6 +57,22 @@ fn damage(files: &[PathBuf]) {
         rounds += 1;
     }
     println!("{rounds} damaged captures of {} in {seconds} s, the slowest took {slowest:?}", files.len());
+}
+
+/// A capture with a few damages.
+pub(crate) fn damaged(path: &Path, random: &mut Random) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).expect("a readable capture");
+    // Compressed, the damage is to what unpacks it; and compressed once damaged, to what reads it.
+    let pack = PACKERS[random.below(PACKERS.len())].2;
+    let order = if bytes.len() < PACKED { random.below(4) } else { 3 };
+    if order == 0 {
+        bytes = pack(&bytes);
+    }
+    mutate(&mut bytes, random);
+    if order == 1 {
+        bytes = pack(&bytes);
+    }
+    bytes
 }
 
 /// Reads, judges and reports; the number of faults that were caught on the way.
@@ -128,13 +137,13 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 }
 
 /// Capture files below a folder, sorted.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else if path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap")
+        } else if path.extension().is_some_and(|e| ENDINGS.iter().any(|ending| e == *ending))
             && path.metadata().is_ok_and(|m| m.len() <= LARGEST)
         {
             found.push(path);
@@ -145,10 +154,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The same numbers in every run (PCG's multiplier, upper bits).
-struct Random(u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from((self.0 >> 33) % n.max(1) as u64).expect("below n")
     }
