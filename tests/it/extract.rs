@@ -69,7 +69,12 @@ fn every_scene_is_reported_from_its_extract_as_it_was() {
     let folder = Folder::new();
     let mut written = 0;
     for (name, text) in scene::all() {
-        let file = folder.file("scene", &scene::parse(&name, &text).capture_file());
+        let scene = scene::parse(&name, &text);
+        if scene.capture.damage > 0 {
+            // Exit code 2; there is a test of that below.
+            continue;
+        }
+        let file = folder.file("scene", &scene.capture_file());
         let before = run::report(&[&file]);
         if before["chains"].as_array().is_some_and(|c| !c.is_empty()) {
             written += 1;

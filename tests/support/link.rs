@@ -42,6 +42,7 @@ impl Link {
             "raw" => Link::Raw,
             "sll" => Link::LinuxSll,
             "sll2" => Link::LinuxSll2,
+            "usb" => Link::Other(189),
             other => panic!("no link type {other}"),
         }
     }
@@ -96,6 +97,8 @@ fn put_link(data: &mut Vec<u8>, link: Link, vlans: &[u16], ipv6: bool, from: Sid
         Link::Null => data.extend_from_slice(&family.to_le_bytes()),
         Link::Loop => data.extend_from_slice(&family.to_be_bytes()),
         Link::Raw => {}
+        // What usbmon writes before the bytes of a transfer; what follows is no network.
+        Link::Other(189) => data.extend_from_slice(&[0; 48]),
         Link::Other(number) => panic!("frames of link type {number} are not made here"),
         Link::Ethernet => {
             data.extend_from_slice(&[2, 0, 0, 0, 0, 3 - own]);

@@ -56,6 +56,18 @@ pub(crate) struct Capture {
     pub lose: Vec<usize>,
     /// `client` or `server`: the only side whose packets are in the capture.
     pub only: String,
+    /// Place of a packet of which a copy follows whose payload ends otherwise; 0: none.
+    pub forge: usize,
+    /// Places of segments that are sent once more, a second later.
+    pub again: Vec<usize>,
+    /// Places of packets that bear a time a second too early.
+    pub earlier: Vec<usize>,
+    /// Packets that the interface dropped, as a pcapng file says at its end.
+    pub dropped: u8,
+    /// Bytes that are missing at the end of the file.
+    pub cut_end: usize,
+    /// Place of a packet whose record in a pcap file is overwritten; 0: none.
+    pub damage: usize,
     /// Sizes of pieces into which payload is cut; empty leaves it whole.
     pub split: Vec<usize>,
     /// How many places each segment behind the TCP handshake goes back in turn, 0 to 3.
@@ -65,8 +77,22 @@ pub(crate) struct Capture {
 impl Default for Capture {
     fn default() -> Self {
         let link = "ethernet".to_owned();
-        let (vlans, lose, split, swap) = (vec![], vec![], vec![], vec![]);
-        Capture { link, vlans, pcapng: false, snaplen: 0, lose, only: String::new(), split, swap }
+        Capture {
+            link,
+            vlans: vec![],
+            pcapng: false,
+            snaplen: 0,
+            lose: vec![],
+            only: String::new(),
+            forge: 0,
+            again: vec![],
+            earlier: vec![],
+            dropped: 0,
+            cut_end: 0,
+            damage: 0,
+            split: vec![],
+            swap: vec![],
+        }
     }
 }
 
@@ -187,12 +213,35 @@ impl Scene {
             "server" => shape::one_way(segments, Side::Server),
             other => panic!("only = {other:?}: say client or server"),
         };
+        if how.forge > 0 {
+            let mut copy = segments[how.forge].clone();
+            *copy.payload.last_mut().expect("a payload") ^= 1;
+            segments.insert(how.forge + 1, copy);
+        }
+        for &place in &how.again {
+            let copy = segments[place].clone();
+            segments.push(Segment { at_ns: copy.at_ns + 1_000_000_000, ..copy });
+            segments.sort_by_key(|s| s.at_ns);
+        }
         let mut packets: Vec<_> = segments.iter().map(|s| link::packet(s, link, &how.vlans)).collect();
         if how.snaplen > 0 {
             link::snap(&mut packets, how.snaplen);
         }
         let format = if how.pcapng { Format::pcapng(&[link]) } else { Format::pcap(link) };
-        format.write(&packets)
+        how.earlier.iter().for_each(|&place| packets[place].at_ns -= 1_000_000_000);
+        let mut file = format.write(&packets);
+        if how.damage > 0 {
+            // Behind the file's header, each packet has a record header of 16 bytes.
+            let record = 24 + packets[..how.damage].iter().map(|p| 16 + p.data.len()).sum::<usize>();
+            file[record..record + 16].fill(0xff);
+        }
+        if how.dropped > 0 {
+            // Interface Statistics Block: interface 0, no time, isb_ifdrop, opt_endofopt.
+            let body = [&[0; 12], &[5, 0, 8, 0, how.dropped][..], &[0; 7], &[0; 4]].concat();
+            format.block(&mut file, 5, &body);
+        }
+        file.truncate(file.len() - how.cut_end);
+        file
     }
 
     pub(crate) fn segments(&self) -> Vec<Segment> {
