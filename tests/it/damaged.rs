@@ -1,6 +1,8 @@
 //! The program itself on damaged captures, in a process of its own: it ends within its time and its
 //! address space, and tells in words what it could not read. `HOPSCOPE_MUTATE_SECONDS` sets for how long.
 
+#![allow(clippy::use_debug, reason = "a failing test prints what it found")]
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

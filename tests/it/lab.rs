@@ -8,13 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::lab_lacking as lacking;
 use crate::shared::{self, Tally};
 use crate::sources;
-
-#[path = "lab_derived.rs"]
-mod derived;
-#[path = "lab_lacking.rs"]
-mod lacking;
 
 /// How many things must be scored at least; raise it when more can be.
 const EXCHANGES: usize = 935;
@@ -274,19 +270,19 @@ fn no_source_file_knows_a_scenario() {
 }
 
 /// One folder of the lab.
-struct Scenario {
-    name: String,
-    variant: String,
-    has_keylog: bool,
-    truth: Value,
-    files: Vec<PathBuf>,
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    pub(crate) variant: String,
+    pub(crate) has_keylog: bool,
+    pub(crate) truth: Value,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 fn folder() -> PathBuf {
     shared::captures("lab")
 }
 
-fn scenarios() -> Vec<Scenario> {
+pub(crate) fn scenarios() -> Vec<Scenario> {
     let folder = folder();
     let index = shared::json(&folder.join("INDEX.json"));
     let entries = index["scenarios"].as_array().expect("a list of scenarios");
@@ -306,7 +302,7 @@ impl Scenario {
         }
     }
 
-    fn report(&self) -> Result<Value, String> {
+    pub(crate) fn report(&self) -> Result<Value, String> {
         match shared::report(&self.files, LIMIT)? {
             (_, output) if !output.status.success() => {
                 Err(format!("exit code 2: {}", String::from_utf8_lossy(&output.stderr)))
@@ -315,12 +311,12 @@ impl Scenario {
         }
     }
 
-    fn exchanges(&self) -> &[Value] {
+    pub(crate) fn exchanges(&self) -> &[Value] {
         self.truth["exchanges"].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// The exchanges that must be listed.
-    fn upgrades(&self) -> impl Iterator<Item = &Value> {
+    pub(crate) fn upgrades(&self) -> impl Iterator<Item = &Value> {
         let kinds = ["websocket", "websocket-stripped", "upgrade-other"];
         self.exchanges().iter().filter(move |e| kinds.contains(&text(&e["kind"])))
     }
@@ -344,7 +340,7 @@ impl Scenario {
     }
 
     /// What is needed to read it that one plain HTTP/1.1 leg does not need.
-    fn needs(&self) -> Option<&'static str> {
+    pub(crate) fn needs(&self) -> Option<&'static str> {
         let any = |test: &dyn Fn(&Value) -> bool| self.exchanges().iter().any(test);
         if any(&|e| e["kind"] == "h2-websocket") {
             Some("needs HTTP/2")
@@ -356,7 +352,7 @@ impl Scenario {
     }
 
     /// Why the published files hold less than the truth was computed from.
-    fn cuts_evidence(&self) -> Option<&'static str> {
+    pub(crate) fn cuts_evidence(&self) -> Option<&'static str> {
         let captures = self.truth["captures"].as_array().into_iter().flatten();
         let dropped: u64 = captures.filter_map(|c| c["dropped_by_kernel"].as_u64()).sum();
         match self.variant.as_str() {
@@ -393,16 +389,16 @@ impl Scenario {
 }
 
 /// What is not in the files of an exchange that was on the wire.
-struct Lacks {
-    why: &'static str,
+pub(crate) struct Lacks {
+    pub(crate) why: &'static str,
     /// All of it.
-    connection: bool,
+    pub(crate) connection: bool,
     /// The key, and so the request head or a part of it.
-    request: bool,
-    status: bool,
-    accept: bool,
+    pub(crate) request: bool,
+    pub(crate) status: bool,
+    pub(crate) accept: bool,
     /// Rules that are known to be rightly raised for it.
-    rules: Vec<String>,
+    pub(crate) rules: Vec<String>,
 }
 
 /// Whether a file has a packet with this address part of its headers and this word behind them.
@@ -435,7 +431,7 @@ fn path(target: &Value) -> &str {
 }
 
 /// The reported exchange that is this one: same ends, key and path.
-fn find(report: &Value, truth: &Value, used: &[usize]) -> Option<usize> {
+pub(crate) fn find(report: &Value, truth: &Value, used: &[usize]) -> Option<usize> {
     let ends = (endpoint(text(&truth["src"])), endpoint(text(&truth["dst"])));
     report["exchanges"].as_array()?.iter().enumerate().position(|(index, x)| {
         let of = |side: &str| format!("{}:{}", text(&x[side]["ip"]), x[side]["port"]);
@@ -448,7 +444,7 @@ fn find(report: &Value, truth: &Value, used: &[usize]) -> Option<usize> {
 }
 
 /// `ip:port` without brackets, the address in its shortest form.
-fn endpoint(written: &str) -> String {
+pub(crate) fn endpoint(written: &str) -> String {
     let (ip, port) = match written.parse::<SocketAddr>() {
         Ok(address) => (address.ip().to_string(), address.port().to_string()),
         Err(_) => {
@@ -460,7 +456,7 @@ fn endpoint(written: &str) -> String {
 }
 
 /// What is compared of a reported exchange, in words.
-fn describe(found: &Value, truth: &Value) -> String {
+pub(crate) fn describe(found: &Value, truth: &Value) -> String {
     let handshake = &found["handshake"];
     facts(
         // Of a head that was never whole, the status may be told or not.
@@ -473,7 +469,7 @@ fn describe(found: &Value, truth: &Value) -> String {
 }
 
 /// Every description that is right for this exchange.
-fn expected(truth: &Value) -> Vec<String> {
+pub(crate) fn expected(truth: &Value) -> Vec<String> {
     let granted = truth["status"] == 101;
     let websocket = truth["kind"] != "upgrade-other";
     let verdicts: &[&str] = match (&truth["accept_valid"], &truth["accept"]) {
@@ -555,7 +551,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == text, |start| text.starts_with(start))
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Lacks, Scenario, describe, expected, find, lacking, scenarios, text};
+use crate::lab::{Lacks, Scenario, describe, expected, find, scenarios, text};
+use crate::lab_lacking as lacking;
 use crate::shared::Tally;
 
 /// How many things must be scored at least, of what is cut and of what is not.

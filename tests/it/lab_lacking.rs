@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::{Lacks, endpoint, expected, text};
+use crate::lab::{Lacks, endpoint, expected, text};
 
 /// "no more than the files hold", or what is wrong with what a report says of an exchange. `None`: what the
 /// files hold of it is a plain request, of which a report says nothing.
-pub(super) fn said(report: &Value, truth: &Value, lacks: &Lacks, used: &mut Vec<usize>) -> Option<String> {
+pub(crate) fn said(report: &Value, truth: &Value, lacks: &Lacks, used: &mut Vec<usize>) -> Option<String> {
     let ends = (endpoint(text(&truth["src"])), endpoint(text(&truth["dst"])));
     let found = list(report, "exchanges").iter().enumerate().find(|(index, x)| {
         let of = |side: &str| format!("{}:{}", text(&x[side]["ip"]), x[side]["port"]);
@@ -43,8 +43,8 @@ fn untruth(report: &Value, x: &Value, truth: &Value, lacks: &Lacks) -> Option<St
         return Some(format!("key {}", handshake["key"]));
     }
     // What is left of an accept is shown, as long as nothing is made of it.
-    let begins = text(&truth["accept"]).starts_with(text(&handshake["accept"]));
-    if !known(&handshake["accept"], &truth["accept"], lacks.accept) && !(lacks.accept && begins) {
+    let begins = lacks.accept && text(&truth["accept"]).starts_with(text(&handshake["accept"]));
+    if !begins && !known(&handshake["accept"], &truth["accept"], lacks.accept) {
         return Some(format!("accept {}", handshake["accept"]));
     }
     // Of a head that was never whole, the status may be told or not.

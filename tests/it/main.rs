@@ -16,11 +16,12 @@ mod extract;
 mod fragments;
 mod golden;
 mod lab;
+mod lab_derived;
+mod lab_lacking;
 mod lacks;
 mod layers;
 mod layout;
 mod midstream;
-
 mod mutate;
 mod networks;
 mod packed;
