@@ -178,7 +178,8 @@ fn a_request_in_the_syn_is_read() {
 #[test]
 fn a_syn_sent_again_is_the_same_connection() {
     let again = Hand::default().send(C, SYN, 0, 0, "").wait_ms(1000).send(C, SYN, 0, 0, "").wait_ms(2000);
-    clean(&again.send(C, SYN, 0, 0, "").send(S, SYN_ACK, 0, 1, "").send(S, SYN_ACK, 0, 1, "").upgrade().0);
+    let answered = again.send(C, SYN, 0, 0, "").send(S, SYN_ACK, 0, 1, "").wait_ms(1000);
+    clean(&answered.send(S, SYN_ACK, 0, 1, "").upgrade().0);
 }
 
 #[test]
@@ -465,7 +466,9 @@ fn a_hole_in_an_upgrades_own_head_is_told_and_the_frames_are_counted() {
         assert!(x.quality.gap && (x.quality.request_gap || x.quality.response_gap), "without {lost}: {:?}", x.quality);
         let report = report_on_bytes(&capture(&segments));
         for finding in report["findings"].as_array().expect("findings") {
-            assert_ne!(finding["confidence"], "certain", "without {lost}: {finding}");
+            // What the capture lacks is sure.
+            let about_the_capture = finding["rule"].as_str().is_some_and(|rule| rule.starts_with("cap-"));
+            assert!(about_the_capture || finding["confidence"] != "certain", "without {lost}: {finding}");
         }
     }
 }
