@@ -1,5 +1,5 @@
 //! One connection in several networks, several connections of one name, packets captured twice.
-#![allow(clippy::cast_possible_truncation, reason = "test captures are small")]
+#![allow(clippy::cast_possible_truncation, clippy::vec_box, reason = "test captures are small; exchanges come boxed")]
 
 use hopscope::base::Counters;
 use hopscope::model::{Exchange, Wrapper};
