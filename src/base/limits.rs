@@ -8,10 +8,13 @@ pub const BATCH_PACKETS: usize = 64;
 /// little, few enough that they are still in the cache.
 pub const PIECE_SEGMENTS: usize = 1_024;
 
-/// Runs of different inputs in one of these pieces.
-pub const PIECE_RUNS: usize = 256;
+/// Pages of read buffers that one of these pieces may stand in, besides the one it ends with.
+pub const PIECE_PAGES: usize = 8;
 
-/// Pieces that may wait for the analysis. What they point into is in memory: up to a read buffer each.
+/// Batches after which a piece is handed on however little is in it.
+pub const PIECE_BATCHES: usize = 256;
+
+/// Pieces that may wait for the analysis. The pages that they stand in are in memory.
 pub const PIECES: usize = 4;
 
 /// Bytes of input below which a second thread does not pay.

@@ -2,7 +2,7 @@
 //! reading is half of the work, and the kernel does most of it.
 //!
 //! What goes between them is a page of the read buffer, never a copy of it, and the segments found in
-//! it. At most `limits::PIECES` are under way.
+//! it. At most `limits::PIECES` are under way, each of `limits::PIECE_PAGES` pages.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -18,13 +18,16 @@ use super::front::Front;
 /// Segments that follow each other on the timeline.
 struct Piece {
     segments: Segments,
+    /// The pages that they stand in.
+    pages: Vec<Page>,
     runs: Vec<Run>,
     progress: Progress,
 }
 
 /// Segments of one page.
 struct Run {
-    page: Page,
+    /// Place among the piece's pages.
+    page: usize,
     /// Where they end among the piece's segments.
     end: usize,
 }
@@ -44,12 +47,14 @@ pub(super) fn read<S: Sink>(
         let mut on = true;
         for mut piece in &pieces {
             let mut from = 0;
-            for run in piece.runs.drain(..) {
-                analysis.segments(&run.page, &piece.segments, from..run.end);
+            for run in &piece.runs {
+                if let Some(page) = piece.pages.get(run.page) {
+                    analysis.segments(page, &piece.segments, from..run.end);
+                }
                 from = run.end;
             }
             on = progress(piece.progress);
-            piece.segments.clear();
+            piece.clear();
             // Where the reader is done nobody wants it any more.
             let _ = back.try_send(piece);
             if !on {
@@ -74,16 +79,15 @@ fn produce(
     empty: &Receiver<Piece>,
 ) -> Result<(), Error> {
     let mut piece = Piece::new(segments);
+    let mut batches = 0;
     while let Some(batch) = inputs.next_batch()? {
-        let same = piece.runs.last().is_some_and(|run| Page::ptr_eq(&run.page, batch.page));
-        if !same {
-            piece.runs.push(Run { page: Page::clone(batch.page), end: 0 });
-        }
         front.batch(&batch, &mut piece.segments);
-        if let Some(run) = piece.runs.last_mut() {
-            run.end = piece.segments.len();
-        }
-        if piece.segments.len() >= limits::PIECE_SEGMENTS || piece.runs.len() >= limits::PIECE_RUNS {
+        piece.stands_in(batch.page);
+        batches += 1;
+        // A capture without TCP gives no segments, and still wants to be told how far it is.
+        let full_enough = piece.segments.len() >= limits::PIECE_SEGMENTS || piece.pages.len() >= limits::PIECE_PAGES;
+        if full_enough || batches >= limits::PIECE_BATCHES {
+            batches = 0;
             piece.progress = inputs.progress();
             let next = empty.try_recv().unwrap_or_else(|_| Piece::new(piece.segments.another()));
             if full.send(std::mem::replace(&mut piece, next)).is_err() {
@@ -99,6 +103,33 @@ fn produce(
 impl Piece {
     fn new(mut segments: Segments) -> Piece {
         segments.reserve(limits::PIECE_SEGMENTS + limits::BATCH_PACKETS);
-        Piece { segments, runs: Vec::new(), progress: Progress::default() }
+        Piece { segments, pages: Vec::new(), runs: Vec::new(), progress: Progress::default() }
+    }
+
+    /// The segments that were added last stand in this page. One that holds none is not kept.
+    fn stands_in(&mut self, page: &Page) {
+        let end = self.segments.len();
+        match self.runs.last_mut() {
+            Some(run) if run.end == end => return,
+            None if end == 0 => return,
+            Some(run) if self.pages.get(run.page).is_some_and(|known| Page::ptr_eq(known, page)) => {
+                run.end = end;
+                return;
+            }
+            _ => {}
+        }
+        let known = self.pages.iter().position(|known| Page::ptr_eq(known, page));
+        let page = known.unwrap_or_else(|| {
+            self.pages.push(Page::clone(page));
+            self.pages.len() - 1
+        });
+        self.runs.push(Run { page, end });
+    }
+
+    /// Gives the pages back.
+    fn clear(&mut self) {
+        self.segments.clear();
+        self.pages.clear();
+        self.runs.clear();
     }
 }

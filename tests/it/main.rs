@@ -36,5 +36,6 @@ mod split;
 #[path = "../support/mod.rs"]
 mod support;
 mod tcp;
+mod threads;
 mod tshark;
 mod tunnels;
