@@ -82,7 +82,7 @@ pub const REORDERED_SHARE: u64 = 100;
 /// Bytes of secrets and names kept from the blocks of one capture file.
 pub const SIDE_BLOCK_BYTES: usize = 16 << 20;
 
-/// Packets that are remembered to know their copies. Each is 16 bytes.
+/// Packets that are remembered to know their copies. Each is 8 bytes.
 pub const COPIES_REMEMBERED: usize = 4_096;
 
 /// Packet time within which a copy follows its original, in milliseconds: less than any time after which

@@ -4,28 +4,28 @@
 //! option), within a short time. A bounded memory of the latest packets; what falls out of it is not
 //! told as a copy, and is then one more segment sent again.
 
-use crate::base::{Nanos, Timestamp, limits};
+use crate::base::{Timestamp, limits};
 use crate::wire::tcp::Flags;
 
 use super::decode::Decoded;
 use super::flow::Side;
 
-/// The latest packets.
+/// The latest packets: of each what tells it from others in 48 bits, and below that when it came. Eight
+/// bytes, so that all of them stay in the first-level cache.
 pub struct Copies {
-    slots: Box<[Slot]>,
+    slots: Box<[u64]>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    print: u64,
-    ts: Timestamp,
-}
+/// Bits of the time in a slot; its unit is 2^20 ns, and what wraps after a minute is no copy.
+const TIME_BITS: u32 = 16;
 
-const NEAR: Nanos = Nanos::from_millis(limits::COPY_MS);
+/// `limits::COPY_MS` in that unit.
+#[expect(clippy::cast_possible_truncation, reason = "100 ms are 95 units")]
+const NEAR: u16 = ((limits::COPY_MS * 1_000_000) >> 20) as u16;
 
 impl Default for Copies {
     fn default() -> Self {
-        Copies { slots: vec![Slot::default(); limits::COPIES_REMEMBERED].into_boxed_slice() }
+        Copies { slots: vec![0; limits::COPIES_REMEMBERED].into_boxed_slice() }
     }
 }
 
@@ -39,13 +39,17 @@ impl Copies {
             return false;
         }
         let print = print(hash, d);
-        // The upper bits are the better mixed ones.
-        let at = (print >> 32) as usize % limits::COPIES_REMEMBERED;
+        // The upper bits are kept, the place is taken from others.
+        #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits choose the place")]
+        let at = print as usize % limits::COPIES_REMEMBERED;
         let Some(slot) = self.slots.get_mut(at) else { return false };
-        let apart = ts.since(slot.ts);
-        let same = slot.print == print && apart <= NEAR && apart >= Nanos(-NEAR.0);
-        *slot = Slot { print, ts };
-        same
+        #[expect(clippy::cast_possible_truncation, reason = "the time wraps")]
+        let now = (ts.0 >> 20) as u16;
+        let new = print >> TIME_BITS << TIME_BITS | u64::from(now);
+        let before = std::mem::replace(slot, new);
+        #[expect(clippy::cast_possible_truncation, reason = "the time is the lowest bits")]
+        let apart = now.wrapping_sub(before as u16);
+        (before ^ new) >> TIME_BITS == 0 && apart.min(apart.wrapping_neg()) <= NEAR
     }
 }
 
@@ -55,7 +59,9 @@ fn print(hash: u64, d: &Decoded) -> u64 {
     let side = u32::from(d.side == Side::High) << 31;
     let rest = u64::from(d.mark) << 32 | u64::from(d.payload_len ^ u32::from(d.flags.0) << 20 ^ side);
     let mixed = (hash ^ numbers).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    let mixed = (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    // The lower bits choose the place: they need all others too.
+    mixed ^ mixed >> 32
 }
 
 #[cfg(test)]
