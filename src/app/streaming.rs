@@ -184,6 +184,8 @@ impl Sink for Stream<'_> {
             id,
             legs: Vec::new(),
             flow: Some(flow.id),
+            hops: Box::default(),
+            tried: Box::default(),
             outcome,
             verdict,
             findings: (0..findings.len()).collect(),

@@ -143,7 +143,16 @@ impl Judge<'_> {
 }
 
 fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
-    Chain { id: hops::chain_of_leg(x.id), legs: vec![x.id], flow: None, outcome, verdict, findings }
+    Chain {
+        id: hops::chain_of_leg(x.id),
+        legs: vec![x.id],
+        flow: None,
+        hops: Box::default(),
+        tried: Box::default(),
+        outcome,
+        verdict,
+        findings,
+    }
 }
 
 /// Judges all that was collected. `allowed`: whether the user knows of a finding.
@@ -191,7 +200,16 @@ pub fn whole_by(
         let Some((findings, outcome, verdict)) = judge.flow(&flow) else { continue };
         let indices = a.add(findings, |f| allowed(f, None));
         let id = hops::chain_of_flow(flow.id);
-        a.chains.push(Chain { id, legs: Vec::new(), flow: Some(flow.id), outcome, verdict, findings: indices });
+        a.chains.push(Chain {
+            id,
+            legs: Vec::new(),
+            flow: Some(flow.id),
+            hops: Box::default(),
+            tried: Box::default(),
+            outcome,
+            verdict,
+            findings: indices,
+        });
         a.flows.push(flow);
     }
     for (index, facts) in inputs.iter().enumerate() {

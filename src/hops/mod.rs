@@ -1,7 +1,13 @@
-//! Exchanges to chains. As yet each exchange is a chain of its own leg; a flow without a request that
-//! has a finding is a chain without legs.
+//! Exchanges to chains: which legs belong to one journey, and what each hop did to what it passed on.
+//! A flow without a request that has a finding is a chain without legs.
+
+pub mod diff;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use crate::base::{ExchangeId, FlowId};
+
+pub use diff::Diff;
 
 /// The id of the chain that begins with this leg.
 pub fn chain_of_leg(first: ExchangeId) -> i64 {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::ExchangeId;
-use crate::model::{Confidence, Severity, Text};
+use crate::model::{Attempted, Confidence, Hop, Severity, Text};
 
 /// What became of the upgrade, as the client saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,9 +68,14 @@ pub struct Chain {
     pub legs: Vec<ExchangeId>,
     /// Set only where there is no leg.
     pub flow: Option<crate::base::FlowId>,
+    /// The edges between the legs, nearest to the client first; a hop that tried again has several.
+    pub hops: Box<[Hop]>,
+    /// What hops tried towards backends without getting a request through.
+    pub tried: Box<[Attempted]>,
     pub outcome: Outcome,
     pub verdict: Verdict,
-    /// Indices into the analysis' findings, in report order.
+    /// Indices into the analysis' findings, in report order: those about the chain and its hops, and
+    /// those about its legs.
     pub findings: Vec<usize>,
 }
 

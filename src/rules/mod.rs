@@ -5,6 +5,8 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+mod hop;
+pub mod journey;
 pub mod outcome;
 pub mod patterns;
 pub mod recovery;
@@ -27,7 +29,7 @@ pub use seen::Seen;
 
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES).copied()
+    capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES).chain(hop::RULES).copied()
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.

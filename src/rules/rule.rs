@@ -8,6 +8,7 @@ use crate::model::{
     Subject, Text,
 };
 use crate::rules::Seen;
+use crate::rules::journey::{HopView, Journey};
 
 /// One rule of the catalogue. Its `id` is its identity in every output; the rest is what
 /// `hopscope explain` and docs/rules.md say.
@@ -58,6 +59,10 @@ pub enum Check {
     Input(fn(&InputFacts, &mut Findings<'_>)),
     /// All inputs together, by what was counted in them; told once.
     Capture(fn(&Counters, &mut Findings<'_>)),
+    /// One hop of a chain, with the legs on its two sides.
+    Hop(fn(&HopView<'_>, &Seen, &mut Findings<'_>)),
+    /// A whole chain, also of one leg.
+    Chain(fn(&Journey<'_>, &Seen, &mut Findings<'_>)),
 }
 
 pub type ExchangeCheck = fn(&Exchange, &Seen, &mut Findings<'_>);
@@ -68,7 +73,7 @@ impl Check {
     pub fn of_exchange(&self) -> Option<ExchangeCheck> {
         match self {
             Check::Exchange(check) | Check::Either(check, _) => Some(*check),
-            Check::Handshake(_) | Check::Flow(_) | Check::Input(_) | Check::Capture(_) => None,
+            _ => None,
         }
     }
 
@@ -76,7 +81,7 @@ impl Check {
     pub fn of_flow(&self) -> Option<FlowCheck> {
         match self {
             Check::Flow(check) | Check::Either(_, check) => Some(*check),
-            Check::Exchange(_) | Check::Handshake(_) | Check::Input(_) | Check::Capture(_) => None,
+            _ => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::Counters;
 use crate::model::{Direction, Evidence, Exchange, Finding, FlowFacts, Handshake, Head, InputFacts, Quality, Subject};
+use crate::rules::journey::{HopView, Journey};
 use crate::rules::{Check, Findings, Seen, all};
 
 /// All findings about one exchange, in the order of the catalogue.
@@ -14,12 +15,39 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
                 check(x, seen, &mut Findings::new(rule, subject, &mut out))
             }
             Check::Handshake(check) => check(x, handshake, seen, &mut Findings::new(rule, subject, &mut out)),
-            Check::Flow(_) | Check::Input(_) | Check::Capture(_) => {}
+            Check::Flow(_) | Check::Input(_) | Check::Capture(_) | Check::Hop(_) | Check::Chain(_) => {}
         }
     }
     if x.quality != Quality::default() {
         for finding in out.iter_mut().filter(|f| in_doubt(x, f)) {
             finding.confidence = finding.confidence.lower();
+        }
+    }
+    out
+}
+
+/// All findings about a chain as a whole: what its hops did, and what several legs show together. `id`: of
+/// the chain.
+pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let subject = Subject::Chain(id);
+    let hops: Vec<HopView<'_>> = journey.hops().collect();
+    for rule in all() {
+        match rule.check {
+            Check::Chain(check) => check(journey, seen, &mut Findings::new(rule, subject, &mut out)),
+            Check::Hop(check) => {
+                for view in &hops {
+                    let from = out.len();
+                    check(view, seen, &mut Findings::new(rule, subject, &mut out));
+                    // No surer than that the two legs belong together, and than what was captured of them.
+                    for finding in out.iter_mut().skip(from) {
+                        let doubts = [view.near.x, view.far.x].iter().any(|x| in_doubt(x, finding));
+                        let known = if doubts { finding.confidence.lower() } else { finding.confidence };
+                        finding.confidence = known.min(view.confidence());
+                    }
+                }
+            }
+            _ => {}
         }
     }
     out

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    ConnectState, End, Exchange, Field, Finding, FlowFacts, Head, InputFacts, LineFaults, Mechanism, Part, Preview,
-    Quality, StartLine, Subject, Text, Times,
+    Confidence, ConnectState, End, Exchange, Field, Finding, FlowFacts, Handshake, Head, Hop, HopKind, InputFacts,
+    LineFaults, MatchKey, Mechanism, Part, Preview, Quality, StartLine, Subject, Text, Times,
 };
+use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::{Check, Findings, Rule, Seen};
 use crate::wire::accept;
 
@@ -175,6 +176,82 @@ pub(crate) fn run_capture(rule: &'static Rule, counters: &Counters) -> Vec<Findi
         Check::Capture(check) => check(counters, out),
         _ => panic!("{} does not look at the whole capture", rule.id),
     })
+}
+
+/// What the rule finds about a hop between two legs, each a request and its response; the far leg lies
+/// inside the near one in time.
+pub(crate) fn run_hop(rule: &'static Rule, near: (&str, Option<&str>), far: (&str, Option<&str>)) -> Vec<Finding> {
+    run_hop_of(rule, exchange(near.0, near.1), exchange(far.0, far.1), |_| {})
+}
+
+/// As [`run_hop`], of exchanges that were changed, and with a hop that was.
+pub(crate) fn run_hop_of(
+    rule: &'static Rule,
+    near: Exchange,
+    far: Exchange,
+    change: impl FnOnce(&mut Hop),
+) -> Vec<Finding> {
+    let far = behind(far);
+    let mut hop = hop(&near, &far);
+    change(&mut hop);
+    run_journey(rule, &[near, far], &[hop], View::default())
+}
+
+/// What the rule finds about a chain of these legs.
+pub(crate) fn run_journey(rule: &'static Rule, all: &[Exchange], hops: &[Hop], view: View<'_>) -> Vec<Finding> {
+    let handshakes: Vec<Handshake> = all.iter().map(crate::rules::accept::compare).collect();
+    let found: Vec<Vec<Finding>> = all.iter().map(|_| Vec::new()).collect();
+    let judged = all.iter().zip(&handshakes).zip(&found);
+    let legs: Vec<Leg<'_>> = judged
+        .map(|((x, handshake), findings)| {
+            let outcome = crate::rules::outcome::of(x, handshake, findings);
+            Leg { x, handshake, outcome, findings }
+        })
+        .collect();
+    let journey = Journey { legs: &legs, hops, tried: &[], view: &view };
+    let mut out = Vec::new();
+    let findings = &mut Findings::new(rule, Subject::Chain(1), &mut out);
+    match rule.check {
+        Check::Hop(check) => journey.hops().for_each(|view| check(&view, &Seen::default(), findings)),
+        Check::Chain(check) => check(&journey, &Seen::default(), findings),
+        _ => panic!("{} does not look at chains", rule.id),
+    }
+    out
+}
+
+/// Makes an exchange the leg behind a hop: other id, flow, endpoints, packets; inside the near leg in time.
+pub(crate) fn behind(mut far: Exchange) -> Exchange {
+    far.id = ExchangeId(far.id.0 + 1);
+    far.flow = FlowId(far.flow.0 + 1);
+    (far.client, far.server) = (endpoint(21, 50_000), endpoint(30, 8080));
+    far.request.at = PacketRef::new(0, 5);
+    far.request.first = far.request.first + Nanos::from_millis(1);
+    far.request.last = far.request.last + Nanos::from_millis(1);
+    if let Some(response) = &mut far.response {
+        response.first = response.first - Nanos::from_millis(1);
+        response.last = response.last - Nanos::from_millis(1);
+    }
+    far
+}
+
+/// The hop between two legs.
+pub(crate) fn hop(near: &Exchange, far: &Exchange) -> Hop {
+    Hop {
+        between: (near.id, far.id),
+        kind: HopKind::Http,
+        addresses: vec![near.server.ip, far.client.ip],
+        name: None,
+        product: None,
+        joined_by: vec![MatchKey::Key, MatchKey::Time],
+        confidence: Confidence::Certain,
+        forward: Some(far.request.first.since(near.request.first)),
+        back: None,
+    }
+}
+
+/// Whether the rule finds anything about a hop.
+pub(crate) fn fires_hop(rule: &'static Rule, near: (&str, Option<&str>), far: (&str, Option<&str>)) -> bool {
+    !run_hop(rule, near, far).is_empty()
 }
 
 /// Whether the rule finds anything about an exchange.

@@ -107,7 +107,16 @@ fn ok() -> Verdict {
 
 fn chain(id: u64, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
     let signed = i64::try_from(id).unwrap_or(0);
-    Chain { id: signed, legs: vec![ExchangeId(id)], flow: None, outcome, verdict, findings }
+    Chain {
+        id: signed,
+        legs: vec![ExchangeId(id)],
+        flow: None,
+        hops: Box::default(),
+        tried: Box::default(),
+        outcome,
+        verdict,
+        findings,
+    }
 }
 
 fn finding(rule: &'static str, severity: Severity, id: u64, message: Text) -> Finding {
@@ -332,6 +341,8 @@ pub(crate) fn odd() -> Analysis {
         id: -9,
         legs: Vec::new(),
         flow: Some(FlowId(9)),
+        hops: Box::default(),
+        tried: Box::default(),
         outcome: Outcome::Unanswered,
         verdict: verdict("connect-refused", Severity::Error, "nothing listens at 10.0.0.2:81"),
         findings: vec![a.findings.len() - 1],

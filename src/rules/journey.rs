@@ -1,0 +1,150 @@
+//! What rules on hops and chains look at: a chain's legs with what was judged of each, and between two
+//! neighbours what the hop did.
+
+use std::net::IpAddr;
+
+use crate::hops::Diff;
+use crate::hops::diff::compare;
+use crate::model::{Attempted, Confidence, Exchange, Finding, FlowFacts, Handshake, Hop, HopKind, Outcome, Text};
+
+/// One leg, and what was judged of it alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Leg<'a> {
+    pub x: &'a Exchange,
+    pub handshake: &'a Handshake,
+    pub outcome: Outcome,
+    /// About this exchange alone.
+    pub findings: &'a [Finding],
+}
+
+/// A hop and the legs on its two sides.
+#[derive(Clone, Copy, Debug)]
+pub struct HopView<'a> {
+    pub hop: &'a Hop,
+    /// Nearer the client.
+    pub near: Leg<'a>,
+    /// Behind the hop.
+    pub far: Leg<'a>,
+    /// Whether the hop tried once more behind this leg: then its answer was not passed on.
+    pub tried_again: bool,
+    pub journey: &'a Journey<'a>,
+}
+
+/// A chain: its legs, client side first, its hops, and connections that carried no request.
+#[derive(Clone, Copy, Debug)]
+pub struct Journey<'a> {
+    pub legs: &'a [Leg<'a>],
+    pub hops: &'a [Hop],
+    /// What hops tried towards backends without getting a request through.
+    pub tried: &'a [(Attempted, &'a FlowFacts)],
+    pub view: &'a View<'a>,
+}
+
+/// What the captures show of the hop that answers a chain's last leg.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View<'a> {
+    /// Whether other chains show that this hop's connections to its backends are captured too.
+    pub behind_last: bool,
+    /// Whether the captures show more than one leg of anything.
+    pub several_legs: bool,
+    /// Legs that fitted equally well, so that none was joined: how many.
+    pub rivals: usize,
+    /// The software that answers the last leg. `None` where nothing tells.
+    pub responder: Option<&'a crate::model::Software>,
+    /// Whether the last leg's answer is a page or form that this software writes by itself.
+    pub own_page: bool,
+}
+
+impl<'a> Journey<'a> {
+    /// The client's own leg.
+    pub fn first(&self) -> Option<Leg<'a>> {
+        self.legs.first().copied()
+    }
+
+    /// The leg nearest the backend. Of several tries, the last.
+    pub fn last(&self) -> Option<Leg<'a>> {
+        self.legs.last().copied()
+    }
+
+    /// All hops with both of their legs, nearest to the client first.
+    pub fn hops(&'a self) -> impl Iterator<Item = HopView<'a>> {
+        self.hops.iter().enumerate().filter_map(|(at, hop)| {
+            let leg = |id| self.legs.iter().find(|leg| leg.x.id == id).copied();
+            let later = self.hops.get(at + 1..).unwrap_or_default();
+            let tried_again = later.iter().any(|other| other.between.0 == hop.between.0);
+            let (near, far) = (leg(hop.between.0)?, leg(hop.between.1)?);
+            Some(HopView { hop, near, far, tried_again, journey: self })
+        })
+    }
+}
+
+impl<'a> HopView<'a> {
+    /// Whether the rules on fields apply: the hop reads HTTP/1.x on both sides and writes it anew.
+    pub fn writes_http(&self) -> bool {
+        self.hop.kind == HopKind::Http
+    }
+
+    /// What the hop did to the request.
+    pub fn request(&self) -> Diff<'a> {
+        compare(&self.near.x.request, &self.far.x.request)
+    }
+
+    /// What the hop did to the response that it passed on. `None` where either side has none, or where
+    /// another try's answer was passed on.
+    pub fn response(&self) -> Option<Diff<'a>> {
+        let (near, far) = (self.near.x.response.as_ref()?, self.far.x.response.as_ref()?);
+        (!self.tried_again).then(|| compare(far, near))
+    }
+
+    /// Both request heads were seen whole: what is not there was not sent.
+    pub fn requests_whole(&self) -> bool {
+        [self.near.x, self.far.x].iter().all(|x| x.request.complete && !x.quality.request_gap)
+    }
+
+    /// Both responses were seen whole.
+    pub fn responses_whole(&self) -> bool {
+        let whole = |x: &Exchange| x.response.as_ref().is_some_and(|r| r.complete) && !x.quality.response_gap;
+        whole(self.near.x) && whole(self.far.x)
+    }
+
+    /// The hop in the middle of a sentence: `nginx 1.22.1 at 10.0.0.2`, `the proxy edge (10.0.0.2)`.
+    pub fn who(&self) -> String {
+        who(self.hop)
+    }
+
+    /// The packets on both sides: `(packets 4 → 5)`.
+    pub fn packets(&self) -> Text {
+        let (near, far) = (self.near.x.request.at, self.far.x.request.at);
+        let inputs = near.input() != far.input();
+        let of = |at: crate::base::PacketRef| match inputs {
+            true => format!("{} of input {}", at.number(), at.input()),
+            false => at.number().to_string(),
+        };
+        Text::own(format!("(packets {} → {})", of(near), of(far)))
+    }
+
+    /// How sure a claim about both legs can be: no surer than that they belong together.
+    pub fn confidence(&self) -> Confidence {
+        self.hop.confidence
+    }
+}
+
+/// A hop in the middle of a sentence.
+pub fn who(hop: &Hop) -> String {
+    let at = hop.address().map(|ip: IpAddr| ip.to_string()).unwrap_or_default();
+    let product = hop.product.as_ref().filter(|p| p.confidence >= Confidence::Likely);
+    match (product, &hop.name) {
+        (Some(p), Some(name)) => format!("{} {name} ({at})", full_name(p)),
+        (Some(p), None) => format!("{} at {at}", full_name(p)),
+        (None, Some(name)) => format!("the proxy {name} ({at})"),
+        (None, None) => format!("the proxy at {at}"),
+    }
+}
+
+/// `nginx 1.22.1`, or `nginx` where its version is not known.
+pub fn full_name(software: &crate::model::Software) -> String {
+    match &software.version {
+        Some(version) => format!("{} {version}", software.name),
+        None => software.name.clone(),
+    }
+}
