@@ -50,10 +50,10 @@ pub fn compare<'a>(came: &'a Head, left: &'a Head) -> Diff<'a> {
                     && came.name(a).eq_ignore_ascii_case(left.name(b))
                     && (!equal || came.value(a) == left.value(b))
             };
-            if let Some((j, _)) = left.fields.iter().enumerate().find(fits) {
-                if let (Some(mine), Some(theirs)) = (partner.get_mut(i), taken.get_mut(j)) {
-                    (*mine, *theirs) = (Some(j), true);
-                }
+            if let Some((j, _)) = left.fields.iter().enumerate().find(fits)
+                && let (Some(mine), Some(theirs)) = (partner.get_mut(i), taken.get_mut(j))
+            {
+                (*mine, *theirs) = (Some(j), true);
             }
         }
     }
