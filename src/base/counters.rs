@@ -68,6 +68,8 @@ pub struct Counters {
     pub nested_too_deep: u64,
     /// Flows with WebSocket frames whose handshake is not in the capture.
     pub flows_websocket_midstream: u64,
+    /// Exchanges left out because their connections were captured twice: the first copy counts.
+    pub flows_seen_twice: u64,
     /// Flows given up because analysing them failed (a fault of this program).
     pub bugs: u64,
 }
@@ -111,6 +113,7 @@ impl Counters {
             socks_refused,
             nested_too_deep,
             flows_websocket_midstream,
+            flows_seen_twice,
             bugs,
         } = other;
         self.packets += packets;
@@ -148,6 +151,7 @@ impl Counters {
         self.socks_refused += socks_refused;
         self.nested_too_deep += nested_too_deep;
         self.flows_websocket_midstream += flows_websocket_midstream;
+        self.flows_seen_twice += flows_seen_twice;
         self.bugs += bugs;
     }
 }

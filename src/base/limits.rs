@@ -272,3 +272,29 @@ pub const DATAGRAM_BYTES: u32 = 65_535;
 /// Packet time in which all fragments of a datagram must come, in seconds. RFC 1122 §3.3.2 says 60 to
 /// 120, senders repeat their identifications sooner; Linux waits 30.
 pub const FRAGMENT_S: i64 = 30;
+
+/// Seconds of packet time after a request within which the leg behind a hop must begin.
+pub const JOIN_S: i64 = 10;
+
+/// Near legs compared with each far leg at most, the latest first.
+pub const JOIN_CANDIDATES: usize = 64;
+
+/// Legs of one knot of candidates that are assigned together; a larger knot stays unjoined where it is
+/// not clear by itself.
+pub const JOIN_KNOT: usize = 256;
+
+/// Addresses of X-Forwarded-For that are looked at, the last ones.
+pub const FORWARDED_FOR: usize = 16;
+
+/// Milliseconds by which a far leg may seem to begin before, or to be answered after, the near one:
+/// packets of several interfaces are not stamped in order.
+pub const JOIN_SLACK_MS: i64 = 2;
+
+/// Pairs of legs from which the difference of two clocks is estimated at most.
+pub const CLOCK_PAIRS: usize = 4_096;
+
+/// Pairs of legs whose heads are looked at to recognise the software of one hop.
+pub const PAIRS_RECOGNISED: usize = 64;
+
+/// Signs kept for each recognised software.
+pub const SIGNS_SHOWN: usize = 4;

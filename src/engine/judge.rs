@@ -4,10 +4,13 @@
 use std::borrow::Cow;
 use std::thread;
 
-use crate::base::{Counters, limits};
-use crate::hops;
+use hashbrown::HashSet;
+
+use crate::base::{Counters, FlowId, limits};
+use crate::hops::{self, Told};
 use crate::model::{
-    Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Verdict,
+    Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Severity,
+    Software, Verdict,
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
@@ -15,6 +18,7 @@ use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{Analysis, Row};
 
+use super::journeys::{self, Journeys};
 use super::{Collected, ahead};
 
 /// Judges exchanges. Keeps what rules may know of the others, within limits.
@@ -23,6 +27,8 @@ pub struct Judge<'p> {
     guids: Vec<(&'p str, &'p str)>,
     hints: Hints,
     pub seen: Seen,
+    /// What the user says of hosts and clocks.
+    pub told: Told,
 }
 
 /// What was judged of one exchange.
@@ -37,7 +43,7 @@ pub struct Judged {
 impl<'p> Judge<'p> {
     pub fn new(products: &'p Products) -> Self {
         let guids = products.wrong_guids().iter().map(|w| (w.guid.as_str(), w.note.as_str())).collect();
-        Judge { products, guids, hints: Hints::default(), seen: Seen::default() }
+        Judge { products, guids, hints: Hints::default(), seen: Seen::default(), told: Told::default() }
     }
 
     /// Judges one exchange. The others must be in `seen` already, as far as they are to count.
@@ -155,6 +161,52 @@ fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usiz
     }
 }
 
+fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
+    Chain {
+        id: hops::chain_of_flow(flow.id),
+        legs: Vec::new(),
+        flow: Some(flow.id),
+        hops: Box::default(),
+        tried: Box::default(),
+        outcome,
+        verdict,
+        findings,
+    }
+}
+
+/// Puts the chains of several legs in, and judges anew those of one whose hop may be at fault. `alone`: the
+/// rows of the chains that are there, in their order. The connections that belong to chains now.
+fn join_up(
+    a: &mut Analysis,
+    judge: &Judge<'_>,
+    plan: &journeys::Plan,
+    lone: &[FlowFacts],
+    alone: &[usize],
+    allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
+) -> HashSet<FlowId, foldhash::fast::RandomState> {
+    let known = Known(judge.products);
+    let (taken, judged) = {
+        let journeys = Journeys::new(plan, judge.products, &a.rows, lone, &judge.seen, &known);
+        let all = a.rows.iter().enumerate();
+        let judged: Vec<_> = all.filter_map(|(at, row)| Some((at, journeys.judge(row, &a.findings)?))).collect();
+        (journeys.taken(), judged)
+    };
+    for (row, journeys::Judged { mut chain, found, lowered }) in judged {
+        for at in lowered {
+            if let Some(finding) = a.findings.get_mut(at) {
+                finding.severity = Severity::Warning;
+            }
+        }
+        let first = a.rows.get(row).map(|row| row.exchange.clone());
+        chain.findings.extend(a.add(found, |f| allowed(f, first.as_deref())));
+        match alone.binary_search(&row).ok().and_then(|at| a.chains.get_mut(at)) {
+            Some(known) => *known = chain,
+            None => a.chains.push(chain),
+        }
+    }
+    taken
+}
+
 /// Judges all that was collected. `allowed`: whether the user knows of a finding.
 pub fn whole(
     collected: Collected,
@@ -171,12 +223,14 @@ pub fn whole_by(
     judge: &mut Judge<'_>,
     collected: Collected,
     mut counters: Counters,
-    inputs: Vec<InputFacts>,
+    mut inputs: Vec<InputFacts>,
     allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
 ) -> Analysis {
     counters.evicted += collected.evicted;
     let mut exchanges = collected.exchanges;
+    let mut lone = collected.lone;
     exchanges.sort_by_cached_key(|x| x.id);
+    let plan = journeys::plan(&mut exchanges, &mut lone, &mut inputs, &judge.told);
     for (at, x) in exchanges.iter().enumerate() {
         ahead::fetch(&exchanges, at);
         judge.seen.learn(x, false);
@@ -184,6 +238,7 @@ pub fn whole_by(
     let mut a = Analysis { counters, ..Analysis::default() };
     a.chains.reserve_exact(exchanges.len());
     a.rows.reserve_exact(exchanges.len());
+    let mut alone: Vec<usize> = Vec::new();
     let mut rest = exchanges.into_iter();
     while !rest.as_slice().is_empty() {
         // Some at a time: what was judged of them finds its place before the next are.
@@ -192,26 +247,26 @@ pub fn whole_by(
         for (judged, x) in judged.into_iter().zip(rest.by_ref()) {
             let Judged { handshake, outcome, findings: found, verdict } = judged;
             let findings = a.add(found, |f| allowed(f, Some(&x)));
-            a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
+            if plan.is_alone(x.id) {
+                alone.push(a.rows.len());
+                a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
+            }
             a.rows.push(Row { exchange: x, handshake, outcome, findings });
         }
     }
-    for flow in collected.lone {
+    let taken = join_up(&mut a, judge, &plan, &lone, &alone, allowed);
+    for flow in lone {
+        if taken.contains(&flow.id) {
+            a.flows.push(flow);
+            continue;
+        }
         let Some((findings, outcome, verdict)) = judge.flow(&flow) else { continue };
         let indices = a.add(findings, |f| allowed(f, None));
-        let id = hops::chain_of_flow(flow.id);
-        a.chains.push(Chain {
-            id,
-            legs: Vec::new(),
-            flow: Some(flow.id),
-            hops: Box::default(),
-            tried: Box::default(),
-            outcome,
-            verdict,
-            findings: indices,
-        });
+        a.chains.push(chain_of_flow(&flow, outcome, verdict, indices));
         a.flows.push(flow);
     }
+    a.intermediaries = journeys::intermediaries(&a.chains, &a.rows, &plan);
+    a.counters.flows_seen_twice += plan.copies();
     for (index, facts) in inputs.iter().enumerate() {
         let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);
         a.add(findings, |f| allowed(f, None));
@@ -227,14 +282,19 @@ pub fn whole_by(
     a
 }
 
-/// What the failures share. The chains are not sorted yet.
+/// What the failures share.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
-    // The chains of exchanges stand first and in the order of the rows; those of flows follow.
-    let tried = a.chains.iter().zip(&a.rows).filter_map(|(chain, row)| match &*chain.verdict.rule {
-        "unknown" => None,
-        "ok" => Some((&*row.exchange, false)),
-        // One that worked with a warning did not fail.
-        _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
+    let first = |chain: &Chain| {
+        let id = *chain.legs.first()?;
+        a.rows.get(a.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
+    };
+    let tried = a.chains.iter().filter_map(|chain| Some((chain, first(chain)?))).filter_map(|(chain, row)| {
+        match &*chain.verdict.rule {
+            "unknown" => None,
+            "ok" => Some((&*row.exchange, false)),
+            // One that worked with a warning did not fail.
+            _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
+        }
     });
     patterns::shared(&tried.collect::<Vec<(&Exchange, bool)>>())
 }
@@ -282,6 +342,13 @@ impl Knowledge for Known<'_> {
         };
         let sure = product.filter(|r| r.confidence >= crate::model::Confidence::Likely);
         let own = sure.map(|r| self.0.fixes(r.product, class)).unwrap_or_default();
+        if own.is_empty() { self.0.class_fixes(class) } else { own }
+    }
+
+    fn fixes_of(&self, software: Option<&Software>, class: FaultClass) -> Vec<Fix> {
+        let sure = software.filter(|s| s.confidence >= crate::model::Confidence::Likely);
+        let product = sure.and_then(|s| self.0.get(&s.slug));
+        let own = product.map(|product| self.0.fixes(product, class)).unwrap_or_default();
         if own.is_empty() { self.0.class_fixes(class) } else { own }
     }
 

@@ -5,6 +5,8 @@
 mod ahead;
 pub mod collect;
 mod front;
+mod intermediaries;
+mod journeys;
 pub mod judge;
 mod pipeline;
 pub mod replay;

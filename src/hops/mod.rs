@@ -1,13 +1,31 @@
 //! Exchanges to chains: which legs belong to one journey, and what each hop did to what it passed on.
 //! A flow without a request that has a finding is a chain without legs.
 
+mod assign;
+mod candidates;
+mod card;
+mod clocks;
 pub mod diff;
+mod hosts;
+mod join;
+mod score;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tried;
+mod twins;
 
 use crate::base::{ExchangeId, FlowId};
 
+pub use clocks::Clock;
 pub use diff::Diff;
+pub use hosts::{Hosts, Pin};
+pub use join::{Edge, Joined, Told, Twin, chains, join};
+pub use tried::tried;
+
+/// Another order of its entries in each run, so that no capture can aim at collisions: nothing that a
+/// report shows may depend on that order.
+type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::RandomState>;
+type Set<K> = hashbrown::HashSet<K, foldhash::fast::RandomState>;
 
 /// The id of the chain that begins with this leg.
 pub fn chain_of_leg(first: ExchangeId) -> i64 {

@@ -72,6 +72,14 @@ pub struct Exchange {
     pub quality: Quality,
     /// Which request of its connection this is, from 0.
     pub index_in_flow: u32,
+    /// TCP sequence numbers of the first bytes that client and server sent on this connection: two
+    /// captures of one connection share them. `None` where a side's start is not known.
+    pub seq: [Option<u32>; 2],
+    /// A plain request, kept only in case that it is a leg of an upgrade which lost all of its marks.
+    pub tentative: bool,
+    /// Client and server addresses under which this leg was captured too, on the other side of address
+    /// translation. `None`: it was not.
+    pub seen_as: Option<Box<Vec<(Endpoint, Endpoint)>>>,
 }
 
 /// Captured bytes kept to be shown or recognised.
@@ -257,6 +265,24 @@ impl Exchange {
     pub fn from_browser(&self) -> bool {
         self.request.has("origin")
             && self.request.first_value("user-agent").is_some_and(|ua| ua.starts_with(b"Mozilla/"))
+    }
+
+    /// Moves all of its times: another clock is believed.
+    pub fn shift(&mut self, by: Nanos) {
+        let heads = [&mut self.request].into_iter().chain(&mut self.interim).chain(&mut self.response);
+        for head in heads {
+            head.first = head.first + by;
+            head.last = head.last + by;
+        }
+        let boxed = [&mut self.odd_response, &mut self.before_response, &mut self.early];
+        let previews = boxed.into_iter().flatten().map(|preview| &mut **preview);
+        previews.chain(self.after_101.iter_mut().flatten()).for_each(|preview| preview.ts = preview.ts + by);
+        if let Some(proxied) = &mut self.proxied {
+            proxied.ts = proxied.ts + by;
+        }
+        for time in [&mut self.times.syn, &mut self.times.last, &mut self.end.at, &mut self.end.tcp_at] {
+            *time = time.map(|at| at + by);
+        }
     }
 
     /// Whether both heads were seen whole, without a lost byte in or before them.

@@ -1,6 +1,6 @@
 //! A TCP connection, as far as a rule may ask about it.
 
-use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
+use crate::base::{Endpoint, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{End, Preview, Proxied, Wrapper, WsTotals};
 
 /// How the connection's opening went.
@@ -34,6 +34,22 @@ pub struct FlowFacts {
     pub end_at: Option<Timestamp>,
     /// What it carried. `None`: no payload at all.
     pub said: Option<Box<Said>>,
+}
+
+impl FlowFacts {
+    /// Moves all of its times: another clock is believed.
+    pub fn shift(&mut self, by: Nanos) {
+        self.syn_at = self.syn_at + by;
+        self.end_at = self.end_at.map(|at| at + by);
+        let Some(said) = &mut self.said else { return };
+        said.first.iter_mut().flatten().for_each(|preview| preview.ts = preview.ts + by);
+        for time in [&mut said.end.at, &mut said.end.tcp_at] {
+            *time = time.map(|at| at + by);
+        }
+        if let Some(proxied) = &mut said.proxied {
+            proxied.ts = proxied.ts + by;
+        }
+    }
 }
 
 /// What a connection without a request carried, as far as it was looked at.

@@ -146,6 +146,10 @@ pub struct Fingerprint {
     /// The response has no content.
     #[serde(default)]
     pub empty_body: bool,
+    /// The product wrote this answer by itself: nothing behind it was asked, or what that said was not
+    /// passed on.
+    #[serde(default)]
+    pub own: bool,
     pub source: String,
     pub checked: String,
     #[serde(default)]

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use memchr::memmem;
 
-use crate::model::{Exchange, FaultClass, Fix, Head, Text};
+use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, Text};
 pub use data::{
     BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Product, ServerSoftware,
     Side, Timeout, TimeoutKind, WrongGuid,
@@ -152,6 +152,13 @@ impl Products {
         Some((self.known().list.get(product)?, page))
     }
 
+    /// Whether a proxy wrote the response on this leg by itself: it is a page of its own, or bears a sign
+    /// that only such answers have.
+    pub fn writes_itself(&self, x: &Exchange) -> bool {
+        let page = x.status().is_some_and(|status| self.error_page(status, &x.body).is_some());
+        page || self.responder(x).is_some_and(|found| found.own && found.confidence >= Confidence::Likely)
+    }
+
     /// The backend's error that this content is: the longest known fragment in it, whoever passed it on.
     /// `status`: 0 where it is not known.
     pub fn backend_body(&self, status: u16, body: &[u8]) -> Option<&BackendBody> {
@@ -258,7 +265,7 @@ mod tests {
 
     use super::*;
     use crate::base::{PacketRef, Timestamp};
-    use crate::model::{Confidence, Field, LineFaults, StartLine};
+    use crate::model::{Field, LineFaults, StartLine};
 
     /// A head from its text; lines end in LF here.
     fn head(text: &str) -> Head {

@@ -19,6 +19,8 @@ pub struct Recognised<'a> {
     pub confidence: Confidence,
     /// The signs, strongest first: `Server: nginx/1.22.1`.
     pub evidence: Vec<Text>,
+    /// A sign says that the product wrote the answer by itself.
+    pub own: bool,
 }
 
 /// Index of a fingerprint: its product and its place there.
@@ -48,6 +50,7 @@ struct Hit {
     key: Key,
     strength: Confidence,
     shape: bool,
+    own: bool,
     version: Option<String>,
     evidence: Text,
 }
@@ -99,6 +102,7 @@ impl Index {
                 key: (p, usize::MAX),
                 strength: page.strength,
                 shape: false,
+                own: true,
                 version: None,
                 evidence: Text::own("the text of its own error page: ").bytes(page.fragment.as_bytes()),
             });
@@ -168,7 +172,7 @@ impl<'a> Subject<'a> {
     }
 
     fn hit(&self, print: &Fingerprint, key: Key, strength: Confidence, version: Option<String>, evidence: Text) -> Hit {
-        Hit { key, strength, shape: print.is_shape(), version, evidence }
+        Hit { key, strength, shape: print.is_shape(), own: print.own, version, evidence }
     }
 
     fn try_field(&self, print: &Fingerprint, key: Key, name: &[u8], value: &[u8]) -> Option<Hit> {
@@ -325,6 +329,7 @@ fn decide(products: &[Product], hits: Vec<Hit>) -> Option<Recognised<'_>> {
     Some(Recognised {
         product: products.get(winner.product)?,
         version: winner.hits.iter().find_map(|hit| hit.version.clone()),
+        own: winner.hits.iter().any(|hit| hit.own),
         confidence,
         evidence: winner.hits.into_iter().map(|hit| hit.evidence).collect(),
     })

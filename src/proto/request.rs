@@ -232,6 +232,9 @@ impl Http {
             end: Default::default(),
             quality: Default::default(),
             index_in_flow: index,
+            seq: [None; 2],
+            tentative: false,
+            seen_as: None,
         })
     }
 

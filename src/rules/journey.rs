@@ -66,14 +66,14 @@ impl<'a> Journey<'a> {
         self.legs.last().copied()
     }
 
-    /// All hops with both of their legs, nearest to the client first.
-    pub fn hops(&'a self) -> impl Iterator<Item = HopView<'a>> {
+    /// All hops with both of their legs and their places in the list, nearest to the client first.
+    pub fn hops(&'a self) -> impl Iterator<Item = (usize, HopView<'a>)> {
         self.hops.iter().enumerate().filter_map(|(at, hop)| {
             let leg = |id| self.legs.iter().find(|leg| leg.x.id == id).copied();
             let later = self.hops.get(at + 1..).unwrap_or_default();
             let tried_again = later.iter().any(|other| other.between.0 == hop.between.0);
             let (near, far) = (leg(hop.between.0)?, leg(hop.between.1)?);
-            Some(HopView { hop, near, far, tried_again, journey: self })
+            Some((at, HopView { hop, near, far, tried_again, journey: self }))
         })
     }
 }

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+pub mod guilt;
 mod hop;
 pub mod journey;
 pub mod outcome;

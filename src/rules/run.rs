@@ -26,24 +26,28 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
     out
 }
 
-/// All findings about a chain as a whole: what its hops did, and what several legs show together. `id`: of
-/// the chain.
-pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<Finding> {
+/// All findings about a chain as a whole: what its hops did, each with the place of the hop in
+/// `Journey::hops`, and what several legs show together. `id`: of the chain.
+pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<(Option<usize>, Finding)> {
     let mut out = Vec::new();
+    let mut found = Vec::new();
     let subject = Subject::Chain(id);
-    let hops: Vec<HopView<'_>> = journey.hops().collect();
+    let hops: Vec<(usize, HopView<'_>)> = journey.hops().collect();
     for rule in all() {
         match rule.check {
-            Check::Chain(check) => check(journey, seen, &mut Findings::new(rule, subject, &mut out)),
+            Check::Chain(check) => {
+                check(journey, seen, &mut Findings::new(rule, subject, &mut found));
+                out.extend(found.drain(..).map(|finding| (None, finding)));
+            }
             Check::Hop(check) => {
-                for view in &hops {
-                    let from = out.len();
-                    check(view, seen, &mut Findings::new(rule, subject, &mut out));
+                for (at, view) in &hops {
+                    check(view, seen, &mut Findings::new(rule, subject, &mut found));
                     // No surer than that the two legs belong together, and than what was captured of them.
-                    for finding in out.iter_mut().skip(from) {
-                        let doubts = [view.near.x, view.far.x].iter().any(|x| in_doubt(x, finding));
+                    for mut finding in found.drain(..) {
+                        let doubts = [view.near.x, view.far.x].iter().any(|x| in_doubt(x, &finding));
                         let known = if doubts { finding.confidence.lower() } else { finding.confidence };
                         finding.confidence = known.min(view.confidence());
+                        out.push((Some(*at), finding));
                     }
                 }
             }

@@ -84,6 +84,9 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         end: End::default(),
         quality: Quality::default(),
         index_in_flow: 0,
+        seq: [None; 2],
+        tentative: false,
+        seen_as: None,
     };
     if let Some(bytes) = response {
         let (answer, rest) = head(bytes, PacketRef::new(0, 6), answered);
@@ -212,7 +215,7 @@ pub(crate) fn run_journey(rule: &'static Rule, all: &[Exchange], hops: &[Hop], v
     let mut out = Vec::new();
     let findings = &mut Findings::new(rule, Subject::Chain(1), &mut out);
     match rule.check {
-        Check::Hop(check) => journey.hops().for_each(|view| check(&view, &Seen::default(), findings)),
+        Check::Hop(check) => journey.hops().for_each(|(_, view)| check(&view, &Seen::default(), findings)),
         Check::Chain(check) => check(&journey, &Seen::default(), findings),
         _ => panic!("{} does not look at chains", rule.id),
     }

@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use crate::base::Nanos;
 use crate::model::{
     AcceptVerdict, Blame, Confidence, ConnectState, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts,
-    Handshake, Head, Mechanism, Outcome, Part, Role, Severity, Text, Verdict,
+    Handshake, Head, Mechanism, Outcome, Part, Role, Severity, Software, Text, Verdict,
 };
+use crate::rules::guilt::Place;
 use crate::rules::recovery::{Recovered, request_rule};
 use crate::rules::{Explains, Rule, find, response, unknown};
 
@@ -19,6 +20,10 @@ pub trait Knowledge {
     fn request_hop(&self, request: &Head) -> Option<String>;
     /// What mends this class of faults at whoever sends in this direction.
     fn fixes(&self, x: &Exchange, sender: Direction, class: FaultClass) -> Vec<Fix>;
+    /// What mends this class of faults in this software; in any, where it is `None` or not sure.
+    fn fixes_of(&self, _software: Option<&Software>, _class: FaultClass) -> Vec<Fix> {
+        Vec::new()
+    }
     /// What the content of the answer tells of the refusal. `None` where it is nothing known.
     fn page(&self, _x: &Exchange) -> Option<Page> {
         None
@@ -48,10 +53,17 @@ pub enum Writer {
 pub const CAUSE: &str = "; likely cause: ";
 
 /// Faults of the request that only whoever refused it can call one: its limits decide.
-const DECIDED_BY_SERVER: &[&str] = &["origin-host-mismatch", "req-head-too-large"];
+pub(super) const DECIDED_BY_SERVER: &[&str] = &["origin-host-mismatch", "req-head-too-large"];
 
 /// Findings that are notes where the upgrade was granted and the client stayed.
-const NOTES_ON_SUCCESS: &[&str] = &["subprotocol-unanswered"];
+const NOTES_ON_SUCCESS: &[&str] = &[
+    "hop-host-rewritten",
+    "hop-origin-changed",
+    "hop-path-rewritten",
+    "hop-query-lost",
+    "hop-auth-stripped",
+    "subprotocol-unanswered",
+];
 
 /// The verdict on a chain of one leg.
 ///
@@ -69,8 +81,8 @@ pub fn of(
     recovered: Option<Recovered>,
     known: &dyn Knowledge,
 ) -> Verdict {
-    let named = if recovered.is_some() || may_be_ignored(x) { None } else { name(outcome, findings) };
-    let Some((rule, finding, severity)) = named else {
+    let named = if recovered.is_some() || may_be_ignored(x) { None } else { name(alone(outcome, findings)) };
+    let Some((Candidate { rule, finding, .. }, severity)) = named else {
         return if outcome == Outcome::Unknown { unknown::exchange(x) } else { fine(x, handshake, outcome, recovered) };
     };
     let by_client = request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
@@ -78,14 +90,7 @@ pub fn of(
     let blame = blame(x, rule, sender, known);
     let unseen = outcome == Outcome::Unknown;
     let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
-    let class = match &page {
-        // This leg's request has what the backend missed, so it is not the client that must be mended.
-        Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Client), .. }) => None,
-        Some(Page { class: Some(class), .. }) => Some(*class),
-        // What a proxy itself forbids is not mended by what it passes on.
-        Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
-        _ => fix_class(x, &finding.rule),
-    };
+    let class = class_of(x, finding, page.as_ref());
     Verdict {
         rule: finding.rule.clone(),
         severity,
@@ -109,7 +114,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
         }
         (ConnectState::Established | ConnectState::Midstream, _) => Outcome::Unknown,
     };
-    let Some((rule, finding, severity)) = name(outcome, findings) else {
+    let Some((Candidate { rule, finding, .. }, severity)) = name(alone(outcome, findings)) else {
         if said.is_some_and(|said| said.ws.is_some()) {
             return (outcome, unknown::without_handshake(flow));
         }
@@ -134,34 +139,60 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
     (outcome, verdict)
 }
 
+/// Which kind of mending a verdict calls for, with what the page says. `None` where there is none.
+pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> Option<FaultClass> {
+    match page {
+        // This leg's request has what the backend missed, so it is not the client that must be mended.
+        Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Client), .. }) => None,
+        Some(Page { class: Some(class), .. }) => Some(*class),
+        // What a proxy itself forbids is not mended by what it passes on.
+        Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
+        _ => fix_class(x, &finding.rule),
+    }
+}
+
 /// Which kind of mending a finding of this exchange calls for. `None` where there is none.
 pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
     let code = slug.strip_prefix("refused-").and_then(|code| code.parse().ok());
     code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
 }
 
-/// The finding that the verdict is named after, with its rule, and how bad it is: as bad as the worst
-/// of its symptoms.
-fn name(outcome: Outcome, findings: &[Finding]) -> Option<(&'static Rule, &Finding, Severity)> {
+/// A finding that may be what the verdict is named after.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'f> {
+    pub rule: &'static Rule,
+    pub finding: &'f Finding,
+    pub place: Place,
+}
+
+/// The findings about a subject of its own that may explain the outcome.
+fn alone(outcome: Outcome, findings: &[Finding]) -> impl Iterator<Item = Candidate<'_>> {
     let rules = findings.iter().filter_map(|f| Some((find(&f.rule)?, f)));
-    let all: Vec<_> = rules.filter(|(rule, f)| may_explain(rule, f, outcome)).collect();
-    let worst = all.iter().map(|(_, f)| f.severity).max()?;
-    let is_symptom = |rule: &Rule| all.iter().any(|(_, f)| rule.symptom_of.contains(&&*f.rule));
-    let causes: Vec<_> = all.iter().filter(|(rule, _)| !is_symptom(rule)).copied().collect();
+    let may = rules.filter(move |(rule, f)| may_explain(rule, f, outcome));
+    may.map(|(rule, finding)| Candidate { rule, finding, place: Place::default() })
+}
+
+/// What the verdict is named after, and how bad it is: as bad as the worst of its symptoms.
+pub(super) fn name<'f>(candidates: impl Iterator<Item = Candidate<'f>>) -> Option<(Candidate<'f>, Severity)> {
+    let all: Vec<Candidate<'f>> = candidates.collect();
+    let worst = all.iter().map(|c| c.finding.severity).max()?;
+    let is_symptom = |rule: &Rule| all.iter().any(|c| rule.symptom_of.contains(&&*c.finding.rule));
+    let causes: Vec<_> = all.iter().filter(|c| !is_symptom(c.rule)).copied().collect();
     // Rules that call each other symptoms leave none; then all of them speak.
     let left = if causes.is_empty() { all } else { causes };
-    let named = left.into_iter().max_by(|(_, a), (_, b)| {
+    let named = left.into_iter().max_by(|a, b| {
         let first = |f: &Finding| f.evidence.iter().map(|e| e.at).min();
-        let earlier = match (first(a), first(b)) {
+        let earlier = match (first(a.finding), first(b.finding)) {
             (Some(a), Some(b)) => b.cmp(&a),
             (a, b) => a.is_some().cmp(&b.is_some()),
         };
-        (a.severity, a.confidence).cmp(&(b.severity, b.confidence)).then(earlier).then_with(|| b.rule.cmp(&a.rule))
+        let rank = |c: &Candidate<'_>| (c.finding.severity, c.finding.confidence, std::cmp::Reverse(c.place.depth));
+        rank(a).cmp(&rank(b)).then(earlier).then_with(|| b.finding.rule.cmp(&a.finding.rule))
     });
-    named.map(|(rule, finding)| (rule, finding, worst))
+    named.map(|candidate| (candidate, worst))
 }
 
-fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> bool {
+pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> bool {
     let explains = |what| rule.explains.contains(&what);
     // A note is never a verdict, but for a first 401: where nothing followed it, it is the refusal.
     let note = finding.severity == Severity::Info;
@@ -173,14 +204,15 @@ fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> bool {
         Outcome::Unanswered => !note && explains(Explains::Unanswered),
         // What is wrong with the request is wrong whatever came of it.
         Outcome::Unknown => {
-            finding.severity == Severity::Error && !rule.explains.is_empty() && request_rule(rule.id).is_some()
+            let asked = request_rule(rule.id).is_some() || rule.id.starts_with("hop-");
+            finding.severity == Severity::Error && !rule.explains.is_empty() && asked
         }
     }
 }
 
 /// Whether a plain answer is all that this request can expect: it offers another protocol, which a
 /// server may ignore (RFC 9110 §7.8), or `Upgrade: websocket` stands on it without meaning it.
-fn may_be_ignored(x: &Exchange) -> bool {
+pub(super) fn may_be_ignored(x: &Exchange) -> bool {
     let plain_answer = x.status().is_some_and(|code| (200..400).contains(&code));
     x.mechanism == Mechanism::Http1Upgrade && plain_answer && !response::is_attempt(x)
 }
@@ -190,7 +222,7 @@ fn is_response(rule: &Rule) -> bool {
 }
 
 /// Who is to blame, as far as one leg can tell (whoever sent the faulty bytes, by address).
-fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) -> Blame {
+pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) -> Blame {
     let client = || Some(x.client.ip.to_string());
     let server = || Some(x.server.ip.to_string());
     if sender == Direction::ClientToServer {
@@ -229,7 +261,14 @@ fn lost_by_proxy(x: &Exchange, rule: &Rule) -> bool {
 }
 
 /// Who, what, and the likeliest cause: one sentence. The cause comes last, behind [`CAUSE`].
-fn summary(x: &Exchange, rule: &Rule, finding: &Finding, blame: &Blame, page: Option<&Page>, unseen: bool) -> Text {
+pub(super) fn summary(
+    x: &Exchange,
+    rule: &Rule,
+    finding: &Finding,
+    blame: &Blame,
+    page: Option<&Page>,
+    unseen: bool,
+) -> Text {
     let by_client = rule.id != "no-response" && blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
     let who = who(x, blame, by_client);
     let mut parts = finding.message.0.clone();
@@ -340,7 +379,7 @@ fn name_sender(words: &str, who: &str, by_client: bool) -> Option<String> {
 }
 
 /// With a capital where the first word is ours; names keep their letters.
-fn capital(words: &str) -> String {
+pub(super) fn capital(words: &str) -> String {
     words.strip_prefix("the ").map_or_else(|| words.to_owned(), |rest| format!("The {rest}"))
 }
 
@@ -353,7 +392,7 @@ fn lower_first(words: &str) -> String {
 }
 
 /// Nothing is wrong, or nothing that explains it.
-fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option<Recovered>) -> Verdict {
+pub(super) fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option<Recovered>) -> Verdict {
     let protocol = x.protocol();
     let text = match (recovered, outcome, &x.response) {
         (Some(later), _, Some(head)) => Text::own(format!(
@@ -470,7 +509,7 @@ mod tests {
 
     #[test]
     fn the_worst_then_the_surest_then_the_earliest_is_named() {
-        let broken = |a: Finding, b: Finding| name(Outcome::Broken, &[a, b]).map(|(rule, _, _)| rule.id);
+        let broken = |a: Finding, b: Finding| name(alone(Outcome::Broken, &[a, b])).map(|(c, _)| c.rule.id);
         let (error, warning) = (Severity::Error, Severity::Warning);
         let late = || finding("res-101-http10", error, 9);
         assert_eq!(broken(finding("res-101-framed", warning, 1), late()), Some("res-101-http10"));
@@ -484,10 +523,10 @@ mod tests {
     fn a_symptom_gives_way_to_its_cause() {
         let error = Severity::Error;
         let both = [finding("res-upgrade-missing", error, 1), finding("res-101-unsolicited", error, 9)];
-        assert_eq!(name(Outcome::Broken, &both).map(|(rule, _, _)| rule.id), Some("res-101-unsolicited"));
+        assert_eq!(name(alone(Outcome::Broken, &both)).map(|(c, _)| c.rule.id), Some("res-101-unsolicited"));
         // A cause that does not explain this outcome is no cause of it.
         let both = [finding("res-head-incomplete", error, 1), finding("res-101-http10", error, 2)];
-        assert_eq!(name(Outcome::Unanswered, &both).map(|(rule, _, _)| rule.id), Some("res-head-incomplete"));
+        assert_eq!(name(alone(Outcome::Unanswered, &both)).map(|(c, _)| c.rule.id), Some("res-head-incomplete"));
     }
 
     #[test]

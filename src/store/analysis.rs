@@ -1,7 +1,7 @@
 //! The finished analysis: everything a report is written from.
 
 use crate::base::Counters;
-use crate::model::{Chain, Exchange, Finding, FlowFacts, Handshake, InputFacts, Outcome, Pattern};
+use crate::model::{Chain, Exchange, Finding, FlowFacts, Handshake, InputFacts, Intermediary, Outcome, Pattern};
 
 /// One exchange and what was judged of it.
 #[derive(Clone, Debug)]
@@ -21,10 +21,13 @@ pub struct Analysis {
     pub counters: Counters,
     /// In order of id.
     pub rows: Vec<Row>,
-    /// Flows without a request that have a finding.
+    /// Flows without a request that have a finding, or that a hop opened for a chain.
     pub flows: Vec<FlowFacts>,
-    /// In order of their first packet's time; exactly one for each row, and one for each of `flows`.
+    /// In order of their first packet's time; every row is a leg of exactly one, and
+    /// each of `flows` is one by itself or was tried in one.
     pub chains: Vec<Chain>,
     pub findings: Vec<Finding>,
+    /// By address.
+    pub intermediaries: Vec<Intermediary>,
     pub patterns: Vec<Pattern>,
 }

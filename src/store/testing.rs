@@ -84,6 +84,9 @@ pub(crate) fn exchange(id: u64, server: &str, request: &str, response: &str) -> 
         end: End::default(),
         quality: Quality::default(),
         index_in_flow: 0,
+        seq: [None; 2],
+        tentative: false,
+        seen_as: None,
     }
 }
 

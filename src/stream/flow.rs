@@ -303,6 +303,11 @@ impl Track {
         u32::from(self.syns)
     }
 
+    /// Sequence number of this side's first payload byte. `None` while it is not known.
+    pub fn first_seq(&self, side: Side) -> Option<u32> {
+        self.is(flag::STARTED, side).then(|| self.base[side.index()])
+    }
+
     /// Bytes of this side passed so far: the offset of the next one.
     pub fn offset(&self, side: Side) -> u64 {
         let s = side.index();

@@ -54,6 +54,9 @@ impl Answer {
             end: End::default(),
             quality: Quality::default(),
             index_in_flow: 0,
+            seq: [None; 2],
+            tentative: false,
+            seen_as: None,
         })
     }
 

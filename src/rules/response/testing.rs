@@ -76,6 +76,9 @@ pub(crate) fn exchange(request: &str, response: Option<&str>) -> Exchange {
         end: End::default(),
         quality: Quality::default(),
         index_in_flow: 0,
+        seq: [None; 2],
+        tentative: false,
+        seen_as: None,
     }
 }
 

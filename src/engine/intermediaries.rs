@@ -1,0 +1,140 @@
+//! Which software stands at which address: learned over all exchanges that went through it, from what it
+//! wrote itself and not from what it passed on.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::base::limits;
+use crate::hops::Hosts;
+use crate::model::{Chain, Confidence, Exchange, Intermediary, Outcome, Software, Text};
+use crate::products::{Products, Recognised};
+
+/// The software of each host, by the address that stands for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(HashMap<IpAddr, Votes, foldhash::fast::RandomState>);
+
+/// What speaks for one product or another at one host.
+#[derive(Clone, Debug, Default)]
+struct Votes {
+    /// By the product's file and version, in the order of their first sign.
+    all: Vec<Vote>,
+    /// Pairs of legs looked at.
+    pairs: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Vote {
+    software: Software,
+    times: usize,
+}
+
+impl Known {
+    /// Looks at a hop between two legs.
+    pub(super) fn learn(&mut self, products: &Products, hosts: &Hosts, near: &Exchange, far: &Exchange) {
+        let votes = self.0.entry(hosts.root(near.server.ip)).or_default();
+        votes.pairs += 1;
+        if votes.pairs > limits::PAIRS_RECOGNISED {
+            return;
+        }
+        // Marks that were in the request before are another's.
+        let before = products.request_hop(&near.request);
+        if let Some(now) = products.request_hop(&far.request)
+            && before.is_none_or(|before| before.product.slug != now.product.slug)
+        {
+            votes.add(software(&now));
+        }
+        let Some(response) = &near.response else { return };
+        let Some(now) = products.responder_of(response, &near.body) else { return };
+        let relayed = far.response.as_ref().is_some_and(|response| {
+            let behind = products.responder_of(response, &far.body);
+            behind.is_some_and(|behind| behind.product.slug == now.product.slug)
+        });
+        if !relayed {
+            votes.add(software(&now));
+        }
+    }
+
+    /// The software of the host at this address. `None` where nothing tells.
+    pub(super) fn at(&self, hosts: &Hosts, ip: IpAddr) -> Option<Software> {
+        self.0.get(&hosts.root(ip))?.winner()
+    }
+}
+
+impl Votes {
+    fn add(&mut self, new: Software) {
+        match self.all.iter_mut().find(|vote| vote.software.slug == new.slug) {
+            Some(vote) => {
+                vote.times += 1;
+                let known = &mut vote.software;
+                known.version = known.version.take().or(new.version);
+                known.confidence = known.confidence.max(new.confidence);
+                for sign in new.evidence {
+                    if known.evidence.len() < limits::SIGNS_SHOWN && !known.evidence.contains(&sign) {
+                        known.evidence.push(sign);
+                    }
+                }
+            }
+            None => self.all.push(Vote { software: new, times: 1 }),
+        }
+    }
+
+    fn winner(&self) -> Option<Software> {
+        let best = self.all.iter().max_by_key(|vote| (vote.software.confidence, vote.times))?;
+        let mut software = best.software.clone();
+        // Signs on both of its sides, or again and again, make each other surer.
+        if best.times > 1 && software.confidence == Confidence::Likely && self.all.len() == 1 {
+            software.confidence = Confidence::Certain;
+        }
+        Some(software)
+    }
+}
+
+/// What was recognised, as the model has it.
+pub(super) fn software(found: &Recognised<'_>) -> Software {
+    Software {
+        slug: found.product.slug.clone(),
+        name: found.product.name.clone(),
+        version: found.version.clone(),
+        confidence: found.confidence,
+        evidence: found.evidence.iter().take(limits::SIGNS_SHOWN).cloned().collect::<Vec<Text>>(),
+    }
+}
+
+/// The proxies that chains went through, by their first address.
+pub(super) fn list(chains: &[Chain], hosts: &Hosts, kept: &dyn Fn(&Chain, usize) -> bool) -> Vec<Intermediary> {
+    let mut all: BTreeMap<IpAddr, Intermediary> = BTreeMap::new();
+    for chain in chains {
+        let mut met: Vec<IpAddr> = Vec::new();
+        for (at, hop) in chain.hops.iter().enumerate() {
+            let Some(address) = hop.address() else { continue };
+            let root = hosts.root(address);
+            let entry = all.entry(root).or_default();
+            for ip in &hop.addresses {
+                if let Err(place) = entry.addresses.binary_search(ip) {
+                    entry.addresses.insert(place, *ip);
+                }
+            }
+            if entry.name.is_none() {
+                entry.name.clone_from(&hop.name);
+            }
+            if entry.product.is_none() {
+                entry.product.clone_from(&hop.product);
+            }
+            if met.contains(&root) {
+                continue;
+            }
+            met.push(root);
+            entry.chains += 1;
+            entry.upgraded += u64::from(chain.outcome == Outcome::Upgraded);
+            entry.kept_upgrade += u64::from(kept(chain, at));
+            if chain.verdict.rule != "ok" {
+                *entry.verdicts.entry(chain.verdict.rule.to_string()).or_default() += 1;
+            }
+        }
+    }
+    let mut list: Vec<Intermediary> = all.into_values().collect();
+    list.sort_by(|a, b| a.addresses.cmp(&b.addresses));
+    list
+}

@@ -1,0 +1,324 @@
+//! Judged exchanges to chains: legs that belong together, their hops, what these did, and the verdict.
+
+use std::net::IpAddr;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::base::{ExchangeId, FlowId, Nanos};
+use crate::hops::{self, Edge, Hosts, Joined, Told};
+use crate::model::{Attempted, Chain, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software};
+use crate::products::Products;
+use crate::rules::journey::{Journey, Leg, View};
+use crate::rules::verdict::Knowledge;
+use crate::rules::{Seen, guilt, recovery, run};
+use crate::store::Row;
+
+use super::intermediaries::{self, Known};
+
+/// What is known of the legs before any of them is judged.
+pub(super) struct Plan {
+    joined: Joined,
+    /// The legs of each chain of several, client side first, by the id of the first.
+    several: HashMap<ExchangeId, Vec<ExchangeId>, foldhash::fast::RandomState>,
+    /// Hops by their near leg; of several, the one tried first stands first.
+    behind: HashMap<ExchangeId, Vec<(Edge, ExchangeId)>, foldhash::fast::RandomState>,
+    /// All legs of chains of several but the first.
+    later: HashSet<ExchangeId, foldhash::fast::RandomState>,
+    /// Exchanges that fit several others equally well, and how many.
+    rivals: HashMap<ExchangeId, usize, foldhash::fast::RandomState>,
+    /// The captures show more than one leg of anything, or were taken at several places.
+    several_legs: bool,
+}
+
+/// Joins the exchanges, puts their times on one clock, and leaves out what is no leg of its own: second
+/// copies, and plain requests that belong to no upgrade.
+#[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
+pub(super) fn plan(
+    exchanges: &mut Vec<Box<Exchange>>,
+    lone: &mut [FlowFacts],
+    inputs: &mut [InputFacts],
+    told: &Told,
+) -> Plan {
+    let joined = hops::join(exchanges, told);
+    for clock in &joined.clocks {
+        let of = |at: crate::base::PacketRef| at.input() == clock.input;
+        exchanges.iter_mut().filter(|x| of(x.request.at)).for_each(|x| x.shift(clock.offset));
+        lone.iter_mut().filter(|flow| of(flow.syn)).for_each(|flow| flow.shift(clock.offset));
+        if let Some(facts) = inputs.get_mut(usize::from(clock.input)) {
+            facts.clock_offset = Nanos(facts.clock_offset.0.saturating_add(clock.offset.0));
+        }
+    }
+    let id = |at: usize| exchanges.get(at).map(|x| x.id).unwrap_or_default();
+    let mut plan = Plan {
+        several: HashMap::default(),
+        behind: HashMap::default(),
+        later: HashSet::default(),
+        rivals: joined.rivals.iter().map(|&(at, rivals)| (id(at), rivals)).collect(),
+        several_legs: !joined.edges.is_empty() || overlap(inputs),
+        joined: Joined::default(),
+    };
+    if !joined.edges.is_empty() {
+        for legs in hops::chains(exchanges.len(), &joined).into_iter().filter(|legs| legs.len() > 1) {
+            let ids: Vec<ExchangeId> = legs.iter().map(|&at| id(at)).collect();
+            plan.later.extend(ids.iter().skip(1));
+            plan.several.insert(ids.first().copied().unwrap_or_default(), ids);
+        }
+        for edge in &joined.edges {
+            plan.behind.entry(id(edge.near)).or_default().push((edge.clone(), id(edge.far)));
+        }
+    }
+    for twin in &joined.twins {
+        let seen_as = twin.seen_as;
+        if let (Some(x), Some(seen_as)) = (exchanges.get_mut(twin.kept), seen_as) {
+            x.seen_as.get_or_insert_default().push(seen_as);
+        }
+    }
+    let copies: HashSet<usize, foldhash::fast::RandomState> = joined.twins.iter().map(|twin| twin.other).collect();
+    let mut at = 0;
+    exchanges.retain(|x| {
+        let is_copy = copies.contains(&at);
+        at += 1;
+        !is_copy && (!x.tentative || plan.later.contains(&x.id))
+    });
+    plan.joined = Joined { edges: Vec::new(), ..joined };
+    plan
+}
+
+/// Whether two inputs cover the same time, so that they were captured at two places.
+fn overlap(inputs: &[InputFacts]) -> bool {
+    let spans: Vec<_> = inputs.iter().map(|input| input.first.zip(input.last)).collect();
+    // A file without a packet was a place too.
+    let empty = spans.iter().any(Option::is_none) && inputs.len() > 1;
+    let mut known: Vec<_> = spans.into_iter().flatten().collect();
+    known.sort_unstable();
+    empty || known.windows(2).any(|pair| matches!(pair, [a, b] if b.0 < a.1))
+}
+
+impl Plan {
+    /// Whether this exchange is a chain by itself, or the first of several.
+    pub(super) fn is_alone(&self, id: ExchangeId) -> bool {
+        self.later.is_empty() || !self.several.contains_key(&id) && !self.later.contains(&id)
+    }
+
+    /// Copies of exchanges that were captured twice.
+    pub(super) fn copies(&self) -> u64 {
+        u64::try_from(self.joined.twins.len()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Everything that chains are made of, once all exchanges are judged.
+pub(super) struct Journeys<'a> {
+    pub plan: &'a Plan,
+    pub products: &'a Products,
+    pub rows: &'a [Row],
+    pub flows: &'a [FlowFacts],
+    pub seen: &'a Seen,
+    pub known: &'a dyn Knowledge,
+    software: Known,
+    tried: HashMap<ExchangeId, Vec<(Attempted, usize)>, foldhash::fast::RandomState>,
+    /// Hosts behind which other legs were seen.
+    proxies: HashSet<IpAddr, foldhash::fast::RandomState>,
+}
+
+/// A chain, and what was found about it besides the findings of its legs.
+pub(super) struct Judged {
+    pub chain: Chain,
+    pub found: Vec<Finding>,
+    /// Findings of its legs that did no harm are warnings: their indices.
+    pub lowered: Vec<usize>,
+}
+
+impl<'a> Journeys<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        products: &'a Products,
+        rows: &'a [Row],
+        flows: &'a [FlowFacts],
+        seen: &'a Seen,
+        known: &'a dyn Knowledge,
+    ) -> Self {
+        let mut software = Known::default();
+        let hosts = &plan.joined.hosts;
+        let mut journeys = Journeys {
+            plan,
+            products,
+            rows,
+            flows,
+            seen,
+            known,
+            software: Known::default(),
+            tried: HashMap::default(),
+            proxies: HashSet::default(),
+        };
+        for near in rows.iter().map(|row| &row.exchange) {
+            for (_, far) in plan.behind.get(&near.id).into_iter().flatten() {
+                if let Some(far) = journeys.row(*far) {
+                    journeys.proxies.insert(hosts.root(near.server.ip));
+                    software.learn(products, hosts, near, &far.exchange);
+                }
+            }
+        }
+        journeys.software = software;
+        if !flows.is_empty() {
+            let all: Vec<&Exchange> = rows.iter().map(|row| &*row.exchange).collect();
+            let places: HashMap<FlowId, usize, foldhash::fast::RandomState> =
+                flows.iter().enumerate().map(|(at, flow)| (flow.id, at)).collect();
+            for attempted in hops::tried(&all, flows, hosts) {
+                if let Some(&flow) = places.get(&attempted.flow) {
+                    journeys.tried.entry(attempted.behind).or_default().push((attempted, flow));
+                }
+            }
+        }
+        journeys
+    }
+
+    /// Flows that belong to chains.
+    pub(super) fn taken(&self) -> HashSet<FlowId, foldhash::fast::RandomState> {
+        self.tried.values().flatten().map(|(attempted, _)| attempted.flow).collect()
+    }
+
+    fn row(&self, id: ExchangeId) -> Option<&'a Row> {
+        self.rows.get(self.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
+    }
+
+    /// The chains that need more than their one leg's own judgement: those of several legs, and those that
+    /// failed and whose hop may be at fault. `findings`: of all legs.
+    pub(super) fn judge(&self, first: &'a Row, findings: &'a [Finding]) -> Option<Judged> {
+        let id = first.exchange.id;
+        let alone;
+        let ids: &[ExchangeId] = match self.plan.several.get(&id) {
+            Some(ids) => ids,
+            None if self.plan.later.contains(&id) => return None,
+            None => {
+                let failed = !matches!(first.outcome, Outcome::Upgraded | Outcome::Broken);
+                if !failed && !self.plan.rivals.contains_key(&id) && first.exchange.seen_as.is_none() {
+                    return None;
+                }
+                alone = [id];
+                &alone
+            }
+        };
+        let rows: Vec<&Row> = ids.iter().filter_map(|&id| self.row(id)).collect();
+        let of = |row: &'a Row| row.findings.iter().filter_map(|&at| findings.get(at)).cloned().collect();
+        let mut on_legs: Vec<Vec<Finding>> = rows.iter().map(|row| of(row)).collect();
+        let hops: Vec<Hop> = ids.iter().flat_map(|&near| self.hops_behind(near)).collect();
+        let tried: Vec<(Attempted, &FlowFacts)> = ids
+            .iter()
+            .flat_map(|id| self.tried.get(id).into_iter().flatten())
+            .filter_map(|(attempted, flow)| Some((*attempted, self.flows.get(*flow)?)))
+            .collect();
+        let last = rows.last().copied().unwrap_or(first);
+        let responder = self.responder(last);
+        let view = View {
+            behind_last: self.is_hop(last),
+            several_legs: self.plan.several_legs || !tried.is_empty(),
+            rivals: ids.iter().filter_map(|id| self.plan.rivals.get(id)).copied().max().unwrap_or(0),
+            responder: responder.as_ref(),
+            own_page: self.own_page(last),
+        };
+        let x = &first.exchange;
+        let granted = matches!(first.outcome, Outcome::Upgraded | Outcome::Broken);
+        let recovered = if granted { None } else { recovery::recovery(x, self.seen) };
+        let mut found = {
+            let legs = legs(&rows, &on_legs);
+            let journey = Journey { legs: &legs, hops: &hops, tried: &tried, view: &view };
+            run::journey(guilt::id(x), &journey, self.seen)
+        };
+        let before: Vec<Vec<_>> = on_legs.iter().map(|all| all.iter().map(|f| f.severity).collect()).collect();
+        guilt::lower(first.outcome, recovered.is_some(), on_legs.iter_mut().map(Vec::as_mut_slice), &mut found);
+        let legs = legs(&rows, &on_legs);
+        let journey = Journey { legs: &legs, hops: &hops, tried: &tried, view: &view };
+        let verdict = guilt::of(&journey, first.outcome, &found, recovered, self.known)?;
+        let lowered = rows.iter().zip(&on_legs).zip(before).flat_map(|((row, after), before)| {
+            let changed = after.iter().zip(before).map(|(f, before)| f.severity != before);
+            row.findings.iter().zip(changed).filter(|(_, changed)| *changed).map(|(at, _)| *at)
+        });
+        let lowered = lowered.collect();
+        let chain = Chain {
+            id: guilt::id(x),
+            legs: ids.to_vec(),
+            flow: None,
+            tried: tried.iter().map(|(attempted, _)| *attempted).collect(),
+            hops: hops.into(),
+            outcome: first.outcome,
+            verdict,
+            findings: rows.iter().flat_map(|row| row.findings.iter().copied()).collect(),
+        };
+        Some(Judged { chain, found: found.into_iter().map(|(_, finding)| finding).collect(), lowered })
+    }
+
+    /// The hops behind a leg.
+    fn hops_behind(&self, near: ExchangeId) -> impl Iterator<Item = Hop> {
+        let edges = self.plan.behind.get(&near).into_iter().flatten();
+        edges.filter_map(move |(edge, far)| self.hop(&self.row(near)?.exchange, &self.row(*far)?.exchange, edge))
+    }
+
+    fn hop(&self, near: &Exchange, far: &Exchange, edge: &Edge) -> Option<Hop> {
+        let hosts = &self.plan.joined.hosts;
+        let mut addresses = vec![near.server.ip];
+        if far.client.ip != near.server.ip && far.client.ip != near.client.ip {
+            addresses.push(far.client.ip);
+        }
+        let times = self.times(near, far);
+        Some(Hop {
+            between: (near.id, far.id),
+            kind: edge.kind,
+            name: hosts.name(near.server.ip, Some(near.server.port)).map(str::to_owned),
+            product: self.software.at(hosts, near.server.ip),
+            addresses,
+            joined_by: edge.why.clone(),
+            confidence: edge.confidence,
+            forward: times.then(|| far.request.first.since(near.request.first)),
+            back: near
+                .response
+                .as_ref()
+                .zip(far.response.as_ref())
+                .filter(|_| times)
+                .map(|(n, f)| n.first.since(f.first)),
+        })
+    }
+
+    /// Whether the times of two legs can be compared as finely as a hop's own time asks for.
+    fn times(&self, near: &Exchange, far: &Exchange) -> bool {
+        let [a, b] = [near, far].map(|x| x.request.at.input());
+        a == b || !self.plan.joined.clocks.iter().any(|clock| clock.input == a || clock.input == b)
+    }
+
+    /// Who answers a leg: what is known of its address, else what the answer itself shows.
+    fn responder(&self, row: &Row) -> Option<Software> {
+        let known = self.software.at(&self.plan.joined.hosts, row.exchange.server.ip);
+        let sure = known.filter(|s| s.confidence >= Confidence::Likely);
+        sure.or_else(|| self.products.responder(&row.exchange).map(|found| intermediaries::software(&found)))
+    }
+
+    /// Whether the answer is one that a proxy writes by itself: its own page, or an answer without a sign of
+    /// anybody else from a host that is known as a hop.
+    fn own_page(&self, row: &Row) -> bool {
+        let x = &row.exchange;
+        let Some(status) = x.status() else { return false };
+        self.products.backend_body(status, &x.body).is_none() && self.products.writes_itself(x)
+    }
+
+    /// Whether other chains show what stands behind this leg's server.
+    fn is_hop(&self, row: &Row) -> bool {
+        self.proxies.contains(&self.plan.joined.hosts.root(row.exchange.server.ip))
+    }
+}
+
+fn legs<'f>(rows: &[&'f Row], on_legs: &'f [Vec<Finding>]) -> Vec<Leg<'f>> {
+    rows.iter()
+        .zip(on_legs)
+        .map(|(row, findings)| Leg { x: &row.exchange, handshake: &row.handshake, outcome: row.outcome, findings })
+        .collect()
+}
+
+/// The proxies that these chains went through.
+pub(super) fn intermediaries(chains: &[Chain], rows: &[Row], plan: &Plan) -> Vec<crate::model::Intermediary> {
+    let row = |id: ExchangeId| rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?);
+    let kept = |chain: &Chain, at: usize| {
+        let Some(hop) = chain.hops.get(at) else { return false };
+        row(hop.between.1).is_some_and(|far| far.exchange.request.has("upgrade"))
+    };
+    let hosts: &Hosts = &plan.joined.hosts;
+    intermediaries::list(chains, hosts, &kept)
+}

@@ -1,0 +1,234 @@
+//! Which exchanges may be legs of one journey, found by what they share, so that not every two have to be
+//! compared: a key, an id, an address that a field or a PROXY header names; else the end of their paths
+//! while the near leg waits for its answer.
+
+use std::net::IpAddr;
+
+use crate::base::{Nanos, limits};
+use crate::model::{Exchange, Mechanism};
+
+use super::card::{self, Fingerprints, last_segment, split_target};
+use super::join::Twin;
+use super::{Map, Set};
+
+/// What exchanges share.
+pub(super) struct Candidates<'a> {
+    all: &'a [Box<Exchange>],
+    prints: &'a Fingerprints,
+    /// Exchanges of several connections with one key or id, in the order of their ids.
+    groups: Vec<Vec<usize>>,
+    /// Requests whose fields, or whose PROXY headers, name the client of the leg before.
+    forwarded: Vec<usize>,
+    /// Requests without a key of their own, and those whose key no other exchange has.
+    keyless: Vec<usize>,
+    loners: Vec<usize>,
+    gone: Set<usize>,
+}
+
+/// When a request began and when nothing more can belong to its exchange, in nanoseconds.
+type Span = (i64, i64);
+
+impl<'a> Candidates<'a> {
+    pub(super) fn new(all: &'a [Box<Exchange>], prints: &'a Fingerprints) -> Self {
+        let mut found = Candidates {
+            all,
+            prints,
+            groups: Vec::new(),
+            forwarded: Vec::new(),
+            keyless: Vec::new(),
+            loners: Vec::new(),
+            gone: Set::default(),
+        };
+        // Legs of one journey go to different servers, or are in different captures.
+        let same = |a: &Exchange, b: &Exchange| a.server == b.server && a.request.at.input() == b.request.at.input();
+        let several = all.first().is_some_and(|first| all.iter().any(|x| !same(first, x)));
+        if several {
+            found.sort_out();
+        }
+        found
+    }
+
+    fn sort_out(&mut self) {
+        let mut shared: Vec<(u64, usize)> = Vec::with_capacity(self.all.len());
+        let mut keys = Vec::with_capacity(self.all.len());
+        for (at, x) in self.all.iter().enumerate() {
+            match self.prints.key(x) {
+                Some(key) => {
+                    shared.push((key, at));
+                    keys.push((key, at));
+                }
+                None => self.keyless.push(at),
+            }
+            if card::has_ids(&x.request) {
+                shared.extend(self.prints.ids(&x.request).iter().map(|&id| (id, at)));
+            }
+            if x.proxied.is_some() || card::is_forwarded(&x.request) {
+                self.forwarded.push(at);
+            }
+        }
+        shared.sort_unstable();
+        for run in shared.chunk_by(|a, b| a.0 == b.0) {
+            let flow = |&(_, at): &(u64, usize)| self.all.get(at).map(|x| x.flow);
+            if run.first().is_some_and(|first| run.iter().any(|other| flow(other) != flow(first))) {
+                self.groups.push(run.iter().map(|&(_, at)| at).collect());
+            }
+        }
+        keys.sort_unstable();
+        self.loners =
+            keys.chunk_by(|a, b| a.0 == b.0).filter_map(|run| <[_; 1]>::try_from(run).ok()).map(|[k]| k.1).collect();
+        self.loners.sort_unstable();
+    }
+
+    /// Whether no exchange can have a partner.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.forwarded.is_empty() && self.keyless.is_empty() && self.loners.is_empty()
+    }
+
+    /// Exchanges that share a key or id, group by group.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &[usize]> {
+        self.groups.iter().map(Vec::as_slice)
+    }
+
+    /// Two exchanges in different inputs, each the only one there with their key or id.
+    pub(super) fn sure_pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let input = |at: usize| self.all.get(at).map(|x| x.request.at.input());
+        self.groups.iter().filter_map(move |group| match group.as_slice() {
+            &[a, b] if input(a) != input(b) => Some((a, b)),
+            _ => None,
+        })
+    }
+
+    /// The second copies of what was captured twice have no partners of their own.
+    pub(super) fn drop_twins(&mut self, twins: &[Twin]) {
+        self.gone.extend(twins.iter().map(|twin| twin.other));
+    }
+
+    /// Pairs worth a closer look, near and far, each once.
+    pub(super) fn pairs(&self, shift: &dyn Fn(&Exchange) -> Nanos) -> Vec<(usize, usize)> {
+        let spans: Vec<Span> = self.all.iter().map(|x| span(x, shift(x))).collect();
+        let mut out = Vec::new();
+        for group in &self.groups {
+            let list = self.by_time(group.iter().copied(), &spans);
+            for &(_, far) in &list {
+                self.look_back(&list, far, &spans, limits::JOIN_CANDIDATES, &mut out);
+            }
+        }
+        self.by_address(&spans, &mut out);
+        self.by_path(&spans, &mut out);
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// The near leg's client is whom the far leg was forwarded for.
+    fn by_address(&self, spans: &[Span], out: &mut Vec<(usize, usize)>) {
+        if self.forwarded.is_empty() {
+            return;
+        }
+        let mut by_client: Map<IpAddr, Vec<usize>> = Map::default();
+        for (at, x) in self.all.iter().enumerate() {
+            by_client.entry(x.client.ip).or_default().push(at);
+        }
+        let lists: Map<IpAddr, Vec<(i64, usize)>> =
+            by_client.into_iter().map(|(ip, list)| (ip, self.by_time(list.into_iter(), spans))).collect();
+        for &far in &self.forwarded {
+            let Some(x) = self.all.get(far) else { continue };
+            let fields = card::forwarded(&x.request);
+            let header = x.proxied.as_ref().and_then(|p| p.source).map(|source| source.ip);
+            for ip in [fields.last, header].into_iter().flatten() {
+                if let Some(list) = lists.get(&ip) {
+                    self.look_back(list, far, spans, limits::JOIN_CANDIDATES, out);
+                }
+            }
+        }
+    }
+
+    /// Without anything that names the journey: the same end of the path, or simply the latest.
+    fn by_path(&self, spans: &[Span], out: &mut Vec<(usize, usize)>) {
+        let loners = self.likely_loners();
+        if self.keyless.is_empty() && loners.is_empty() {
+            return;
+        }
+        let segment = |at: usize| {
+            let target = self.all.get(at).map(|x| x.request.target()).unwrap_or_default();
+            self.prints.of(last_segment(split_target(target).0))
+        };
+        let asks = |x: &Exchange| x.mechanism == Mechanism::Http1Upgrade;
+        let nears = (0..self.all.len()).filter(|&at| self.all.get(at).is_some_and(|x| asks(x)));
+        let everyone = self.by_time(nears.clone(), spans);
+        let mut by_segment: Map<u64, Vec<usize>> = Map::default();
+        for at in nears {
+            by_segment.entry(segment(at)).or_default().push(at);
+        }
+        let lists: Map<u64, Vec<(i64, usize)>> =
+            by_segment.into_iter().map(|(s, list)| (s, self.by_time(list.into_iter(), spans))).collect();
+        for &far in self.keyless.iter().chain(&loners) {
+            if let Some(list) = lists.get(&segment(far)) {
+                self.look_back(list, far, spans, limits::JOIN_CANDIDATES, out);
+            }
+            self.look_back(&everyone, far, spans, limits::JOIN_CANDIDATES / 4, out);
+        }
+    }
+
+    /// Requests with a key that no other has, from a client that sends at least a fifth as many as some
+    /// server gets: a hop that makes keys of its own does, a client among many does not.
+    fn likely_loners(&self) -> Vec<usize> {
+        if self.loners.len() < 2 {
+            return Vec::new();
+        }
+        let mut sent: Map<IpAddr, usize> = Map::default();
+        let mut got: Map<IpAddr, usize> = Map::default();
+        for &at in &self.loners {
+            if let Some(x) = self.all.get(at) {
+                *sent.entry(x.client.ip).or_default() += 1;
+                *got.entry(x.server.ip).or_default() += 1;
+            }
+        }
+        // The smallest number that any other server got decides.
+        let mut fewest: Vec<(usize, IpAddr)> = got.into_iter().map(|(ip, n)| (n, ip)).collect();
+        fewest.sort_unstable();
+        let likely = |x: &Exchange| {
+            let other = fewest.iter().find(|(_, ip)| *ip != x.server.ip);
+            let mine = sent.get(&x.client.ip).copied().unwrap_or(0);
+            other.is_some_and(|(n, _)| mine * 5 >= *n)
+        };
+        self.loners.iter().copied().filter(|&at| self.all.get(at).is_some_and(|x| likely(x))).collect()
+    }
+
+    fn by_time(&self, list: impl Iterator<Item = usize>, spans: &[Span]) -> Vec<(i64, usize)> {
+        let mut out: Vec<(i64, usize)> =
+            list.filter(|at| !self.gone.contains(at)).map(|at| (spans.get(at).map_or(0, |s| s.0), at)).collect();
+        out.sort_unstable();
+        out
+    }
+
+    /// The latest of a list that were still open when `far` began.
+    fn look_back(&self, list: &[(i64, usize)], far: usize, spans: &[Span], most: usize, out: &mut Vec<(usize, usize)>) {
+        let (Some(x), Some(&(from, _))) = (self.all.get(far), spans.get(far)) else { return };
+        if self.gone.contains(&far) {
+            return;
+        }
+        let slack = limits::JOIN_SLACK_MS * 1_000_000;
+        let until = list.partition_point(|&(at, _)| at <= from.saturating_add(slack));
+        let horizon = from.saturating_sub(limits::JOIN_S * 1_000_000_000);
+        let mut left = most;
+        // Closed ones are passed over, but not without end.
+        for &(began, near) in list.iter().take(until).rev().take(most * 16) {
+            if began < horizon || left == 0 {
+                break;
+            }
+            let open = spans.get(near).is_some_and(|&(_, over)| over.saturating_add(1_000_000_000) >= from);
+            let fits = |n: &Exchange| n.flow != x.flow && n.server != x.server;
+            if near != far && open && self.all.get(near).is_some_and(|n| fits(n)) {
+                out.push((near, far));
+                left -= 1;
+            }
+        }
+    }
+}
+
+/// `shift`: to be added to the times of its input.
+fn span(x: &Exchange, shift: Nanos) -> Span {
+    let over = x.response.as_ref().map(|r| r.first).or(x.end.at).or(x.end.tcp_at);
+    (x.request.first.0.saturating_add(shift.0), over.map_or(i64::MAX, |at| at.0.saturating_add(shift.0)))
+}

@@ -1,0 +1,308 @@
+//! What joining compares of an exchange: times, addresses, and fingerprints of the fields that survive a
+//! hop. Made only for exchanges that may have a partner.
+
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use crate::base::{Endpoint, FlowId, Timestamp, limits};
+use crate::model::head::list_members;
+use crate::model::{Exchange, Head, Preview};
+use crate::wire::websocket;
+
+/// One exchange as joining sees it. Fingerprints are equal where the values are; those of different
+/// values differ but for an accident of 64 bits.
+#[derive(Clone, Debug)]
+pub(super) struct Card {
+    pub flow: FlowId,
+    pub client: Endpoint,
+    pub server: Endpoint,
+    /// The request's first byte, by the common clock.
+    pub from: Timestamp,
+    /// The first byte of the final response or 101. `None`: there was none.
+    pub answered: Option<Timestamp>,
+    /// When nothing more can belong to it: answered, or its connection ended. `None`: neither was seen.
+    pub over: Option<Timestamp>,
+    pub status: Option<u16>,
+    pub method: u64,
+    pub key: Option<u64>,
+    pub accept: Option<u64>,
+    /// Values of request and trace ids; empty for most.
+    pub ids: Box<[u64]>,
+    /// Target without its query, its last segment, and its query.
+    pub path: u64,
+    pub last_segment: u64,
+    pub query: Option<u64>,
+    pub host: Option<u64>,
+    pub origin: Option<u64>,
+    pub cookie: Option<u64>,
+    pub authorization: Option<u64>,
+    pub agent: Option<u64>,
+    pub subprotocols: Option<u64>,
+    pub forwarded: Forwarded,
+    /// Whose connection the PROXY header passes on.
+    pub proxied: Option<Endpoint>,
+    /// The whole request head, and the whole response head.
+    pub request: u64,
+    pub response: Option<u64>,
+    /// The beginnings of the first messages of client and server, without their masks.
+    pub first: [Option<First>; 2],
+    /// Messages and payload bytes of both sides, where the tunnel was seen to its end.
+    pub messages: Option<[(u32, u64); 2]>,
+}
+
+/// Whom a request was forwarded for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Forwarded {
+    /// The last address of X-Forwarded-For or Forwarded, else X-Real-IP: who the sender's client was.
+    pub last: Option<IpAddr>,
+    /// With its port, where the field tells.
+    pub last_port: Option<u16>,
+    /// All of them but the last, to see whether the near leg was forwarded for somebody itself.
+    pub others: Vec<IpAddr>,
+}
+
+/// The beginning of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct First {
+    opcode: u8,
+    compressed: bool,
+    len: u64,
+    bytes: [u8; limits::AFTER_101_BYTES],
+    kept: usize,
+}
+
+impl First {
+    /// Whether both can be the same message. `None` where too little of it is kept to tell.
+    pub(super) fn same(&self, other: &First) -> Option<bool> {
+        if self.opcode != other.opcode {
+            return Some(false);
+        }
+        let common = self.kept.min(other.kept);
+        if self.compressed != other.compressed || common == 0 {
+            return None;
+        }
+        Some(self.len == other.len && self.bytes.get(..common) == other.bytes.get(..common))
+    }
+}
+
+/// Fields whose values name one request all the way (CATALOGUE §4.1).
+const IDS: [&str; 9] = [
+    "x-request-id",
+    "traceparent",
+    "x-amzn-trace-id",
+    "cf-ray",
+    "x-cloud-trace-context",
+    "x-amz-cf-id",
+    "x-correlation-id",
+    "x-b3-traceid",
+    "x-azure-ref",
+];
+
+/// Fields that name the client of the leg before.
+pub(super) const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+
+/// Whether the request has any id.
+pub(super) fn has_ids(request: &Head) -> bool {
+    IDS.iter().any(|name| request.has(name))
+}
+
+pub(super) fn is_forwarded(request: &Head) -> bool {
+    FORWARDED.iter().any(|name| request.has(name))
+}
+
+/// Makes fingerprints; all of one run must come from the same one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fingerprints(RandomState);
+
+impl Fingerprints {
+    pub(super) fn of(&self, bytes: &[u8]) -> u64 {
+        self.0.hash_one(bytes)
+    }
+
+    fn field(&self, head: &Head, name: &str) -> Option<u64> {
+        head.combined(name).map(|value| self.of(&value))
+    }
+
+    /// The key of an exchange, if it was seen whole.
+    pub(super) fn key(&self, x: &Exchange) -> Option<u64> {
+        x.request.whole_value("sec-websocket-key").filter(|key| !key.is_empty()).map(|key| self.of(key))
+    }
+
+    /// All ids that the request carries.
+    pub(super) fn ids(&self, request: &Head) -> Box<[u64]> {
+        let ids = IDS.iter().filter_map(|&name| {
+            let value = request.whole_value(name)?;
+            // Of a trace only the trace itself: each hop writes a span of its own (W3C Trace Context §3.2).
+            let id = match name {
+                "traceparent" => value.split(|&b| b == b'-').nth(1)?,
+                "x-amzn-trace-id" => value.split(|&b| b == b';').find_map(|p| p.trim_ascii().strip_prefix(b"Root="))?,
+                "x-cloud-trace-context" => value.split(|&b| b == b'/').next()?,
+                "cf-ray" => value.split(|&b| b == b'-').next()?,
+                _ => value,
+            };
+            (id.len() >= 8).then(|| self.0.hash_one((name, id)))
+        });
+        ids.collect()
+    }
+
+    /// `shift`: what is added to the times of this exchange's input.
+    pub(super) fn card(&self, x: &Exchange, shift: crate::base::Nanos) -> Card {
+        let request = &x.request;
+        let (path, query) = split_target(request.target());
+        let response = x.response.as_ref();
+        let answered = response.map(|r| r.first + shift);
+        let ended = x.end.at.or(x.end.tcp_at).map(|at| at + shift);
+        Card {
+            flow: x.flow,
+            client: x.client,
+            server: x.server,
+            from: request.first + shift,
+            answered,
+            over: answered.or(ended),
+            status: x.status(),
+            method: self.of(request.method()),
+            key: self.key(x),
+            accept: response.and_then(|r| r.first_value("sec-websocket-accept")).map(|a| self.of(a)),
+            ids: self.ids(request),
+            path: self.of(path),
+            last_segment: self.of(last_segment(path)),
+            query: query.map(|q| self.of(q)),
+            host: self.field(request, "host"),
+            origin: self.field(request, "origin"),
+            cookie: self.field(request, "cookie"),
+            authorization: self.field(request, "authorization"),
+            agent: self.field(request, "user-agent"),
+            subprotocols: self.field(request, "sec-websocket-protocol"),
+            forwarded: forwarded(request),
+            proxied: x.proxied.as_ref().and_then(|p| p.source),
+            request: self.of(&request.text),
+            response: response.map(|r| self.of(&r.text)),
+            first: [0, 1].map(|side| x.after_101.get(side).and_then(Option::as_ref).and_then(first)),
+            messages: messages(x),
+        }
+    }
+}
+
+/// Path and query of a target; of an absolute one without scheme and authority (RFC 9112 §3.2.2).
+pub(super) fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let scheme = target.windows(3).position(|w| w == b"://").filter(|&at| !target[..at].contains(&b'/'));
+    let rest = match scheme {
+        Some(at) => {
+            let rest = target.get(at + 3..).unwrap_or_default();
+            let path = rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len());
+            rest.get(path..).unwrap_or_default()
+        }
+        None => target,
+    };
+    match rest.iter().position(|&b| b == b'?') {
+        Some(at) => (rest.get(..at).unwrap_or_default(), rest.get(at + 1..)),
+        None => (rest, None),
+    }
+}
+
+/// What stands behind the last slash that something stands behind.
+pub(super) fn last_segment(path: &[u8]) -> &[u8] {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    path.rsplit(|&b| b == b'/').next().unwrap_or_default()
+}
+
+/// Whom the request was forwarded for, as its fields say.
+pub(super) fn forwarded(request: &Head) -> Forwarded {
+    let mut out = Forwarded::default();
+    let mut all: Vec<(IpAddr, Option<u16>)> = Vec::new();
+    if let Some(list) = request.combined("x-forwarded-for") {
+        all.extend(list_members(&list).filter_map(node));
+    } else if let Some(list) = request.combined("forwarded") {
+        all.extend(list_members(&list).filter_map(|member| {
+            // RFC 7239 §4: pairs parted by semicolons.
+            let pair = member.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+            let mut value = pair.filter_map(|p| p.get(..4).filter(|n| n.eq_ignore_ascii_case(b"for=")).and(p.get(4..)));
+            node(value.next()?)
+        }));
+    } else if let Some(value) = request.first_value("x-real-ip") {
+        all.extend(node(value));
+    }
+    if let Some((ip, port)) = all.pop() {
+        (out.last, out.last_port) = (Some(ip), port);
+    }
+    out.others = all.into_iter().map(|(ip, _)| ip).take(limits::FORWARDED_FOR).collect();
+    out
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `"[2001:db8::1]:80"`, `2001:db8::1` (RFC 7239 §6).
+fn node(bytes: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+    let text = std::str::from_utf8(bytes).ok()?.trim().trim_matches('"');
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some((ip, None));
+    }
+    if let Ok(both) = text.parse::<std::net::SocketAddr>() {
+        return Some((both.ip(), Some(both.port())));
+    }
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    inner.parse().ok().map(|ip| (ip, None))
+}
+
+/// The first message in these bytes, as far as they go.
+fn first(preview: &Preview) -> Option<First> {
+    let header = websocket::header(&preview.bytes)?;
+    let payload = preview.bytes.get(usize::from(header.length)..)?;
+    let most = usize::try_from(header.payload).unwrap_or(usize::MAX);
+    let payload = payload.get(..most).unwrap_or(payload);
+    let mut bytes = [0; limits::AFTER_101_BYTES];
+    let kept = bytes.get_mut(..payload.len())?;
+    kept.copy_from_slice(payload);
+    websocket::unmask(kept, header.mask.unwrap_or_default(), 0);
+    let kept = payload.len();
+    Some(First { opcode: header.opcode, compressed: header.rsv1(), len: header.payload, bytes, kept })
+}
+
+/// What went through the tunnel in all. `None` where it was not seen whole.
+fn messages(x: &Exchange) -> Option<[(u32, u64); 2]> {
+    let ws = x.ws.filter(|ws| !ws.client.broken && !ws.server.broken && !ws.compressed)?;
+    let whole = !x.quality.gap && !x.quality.snapped && !x.quality.midstream && x.end.at.is_some();
+    whole.then_some([(ws.client.messages, ws.client.payload_bytes), (ws.server.messages, ws.server.payload_bytes)])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use crate::hops::testing::head;
+
+    #[test]
+    fn a_target_is_split_in_either_form() {
+        assert_eq!(split_target(b"/a/b?c=d"), (&b"/a/b"[..], Some(&b"c=d"[..])));
+        assert_eq!(split_target(b"ws://x:80/a?b"), (&b"/a"[..], Some(&b"b"[..])));
+        assert_eq!(split_target(b"http://x"), (&b""[..], None));
+        assert_eq!(split_target(b"/r?to=http://x/y"), (&b"/r"[..], Some(&b"to=http://x/y"[..])));
+        assert_eq!(last_segment(b"/a/b/"), b"b");
+        assert_eq!(last_segment(b"/"), b"");
+    }
+
+    #[test]
+    fn the_nearest_client_is_the_last_one_named() {
+        let last = |line: &str| {
+            let f = forwarded(&head(&format!("GET / HTTP/1.1\r\n{line}\r\n\r\n")));
+            (f.last.map(|ip| ip.to_string()), f.last_port, f.others.len())
+        };
+        assert_eq!(last("X-Forwarded-For: 192.0.2.1, 192.0.2.9"), (Some("192.0.2.9".into()), None, 1));
+        assert_eq!(
+            last("Forwarded: for=192.0.2.1;proto=https, for=\"[2001:db8::1]:4711\""),
+            (Some("2001:db8::1".into()), Some(4711), 1)
+        );
+        assert_eq!(last("X-Real-IP: 192.0.2.3"), (Some("192.0.2.3".into()), None, 0));
+        assert_eq!(last("X-Forwarded-For: unknown, _hidden"), (None, None, 0));
+    }
+
+    #[test]
+    fn of_a_trace_the_span_does_not_count() {
+        let prints = Fingerprints::default();
+        let ids = |v: &str| prints.ids(&head(&format!("GET / HTTP/1.1\r\ntraceparent: {v}\r\n\r\n")));
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(ids(&format!("{trace}-00f067aa0ba902b7-01")), ids(&format!("{trace}-aaaaaaaaaaaaaaaa-01")));
+        assert_eq!(ids(&format!("{trace}-00f067aa0ba902b7-01")).len(), 1);
+        assert_ne!(prints.of(b"a"), prints.of(b"b"));
+    }
+}

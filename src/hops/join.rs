@@ -1,0 +1,261 @@
+//! Which exchanges are legs of one journey. Candidates are found by what they share, evidence is scored,
+//! and all pairs of a knot are assigned together; what fits two ways stays unjoined.
+//!
+//! Time grows with the exchanges and with the candidates of each, of which there are at most
+//! `limits::JOIN_CANDIDATES`.
+
+use crate::base::{Endpoint, Nanos};
+use crate::model::{Confidence, Exchange, HopKind, MatchKey};
+
+use super::assign::{self, Pair};
+use super::candidates::Candidates;
+use super::card::{Card, Fingerprints};
+use super::clocks::{self, Clock};
+use super::hosts::{Hosts, Pin};
+use super::score::{self, ENOUGH, PROOF, Score, Topology};
+use super::twins;
+use super::{Map, Set};
+
+/// What the user says of hosts and clocks.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub pins: Vec<Pin>,
+    /// Inputs whose clock offsets the user gave; they are applied already.
+    pub clocks: Vec<u16>,
+}
+
+/// Two legs and the hop between them. `near` and `far` are places in the list that was joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    pub near: usize,
+    pub far: usize,
+    pub kind: HopKind,
+    pub why: Vec<MatchKey>,
+    pub confidence: Confidence,
+    /// The hop tried here once more, or first: another leg behind the same near one.
+    pub retry: bool,
+}
+
+/// One leg that was captured twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The one that is kept: nearer the client.
+    pub kept: usize,
+    pub other: usize,
+    /// Its addresses there, where address translation stands between.
+    pub seen_as: Option<(Endpoint, Endpoint)>,
+}
+
+/// What joining found.
+#[derive(Clone, Debug, Default)]
+pub struct Joined {
+    /// Sorted by near leg, then in the order in which the far legs began.
+    pub edges: Vec<Edge>,
+    pub twins: Vec<Twin>,
+    /// Exchanges that fit several others equally well, and how many.
+    pub rivals: Vec<(usize, usize)>,
+    /// Of the inputs whose clocks differ.
+    pub clocks: Vec<Clock>,
+    /// Which addresses belong together.
+    pub hosts: Hosts,
+    /// Knots of candidates that were too large to be assigned (`limits::JOIN_KNOT`).
+    pub knots: u64,
+}
+
+/// Joins exchanges, in the order of their ids.
+pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
+    let prints = Fingerprints::default();
+    let mut found = Candidates::new(all, &prints);
+    let mut joined = Joined { hosts: Hosts::new(&told.pins), ..Joined::default() };
+    if found.is_empty() {
+        return joined;
+    }
+    let sightings: Vec<(&Exchange, &Exchange)> =
+        found.sure_pairs().filter_map(|(a, b)| Some((&**all.get(a)?, &**all.get(b)?))).collect();
+    joined.clocks = clocks::estimate(&sightings, &told.clocks);
+    let shift = |x: &Exchange| {
+        let input = x.request.at.input();
+        joined.clocks.iter().find(|c| c.input == input).map_or(Nanos::ZERO, |c| c.offset)
+    };
+    joined.twins = twins::find(&found, all, &shift);
+    found.drop_twins(&joined.twins);
+    let candidates = found.pairs(&shift);
+    // Cards for those that have a partner at all.
+    let mut cards: Map<usize, Card> = Map::default();
+    for &(near, far) in &candidates {
+        for at in [near, far] {
+            if let Some(x) = all.get(at) {
+                cards.entry(at).or_insert_with(|| prints.card(x, shift(x)));
+            }
+        }
+    }
+    // First what needs no topology; it teaches what the rest needs.
+    let mut topology = Topology::new(std::mem::take(&mut joined.hosts));
+    let scored = scored(&candidates, &cards, &topology);
+    let mut proven: Vec<(usize, usize)> = sure(&scored).map(|(&pair, _)| pair).collect();
+    proven.sort_unstable();
+    for pair in proven {
+        if let (Some(near), Some(far)) = (cards.get(&pair.0), cards.get(&pair.1)) {
+            topology.learn(near, far);
+        }
+    }
+    let scored = self::scored(&candidates, &cards, &topology);
+    let pairs: Vec<Pair> =
+        scored.iter().map(|(&(near, far), score)| Pair { near, far, points: score.points }).collect();
+    let assigned = assign::assign(&pairs);
+    let of = |near, far| scored.get(&(near, far));
+    for &(near, far) in &assigned.pairs {
+        joined.edges.extend(of(near, far).and_then(|score| edge(near, far, score, &cards, false)));
+    }
+    joined.rivals = assigned.rivals;
+    joined.knots = assigned.knots;
+    retries(&mut joined, &scored, &cards);
+    for edge in &joined.edges {
+        if let (Some(near), Some(far)) = (cards.get(&edge.near), cards.get(&edge.far)) {
+            // A transparent proxy speaks with its client's address.
+            if near.client.ip != far.client.ip && edge.confidence > Confidence::Possible {
+                topology.hosts.unite(near.server.ip, far.client.ip);
+            }
+        }
+    }
+    let began = |at: usize| cards.get(&at).map(|card| card.from);
+    joined.edges.sort_by_key(|edge| (edge.near, began(edge.far), edge.far));
+    joined.hosts = topology.hosts;
+    joined
+}
+
+/// The chains that the edges make: the legs of each, nearest to the client first, in the order of a walk
+/// through the tree. Every exchange of `all` is in exactly one, but for twins.
+pub fn chains(count: usize, joined: &Joined) -> Vec<Vec<usize>> {
+    let mut has_near = vec![false; count];
+    let mut behind: Map<usize, Vec<usize>> = Map::default();
+    for edge in &joined.edges {
+        behind.entry(edge.near).or_default().push(edge.far);
+        if let Some(mark) = has_near.get_mut(edge.far) {
+            *mark = true;
+        }
+    }
+    for twin in &joined.twins {
+        if let Some(mark) = has_near.get_mut(twin.other) {
+            *mark = true;
+        }
+    }
+    let starts = (0..count).filter(|&at| !has_near.get(at).copied().unwrap_or(true));
+    starts
+        .map(|start| {
+            let mut legs = vec![start];
+            let mut next = 0;
+            while let Some(&leg) = legs.get(next) {
+                next += 1;
+                legs.extend(behind.get(&leg).into_iter().flatten());
+            }
+            legs
+        })
+        .collect()
+}
+
+type Scored = Map<(usize, usize), Score>;
+
+/// The candidates with enough evidence.
+fn scored(candidates: &[(usize, usize)], cards: &Map<usize, Card>, topology: &Topology) -> Scored {
+    let mut scored: Scored = candidates
+        .iter()
+        .filter_map(|&(near, far)| {
+            let score = score::score(cards.get(&near)?, cards.get(&far)?, topology)?;
+            (score.points >= ENOUGH - score::ALONE).then_some(((near, far), score))
+        })
+        .collect();
+    one_way(&mut scored);
+    let mut partners: Map<(bool, usize), u32> = Map::default();
+    for &(near, far) in scored.keys() {
+        *partners.entry((false, near)).or_default() += 1;
+        *partners.entry((true, far)).or_default() += 1;
+    }
+    for ((near, far), score) in &mut scored {
+        let alone = |side, at| partners.get(&(side, at)) == Some(&1);
+        if alone(false, *near) && alone(true, *far) {
+            score.points += score::ALONE;
+        }
+    }
+    scored.retain(|_, score| score.points >= ENOUGH);
+    scored
+}
+
+/// Of two exchanges that may stand either way round, the better way.
+fn one_way(scored: &mut Scored) {
+    let worse: Vec<(usize, usize)> = scored
+        .iter()
+        .filter(|((near, far), score)| {
+            let turned = scored.get(&(*far, *near)).map(|turned| turned.points);
+            // Where both are as good, the first in the capture is nearer.
+            turned.is_some_and(|turned| turned > score.points || turned == score.points && near > far)
+        })
+        .map(|(&pair, _)| pair)
+        .collect();
+    worse.iter().for_each(|pair| {
+        scored.remove(pair);
+    });
+}
+
+/// Pairs that are proven, and better than any other of their legs by far.
+fn sure(scored: &Scored) -> impl Iterator<Item = (&(usize, usize), &Score)> {
+    let mut best: Map<(bool, usize), [i32; 2]> = Map::default();
+    for (&(near, far), score) in scored {
+        for end in [(false, near), (true, far)] {
+            let [first, second] = best.entry(end).or_insert([i32::MIN; 2]);
+            if score.points > *first {
+                (*first, *second) = (score.points, *first);
+            } else {
+                *second = score.points.max(*second);
+            }
+        }
+    }
+    scored.iter().filter(move |((near, far), score)| {
+        let clear = |end: (bool, usize)| {
+            best.get(&end).is_some_and(|[first, second]| *first == score.points && second.saturating_add(20) <= *first)
+        };
+        score.points >= PROOF && clear((false, *near)) && clear((true, *far))
+    })
+}
+
+fn edge(near: usize, far: usize, score: &Score, cards: &Map<usize, Card>, retry: bool) -> Option<Edge> {
+    let (a, b) = (cards.get(&near)?, cards.get(&far)?);
+    let same_answer = a.response.is_none() || b.response.is_none() || a.response == b.response;
+    let kind = if a.request == b.request && same_answer { HopKind::Relay } else { HopKind::Http };
+    Some(Edge { near, far, kind, why: score.why.clone(), confidence: score.confidence(), retry })
+}
+
+/// Legs that stayed without a near one although they surely belong to one that has another: a hop that
+/// tried again, one after the other.
+fn retries(joined: &mut Joined, scored: &Scored, cards: &Map<usize, Card>) {
+    let mut taken: Map<usize, Vec<usize>> = Map::default();
+    for edge in &joined.edges {
+        taken.entry(edge.near).or_default().push(edge.far);
+    }
+    let used: Set<usize> = joined.edges.iter().map(|edge| edge.far).collect();
+    let mut left: Vec<(&(usize, usize), &Score)> = scored
+        .iter()
+        .filter(|((near, far), score)| score.points >= PROOF - 20 && taken.contains_key(near) && !used.contains(far))
+        .collect();
+    left.sort_by_key(|((near, far), score)| (std::cmp::Reverse(score.points), *near, *far));
+    let mut done: Set<usize> = Set::default();
+    for (&(near, far), score) in left {
+        let Some(card) = cards.get(&far) else { continue };
+        let apart = |other: &usize| {
+            cards.get(other).is_some_and(|other| {
+                let before = |a: &Card, b: &Card| a.over.is_some_and(|over| over <= b.from);
+                before(card, other) || before(other, card)
+            })
+        };
+        let others = taken.entry(near).or_default();
+        if done.contains(&far) || !others.iter().all(apart) {
+            continue;
+        }
+        done.insert(far);
+        others.push(far);
+        joined.edges.extend(edge(near, far, score, cards, true));
+        joined.rivals.retain(|(at, _)| *at != far);
+    }
+    let again: Set<usize> = joined.edges.iter().filter(|e| e.retry).map(|e| e.near).collect();
+    joined.edges.iter_mut().filter(|e| again.contains(&e.near)).for_each(|e| e.retry = true);
+}

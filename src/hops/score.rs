@@ -1,0 +1,270 @@
+//! How well two exchanges fit as the two legs of one hop: evidence for and against, in points. A hundred
+//! points are proof by themselves.
+
+use std::net::IpAddr;
+
+use crate::base::{Nanos, limits};
+use crate::model::{Confidence, MatchKey};
+
+use super::Map;
+use super::card::Card;
+use super::hosts::Hosts;
+
+/// Evidence that makes a pair worth joining, where no other fits nearly as well.
+pub(super) const ENOUGH: i32 = 50;
+/// By how much a pair must be better than any other that one of its legs could make.
+pub(super) const MARGIN: i32 = 6;
+/// Evidence that is proof by itself.
+pub(super) const PROOF: i32 = 100;
+/// For the only partner that either leg has.
+pub(super) const ALONE: i32 = 15;
+
+/// How well two legs fit, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Score {
+    pub points: i32,
+    /// What speaks for it, strongest first.
+    pub why: Vec<MatchKey>,
+}
+
+impl Score {
+    /// How sure a join by these points is.
+    pub(super) fn confidence(&self) -> Confidence {
+        match self.points {
+            p if p >= PROOF => Confidence::Certain,
+            p if p >= ENOUGH + 20 => Confidence::Likely,
+            _ => Confidence::Possible,
+        }
+    }
+}
+
+/// What joined legs taught of the hops: which addresses belong together, and how they rewrite targets.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Topology {
+    pub hosts: Hosts,
+    /// How many sure pairs went from this server address on from that client address.
+    pairs: Map<(IpAddr, IpAddr), u32>,
+    /// How many sure pairs went on from this server address.
+    from: Map<IpAddr, u32>,
+    /// Fingerprints of the paths before and behind a hop, by its address.
+    paths: Map<(IpAddr, u64), u64>,
+}
+
+impl Topology {
+    pub(super) fn new(hosts: Hosts) -> Self {
+        Topology { hosts, ..Topology::default() }
+    }
+
+    /// A pair beyond doubt.
+    pub(super) fn learn(&mut self, near: &Card, far: &Card) {
+        *self.pairs.entry((near.server.ip, far.client.ip)).or_default() += 1;
+        *self.from.entry(near.server.ip).or_default() += 1;
+        self.paths.insert((near.server.ip, near.path), far.path);
+    }
+
+    /// Points for the addresses alone.
+    fn points(&self, near: &Card, far: &Card) -> i32 {
+        let (hop, next) = (near.server.ip, far.client.ip);
+        if near.client.ip == next && hop == next {
+            // All on one host, as between a sidecar and its application: it tells nothing.
+            return 0;
+        }
+        if self.hosts.is_pinned(hop) && self.hosts.is_pinned(next) {
+            return if self.hosts.same(hop, next) { 40 } else { -40 };
+        }
+        if hop == next || self.pairs.contains_key(&(hop, next)) {
+            return 25;
+        }
+        // Many pairs, and none of them from there.
+        if self.from.get(&hop).is_some_and(|&n| n >= 3) { -15 } else { 0 }
+    }
+}
+
+/// How well `near` and `far` fit; `None` where they cannot be neighbours.
+pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Score> {
+    let mut tally = Tally::default();
+    if near.flow == far.flow || near.server == far.server {
+        return None;
+    }
+    time(near, far, &mut tally)?;
+    identity(near, far, &mut tally);
+    fields(near, far, topology, &mut tally);
+    after(near, far, &mut tally);
+    let place = topology.points(near, far);
+    tally.add(place, MatchKey::Topology);
+    let one_host = near.client.ip == near.server.ip;
+    if near.client.ip == far.client.ip && !one_host && far.proxied.is_none() && near.client != far.client {
+        // Two connections of one client, to different servers.
+        tally.points -= 60;
+    }
+    Some(tally.score())
+}
+
+/// The far leg begins and is answered inside the near one.
+fn time(near: &Card, far: &Card, tally: &mut Tally) -> Option<()> {
+    let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
+    let forward = far.from.since(near.from);
+    if forward.0 < -slack.0 || forward > Nanos::from_secs(limits::JOIN_S) {
+        return None;
+    }
+    if let Some(over) = near.over {
+        // A hop that answers before it asks is at fault, but may exist: its far leg begins soon behind.
+        let fabricated = near.status == Some(101) && near.key.is_some() && near.key == far.key;
+        let late = if fabricated { Nanos::from_secs(1) } else { slack };
+        if far.from.since(over) > late {
+            return None;
+        }
+    }
+    // Within the slack either may be the nearer; by the clock it is the earlier.
+    let mut points = if forward.0 < 0 { -20 } else { 12 - doublings(forward) };
+    let mut nested = true;
+    if let (Some(near_at), Some(far_at)) = (near.answered, far.answered) {
+        let back = near_at.since(far_at);
+        nested = back.0 >= -slack.0;
+        points += match back.0 {
+            0.. => 8 - doublings(back),
+            _ if nested => -20,
+            _ => -60,
+        };
+    } else if near.answered.is_none() && near.over.is_some_and(|over| far.answered.is_some_and(|at| at > over + slack))
+    {
+        nested = false;
+    }
+    tally.points += points;
+    if nested && points > 0 {
+        tally.why.push((points, MatchKey::Time));
+    }
+    Some(())
+}
+
+/// What names one journey by itself.
+fn identity(near: &Card, far: &Card, tally: &mut Tally) {
+    match (near.key, far.key) {
+        (Some(a), Some(b)) if a == b => tally.add(100, MatchKey::Key),
+        // A hop that ends WebSocket makes a key of its own.
+        (Some(_), Some(_)) => tally.points -= 10,
+        _ => {}
+    }
+    if near.ids.iter().any(|id| far.ids.contains(id)) {
+        tally.add(95, MatchKey::RequestId);
+    }
+    match far.proxied {
+        Some(source) if source == near.client => tally.add(100, MatchKey::ProxyProtocol),
+        Some(source) if near.proxied == Some(source) => tally.add(20, MatchKey::ProxyProtocol),
+        Some(_) => tally.points -= 50,
+        None => {}
+    }
+    let (f, known) = (&far.forwarded, &near.forwarded);
+    if let Some(ip) = f.last {
+        let grown = known.last.is_none() || f.others.last().copied() == known.last || f.others.is_empty();
+        if ip == near.client.ip {
+            match f.last_port {
+                Some(port) if port == near.client.port => tally.add(100, MatchKey::Forwarded),
+                Some(_) => tally.points -= 40,
+                None => tally.add(if grown { 35 } else { 20 }, MatchKey::Forwarded),
+            }
+        } else if known.last == f.last && known.others == f.others {
+            // Passed on as it came.
+        } else if f.others.contains(&near.client.ip) {
+            // The near leg's client, but a hop earlier: this is not the next leg.
+            tally.add(10, MatchKey::Forwarded);
+        } else {
+            tally.points -= 40;
+        }
+    }
+    if let (Some(a), Some(b)) = (near.accept, far.accept)
+        && a == b
+    {
+        tally.add(if near.key == far.key { 5 } else { 60 }, MatchKey::Accept);
+    }
+}
+
+/// Fields that most hops pass on.
+fn fields(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) {
+    if near.request == far.request {
+        tally.add(10, MatchKey::Bytes);
+    }
+    if near.path == far.path {
+        tally.add(if near.query == far.query { 20 } else { 14 }, MatchKey::Target);
+    } else if topology.paths.get(&(near.server.ip, near.path)) == Some(&far.path) {
+        tally.add(16, MatchKey::Target);
+    } else if near.last_segment == far.last_segment {
+        tally.add(10, MatchKey::Target);
+    } else if near.query.is_some() && near.query == far.query {
+        tally.add(6, MatchKey::Target);
+    } else {
+        tally.points -= 15;
+    }
+    if near.method != far.method {
+        tally.points -= 10;
+    }
+    let mut compare = |a: Option<u64>, b: Option<u64>, same: i32, other: i32, gone: i32, key: MatchKey| match (a, b) {
+        (Some(a), Some(b)) if a == b => tally.add(same, key),
+        (Some(_), Some(_)) => tally.points += other,
+        (None, None) => {}
+        _ => tally.points += gone,
+    };
+    compare(near.host, far.host, 6, 0, 0, MatchKey::Host);
+    compare(near.origin, far.origin, 10, -10, -3, MatchKey::Origin);
+    compare(near.cookie, far.cookie, 40, -15, -5, MatchKey::Credentials);
+    compare(near.authorization, far.authorization, 30, -10, -5, MatchKey::Credentials);
+    compare(near.agent, far.agent, 8, -12, -2, MatchKey::UserAgent);
+    compare(near.subprotocols, far.subprotocols, 8, -10, -3, MatchKey::Subprotocols);
+    if near.response.is_some() && near.response == far.response {
+        tally.points += 6;
+    } else if near.status.is_some() && near.status == far.status {
+        tally.points += 4;
+    }
+}
+
+/// What went through the tunnels.
+fn after(near: &Card, far: &Card, tally: &mut Tally) {
+    let mut same = 0;
+    for (a, b) in near.first.iter().zip(&far.first) {
+        match a.as_ref().zip(b.as_ref()).and_then(|(a, b)| a.same(b)) {
+            Some(true) => same += 8,
+            Some(false) => same -= 12,
+            None => {}
+        }
+    }
+    if let (Some(a), Some(b)) = (near.messages, far.messages)
+        && a.iter().any(|side| side.1 > 0)
+    {
+        same += if a == b { 12 } else { -8 };
+    }
+    tally.add(same, MatchKey::Messages);
+}
+
+/// How often a length of time doubles a tenth of a millisecond: 0 below that, 3 for a millisecond, 13 for
+/// a second.
+fn doublings(time: Nanos) -> i32 {
+    let tenths = time.0.max(0) / 100_000;
+    i32::try_from(64 - (tenths + 1).leading_zeros()).unwrap_or(64) - 1
+}
+
+/// Points as they come together.
+#[derive(Default)]
+struct Tally {
+    points: i32,
+    why: Vec<(i32, MatchKey)>,
+}
+
+impl Tally {
+    fn add(&mut self, points: i32, key: MatchKey) {
+        self.points += points;
+        if points > 0 {
+            self.why.push((points, key));
+        }
+    }
+
+    fn score(mut self) -> Score {
+        self.why.sort_by_key(|&(points, key)| (std::cmp::Reverse(points), key));
+        let mut why: Vec<MatchKey> = Vec::with_capacity(self.why.len());
+        for (_, key) in self.why {
+            if !why.contains(&key) {
+                why.push(key);
+            }
+        }
+        Score { points: self.points, why }
+    }
+}

@@ -1,0 +1,96 @@
+//! One connection that was captured twice: at two places, or on both sides of address translation. Its
+//! exchanges are one leg, not two.
+
+use crate::base::{Nanos, limits};
+use crate::model::Exchange;
+
+use super::Set;
+use super::candidates::Candidates;
+use super::join::Twin;
+
+/// What was captured twice, found among exchanges that share a key or an id. The one nearer the client is
+/// kept; of equal ones the one that was seen better, or first.
+pub(super) fn find(found: &Candidates<'_>, all: &[Box<Exchange>], shift: &dyn Fn(&Exchange) -> Nanos) -> Vec<Twin> {
+    let mut twins: Vec<Twin> = Vec::new();
+    let mut gone = Set::default();
+    for group in found.groups() {
+        for (place, &a) in group.iter().enumerate() {
+            let Some(x) = all.get(a) else { continue };
+            // The same key over and over: only the next ones are looked at.
+            for &b in group.iter().skip(place + 1).take(limits::JOIN_CANDIDATES) {
+                let Some(y) = all.get(b) else { continue };
+                if gone.contains(&a) || gone.contains(&b) || !are(x, y, shift) {
+                    continue;
+                }
+                let (kept, other) = if is_nearer(x, y, shift) { (a, b) } else { (b, a) };
+                let (k, o) = if kept == a { (x, y) } else { (y, x) };
+                let seen_as = ((k.client, k.server) != (o.client, o.server)).then_some((o.client, o.server));
+                gone.insert(other);
+                twins.push(Twin { kept, other, seen_as });
+            }
+        }
+    }
+    twins
+}
+
+/// Whether both are one exchange: the same bytes, on connections that share their sequence numbers, or
+/// whose opening was one.
+fn are(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
+    if x.flow == y.flow || x.request.text != y.request.text || x.request.text.is_empty() {
+        return false;
+    }
+    let answers = match (&x.response, &y.response) {
+        (Some(a), Some(b)) => a.text == b.text,
+        _ => true,
+    };
+    if !answers {
+        return false;
+    }
+    let number = |x: &Exchange, side: usize| x.seq.get(side).copied().flatten();
+    let known = [0, 1].map(|side| number(x, side).zip(number(y, side)));
+    let same_name = (x.client, x.server) == (y.client, y.server);
+    match known {
+        [Some((a, b)), Some((c, d))] if a == b && c == d => true,
+        // Of one side only: chance is one in four thousand millions.
+        [Some((a, b)), None] | [None, Some((a, b))] => a == b,
+        [None, None] => same_name,
+        // Numbers were changed on the way, as some firewalls do: then the far SYN is the near one, passed on
+        // before the near handshake was complete. A proxy accepts first.
+        _ => passed_on(x, y, shift) || passed_on(y, x, shift),
+    }
+}
+
+/// Whether the far connection's SYN was sent while the near handshake was still under way.
+fn passed_on(near: &Exchange, far: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
+    let (Some(syn), Some(rtt), Some(far_syn), Some(far_rtt)) =
+        (near.times.syn, near.times.rtt, far.times.syn, far.times.rtt)
+    else {
+        return false;
+    };
+    let later = (far_syn + shift(far)).since(syn + shift(near));
+    // The far round trip lies inside the near one.
+    later.0 >= 0 && later < rtt && Nanos(later.0.saturating_add(far_rtt.0)) <= rtt && far_rtt < rtt
+}
+
+/// Whether `x` was captured nearer the client than `y`, or better, or first.
+fn is_nearer(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
+    let holes = |x: &Exchange| {
+        let q = &x.quality;
+        usize::from(q.gap)
+            + usize::from(q.request_gap)
+            + usize::from(q.response_gap)
+            + usize::from(x.response.is_none())
+    };
+    if (x.client, x.server) == (y.client, y.server) {
+        return holes(x) <= holes(y);
+    }
+    let began = |x: &Exchange| (x.request.first + shift(x), x.id);
+    // By one clock the near side sees the request first; by two, the longer round trip is nearer.
+    if x.request.at.input() == y.request.at.input() {
+        return began(x) <= began(y);
+    }
+    match (x.latency(), y.latency()) {
+        (Some(a), Some(b)) if a != b => a > b,
+        _ => began(x) <= began(y),
+    }
+}
