@@ -147,6 +147,9 @@ impl<'a> Stream<'a> {
 
 impl Sink for Stream<'_> {
     fn decided(&mut self, x: &Exchange) {
+        if x.tentative {
+            return;
+        }
         self.pass(x);
         self.judge.seen.learn(x, true);
         let judged = self.judge.exchange(x);
@@ -160,6 +163,9 @@ impl Sink for Stream<'_> {
     }
 
     fn ended(&mut self, x: Box<Exchange>) {
+        if x.tentative {
+            return;
+        }
         if x.response.is_none() {
             self.judge.seen.learn(&x, true);
         }

@@ -298,3 +298,10 @@ pub const PAIRS_RECOGNISED: usize = 64;
 
 /// Signs kept for each recognised software.
 pub const SIGNS_SHOWN: usize = 4;
+
+/// Marks of upgrade requests (the end of a path, a cookie, an address) by which plain requests that may be
+/// legs of them are known.
+pub const WANTED: usize = 4_096;
+
+/// Plain requests kept because they may be legs.
+pub const TENTATIVE: usize = 20_000;

@@ -110,6 +110,7 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     joined.rivals = assigned.rivals;
     joined.knots = assigned.knots;
     retries(&mut joined, &scored, &cards);
+    without_upgrade(&mut joined.edges, all);
     for edge in &joined.edges {
         if let (Some(near), Some(far)) = (cards.get(&edge.near), cards.get(&edge.far)) {
             // A transparent proxy speaks with its client's address.
@@ -179,6 +180,19 @@ fn scored(candidates: &[(usize, usize)], cards: &Map<usize, Card>, topology: &To
     }
     scored.retain(|_, score| score.points >= ENOUGH);
     scored
+}
+
+/// Takes out what hangs together without any upgrade: plain requests are legs only behind one.
+fn without_upgrade(edges: &mut Vec<Edge>, all: &[Box<Exchange>]) {
+    let tentative = |at: usize| all.get(at).is_some_and(|x| x.tentative);
+    loop {
+        let behind: Set<usize> = edges.iter().map(|edge| edge.far).collect();
+        let before = edges.len();
+        edges.retain(|edge| !tentative(edge.near) || behind.contains(&edge.near));
+        if edges.len() == before {
+            return;
+        }
+    }
 }
 
 /// Of two exchanges that may stand either way round, the better way.

@@ -19,6 +19,7 @@ pub mod response;
 pub mod sniff;
 pub mod socks;
 pub mod tunnel;
+mod wanted;
 pub mod watch;
 pub mod websocket;
 
@@ -39,6 +40,7 @@ use midstream::Midstream;
 use proxy_protocol::ProxyHeader;
 use sniff::Sniff;
 use socks::Socks;
+use wanted::Wanted;
 use watch::Watch;
 use websocket::Frames;
 
@@ -85,6 +87,7 @@ pub struct Shared {
     pub fields: Vec<Field>,
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
     wrappers: HashMap<FlowId, [Box<[Layer]>; 2], foldhash::fast::RandomState>,
+    wanted: Wanted,
 }
 
 impl Shared {

@@ -23,6 +23,13 @@ pub(super) struct Pending {
     pub(super) gap: bool,
 }
 
+impl Pending {
+    /// Whether what the client sends next means nothing until this is answered: it may switch protocols.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.connect || self.exchange.as_ref().is_some_and(|x| !x.tentative)
+    }
+}
+
 /// Requests, oldest first. At most `limits::PIPELINE`, which who adds one sees to.
 #[derive(Default)]
 pub(super) struct Queue {

@@ -66,7 +66,7 @@ impl Http {
     /// A message with content is over: what follows is the next head, or unknown until an upgrade is
     /// answered.
     fn request_over(&mut self) {
-        let waits = self.pending.back().is_some_and(|p| p.exchange.is_some() || p.connect);
+        let waits = self.pending.back().is_some_and(Pending::is_awaited);
         self.request.state = if waits { State::Waiting } else { State::Head };
     }
 
@@ -154,11 +154,24 @@ impl Http {
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
         let mut pending = Pending { head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, index };
+        let target = match &parts.start {
+            StartLine::Request { target, .. } => text_of(text, target),
+            StartLine::Response { .. } => b"",
+        };
+        let tentative = !candidate && method == b"GET" && complete && flow.shared.wanted.is(target, text, &fields);
         if candidate {
+            let client = flow.endpoint(self.client).ip;
+            flow.shared.wanted.learn(target, text, &fields, client);
+        }
+        if candidate || tentative {
             let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
             head.faults.add(faults);
             let mut x = self.exchange(flow, start.id, head, index);
             x.quality.request_gap = gap;
+            x.tentative = tentative;
+            if tentative {
+                flow.shared.wanted.keep();
+            }
             pending.exchange = Some(x);
         } else {
             if self.pending.is_empty() {

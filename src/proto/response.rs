@@ -235,6 +235,7 @@ impl Http {
         };
         let websocket = x.is_websocket() || head.has_token("upgrade", "websocket") || head.has("sec-websocket-accept");
         x.quality.response_gap |= gap;
+        x.tentative = false;
         x.response = Some(head);
         self.take_early(&mut x);
         self.decide(flow, x);
@@ -315,7 +316,7 @@ impl Http {
             Some(Framing::UntilClose) | None if unseen => State::Lost,
             Some(Framing::UntilClose) | None => State::UntilClose,
         };
-        if self.pending.iter().all(|p| p.exchange.is_none() && !p.connect) {
+        if !self.pending.iter().any(Pending::is_awaited) {
             self.release_early(flow);
         }
     }
