@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::PacketBuilder;
+use etherparse::{PacketBuilder, TcpOptionElement};
 
 use super::script::{Segment, Side};
 
@@ -62,13 +62,18 @@ pub(crate) struct Packet {
 
 /// One segment as a packet with these VLAN tags, outermost first (Ethernet only).
 pub(crate) fn packet(segment: &Segment, link: Link, vlans: &[u16]) -> Packet {
+    packet_with(segment, link, vlans, &[])
+}
+
+/// As [`packet`], with TCP options.
+pub(crate) fn packet_with(segment: &Segment, link: Link, vlans: &[u16], options: &[TcpOptionElement]) -> Packet {
     let (source, destination) = match segment.from {
         Side::Client => (segment.client, segment.server),
         Side::Server => (segment.server, segment.client),
     };
     let mut data = Vec::new();
     put_link(&mut data, link, vlans, source.is_ipv6(), segment.from);
-    put_ip(&mut data, segment, source, destination);
+    put_ip(&mut data, segment, source, destination, options);
     // Ethernet pads short frames to 60 bytes, which must not be taken for payload.
     if link == Link::Ethernet && data.len() < 60 {
         data.resize(60, 0);
@@ -127,7 +132,13 @@ fn put_link(data: &mut Vec<u8>, link: Link, vlans: &[u16], ipv6: bool, from: Sid
     }
 }
 
-fn put_ip(data: &mut Vec<u8>, segment: &Segment, source: SocketAddr, destination: SocketAddr) {
+fn put_ip(
+    data: &mut Vec<u8>,
+    segment: &Segment,
+    source: SocketAddr,
+    destination: SocketAddr,
+    options: &[TcpOptionElement],
+) {
     let ip = match (source.ip(), destination.ip()) {
         (IpAddr::V4(s), IpAddr::V4(d)) => PacketBuilder::ipv4(s.octets(), d.octets(), 64),
         (IpAddr::V6(s), IpAddr::V6(d)) => PacketBuilder::ipv6(s.octets(), d.octets(), 64),
@@ -149,6 +160,7 @@ fn put_ip(data: &mut Vec<u8>, segment: &Segment, source: SocketAddr, destination
     if !segment.payload.is_empty() {
         tcp = tcp.psh();
     }
+    tcp = tcp.options(options).expect("at most 40 bytes of options");
     tcp.write(data, &segment.payload).expect("a vector takes any packet");
 }
 

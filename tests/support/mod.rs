@@ -3,7 +3,9 @@
 //!
 //! [`script`] says who sends what · [`shape`] cuts, swaps, repeats and loses segments · [`link`] puts
 //! them into packets · [`wrap`] puts these into tunnels and fragments · [`file`] into a capture file ·
-//! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program.
+//! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program ·
+//! [`journey`] carries requests through proxies, [`hop`] does to their heads what proxies do, and
+//! [`vantage`] captures that and knows which leg is whose.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -14,12 +16,15 @@
 
 pub(crate) mod accept;
 pub(crate) mod file;
+pub(crate) mod hop;
+pub(crate) mod journey;
 pub(crate) mod link;
 pub(crate) mod pack;
 pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
+pub(crate) mod vantage;
 pub(crate) mod wrap;
 
 /// Cases of a property: as many as PROPTEST_CASES says, else this many.

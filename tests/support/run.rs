@@ -24,6 +24,13 @@ pub(crate) fn report(files: &[&Path]) -> Value {
     parse(&output, &format!("{files:?}"))
 }
 
+/// The JSON report on these files of a folder, named as they are called there, with more arguments.
+pub(crate) fn report_in(folder: &Path, files: &[&str], arguments: &[&str]) -> Value {
+    let mut command = hopscope();
+    command.current_dir(folder).arg("report").args(files).args(["--format", "json"]).args(arguments);
+    parse(&command.output().expect("the program starts"), &format!("{files:?} {arguments:?}"))
+}
+
 /// The JSON report on a capture given to standard input.
 pub(crate) fn report_on_stdin(capture: &[u8]) -> Value {
     let mut child = hopscope()

@@ -150,6 +150,33 @@ impl Script {
         self
     }
 
+    /// Nothing happens before this time (nanoseconds since the Unix epoch) from here on.
+    pub(crate) fn not_before(mut self, ns: u64) -> Script {
+        self.now_ns = self.now_ns.max(ns);
+        self
+    }
+
+    /// When the next packet would go.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// How many segments there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.segments.len()
+    }
+
+    pub(crate) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.client, self.server)
+    }
+
+    /// The first sequence numbers of the client and of the server, before anything is said.
+    pub(crate) fn begin_at(mut self, client: u32, server: u32) -> Script {
+        assert!(self.segments.is_empty(), "the connection has begun");
+        self.next = [client, server];
+        self
+    }
+
     pub(crate) fn fin(mut self, from: Side) -> Script {
         self.push(from, Flags { fin: true, ack: true, ..Flags::default() }, Vec::new());
         self.ack(from.other())

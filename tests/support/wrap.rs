@@ -199,7 +199,7 @@ fn ipv4(protocol: u8, payload: &[u8]) -> Unit {
 }
 
 /// The header checksum of RFC 791 §3.1.
-fn checked(mut header: [u8; 20]) -> [u8; 20] {
+pub(crate) fn checked(mut header: [u8; 20]) -> [u8; 20] {
     header[10..12].fill(0);
     let sum: u32 = header.chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
     let folded = (sum & 0xffff) + (sum >> 16);
