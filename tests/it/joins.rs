@@ -47,7 +47,7 @@ impl Joined {
         Joined::with(made, report)
     }
 
-    fn with(made: Made, report: Value) -> Joined {
+    pub(crate) fn with(made: Made, report: Value) -> Joined {
         let place = |x: &Value| (x["request"]["input"].as_u64().unwrap(), x["request"]["packet"].as_u64().unwrap());
         let by_place: BTreeMap<(u64, u64), u64> =
             list(&report["exchanges"]).iter().map(|x| (place(x), x["id"].as_u64().unwrap())).collect();
@@ -165,7 +165,7 @@ pub(crate) fn scattered(n: usize, below: u64) -> u64 {
 }
 
 /// 200 clients within 60 ms. The hop forgets Upgrade for some and refuses some on its own.
-fn two_hundred_clients() -> Made {
+pub(crate) fn two_hundred_clients() -> Made {
     let mut net = Net::default();
     for n in 0..200 {
         let way = match n % 5 {
@@ -179,7 +179,7 @@ fn two_hundred_clients() -> Made {
 }
 
 /// 100 clients with one key, whom the hop keeps waiting so differently that their order is lost.
-fn one_key_for_all(edits: &[Edit]) -> Made {
+pub(crate) fn one_key_for_all(edits: &[Edit]) -> Made {
     let mut net = Net::default();
     for n in 0..100 {
         let forward =
@@ -190,7 +190,7 @@ fn one_key_for_all(edits: &[Edit]) -> Made {
 }
 
 /// Two hops in a row with these edits; twenty clients.
-fn two_hops(first: &[Edit], second: &[Edit]) -> Made {
+pub(crate) fn two_hops(first: &[Edit], second: &[Edit]) -> Made {
     let mut net = Net::default();
     for n in 0..20 {
         let way = Way::on(UPSTREAM, INNER_LISTEN, first, Way::through(INNER_UPSTREAM, BACKEND, second));
@@ -201,7 +201,7 @@ fn two_hops(first: &[Edit], second: &[Edit]) -> Made {
 
 /// One connection upstream for everybody: plain requests and refused upgrades, at last one that is
 /// granted and keeps it. A second such connection is used by others at the same time.
-fn shared_upstream() -> Made {
+pub(crate) fn shared_upstream() -> Made {
     let mut net = Net::default();
     let kept = [0, 50].map(|at_us| net.keep(UPSTREAM, BACKEND, at_us, 1));
     let plain = Head::of("GET /page HTTP/1.1\nHost: chat.example.org");

@@ -41,6 +41,7 @@ fn many(chains: usize, edits: &[Edit]) -> Many {
     let mut file = format.write(&[]);
     let header = file.len();
     let (mut net, mut number, mut whose) = (Net::default(), 0, HashMap::new());
+    net.lean = true;
     let way = Way::through(UPSTREAM, BACKEND, edits);
     for group in 0..chains / GROUP {
         for n in group * GROUP..(group + 1) * GROUP {
@@ -48,8 +49,9 @@ fn many(chains: usize, edits: &[Edit]) -> Many {
             let client = format!("198.{}.{}.{}:{}", 18 + (n >> 16), n >> 8 & 255, n & 255, 40_000 + n % 20_000);
             let at_us = group as u64 * APART_US + (n % GROUP) as u64 * 300;
             let flow = net.connect(&client, LISTEN, at_us);
-            net.ask(flow, at_us, &asked(&format!("chain {n}")), &way);
-            net.close(flow);
+            let journey = net.ask(flow, at_us, &asked(&format!("chain {n}")), &way);
+            let flows: Vec<usize> = net.journeys[journey].legs.iter().map(|leg| leg.flow).collect();
+            flows.into_iter().for_each(|flow| net.reset(flow));
         }
         let seen = net.seen(&Place::of("", &[]));
         for (_, begun) in &seen {

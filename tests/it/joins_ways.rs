@@ -10,7 +10,7 @@ use crate::support::vantage::Made;
 
 /// A hop that ends WebSocket: its own key upstream, another path and Host. What is left to tell forty
 /// clients apart: a cookie, a user agent, a time.
-fn gateway() -> Made {
+pub(crate) fn gateway() -> Made {
     let mut net = Net::default();
     let edits =
         [Edit::NewKey, Edit::Prefix("/chat", "/internal/chat"), Edit::Set("Host", "app.internal"), Edit::Reorder];
@@ -26,7 +26,7 @@ fn gateway() -> Made {
 
 /// A hop that passes an upgrade on as a plain request with a shorter path, among others that were plain
 /// from the beginning: pages, and the very path of the upgrade.
-fn all_is_lost() -> Made {
+pub(crate) fn all_is_lost() -> Made {
     let mut net = Net::default();
     let edits = [Edit::StripWebSocket, Edit::Prefix("/api/chat", "/chat"), Edit::ForwardedFor];
     for n in 0..30 {
@@ -45,7 +45,7 @@ fn all_is_lost() -> Made {
 const SICK: &str = "192.0.2.21:8080";
 
 /// Twelve clients over a hop whose first backend always fails: so that it answers or so that it does not.
-fn retried(first: &Way) -> Made {
+pub(crate) fn retried(first: &Way) -> Made {
     let mut net = Net::default();
     for n in 0..12 {
         let tries = vec![
@@ -83,7 +83,7 @@ fn second_rounds() -> Made {
 
 /// The same key from the same client over the same hop, thirty seconds later; and once more from the
 /// same port.
-fn replayed() -> Made {
+pub(crate) fn replayed() -> Made {
     let mut net = Net::default();
     let way = Way::through(UPSTREAM, BACKEND, &[Edit::ForwardedFor]);
     for (port, at_s) in [(40_000, 0), (40_001, 30), (40_000, 300)] {
@@ -93,7 +93,7 @@ fn replayed() -> Made {
 }
 
 /// A balancer and ten backends of which the eighth is wrong; a hundred clients.
-fn ten_backends() -> Made {
+pub(crate) fn ten_backends() -> Made {
     let mut net = Net::default();
     for n in 0..100 {
         let turn = n * 7 % 10;

@@ -19,6 +19,7 @@ mod joins;
 mod joins_clocks;
 mod joins_copies;
 mod joins_scale;
+mod joins_traps;
 mod joins_ways;
 mod lab;
 mod lab_derived;

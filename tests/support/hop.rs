@@ -87,6 +87,12 @@ pub(crate) enum Edit {
     Reorder,
     /// Appends the sender's address to X-Forwarded-For.
     ForwardedFor,
+    /// Says the sender's address and port in Forwarded (RFC 7239 §4).
+    Forwarded,
+    /// Says them in a PROXY protocol header before the request, and in no field.
+    ProxyHeader,
+    /// Another head altogether takes its place.
+    Instead(&'static str),
     /// A prefix of the path becomes another.
     Prefix(&'static str, &'static str),
     /// Speaks WebSocket on its own behalf: a key of its own upstream, the right accept for each side.
@@ -124,6 +130,10 @@ impl Edit {
                 let before = head.value("X-Forwarded-For").map(|v| format!("{v}, ")).unwrap_or_default();
                 head.set("X-Forwarded-For", &format!("{before}{}", from.ip()));
             }
+            Edit::Forwarded => head.set("Forwarded", &format!("for=\"{from}\"")),
+            // It stands before the head.
+            Edit::ProxyHeader => {}
+            Edit::Instead(lines) => *head = Head::of(lines),
             Edit::Prefix(old, new) => head.start = head.start.replacen(&format!(" {old}"), &format!(" {new}"), 1),
             Edit::NewKey => head.set("Sec-WebSocket-Key", &key(&format!("hop {serial}"))),
         }
@@ -178,6 +188,8 @@ mod tests {
             edited(&[Edit::ForwardedFor, Edit::ForwardedFor]).value("x-forwarded-for"),
             Some("192.0.2.7, 192.0.2.7")
         );
+        assert_eq!(edited(&[Edit::Forwarded]).value("forwarded"), Some("for=\"192.0.2.7:4000\""));
+        assert_eq!(edited(&[Edit::Instead("GET / HTTP/1.1\nA: b")]).lines(), "GET / HTTP/1.1\nA: b");
         let own = edited(&[Edit::NewKey, Edit::Set("Host", "b"), Edit::Remove("cookie")]);
         assert_eq!(own.value("sec-websocket-key"), Some(&*key("hop 5")));
         assert_eq!((own.value("host"), own.value("cookie"), own.fields.len()), (Some("b"), None, 4));

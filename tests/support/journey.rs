@@ -85,6 +85,8 @@ pub(crate) struct Leg {
 /// All connections and journeys.
 #[derive(Default)]
 pub(crate) struct Net {
+    /// Acknowledgements of their own are left out: for large captures.
+    pub lean: bool,
     pub flows: Vec<Flow>,
     pub journeys: Vec<Journey>,
     ports: HashMap<IpAddr, u16>,
@@ -120,6 +122,14 @@ impl Forward {
 
     fn makes_keys(&self) -> bool {
         self.edits.iter().any(|edit| matches!(edit, Edit::NewKey))
+    }
+
+    /// What goes before the request: the PROXY protocol's version 1, where the hop speaks it.
+    fn preface(&self, client: SocketAddr, server: SocketAddr) -> String {
+        let speaks = self.edits.iter().any(|edit| matches!(edit, Edit::ProxyHeader));
+        let (from, to) = (client.ip(), server.ip());
+        let line = || format!("PROXY TCP4 {from} {to} {} {}\r\n", client.port(), server.port());
+        if speaks { line() } else { String::new() }
     }
 }
 
@@ -161,7 +171,7 @@ impl Net {
         let plain = request.value("Upgrade").is_none() && request.value("Sec-WebSocket-Key").is_none();
         self.journeys.push(Journey { plain, legs: Vec::new() });
         let journey = self.journeys.len() - 1;
-        self.carry(journey, None, flow, START_NS + at_us * 1_000, request, way);
+        self.carry((journey, None), flow, START_NS + at_us * 1_000, "", request, way);
         journey
     }
 
@@ -175,6 +185,16 @@ impl Net {
             None => {}
         }
         journey
+    }
+
+    /// Makes the last leg a journey of its own: it was no hop that asked there, but a server for its own
+    /// ends.
+    pub(crate) fn part_last_leg(&mut self, journey: usize) {
+        let leg = self.journeys[journey].legs.pop().expect("a leg");
+        let place = (journey, self.journeys[journey].legs.len());
+        let own = (self.journeys.len(), 0);
+        self.flows[leg.flow].asked.iter_mut().filter(|(_, of)| *of == place).for_each(|(_, of)| *of = own);
+        self.journeys.push(Journey { plain: false, legs: vec![Leg { parent: None, ..leg }] });
     }
 
     /// A message each way, the closing handshake, and both FINs, through all legs of what was granted.
@@ -197,6 +217,11 @@ impl Net {
     /// The client of a connection closes it.
     pub(crate) fn close(&mut self, flow: usize) {
         self.flows[flow].play(|s| s.fin(Side::Client).fin(Side::Server));
+    }
+
+    /// The client of a connection resets it.
+    pub(crate) fn reset(&mut self, flow: usize) {
+        self.flows[flow].play(|s| s.rst(Side::Client));
     }
 
     pub(crate) fn segment_bytes(&mut self, flow: usize, bytes: usize) {
@@ -236,7 +261,7 @@ impl Net {
         self.opened += 1;
         let n = self.opened;
         let first = [n.wrapping_mul(0x9e37_79b9), n.wrapping_mul(0x85eb_ca6b) ^ 0x5bd1_e995];
-        Script::midstream(client, server).not_before(at_ns).begin_at(first[0], first[1])
+        Script::midstream(client, server).not_before(at_ns).begin_at(first[0], first[1]).acknowledge(!self.lean)
     }
 
     fn port_of(&mut self, address: &str) -> String {
@@ -246,13 +271,13 @@ impl Net {
         SocketAddr::new(ip, *port).to_string()
     }
 
-    /// A request over a connection, and the answer that comes back over it.
+    /// A request over a connection behind these words, and the answer that comes back over it.
     fn carry(
         &mut self,
-        journey: usize,
-        parent: Option<usize>,
+        (journey, parent): (usize, Option<usize>),
         flow: usize,
         at_ns: u64,
+        preface: &str,
         request: &Head,
         way: &Way,
     ) -> Option<(Head, String)> {
@@ -261,7 +286,8 @@ impl Net {
         let on = &mut self.flows[flow];
         let begins = on.script().len();
         on.asked.push((begins, (journey, leg)));
-        on.play(|s| s.not_before(at_ns).head(Side::Client, &request.lines()));
+        let bytes = [preface.as_bytes(), &script::head(&request.lines())].concat();
+        on.play(|s| s.not_before(at_ns).client(bytes));
         let heard = on.now_ns();
         let (ready, (mut head, body)) = match way {
             Way::Reset | Way::NobodyListens => {
@@ -291,7 +317,7 @@ impl Net {
         request: &Head,
         tries: &[Forward],
     ) -> (u64, (Head, String)) {
-        let (sender, _) = self.flows[flow].script().ends();
+        let (sender, asked_at) = self.flows[flow].script().ends();
         let depth = self.flows[flow].depth + 1;
         let mut answer = None;
         for one in tries {
@@ -312,7 +338,8 @@ impl Net {
                     self.open(&client, to, now_ns, depth)
                 }
             };
-            answer = self.carry(journey, Some(leg), upstream, now_ns, &head, &one.then);
+            let preface = one.preface(sender, asked_at);
+            answer = self.carry((journey, Some(leg)), upstream, now_ns, &preface, &head, &one.then);
             now_ns = self.flows[upstream].now_ns() + one.takes_us * 1_000;
             let status = answer.as_ref().map(|(head, _)| head.status());
             if status.is_some_and(|s| s != 101) && matches!(one.over, Over::New { .. }) {

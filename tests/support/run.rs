@@ -1,5 +1,6 @@
 //! Starts the program as a user would.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -29,6 +30,29 @@ pub(crate) fn report_in(folder: &Path, files: &[&str], arguments: &[&str]) -> Va
     let mut command = hopscope();
     command.current_dir(folder).arg("report").args(files).args(["--format", "json"]).args(arguments);
     parse(&command.output().expect("the program starts"), &format!("{files:?} {arguments:?}"))
+}
+
+/// What the lines of ndjson on these files of a folder amount to, in the form of a report: of the lines
+/// with one id the later wins.
+pub(crate) fn streamed_in(folder: &Path, files: &[&str]) -> Value {
+    let mut command = hopscope();
+    command.current_dir(folder).arg("report").args(files).args(["--format", "ndjson"]);
+    let output = command.output().expect("the program starts");
+    let mut report = serde_json::json!({});
+    let mut things: BTreeMap<(String, i64), Value> = BTreeMap::new();
+    for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+        let line: Value = serde_json::from_str(line).expect("a line of JSON");
+        match line["type"].as_str().expect("a type") {
+            "start" => {}
+            "summary" => report = line,
+            kind => drop(things.insert((kind.to_owned(), line["id"].as_i64().expect("an id")), line)),
+        }
+    }
+    for (kind, list) in [("exchange", "exchanges"), ("chain", "chains"), ("finding", "findings")] {
+        let of_kind = things.iter().filter(|((k, _), _)| k == kind).map(|(_, line)| line.clone());
+        report[list] = of_kind.collect();
+    }
+    report
 }
 
 /// The JSON report on a capture given to standard input.

@@ -19,6 +19,8 @@ pub(crate) struct Place {
     pub depths: Vec<usize>,
     /// How far its clock is ahead of the others'.
     pub ahead_ms: i64,
+    /// So long after the start it begins.
+    pub since_us: u64,
     /// Interfaces that see each packet (pcapng where there are several).
     pub interfaces: u32,
 }
@@ -36,11 +38,15 @@ pub(crate) struct Made {
 
 impl Place {
     pub(crate) fn of(name: &'static str, depths: &[usize]) -> Place {
-        Place { name, depths: depths.to_vec(), ahead_ms: 0, interfaces: 1 }
+        Place { name, depths: depths.to_vec(), ahead_ms: 0, since_us: 0, interfaces: 1 }
     }
 
     pub(crate) fn ahead_ms(self, ahead_ms: i64) -> Place {
         Place { ahead_ms, ..self }
+    }
+
+    pub(crate) fn since_us(self, since_us: u64) -> Place {
+        Place { since_us, ..self }
     }
 
     pub(crate) fn interfaces(self, interfaces: u32) -> Place {
@@ -51,6 +57,11 @@ impl Place {
 impl Made {
     pub(crate) fn report(&self, arguments: &[&str]) -> Value {
         run::report_in(self.folder.path(), &self.names, arguments)
+    }
+
+    /// What the lines of `--format ndjson` amount to, in the form of a report.
+    pub(crate) fn streamed(&self) -> Value {
+        run::streamed_in(self.folder.path(), &self.names)
     }
 }
 
@@ -93,6 +104,9 @@ impl Net {
                 continue;
             }
             for (packet, begun) in packets(flow, number) {
+                if packet.at_ns < START_NS + place.since_us * 1_000 {
+                    continue;
+                }
                 for interface in 0..place.interfaces {
                     // A copy comes some microseconds later.
                     let at_ns = packet.at_ns + u64::from(interface) * 4_000;
