@@ -3,10 +3,9 @@
 
 use serde_json::Value;
 
-use crate::joins::{
-    BACKEND, HOP, INNER_LISTEN, INNER_UPSTREAM, Joined, LISTEN, STRIPPED, UPSTREAM, asked, client, list,
-};
+use crate::joins::{BACKEND, HOP, INNER_LISTEN, INNER_UPSTREAM, LISTEN, STRIPPED, UPSTREAM, asked, client};
 use crate::support::hop::Edit;
+use crate::support::joined::{Joined, list};
 use crate::support::journey::{Net, Way};
 use crate::support::run::hopscope;
 use crate::support::vantage::{Made, Place};

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::joins::{
-    BACKEND, HOP, INNER, INNER_LISTEN, INNER_UPSTREAM, Joined, LISTEN, STRIPPED, UPSTREAM, asked, client, list,
-};
+use crate::joins::{BACKEND, HOP, INNER, INNER_LISTEN, INNER_UPSTREAM, LISTEN, STRIPPED, UPSTREAM, asked, client};
 use crate::support::hop::Edit;
+use crate::support::joined::{Joined, list};
 use crate::support::journey::{Nat, Net, Way};
 use crate::support::vantage::Place;
 

@@ -2,11 +2,12 @@
 //! the order of the inputs, the format, the moment at which a capture begins.
 
 use crate::joins::{
-    BACKEND, HOP, Joined, LISTEN, UPSTREAM, asked, client, list, one_key_for_all, scattered, shared_upstream, two_hops,
+    BACKEND, HOP, LISTEN, UPSTREAM, asked, client, one_key_for_all, scattered, shared_upstream, two_hops,
     two_hundred_clients,
 };
 use crate::joins_ways::{all_is_lost, gateway, replayed, retried};
 use crate::support::hop::Edit;
+use crate::support::joined::{Joined, list};
 use crate::support::journey::{Forward, Net, Way};
 use crate::support::vantage::{Made, Place};
 
@@ -93,6 +94,44 @@ fn told_apart_by(field: &str) -> Made {
     net.capture()
 }
 
+/// Clients over IPv6, a hop that speaks IPv4 to its backend; one key for all.
+fn two_families() -> Made {
+    let mut net = Net::default();
+    for n in 0..20 {
+        let one = Forward::new(UPSTREAM, BACKEND, &[Edit::ForwardedFor], Way::Backend);
+        let forward = Forward { takes_us: 100 + scattered(n, 20_000), ..one };
+        let client = format!("[2001:db8:7::{n:x}]:{}", 40_000 + n);
+        net.visit(&client, "[2001:db8:9::9]:80", n as u64 * 300, &asked("everybody"), &Way::On(vec![forward]));
+    }
+    net.capture()
+}
+
+/// The backend runs on the hop's own machine: nothing but loopback stands on the second leg.
+fn over_loopback(edits: &[Edit]) -> Made {
+    let mut net = Net::default();
+    for n in 0..20 {
+        let way = Way::through("127.0.0.1", "127.0.0.1:8080", edits);
+        net.visit(&client(n), LISTEN, n as u64 * 2_500, &asked(&format!("client {n}")), &way);
+    }
+    net.capture()
+}
+
+/// Clients that leave before the backend has answered; and after them others, for whom the hop gives up.
+fn answered_too_late() -> Made {
+    let mut net = Net::default();
+    net.patience_us(Some(20_000));
+    for n in 0..10 {
+        let way = Way::on(UPSTREAM, BACKEND, &[Edit::ForwardedFor], Way::Late(500_000));
+        net.visit(&client(n), LISTEN, n as u64 * 1_700, &asked(&format!("client {n}")), &way);
+    }
+    net.patience_us(None);
+    for n in 10..20 {
+        let way = Way::on(UPSTREAM, BACKEND, &[Edit::ForwardedFor], Way::Silent(3_000_000));
+        net.visit(&client(n), LISTEN, n as u64 * 1_700, &asked(&format!("client {n}")), &way);
+    }
+    net.capture()
+}
+
 /// Every capture in which all can be joined.
 fn all_sorts() -> Vec<(&'static str, Made)> {
     vec![
@@ -116,6 +155,9 @@ fn every_capture_holds_the_traps_that_it_says() {
         ("PROXY", behind_one_address(&[Edit::ProxyHeader]), 50, 100),
         ("begun late", begun_late(), 10, 20),
         ("told apart", told_apart_by("X-Request-ID"), 50, 100),
+        ("two families", two_families(), 20, 40),
+        ("loopback", over_loopback(&[]), 20, 40),
+        ("too late", answered_too_late(), 20, 40),
     ] {
         assert_eq!(made.journeys.len(), journeys, "{name}");
         assert_eq!(made.journeys.iter().map(|j| j.legs.len()).sum::<usize>(), legs, "{name}");
@@ -213,6 +255,36 @@ fn connections_upstream_that_were_open_before_the_capture_are_joined() {
     let joined = Joined::read(begun_late(), &[]);
     joined.joins_all();
     assert_eq!(joined.rule(9), "ok");
+}
+
+#[test]
+#[ignore = "legs are not joined yet"]
+fn a_hop_between_two_families_of_addresses_is_joined() {
+    let joined = Joined::read(two_families(), &[]);
+    joined.joins_all();
+    assert_eq!(joined.chain(7)["hops"][0]["addresses"], serde_json::json!(["2001:db8:9::9", UPSTREAM]));
+}
+
+#[test]
+#[ignore = "legs are not joined yet"]
+fn a_leg_over_loopback_is_joined_though_no_address_of_the_hop_stands_on_it() {
+    Joined::read(over_loopback(&[]), &[]).joins_all();
+    let joined = Joined::read(over_loopback(&[Edit::StripUpgrade]), &[]);
+    joined.joins_all();
+    (0..20).for_each(|n| joined.blames(n, "hop", &[HOP[0], "127.0.0.1"]));
+}
+
+#[test]
+#[ignore = "legs are not joined yet"]
+fn a_leg_that_was_answered_too_late_or_never_is_joined() {
+    let joined = Joined::read(answered_too_late(), &[]);
+    joined.joins_all();
+    for n in 0..20 {
+        let outcome = if n < 10 { "unanswered" } else { "refused" };
+        assert_eq!(joined.chain(n)["outcome"], outcome, "as the client saw it");
+        let upstream = &joined.exchange(n, 1)["response"];
+        assert_eq!(upstream["status"] == 101, n < 10, "{upstream}");
+    }
 }
 
 #[test]

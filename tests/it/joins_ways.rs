@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::joins::{BACKEND, HOP, Joined, LISTEN, UPSTREAM, asked, client, list, scattered};
+use crate::joins::{BACKEND, HOP, LISTEN, UPSTREAM, asked, client, scattered};
 use crate::support::hop::{Edit, Head};
+use crate::support::joined::{Joined, list};
 use crate::support::journey::{Forward, Net, Way};
 use crate::support::vantage::Made;
 

@@ -15,6 +15,10 @@ use super::{accept, script};
 pub(crate) enum Way {
     /// A server that knows WebSocket and answers as the request deserves.
     Backend,
+    /// Such a server that takes so long (microseconds).
+    Late(u64),
+    /// Nobody answers; a hop gives up so much later (microseconds) and answers 504.
+    Silent(u64),
     /// Whoever reads it answers so: a status line and fields, and a body.
     Answer(&'static str, &'static str),
     /// Its reader resets the connection.
@@ -92,6 +96,8 @@ pub(crate) struct Net {
     ports: HashMap<IpAddr, u16>,
     serial: usize,
     opened: u32,
+    /// When the clients of the next journeys reset the connection instead of waiting for the answer.
+    patience_us: Option<u64>,
 }
 
 /// Between the last byte of a request at a server and the first of its answer.
@@ -153,6 +159,12 @@ impl Net {
     pub(crate) fn go_on(&mut self) {
         self.flows.clear();
         self.journeys.clear();
+    }
+
+    /// The clients of the next journeys reset their connections so long after they asked; `None`: they
+    /// wait.
+    pub(crate) fn patience_us(&mut self, us: Option<u64>) {
+        self.patience_us = us;
     }
 
     /// A client's connection, opened so long after the start.
@@ -294,10 +306,19 @@ impl Net {
                 on.play(|s| s.rst(Side::Server));
                 return None;
             }
+            Way::Silent(gives_up_us) => {
+                on.play(|s| s.not_before(heard + gives_up_us * 1_000));
+                return None;
+            }
             Way::Backend => (heard + THINKS_NS, backend(request)),
+            Way::Late(us) => (heard + us * 1_000, backend(request)),
             Way::Answer(lines, body) => (heard + THINKS_NS, (Head::of(lines), (*body).to_owned())),
             Way::On(tries) => self.send_on((journey, leg), flow, heard, request, tries),
         };
+        if let (None, Some(patience)) = (parent, self.patience_us) {
+            self.flows[flow].play(|s| s.not_before(heard + patience * 1_000).rst(Side::Client));
+            return None;
+        }
         if head.status() != 101 {
             head.set("Content-Length", &body.len().to_string());
         }
@@ -342,7 +363,8 @@ impl Net {
             answer = self.carry((journey, Some(leg)), upstream, now_ns, &preface, &head, &one.then);
             now_ns = self.flows[upstream].now_ns() + one.takes_us * 1_000;
             let status = answer.as_ref().map(|(head, _)| head.status());
-            if status.is_some_and(|s| s != 101) && matches!(one.over, Over::New { .. }) {
+            let hangs = matches!(one.then, Way::Silent(_));
+            if (hangs || status.is_some_and(|s| s != 101)) && matches!(one.over, Over::New { .. }) {
                 self.close(upstream);
             }
             if let (Some((head, _)), Some(key), true) =
@@ -355,7 +377,9 @@ impl Net {
                 break;
             }
         }
-        let gave_up = || (Head::of("HTTP/1.1 502 Bad Gateway"), String::new());
+        let silent = tries.last().is_some_and(|one| matches!(one.then, Way::Silent(_)));
+        let line = if silent { "HTTP/1.1 504 Gateway Timeout" } else { "HTTP/1.1 502 Bad Gateway" };
+        let gave_up = || (Head::of(line), String::new());
         (now_ns, answer.unwrap_or_else(gave_up))
     }
 }

@@ -5,7 +5,7 @@
 //! them into packets · [`wrap`] puts these into tunnels and fragments · [`file`] into a capture file ·
 //! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program ·
 //! [`journey`] carries requests through proxies, [`hop`] does to their heads what proxies do, and
-//! [`vantage`] captures that and knows which leg is whose.
+//! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -17,6 +17,7 @@
 pub(crate) mod accept;
 pub(crate) mod file;
 pub(crate) mod hop;
+pub(crate) mod joined;
 pub(crate) mod journey;
 pub(crate) mod link;
 pub(crate) mod pack;
