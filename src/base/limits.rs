@@ -305,3 +305,6 @@ pub const WANTED: usize = 4_096;
 
 /// Plain requests kept because they may be legs.
 pub const TENTATIVE: usize = 20_000;
+
+/// Inputs in which one key or id may stand for their clocks to be compared by it.
+pub const JOIN_INPUTS: usize = 8;

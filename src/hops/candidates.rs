@@ -92,9 +92,13 @@ impl<'a> Candidates<'a> {
     /// Two exchanges in different inputs, each the only one there with their key or id.
     pub(super) fn sure_pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         let input = |at: usize| self.all.get(at).map(|x| x.request.at.input());
-        self.groups.iter().filter_map(move |group| match group.as_slice() {
-            &[a, b] if input(a) != input(b) => Some((a, b)),
-            _ => None,
+        let sure = move |group: &&Vec<usize>| {
+            let mut inputs: Vec<_> = group.iter().take(limits::JOIN_INPUTS + 1).map(|&at| input(at)).collect();
+            inputs.sort_unstable();
+            inputs.windows(2).all(|pair| pair.first() != pair.last()) && group.len() <= limits::JOIN_INPUTS
+        };
+        self.groups.iter().filter(sure).flat_map(|group| {
+            group.iter().enumerate().flat_map(|(at, &a)| group.iter().skip(at + 1).map(move |&b| (a, b)))
         })
     }
 

@@ -247,9 +247,25 @@ fn retries(joined: &mut Joined, scored: &Scored, cards: &Map<usize, Card>) {
         taken.entry(edge.near).or_default().push(edge.far);
     }
     let used: Set<usize> = joined.edges.iter().map(|edge| edge.far).collect();
+    // What fits another near leg nearly as well proves nothing.
+    let mut best: Map<usize, [(i32, usize); 2]> = Map::default();
+    for (&(near, far), score) in scored {
+        let [first, second] = best.entry(far).or_insert([(i32::MIN, 0); 2]);
+        if score.points > first.0 {
+            (*first, *second) = ((score.points, near), *first);
+        } else if score.points > second.0 {
+            *second = (score.points, near);
+        }
+    }
+    let clear = |near: usize, far: usize| {
+        best.get(&far)
+            .is_some_and(|[first, second]| first.1 == near && second.0.saturating_add(score::MARGIN) < first.0)
+    };
     let mut left: Vec<(&(usize, usize), &Score)> = scored
         .iter()
-        .filter(|((near, far), score)| score.points >= PROOF - 20 && taken.contains_key(near) && !used.contains(far))
+        .filter(|((near, far), score)| {
+            score.points >= PROOF - 20 && taken.contains_key(near) && !used.contains(far) && clear(*near, *far)
+        })
         .collect();
     left.sort_by_key(|((near, far), score)| (std::cmp::Reverse(score.points), *near, *far));
     let mut done: Set<usize> = Set::default();

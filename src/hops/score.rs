@@ -86,17 +86,18 @@ pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Scor
     if near.flow == far.flow || near.server == far.server {
         return None;
     }
+    // Two connections of one host to different servers stand side by side; but on one host alone all have
+    // its address, and a transparent proxy speaks with its client's.
+    let one_host = near.client.ip == near.server.ip;
+    if near.client.ip == far.client.ip && !one_host && near.client != far.client {
+        return None;
+    }
     time(near, far, &mut tally)?;
     identity(near, far, &mut tally);
     fields(near, far, topology, &mut tally);
     after(near, far, &mut tally);
     let place = topology.points(near, far);
     tally.add(place, MatchKey::Topology);
-    let one_host = near.client.ip == near.server.ip;
-    if near.client.ip == far.client.ip && !one_host && far.proxied.is_none() && near.client != far.client {
-        // Two connections of one client, to different servers.
-        tally.points -= 60;
-    }
     Some(tally.score())
 }
 

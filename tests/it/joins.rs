@@ -169,7 +169,6 @@ fn the_check_accepts_the_truth_and_sees_every_wrong_join() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn two_hundred_clients_at_once_have_their_own_legs_and_verdicts() {
     let joined = Joined::read(two_hundred_clients(), &[]);
     joined.holds_what_was_made();
@@ -195,7 +194,6 @@ fn two_hundred_clients_at_once_have_their_own_legs_and_verdicts() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_hop_tells_what_it_changed_and_how_long_it_took() {
     let joined = Joined::read(two_hundred_clients(), &[]);
     let hop = |n: usize| &joined.chain(n)["hops"][0];
@@ -215,7 +213,6 @@ fn a_hop_tells_what_it_changed_and_how_long_it_took() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn one_key_for_everybody_is_joined_by_the_forwarded_address() {
     let joined = Joined::read(one_key_for_all(&[Edit::ForwardedFor]), &[]);
     joined.joins_all();
@@ -223,7 +220,6 @@ fn one_key_for_everybody_is_joined_by_the_forwarded_address() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn one_key_for_everybody_and_nothing_else_is_ambiguous() {
     let joined = Joined::read(one_key_for_all(&[]), &[]);
     joined.joins_nothing_wrong();
@@ -233,7 +229,6 @@ fn one_key_for_everybody_and_nothing_else_is_ambiguous() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn the_wrong_one_of_two_hops_is_blamed() {
     for (first, second, guilty, kept) in [
         (vec![Edit::ForwardedFor], vec![Edit::StripUpgrade], INNER, [true, false]),
@@ -257,7 +252,6 @@ fn the_wrong_one_of_two_hops_is_blamed() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_connection_upstream_that_many_share_gives_each_its_own_leg() {
     let joined = Joined::read(shared_upstream(), &[]);
     joined.holds_what_was_made();

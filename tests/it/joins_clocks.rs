@@ -45,7 +45,6 @@ fn captures_of_one_leg_each_hold_it_alone_and_by_their_own_clock() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_clock_that_is_wrong_is_estimated_and_shown_and_the_legs_are_joined_all_the_same() {
     for ahead_ms in AHEAD_MS {
         let joined = Joined::read(skewed(&[Edit::ForwardedFor], ahead_ms), &[]);
@@ -69,7 +68,6 @@ fn a_clock_that_is_wrong_is_estimated_and_shown_and_the_legs_are_joined_all_the_
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_wrong_clock_hides_no_fault_of_the_hop() {
     for ahead_ms in AHEAD_MS {
         let joined = Joined::read(skewed(&[Edit::StripUpgrade], ahead_ms), &[]);
@@ -82,7 +80,6 @@ fn a_wrong_clock_hides_no_fault_of_the_hop() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_clock_that_the_user_knows_is_taken_as_told() {
     let told = [("leg2.pcap=-137s", -137_000_000_000), ("leg2.pcap=-137050ms", -137_050_000_000)];
     for (argument, offset) in told {
@@ -101,7 +98,6 @@ fn a_clock_that_the_user_knows_is_taken_as_told() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_clock_of_no_input_and_a_time_that_is_none_are_refused() {
     let made = skewed(&[], 0);
     for argument in ["other.pcap=1s", "leg2.pcap=soon", "leg2.pcap"] {
@@ -115,7 +111,6 @@ fn a_clock_of_no_input_and_a_time_that_is_none_are_refused() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn three_places_with_three_clocks_are_one_timeline() {
     let mut net = Net::default();
     for n in 0..20 {

@@ -111,7 +111,6 @@ fn every_capture_holds_its_copies_and_relays() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_leg_in_two_files_is_one_leg() {
     has_one_leg_for_each(&Joined::read(clients(&[]).captures(&in_two_files([&[0], &[0]])), &[]));
     // Their clocks do not agree either.
@@ -127,7 +126,6 @@ fn a_leg_on_two_interfaces_of_one_file_is_one_leg() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_leg_in_two_files_is_joined_to_the_next_leg_once() {
     for depths in [[&[0][..], &[0, 1]], [&[0, 1], &[1]], [&[0, 1], &[0, 1]]] {
         let joined = Joined::read(clients(&[Edit::StripUpgrade]).captures(&in_two_files(depths)), &[]);
@@ -141,7 +139,6 @@ fn a_leg_in_two_files_is_joined_to_the_next_leg_once() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn both_sides_of_a_translator_are_one_leg() {
     for shifted in [false, true] {
         let joined = Joined::read(translated(shifted, &Way::Backend).capture(), &[]);
@@ -151,7 +148,6 @@ fn both_sides_of_a_translator_are_one_leg() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_hop_behind_a_translator_is_joined_still() {
     for shifted in [false, true] {
         let good = Way::through(UPSTREAM, BACKEND, &[Edit::ForwardedFor]);
@@ -167,7 +163,6 @@ fn a_hop_behind_a_translator_is_joined_still() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_relay_of_plain_tcp_is_a_hop_that_no_header_rule_judges() {
     let joined = Joined::read(relayed(|| Way::Backend, BACKEND).capture(), &[]);
     joined.joins_all();
@@ -191,7 +186,6 @@ fn a_relay_of_plain_tcp_is_a_hop_that_no_header_rule_judges() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn an_http_hop_behind_a_relay_is_the_third_leg_and_the_guilty_one() {
     let good = || Way::through(INNER_UPSTREAM, BACKEND, &[Edit::ForwardedFor]);
     let joined = Joined::read(relayed(good, INNER_LISTEN).capture(), &[]);

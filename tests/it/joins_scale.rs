@@ -128,7 +128,6 @@ fn a_chain_takes_no_longer_among_ten_times_as_many() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn ten_thousand_chains_are_joined_right() {
     for edits in [KEPT, TAKEN] {
         let many = many(10_000, edits);

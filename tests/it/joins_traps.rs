@@ -202,7 +202,6 @@ fn a_server_that_calls_another_service_for_its_own_ends_is_no_hop() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn two_hops_side_by_side_are_told_apart_by_their_addresses() {
     let joined = Joined::read(side_by_side(20, 14), &[]);
     joined.joins_all();
@@ -214,7 +213,6 @@ fn two_hops_side_by_side_are_told_apart_by_their_addresses() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn what_is_ambiguous_is_not_once_the_user_says_whose_the_addresses_are() {
     let alone = Joined::read(side_by_side(1, 1), &[]);
     alone.joins_nothing_wrong();
@@ -226,7 +224,6 @@ fn what_is_ambiguous_is_not_once_the_user_says_whose_the_addresses_are() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn clients_of_one_address_are_joined_by_the_port_that_the_hop_names() {
     for edits in [[Edit::Forwarded], [Edit::ProxyHeader]] {
         Joined::read(behind_one_address(&edits), &[]).joins_all();
@@ -234,7 +231,6 @@ fn clients_of_one_address_are_joined_by_the_port_that_the_hop_names() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn clients_of_one_address_and_one_key_are_ambiguous_to_a_hop_that_names_the_address_alone() {
     let joined = Joined::read(behind_one_address(&[Edit::ForwardedFor]), &[]);
     joined.joins_nothing_wrong();
@@ -242,7 +238,6 @@ fn clients_of_one_address_and_one_key_are_ambiguous_to_a_hop_that_names_the_addr
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn whatever_a_client_alone_sends_along_tells_it_apart() {
     for field in ["X-Request-ID", "traceparent", "Cookie", "Authorization", "Sec-WebSocket-Protocol"] {
         Joined::read(told_apart_by(field), &[]).joins_all();
@@ -250,7 +245,6 @@ fn whatever_a_client_alone_sends_along_tells_it_apart() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn connections_upstream_that_were_open_before_the_capture_are_joined() {
     let joined = Joined::read(begun_late(), &[]);
     joined.joins_all();
@@ -258,7 +252,6 @@ fn connections_upstream_that_were_open_before_the_capture_are_joined() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_hop_between_two_families_of_addresses_is_joined() {
     let joined = Joined::read(two_families(), &[]);
     joined.joins_all();
@@ -266,7 +259,6 @@ fn a_hop_between_two_families_of_addresses_is_joined() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_leg_over_loopback_is_joined_though_no_address_of_the_hop_stands_on_it() {
     Joined::read(over_loopback(&[]), &[]).joins_all();
     let joined = Joined::read(over_loopback(&[Edit::StripUpgrade]), &[]);
@@ -275,7 +267,6 @@ fn a_leg_over_loopback_is_joined_though_no_address_of_the_hop_stands_on_it() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_leg_that_was_answered_too_late_or_never_is_joined() {
     let joined = Joined::read(answered_too_late(), &[]);
     joined.joins_all();
@@ -288,7 +279,6 @@ fn a_leg_that_was_answered_too_late_or_never_is_joined() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn the_order_of_the_inputs_does_not_matter() {
     for ahead_ms in [0, 137_000, -600_000] {
         for swapped in [false, true] {
@@ -315,7 +305,6 @@ fn the_order_of_the_inputs_does_not_matter() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn what_is_streamed_is_joined_as_what_is_collected() {
     for (name, made) in all_sorts() {
         println!("{name}");

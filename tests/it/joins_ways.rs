@@ -147,7 +147,6 @@ fn both_sides_of_a_gateway_verify_and_share_no_key() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_hop_with_keys_of_its_own_is_joined_by_what_it_keeps() {
     let joined = Joined::read(gateway(), &[]);
     joined.joins_all();
@@ -161,7 +160,6 @@ fn a_hop_with_keys_of_its_own_is_joined_by_what_it_keeps() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_leg_that_lost_every_field_of_the_upgrade_is_listed_and_joined() {
     let joined = Joined::read(all_is_lost(), &[]);
     joined.joins_all();
@@ -179,7 +177,6 @@ fn a_leg_that_lost_every_field_of_the_upgrade_is_listed_and_joined() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_hop_that_tries_a_second_backend_makes_a_tree() {
     for first in [unavailable(), Way::Reset] {
         let joined = Joined::read(retried(&first), &[]);
@@ -193,7 +190,6 @@ fn a_hop_that_tries_a_second_backend_makes_a_tree() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_backend_that_refuses_the_connection_is_no_leg_of_the_journey_that_went_elsewhere() {
     let joined = Joined::read(retried(&Way::NobodyListens), &[]);
     joined.joins_all();
@@ -203,7 +199,6 @@ fn a_backend_that_refuses_the_connection_is_no_leg_of_the_journey_that_went_else
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_second_round_of_the_client_is_a_journey_of_its_own() {
     let joined = Joined::read(second_rounds(), &[]);
     joined.joins_all();
@@ -215,7 +210,6 @@ fn a_second_round_of_the_client_is_a_journey_of_its_own() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_key_that_comes_again_later_begins_another_journey() {
     let joined = Joined::read(replayed(), &[]);
     joined.joins_all();
@@ -224,7 +218,6 @@ fn a_key_that_comes_again_later_begins_another_journey() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn the_wrong_one_of_ten_backends_is_blamed_and_is_what_the_failures_share() {
     let joined = Joined::read(ten_backends(), &[]);
     joined.joins_all();
@@ -243,7 +236,6 @@ fn the_wrong_one_of_ten_backends_is_blamed_and_is_what_the_failures_share() {
 }
 
 #[test]
-#[ignore = "legs are not joined yet"]
 fn a_hop_that_the_user_names_has_its_name_and_all_its_addresses() {
     let joined = Joined::read(two_faces(), &["--hop", "edge=203.0.113.9,203.0.113.10:80,192.0.2.2"]);
     joined.joins_all();
