@@ -62,7 +62,8 @@ pub(super) fn concerns<'a>(wanted: &Wanted, a: &'a Analysis) -> impl Fn(&Subject
 
 fn add_chain(wanted: &mut Wanted, a: &Analysis, chain: &Chain) {
     chain.legs.iter().filter_map(|&leg| build::row(a, leg)).for_each(|row| add_row(wanted, row));
-    for flow in a.flows.iter().filter(|flow| chain.flow == Some(flow.id)) {
+    let of = |id| chain.flow == Some(id) || chain.tried.iter().any(|tried| tried.flow == id);
+    for flow in a.flows.iter().filter(|flow| of(flow.id)) {
         wanted.add(flow.id, flow.syn);
     }
 }

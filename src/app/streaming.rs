@@ -93,7 +93,7 @@ impl<'a> Stream<'a> {
         }
         self.print_findings(rules::run::capture(&counters), None, &[]);
         counters.evicted += self.judge.seen.evicted;
-        let line = self.lines.summary_line(inputs, &counters, &[]);
+        let line = self.lines.summary_line(inputs, &counters, &[], &[]);
         self.line(&line);
         self.error.take().map_or(Ok(self.worst), Err)
     }
@@ -201,7 +201,7 @@ impl Sink for Stream<'_> {
         }
         let chain = Chain { findings: indices, ..local };
         self.print_findings(findings, None, &chain.verdict.fix);
-        let line = self.lines.chain_line(&chain, true);
+        let line = self.lines.chain_line(&chain, &|_| None, true);
         self.line(&line);
     }
 }
@@ -227,7 +227,7 @@ impl Stream<'_> {
         let line = self.lines.exchange_line(&row, true);
         self.line(&line);
         self.print_findings(judged.findings, Some(x), &chain.verdict.fix);
-        let line = self.lines.chain_line(&chain, true);
+        let line = self.lines.chain_line(&chain, &|id| (id == x.id).then_some(x), true);
         self.line(&line);
     }
 }

@@ -1,6 +1,6 @@
 //! The words of the closed lists, as every output and the filter language spell them.
 
-use crate::model::{AcceptVerdict, Confidence, Direction, EndHow, Mechanism, Outcome, Role, Severity};
+use crate::model::{AcceptVerdict, Confidence, Direction, EndHow, HopKind, Mechanism, Outcome, Role, Severity};
 
 impl Outcome {
     pub fn word(self) -> &'static str {
@@ -21,6 +21,15 @@ impl Severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
             Severity::Info => "info",
+        }
+    }
+}
+
+impl HopKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            HopKind::Http => "http",
+            HopKind::Relay => "relay",
         }
     }
 }

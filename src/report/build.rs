@@ -7,6 +7,7 @@ use crate::base::{self, Endpoint};
 use crate::model::{self, Head, Wrapper, WsCounts};
 use crate::report::document as doc;
 use crate::report::mask::{self, Masker};
+use crate::report::passed;
 use crate::report::time::rfc3339;
 use crate::rules;
 use crate::store::{Analysis, Row};
@@ -20,9 +21,9 @@ pub fn build(a: &Analysis, masker: &mut Masker) -> doc::Report {
         inputs: inputs(&a.inputs),
         counters: counters(&a.counters),
         exchanges: a.rows.iter().map(|row| exchange(row, true, masker)).collect(),
-        chains: a.chains.iter().map(|c| chain(c, masker)).collect(),
+        chains: a.chains.iter().map(|c| chain(c, &|id| leg(a, id), masker)).collect(),
         findings: (0..a.findings.len()).filter_map(|i| finding_of(a, &owners, i, masker)).collect(),
-        intermediaries: Vec::new(),
+        intermediaries: a.intermediaries.iter().map(|i| passed::intermediary(i, masker)).collect(),
         patterns: a.patterns.iter().map(|p| pattern(p, masker)).collect(),
     }
 }
@@ -73,6 +74,7 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         flows_websocket_midstream: c.flows_websocket_midstream,
         socks_refused: c.socks_refused,
         nested_too_deep: c.nested_too_deep,
+        flows_seen_twice: c.flows_seen_twice,
     }
 }
 
@@ -123,13 +125,15 @@ pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
     }
 }
 
-pub fn chain(c: &model::Chain, masker: &mut Masker) -> doc::Chain {
+/// `leg`: the exchanges of its legs, for what its hops did to them.
+pub fn chain<'a>(c: &model::Chain, leg: passed::Legs<'_, 'a>, masker: &mut Masker) -> doc::Chain {
     let v = &c.verdict;
     doc::Chain {
         id: c.id,
         legs: c.legs.iter().map(|l| l.0).collect(),
         flow: c.flow.map(|f| f.0),
-        hops: Vec::new(),
+        hops: passed::all(c, leg).map(|p| p.document(masker)).collect(),
+        tried: c.tried.iter().map(passed::tried).collect(),
         outcome: Cow::Borrowed(c.outcome.word()),
         verdict: doc::Verdict {
             rule: Cow::Owned(mask::own(&v.rule)),
@@ -168,6 +172,11 @@ impl Owners {
     pub fn chain<'a>(&self, a: &'a Analysis, finding: usize) -> Option<&'a model::Chain> {
         a.chains.get(self.0.get(finding).copied().flatten()?)
     }
+}
+
+/// The exchange with this id, as [`chain`] asks for it.
+pub fn leg(a: &Analysis, id: base::ExchangeId) -> Option<&model::Exchange> {
+    row(a, id).map(|row| &*row.exchange)
 }
 
 /// The exchange with this id.

@@ -6,15 +6,16 @@
 use std::io::{self, Write};
 
 use crate::base::{ExchangeId, Nanos};
-use crate::model::{Chain, Head};
+use crate::model::{Chain, Head, Hop};
 use crate::report::mask::{self, Masker};
 use crate::report::time::rfc3339;
 use crate::report::{Format, Options};
+use crate::rules::journey::full_name;
 use crate::store::{Analysis, Row};
 
 pub(super) static FORMAT: Format = Format { name: "csv", extension: "csv", write };
 
-const COLUMNS: [&str; 25] = [
+const COLUMNS: [&str; 27] = [
     "id",
     "chain",
     "time",
@@ -40,6 +41,8 @@ const COLUMNS: [&str; 25] = [
     "request_packet",
     "response_packet",
     "summary",
+    "hops",
+    "joined_by",
 ];
 
 /// Writes the header line and a row for each exchange, in order of id.
@@ -91,7 +94,22 @@ fn cells(row: &Row, chain: Option<&Chain>, masker: &mut Masker) -> [String; COLU
         x.request.at.number().to_string(),
         text(x.response.as_ref().map(|r| r.at.number())),
         defused(verdict.map(|v| masker.text(&v.summary)).unwrap_or_default()),
+        defused(each_hop(chain, |hop| who(hop, masker))),
+        each_hop(chain, |hop| hop.joined_by.iter().map(|key| key.word()).collect::<Vec<_>>().join("+")),
     ]
+}
+
+/// Something of each hop of a journey, nearest to the client first, with `; ` between.
+fn each_hop(chain: Option<&Chain>, tell: impl FnMut(&Hop) -> String) -> String {
+    chain.map(|c| c.hops.iter().map(tell).collect::<Vec<_>>().join("; ")).unwrap_or_default()
+}
+
+/// `10.0.0.2 10.0.1.1 (nginx 1.22.1)`.
+fn who(hop: &Hop, masker: &mut Masker) -> String {
+    let addresses: Vec<String> = hop.addresses.iter().map(ToString::to_string).collect();
+    let software = hop.product.as_ref().map(|p| masker.bytes(full_name(p).as_bytes()));
+    let name = [hop.name.as_deref().map(mask::own), software].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    if name.is_empty() { addresses.join(" ") } else { format!("{} ({name})", addresses.join(" ")) }
 }
 
 fn text(value: Option<impl ToString>) -> String {
@@ -134,10 +152,10 @@ mod tests {
         assert_eq!(text.matches("\r\n").count(), 4);
         assert!(text.lines().all(|l| l.split(',').count() >= COLUMNS.len()));
         insta::assert_snapshot!(text, @r#"
-        id,chain,time,client,server,method,target,host,status,outcome,verdict,severity,confidence,accept_verdict,accept_kind,blame_role,blame_address,blame_product,latency_ms,lifetime_ms,frames,input,request_packet,response_packet,summary
-        1,1,2026-01-02T02:14:07.311000000Z,10.0.0.1:40001,10.0.0.2:80,GET,/chat?room=7&token=[redacted #1],chat.example.org,101,upgraded,ok,info,certain,valid,,,,,1.67,4000,6,0,4,6,the upgrade worked
-        2,2,2026-01-02T02:14:08.311000000Z,10.0.0.1:40002,10.0.1.9:8080,GET,/chat?room=7&token=[redacted #1],chat.example.org,101,broken,accept-mismatch,error,certain,invalid,guid-missing,server,10.0.1.9:8080,,1.67,,,0,14,16,"the server 10.0.1.9:8080 computed Sec-WebSocket-Accept from the key alone, without the GUID of RFC 6455, so every conforming client must drop the connection"
-        3,3,2026-01-02T02:14:09.311000000Z,10.0.0.1:40003,10.0.0.2:80,GET,/chat?room=7&token=[redacted #1],chat.example.org,403,refused,refused-403,error,likely,not-applicable,,hop,10.0.0.2,nginx,1.67,,,0,24,26,nginx at 10.0.0.2 refused the upgrade because of its Origin https://evil.example
+        id,chain,time,client,server,method,target,host,status,outcome,verdict,severity,confidence,accept_verdict,accept_kind,blame_role,blame_address,blame_product,latency_ms,lifetime_ms,frames,input,request_packet,response_packet,summary,hops,joined_by
+        1,1,2026-01-02T02:14:07.311000000Z,10.0.0.1:40001,10.0.0.2:80,GET,/chat?room=7&token=[redacted #1],chat.example.org,101,upgraded,ok,info,certain,valid,,,,,1.67,4000,6,0,4,6,the upgrade worked,,
+        2,2,2026-01-02T02:14:08.311000000Z,10.0.0.1:40002,10.0.1.9:8080,GET,/chat?room=7&token=[redacted #1],chat.example.org,101,broken,accept-mismatch,error,certain,invalid,guid-missing,server,10.0.1.9:8080,,1.67,,,0,14,16,"the server 10.0.1.9:8080 computed Sec-WebSocket-Accept from the key alone, without the GUID of RFC 6455, so every conforming client must drop the connection",,
+        3,3,2026-01-02T02:14:09.311000000Z,10.0.0.1:40003,10.0.0.2:80,GET,/chat?room=7&token=[redacted #1],chat.example.org,403,refused,refused-403,error,likely,not-applicable,,hop,10.0.0.2,nginx,1.67,,,0,24,26,nginx at 10.0.0.2 refused the upgrade because of its Origin https://evil.example,,
         "#);
     }
 }

@@ -102,6 +102,9 @@ pub struct Counters {
     /// Streams left alone because too many others stand around them.
     #[serde(skip_serializing_if = "is_zero")]
     pub nested_too_deep: u64,
+    /// Connections that were captured at two places and are told once; left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flows_seen_twice: u64,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -271,7 +274,12 @@ pub struct Chain {
     pub legs: Vec<u64>,
     /// Set where there is no leg.
     pub flow: Option<u32>,
+    /// The edges of the journey, nearest to the client first; a proxy that tried again has several.
     pub hops: Vec<Hop>,
+    /// Connections that a proxy opened for this journey and that carried no request; left out where there is
+    /// none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
     /// As the client saw it.
     pub outcome: Word,
     pub verdict: Verdict,
@@ -279,36 +287,66 @@ pub struct Chain {
     pub findings: Vec<u64>,
 }
 
+/// A connection that a proxy opened in vain.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Tried {
+    /// As in `exchanges[].flow`.
+    pub flow: u32,
+    /// Id of the exchange whose server opened it.
+    pub behind: u64,
+    #[schemars(extend("examples" = ["certain", "likely", "possible"]))]
+    pub confidence: Word,
+}
+
 /// What stands between two legs.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Hop {
-    /// Ids of the exchanges on its two sides.
+    /// Ids of the exchanges on its two sides, the one nearer the client first.
     pub between: (u64, u64),
+    /// `http`: reads HTTP and writes it anew. `relay`: passes on the bytes as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["http", "relay"]))]
+    pub kind: Option<Word>,
+    /// The address that its clients connect to first, then those from which it connects onward.
     pub addresses: Vec<String>,
     pub name: Option<String>,
     pub product: Option<Product>,
     #[schemars(extend("examples" = [["key", "time", "topology"]]))]
     pub joined_by: Vec<Word>,
     pub confidence: Word,
-    /// Null where it does not apply (HTTP/2).
+    /// Whether it passed on what `Upgrade` asks for. Null where there is nothing to pass on (HTTP/2, a
+    /// request without the field) or the capture lacks a part of the head, as the next two.
     pub upgrade_kept: Option<bool>,
+    /// Whether `upgrade` stands in `Connection` behind it too.
     pub connection_kept: Option<bool>,
+    /// Whether `Sec-WebSocket-Key` is the same behind it.
     pub key_kept: Option<bool>,
+    /// Of the request, before and behind it.
     pub versions: (String, String),
+    /// From the client's side to the backend's.
     pub request: Changes,
+    /// From the backend's side to the client's; empty where an answer is missing or was not passed on.
     pub response: Changes,
+    /// First byte of the request to first byte of what was passed on; null where that cannot be told.
     pub forward_ns: Option<i64>,
+    /// First byte of the answer to first byte of what was passed back.
     pub return_ns: Option<i64>,
 }
 
 /// What a hop did to a head.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Changes {
     /// Name and value.
     pub removed: Vec<(String, String)>,
     pub added: Vec<(String, String)>,
     /// Name, value before, value behind.
     pub changed: Vec<(String, String, String)>,
+    /// Names of fields that stand elsewhere among the others; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<String>,
+    /// Names that are spelt with other capitals, before and behind; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recased: Vec<(String, String)>,
 }
 
 /// Software, and how it was recognised.
@@ -404,16 +442,20 @@ pub struct Intermediary {
     pub addresses: Vec<String>,
     pub name: Option<String>,
     pub product: Option<Product>,
+    /// Chains that went through it, and those that ended upgraded.
     pub chains: u64,
     pub upgraded: u64,
+    /// Chains whose `Upgrade` it passed on, of those with a leg behind it.
     pub kept_upgrade: u64,
+    /// Of these chains, `ok` left out.
     pub verdicts: BTreeMap<String, u64>,
+    /// Not measured yet: zero samples.
     pub idle: Span,
     pub lifetime: Span,
 }
 
 /// What lasted, and what was cut.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Span {
     pub survived_ns: Option<i64>,
     pub cut_at_ns: Option<i64>,

@@ -11,7 +11,7 @@ use serde_json::ser::Formatter;
 use crate::report::build::{self, Owners};
 use crate::report::document as doc;
 use crate::report::mask::Masker;
-use crate::report::{Format, Options};
+use crate::report::{Format, Options, passed};
 use crate::store::Analysis;
 
 pub(super) static FORMAT: Format = Format { name: "json", extension: "json", write };
@@ -41,11 +41,15 @@ impl Serialize for Whole<'_> {
         report.serialize_field("inputs", &build::inputs(&a.inputs))?;
         report.serialize_field("counters", &build::counters(&a.counters))?;
         report.serialize_field("exchanges", &each(&a.rows, |row| build::exchange(row, true, &mut m.borrow_mut())))?;
-        report.serialize_field("chains", &each(&a.chains, |c| build::chain(c, &mut m.borrow_mut())))?;
+        report.serialize_field(
+            "chains",
+            &each(&a.chains, |c| build::chain(c, &|id| build::leg(a, id), &mut m.borrow_mut())),
+        )?;
         let indices: Vec<usize> = (0..a.findings.len()).collect();
         report
             .serialize_field("findings", &each(&indices, |&i| build::finding_of(a, &owners, i, &mut m.borrow_mut())))?;
-        report.serialize_field("intermediaries", &[(); 0])?;
+        let proxies = each(&a.intermediaries, |i| passed::intermediary(i, &mut m.borrow_mut()));
+        report.serialize_field("intermediaries", &proxies)?;
         report.serialize_field("patterns", &each(&a.patterns, |p| build::pattern(p, &mut m.borrow_mut())))?;
         report.end()
     }
@@ -147,7 +151,7 @@ mod tests {
 
     #[test]
     fn written_piece_by_piece_it_is_the_report_built_whole() {
-        for a in [testing::sample(), Analysis::default()] {
+        for a in [testing::sample(), testing::journeys(), Analysis::default()] {
             let pieces: serde_json::Value = serde_json::from_str(&written(&a)).unwrap();
             let mut whole = serde_json::to_value(build::build(&a, &mut Masker::new(false))).unwrap();
             whole["tool"]["version"] = "0.0.0".into();

@@ -12,6 +12,7 @@ pub mod document;
 pub mod json;
 pub mod mask;
 pub mod ndjson;
+pub mod passed;
 pub mod schema;
 mod secrets;
 pub mod text;
@@ -35,6 +36,8 @@ pub struct Options {
     pub show_secrets: bool,
     /// Colours, by ANSI sequences; never the only sign of anything.
     pub color: bool,
+    /// Columns of the terminal that it is shown on. `None`: it is none.
+    pub columns: Option<usize>,
     /// The summary and the faults, nothing else.
     pub quiet: bool,
     /// Healthy upgrades listed one by one; if there are more, they are counted.
@@ -45,7 +48,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { utc: false, show_secrets: false, color: false, quiet: false, max_healthy: 10, filtered_out: None }
+        Options {
+            utc: false,
+            show_secrets: false,
+            color: false,
+            columns: None,
+            quiet: false,
+            max_healthy: 10,
+            filtered_out: None,
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::base::Counters;
-use crate::model::{Chain, Finding, Fix, InputFacts, Pattern};
+use crate::model::{Chain, Finding, Fix, InputFacts, Intermediary, Pattern};
 use crate::report::build::{self, Owners};
 use crate::report::document as doc;
 use crate::report::mask::Masker;
+use crate::report::passed::{self, Legs};
 use crate::report::{Format, Options};
 use crate::store::{Analysis, Row};
 
@@ -50,12 +51,19 @@ impl Lines {
     }
 
     /// A chain; `last` when all its legs are.
-    pub fn chain_line(&mut self, chain: &Chain, last: bool) -> String {
-        line("chain", Some(last), &build::chain(chain, &mut self.masker))
+    /// `leg`: the exchanges of its legs.
+    pub fn chain_line<'a>(&mut self, chain: &Chain, leg: Legs<'_, 'a>, last: bool) -> String {
+        line("chain", Some(last), &build::chain(chain, leg, &mut self.masker))
     }
 
     /// The last line.
-    pub fn summary_line(&mut self, inputs: &[InputFacts], counters: &Counters, patterns: &[Pattern]) -> String {
+    pub fn summary_line(
+        &mut self,
+        inputs: &[InputFacts],
+        counters: &Counters,
+        intermediaries: &[Intermediary],
+        patterns: &[Pattern],
+    ) -> String {
         #[derive(Serialize)]
         struct Summary {
             inputs: Vec<doc::Input>,
@@ -66,7 +74,7 @@ impl Lines {
         let summary = Summary {
             inputs: build::inputs(inputs),
             counters: build::counters(counters),
-            intermediaries: Vec::new(),
+            intermediaries: intermediaries.iter().map(|i| passed::intermediary(i, &mut self.masker)).collect(),
             patterns: patterns.iter().map(|p| build::pattern(p, &mut self.masker)).collect(),
         };
         line("summary", None, &summary)
@@ -102,14 +110,14 @@ pub fn write_all(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Re
                 writeln!(out, "{line}")?;
             }
         }
-        writeln!(out, "{}", lines.chain_line(chain, true))?;
+        writeln!(out, "{}", lines.chain_line(chain, &|id| build::leg(a, id), true))?;
     }
     for index in 0..a.findings.len() {
         if let Some(line) = print_finding(index, &mut lines) {
             writeln!(out, "{line}")?;
         }
     }
-    writeln!(out, "{}", lines.summary_line(&a.inputs, &a.counters, &a.patterns))?;
+    writeln!(out, "{}", lines.summary_line(&a.inputs, &a.counters, &a.intermediaries, &a.patterns))?;
     out.flush()
 }
 

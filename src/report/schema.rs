@@ -23,7 +23,7 @@ mod tests {
     fn a_report_validates_and_so_does_one_of_the_future() {
         let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        for analysis in [testing::sample(), Default::default()] {
+        for analysis in [testing::sample(), testing::journeys(), Default::default()] {
             let report = build::build(&analysis, &mut Masker::new(false));
             let mut report = serde_json::to_value(report).unwrap();
             let errors: Vec<String> =

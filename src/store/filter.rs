@@ -4,10 +4,12 @@
 //! in front negates a term. `key:value` is the whole value, `*` in it stands for anything;
 //! `key~text` is a part of it; `key>5`, `key<200ms`, `>=` and `<=` compare. A word alone is searched
 //! in path, host, addresses and rules. Quotes hold spaces together. Letter case counts for `key` and
-//! `accept` only.
+//! `accept` only. Of a journey over several legs, one leg must have all that is asked for, and none what
+//! is ruled out; `hop:` is the address or name of a proxy on the way, `product:` what is at fault or what
+//! a proxy on the way runs.
 
 use crate::model::{Chain, Finding, FlowFacts, InputFacts};
-use crate::store::Row;
+use crate::store::{Analysis, Row};
 
 mod keys;
 mod parse;
@@ -78,16 +80,38 @@ impl Filter {
     /// Whether an exchange matches. `chain`: the one it belongs to, where that is known. `findings`:
     /// all of the analysis; the indices of row and chain pick from them.
     pub fn matches(&self, row: &Row, chain: Option<&Chain>, findings: &[Finding]) -> bool {
-        self.holds(&Subject { row: Some(row), flow: None, chain, findings, inputs: &self.inputs })
+        let inputs = &self.inputs;
+        self.holds(&[Subject { row: Some(row), flow: None, chain, findings, inputs, proxies: &[] }])
     }
 
     /// Whether a connection without a request matches; what only an exchange has, it lacks.
     pub fn matches_flow(&self, flow: &FlowFacts, chain: Option<&Chain>, findings: &[Finding]) -> bool {
-        self.holds(&Subject { row: None, flow: Some(flow), chain, findings, inputs: &self.inputs })
+        let inputs = &self.inputs;
+        self.holds(&[Subject { row: None, flow: Some(flow), chain, findings, inputs, proxies: &[] }])
     }
 
-    fn holds(&self, subject: &Subject<'_>) -> bool {
-        self.any.is_empty() || self.any.iter().any(|all| all.iter().all(|term| term.holds(subject)))
+    /// Whether a chain of this analysis matches: one of its legs or connections has all that is asked for,
+    /// and none has what is ruled out. `legs`, `flows`: its own.
+    pub fn matches_chain(&self, a: &Analysis, chain: &Chain, legs: &[&Row], flows: &[&FlowFacts]) -> bool {
+        let part = |row, flow| Subject {
+            row,
+            flow,
+            chain: Some(chain),
+            findings: &a.findings,
+            inputs: &self.inputs,
+            proxies: &a.intermediaries,
+        };
+        let legs = legs.iter().map(|&row| part(Some(row), None));
+        self.holds(&legs.chain(flows.iter().map(|&flow| part(None, Some(flow)))).collect::<Vec<_>>())
+    }
+
+    fn holds(&self, parts: &[Subject<'_>]) -> bool {
+        let alternative = |all: &Vec<Term>| {
+            let (without, with): (Vec<&Term>, Vec<&Term>) = all.iter().partition(|term| term.negated);
+            parts.iter().all(|part| without.iter().all(|term| term.holds(part)))
+                && parts.iter().any(|part| with.iter().all(|term| term.holds(part)))
+        };
+        !parts.is_empty() && (self.any.is_empty() || self.any.iter().any(alternative))
     }
 }
 
@@ -124,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::{Analysis, testing};
+    use crate::store::testing;
 
     /// Ids of the exchanges of the sample that match.
     fn found(a: &Analysis, filter: &str) -> Vec<u64> {
@@ -194,6 +218,30 @@ mod tests {
         insta::assert_snapshot!(message("or a"), @"filter, character 1: `or` stands between two terms: status:101 or status:200");
         insta::assert_snapshot!(message("-"), @"filter, character 1: `-` negates the term behind it: -status:101");
         insta::assert_snapshot!(message("a \"b"), @r#"filter, character 3: this quote is not closed; add another " at the end of the words"#);
+    }
+
+    #[test]
+    fn a_journey_is_asked_for_by_any_of_its_legs_and_by_its_hops() {
+        let a = testing::journeys();
+        for (filter, ids) in [
+            ("hop:10.0.1.1", &[1, 3, 6, 9][..]),
+            ("hop:edge", &[3]),
+            ("product:nginx", &[1, 3, 6, 9]),
+            ("product:\"nginx 1.22*\" outcome:upgraded", &[3]),
+            ("-product:nginx", &[]),
+            ("server:10.0.1.9:8080", &[1, 3, 6, 9]),
+            ("server:10.0.1.10:8080", &[6]),
+            // One leg has all of it.
+            ("server:10.0.1.9:8080 status:503", &[]),
+            // No leg has it.
+            ("-client:10.0.0.1", &[]),
+            ("-server:10.0.1.10:8080", &[1, 3, 9]),
+            ("10.0.1.3", &[3]),
+        ] {
+            let keep = crate::store::select::chains(&a, &Filter::parse(filter).unwrap());
+            let kept: Vec<i64> = a.chains.iter().zip(keep).filter(|(_, keep)| *keep).map(|(c, _)| c.id).collect();
+            assert_eq!(kept, ids, "{filter}");
+        }
     }
 
     #[test]

@@ -6,19 +6,20 @@ use crate::base::{ExchangeId, FlowId};
 use crate::model::Chain;
 use crate::store::{Analysis, Filter, Row};
 
-/// For each chain of the analysis, whether any of its legs (or its connection) matches.
+/// For each chain of the analysis, whether it matches by its legs, its connection, or one that it tried.
 pub fn chains(a: &Analysis, filter: &Filter) -> Vec<bool> {
     let rows: HashMap<ExchangeId, &Row> = a.rows.iter().map(|row| (row.exchange.id, row)).collect();
     let flows: HashMap<FlowId, _> = a.flows.iter().map(|flow| (flow.id, flow)).collect();
     let wanted = |chain: &Chain| {
-        let leg = |leg| rows.get(leg).is_some_and(|row| filter.matches(row, Some(chain), &a.findings));
-        let flow = |id: &FlowId| flows.get(id).is_some_and(|f| filter.matches_flow(f, Some(chain), &a.findings));
-        chain.legs.iter().any(leg) || chain.flow.as_ref().is_some_and(flow)
+        let legs: Vec<&Row> = chain.legs.iter().filter_map(|leg| rows.get(leg).copied()).collect();
+        let tried = chain.tried.iter().map(|tried| tried.flow);
+        let flows: Vec<_> = chain.flow.into_iter().chain(tried).filter_map(|id| flows.get(&id).copied()).collect();
+        filter.matches_chain(a, chain, &legs, &flows)
     };
     a.chains.iter().map(wanted).collect()
 }
 
-/// Keeps the chains of which any leg (or whose connection) matches, whole; what belongs to no chain
+/// Keeps the chains that match, whole; what belongs to no chain
 /// and what was counted stays. Ids of exchanges and chains stay, findings are numbered anew. What all
 /// failures share is a fact about all of them and goes, unless all are kept.
 pub fn select(a: &mut Analysis, filter: &Filter) {
@@ -55,8 +56,9 @@ pub fn select(a: &mut Analysis, filter: &Filter) {
 
     let mut kept = keep.iter();
     a.chains.retain(|_| kept.next().copied().unwrap_or(false));
+    let of_chain = |c: &Chain| c.flow.into_iter().chain(c.tried.iter().map(|tried| tried.flow)).collect::<Vec<_>>();
     let legs: HashSet<ExchangeId> = a.chains.iter().flat_map(|c| &c.legs).copied().collect();
-    let flows: HashSet<FlowId> = a.chains.iter().filter_map(|c| c.flow).collect();
+    let flows: HashSet<FlowId> = a.chains.iter().flat_map(of_chain).collect();
     a.rows.retain(|row| legs.contains(&row.exchange.id));
     a.flows.retain(|flow| flows.contains(&flow.id));
     a.rows.iter_mut().for_each(|row| renumber(&mut row.findings));

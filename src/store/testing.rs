@@ -6,6 +6,10 @@ use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Time
 use crate::model::*;
 use crate::store::{Analysis, Row};
 
+mod journeys;
+
+pub(crate) use journeys::journeys;
+
 /// 2026-01-02T02:14:07.311Z.
 pub(crate) const START: Timestamp = Timestamp(1_767_320_047_311_000_000);
 

@@ -1,7 +1,7 @@
 //! What a filter can ask for, and where the answers stand.
 
 use crate::base::{Endpoint, PacketRef};
-use crate::model::{Chain, Exchange, Finding, FlowFacts, Wrapper};
+use crate::model::{Chain, Exchange, Finding, FlowFacts, Hop, Intermediary, Software, Wrapper};
 use crate::store::Row;
 
 /// One key of the language.
@@ -18,6 +18,7 @@ pub(super) enum Key {
     File,
     Flow,
     Frames,
+    Hop,
     Host,
     Id,
     Input,
@@ -90,6 +91,7 @@ const NAMES: &[(&str, Key)] = &[
     ("end", Key::End),
     ("close", Key::Close),
     ("via", Key::Via),
+    ("hop", Key::Hop),
     ("input", Key::Input),
     ("file", Key::File),
     ("packet", Key::Packet),
@@ -97,7 +99,8 @@ const NAMES: &[(&str, Key)] = &[
 
 impl Key {
     /// Where a word alone is looked for.
-    pub(super) const ANYWHERE: [Key; 6] = [Key::Path, Key::Host, Key::Client, Key::Server, Key::Rule, Key::Verdict];
+    pub(super) const ANYWHERE: [Key; 7] =
+        [Key::Path, Key::Host, Key::Client, Key::Server, Key::Hop, Key::Rule, Key::Verdict];
 
     pub(super) fn find(name: &str) -> Option<Key> {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, key)| key)
@@ -128,6 +131,8 @@ pub(super) struct Subject<'a> {
     /// All findings of the analysis.
     pub(super) findings: &'a [Finding],
     pub(super) inputs: &'a [String],
+    /// All proxies of the analysis.
+    pub(super) proxies: &'a [Intermediary],
 }
 
 impl Subject<'_> {
@@ -144,6 +149,18 @@ impl Subject<'_> {
             Key::Product => {
                 let blame = self.chain.and_then(|c| c.verdict.blame.as_ref());
                 blame.and_then(|b| b.product.as_deref()).is_some_and(|p| test(p.as_bytes()))
+                    || self.hops().filter_map(|hop| hop.product.as_ref()).any(|p| of_software(p, test))
+                    || self.proxies().filter_map(|proxy| proxy.product.as_ref()).any(|p| of_software(p, test))
+            }
+            Key::Hop => {
+                let named = |name: &Option<String>, test: &mut dyn FnMut(&[u8]) -> bool| {
+                    name.as_deref().is_some_and(|name| test(name.as_bytes()))
+                };
+                self.hops()
+                    .any(|hop| named(&hop.name, test) || hop.addresses.iter().any(|ip| test(ip.to_string().as_bytes())))
+                    || self.proxies().any(|proxy| {
+                        named(&proxy.name, test) || proxy.addresses.iter().any(|ip| test(ip.to_string().as_bytes()))
+                    })
             }
             Key::Client => self.ends().is_some_and(|(client, _)| of_end(client, test)),
             Key::Server => self.ends().is_some_and(|(_, server)| of_end(server, test)),
@@ -222,6 +239,16 @@ impl Subject<'_> {
         row.or_else(|| self.flow.map(|f| (f.client, f.server)))
     }
 
+    fn hops(&self) -> impl Iterator<Item = &Hop> {
+        self.chain.into_iter().flat_map(|chain| &chain.hops)
+    }
+
+    /// The proxy that answers here, where other journeys show that it is one.
+    fn proxies(&self) -> impl Iterator<Item = &Intermediary> {
+        let server = self.ends().map(|(_, server)| server.ip);
+        self.proxies.iter().filter(move |proxy| server.is_some_and(|ip| proxy.addresses.contains(&ip)))
+    }
+
     fn findings(&self) -> impl Iterator<Item = &Finding> {
         let of_row = self.row.map(|row| row.findings.as_slice()).unwrap_or_default();
         let of_chain = self.chain.map(|chain| chain.findings.as_slice()).unwrap_or_default();
@@ -240,6 +267,12 @@ impl Subject<'_> {
 /// An end is found by its address, with and without the port.
 fn of_end(end: Endpoint, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
     test(end.ip.to_string().as_bytes()) || test(end.to_string().as_bytes())
+}
+
+/// Software is found by its name, with and without its version, and by its slug.
+fn of_software(software: &Software, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    let full = software.version.as_ref().map(|version| format!("{} {version}", software.name));
+    test(software.name.as_bytes()) || test(software.slug.as_bytes()) || full.is_some_and(|full| test(full.as_bytes()))
 }
 
 /// Every line of a request's field.
