@@ -20,7 +20,7 @@ use crate::store::{self, Filter};
 
 use super::allow::Allowed;
 use super::progress::Progress;
-use super::{code, colours, complain, print, stdout_is_terminal, streaming};
+use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming};
 
 /// Runs the command; the exit code.
 pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
@@ -150,6 +150,7 @@ fn options(args: &Report) -> Options {
         utc: args.utc,
         show_secrets: args.show_secrets,
         color: args.output.is_none() && colours(args.color, stdout_is_terminal()),
+        columns: args.output.is_none().then(columns).flatten(),
         quiet: args.quiet,
         ..Options::default()
     }

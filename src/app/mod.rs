@@ -150,6 +150,11 @@ fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Columns of the terminal that stdout is. `None`: it is none.
+fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| usize::from(columns.0))
+}
+
 fn print(text: &str) -> io::Result<()> {
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     print_bytes(format!("{text}{newline}").as_bytes())

@@ -10,7 +10,7 @@ use crate::report::build;
 use crate::report::mask;
 use crate::report::text::Context;
 use crate::report::text::page::{Page, Tone, clip};
-use crate::report::text::{body, connection, facts, fix, legs};
+use crate::report::text::{body, connection, facts, fix, hops, ladder, legs};
 use crate::report::time::human;
 use crate::rules::verdict::CAUSE;
 use crate::store::Analysis;
@@ -82,7 +82,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix
     legs::write(c, page, chain)?;
     evidence(c, page, chain)?;
     if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
-        logs(c, page, x)?;
+        logs(c, page, chain, x)?;
     } else if let Some(flow) = facts::flow(c.a, chain) {
         page.items("in the logs", &[seen_at(c, flow.client, flow.syn_at)])?;
     }
@@ -98,7 +98,8 @@ pub(super) fn packets(a: &Analysis, chain: &Chain) -> Vec<PacketRef> {
         all.push(x.request.at);
         all.extend(x.response.as_ref().map(|r| r.at));
     }
-    if let Some(flow) = facts::flow(a, chain) {
+    let tried = chain.tried.iter().filter_map(|t| facts::flow_by_id(a, t.flow));
+    for flow in facts::flow(a, chain).into_iter().chain(tried) {
         all.push(flow.syn);
         all.extend(flow.end);
     }
@@ -169,7 +170,15 @@ fn cause(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<
 }
 
 fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
-    who(page, chain, x.client, x.server)?;
+    let mut drawn = Drawn::Nothing;
+    if ladder::has(chain) {
+        drawn = if ladder::write(c, page, chain)? { Drawn::Whole } else { Drawn::Cut };
+        page.blank()?;
+        at_fault(page, chain)?;
+        hops::write(c, page, chain)?;
+    } else {
+        who(page, chain, x.client, x.server)?;
+    }
     cause(c, page, chain)?;
     let via: Vec<String> = x.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
     page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
@@ -181,15 +190,24 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
         c.masker.url(request.target()),
         c.masker.bytes(request.version())
     );
-    page.row("asked", Tone::Plain, &clip(line.trim(), VALUE))?;
     let mut fields = told(c, request, &ASKED);
-    if x.is_websocket() && request.complete && !x.quality.request_gap {
+    if drawn == Drawn::Whole {
+        // The ladder has the rest.
+        fields.retain(|field| !in_ladder(field));
+        page.items("asked", &fields)?;
+        fields.clear();
+    } else {
+        page.row("asked", Tone::Plain, &clip(line.trim(), VALUE))?;
+    }
+    if drawn != Drawn::Nothing {
+        fields.retain(|field| !in_ladder(field));
+    } else if x.is_websocket() && request.complete && !x.quality.request_gap {
         for name in ["Upgrade", "Connection", "Host"].into_iter().filter(|name| !request.has(name)) {
             fields.push(format!("(no {name})"));
         }
     }
     page.items("", &fields)?;
-    answer(c, page, x)?;
+    answer(c, page, x, drawn)?;
     for found in facts::behind_verdict(c.a, chain).into_iter().take(1) {
         let of_accept = found.rule == "accept-mismatch";
         let kind = facts::first_leg(c.a, chain).and_then(|row| row.handshake.accept_kind).filter(|_| of_accept);
@@ -203,13 +221,32 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
                 Some(kind) if label == "found" => format!(" (kind: {kind})"),
                 _ => String::new(),
             };
-            page.row(label, Tone::Plain, &format!("{}{kind}", clip(&text, VALUE)))?;
+            let leg = facts::leg_of(chain, found).filter(|_| !text.is_empty() && label == "found");
+            let leg = leg.map(|leg| format!(" (leg {leg})")).unwrap_or_default();
+            page.row(label, Tone::Plain, &format!("{}{kind}{leg}", clip(&text, VALUE)))?;
         }
     }
     if chain.outcome == Outcome::Upgraded {
         page.row("ended", Tone::Plain, &ending(c, x))?;
     }
     page.row("not seen", Tone::Warning, &unseen(x).join(", "))
+}
+
+/// How much of the request the ladder has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drawn {
+    /// There is none: one leg is all that was seen.
+    Nothing,
+    /// Its target is cut.
+    Cut,
+    Whole,
+}
+
+/// Whether a ladder tells this field anyway.
+fn in_ladder(field: &str) -> bool {
+    ["upgrade:", "connection:", "server:", "location:"]
+        .iter()
+        .any(|name| field.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
 /// What the capture lacks of this connection.
@@ -234,7 +271,11 @@ pub(super) fn who(page: &mut Page<'_>, chain: &Chain, client: Endpoint, server: 
         product.map(|p| format!(" ({})", mask::own(p))).unwrap_or_default()
     };
     page.row("who", Tone::Plain, &format!("{client}{} → {server}{}", product(client), product(server)))?;
-    let Some(blame) = blame else { return Ok(()) };
+    at_fault(page, chain)
+}
+
+fn at_fault(page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+    let Some(blame) = &chain.verdict.blame else { return Ok(()) };
     let name = match (blame.product.as_deref(), blame.address.as_deref()) {
         (Some(product), Some(address)) => format!("{} at {}", mask::own(product), mask::own(address)),
         (Some(name), None) | (None, Some(name)) => mask::own(name),
@@ -260,7 +301,7 @@ fn is_at(blame: &Blame, end: Endpoint) -> bool {
     blame.address.as_deref().is_some_and(|a| a == end.to_string() || a == end.ip.to_string())
 }
 
-fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()> {
+fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange, drawn: Drawn) -> io::Result<()> {
     for interim in &x.interim {
         let line = format!("{} {}", status(interim), c.masker.bytes(interim.reason()));
         page.row("first", Tone::Plain, &clip(line.trim(), VALUE))?;
@@ -279,7 +320,8 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<
         Tone::Plain,
         &format!("{}{after}", clip(format!("{} {reason}", status(response)).trim(), VALUE)),
     )?;
-    let fields = told(c, response, &ANSWERED);
+    let mut fields = told(c, response, &ANSWERED);
+    fields.retain(|field| drawn == Drawn::Nothing || !in_ladder(field));
     page.items("", &fields)?;
     if !x.body.is_empty() && response.status() != Some(101) {
         let body = c.masker.bytes(&body::readable(&x.body));
@@ -349,17 +391,22 @@ fn evidence(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
 }
 
 /// What to look for in the log of a proxy.
-fn logs(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange) -> io::Result<()> {
+fn logs(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
     let mut parts = vec![seen_at(c, x.client, x.request.first)];
     parts.extend(told(c, &x.request, &REQUEST_IDS));
-    if let Some(response) = &x.response {
-        for text in told(c, response, &REQUEST_IDS) {
-            if !parts.contains(&text) {
-                parts.push(text);
-            }
+    // A proxy gives requests a name that the next one knows them by.
+    let last = chain.legs.last().and_then(|&leg| build::leg(c.a, leg)).filter(|last| last.id != x.id);
+    let heads = [last.map(|last| &last.request), last.and_then(|x| x.response.as_ref()), x.response.as_ref()];
+    for text in heads.into_iter().flatten().flat_map(|head| told(c, head, &REQUEST_IDS)).collect::<Vec<_>>() {
+        if !parts.contains(&text) {
+            parts.push(text);
         }
     }
-    page.items("in the logs", &parts)
+    page.items("in the logs", &parts)?;
+    match last {
+        Some(last) => page.items("", &[format!("at {}:", last.server), seen_at(c, last.client, last.request.first)]),
+        None => Ok(()),
+    }
 }
 
 fn seen_at(c: &Context<'_>, client: Endpoint, at: Timestamp) -> String {
@@ -376,7 +423,8 @@ fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
         if explained && (found.severity == Severity::Info || found.rule.starts_with("refused-")) {
             continue;
         }
-        let text = format!("{} ({})", mask::own(&found.rule), found.severity.word());
+        let leg = facts::leg_of(chain, found).map(|leg| format!(", leg {leg}")).unwrap_or_default();
+        let text = format!("{} ({}{leg})", mask::own(&found.rule), found.severity.word());
         if found.rule != chain.verdict.rule && !others.contains(&text) {
             others.push(text);
         }

@@ -4,10 +4,11 @@
 
 use std::io;
 
-use crate::base::{Endpoint, escape::escape, limits};
+use crate::base::{Endpoint, Nanos, escape::escape, limits};
 use crate::model::{InputFacts, Quality};
 use crate::report::text::page::{Page, Tone, clip, count, grouped};
 use crate::report::text::{Context, facts};
+use crate::report::time::human;
 use crate::rules::LARGER_BUFFER;
 use crate::store::Analysis;
 
@@ -109,7 +110,18 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
         };
         add(u64::from(!ends.is_empty()), false, &|_| format!("{name}{ends}"));
     }
+    add(c.flows_seen_twice, false, &|n| {
+        let were = if c.flows_seen_twice == 1 { "connection was" } else { "connections were" };
+        format!("{n} {were} captured at two places: each is told once")
+    });
     beyond_reading(a, &mut add);
+    for (name, i) in named(a) {
+        add(i.clock_offset.0.unsigned_abs(), false, &|_| {
+            let way = if i.clock_offset.0 < 0 { "earlier" } else { "later" };
+            let by = human(Nanos(i.clock_offset.0.saturating_abs()));
+            format!("{name}its clock differs from the other inputs': its times are told {by} {way} than it has them")
+        });
+    }
     for (name, i) in named(a) {
         add(i.time_backwards, false, &|n| {
             let times = if i.time_backwards == 1 { "once".to_owned() } else { format!("{n} times") };
@@ -324,6 +336,25 @@ mod tests {
         fourth.exchange.quality.gap = true;
         a.rows.push(fourth);
         assert!(command(&a).ends_with(" 'tcp'"));
+    }
+
+    #[test]
+    fn clocks_that_were_set_and_connections_seen_twice_are_told() {
+        let mut a = whole();
+        a.inputs.push(InputFacts {
+            path: "leg2.pcap".to_owned(),
+            clock_offset: Nanos(-12_300_000),
+            ..a.inputs[0].clone()
+        });
+        a.counters.flows_seen_twice = 3;
+        assert_eq!(
+            lines(&a),
+            [
+                "3 connections were captured at two places: each is told once",
+                "leg2.pcap: its clock differs from the other inputs': its times are told 12.3 ms earlier than it has them",
+            ]
+        );
+        assert!(lacks(&a, 1).iter().all(|lack| !lack.again));
     }
 
     #[test]

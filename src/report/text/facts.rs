@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::base::escape::escape;
-use crate::base::{Endpoint, Timestamp};
-use crate::model::{Chain, Finding, FlowFacts, Outcome, Severity};
+use crate::base::{Endpoint, FlowId, Timestamp};
+use crate::model::{Chain, Finding, FlowFacts, Outcome, Severity, Subject};
 use crate::report::build;
 use crate::report::text::legs;
 use crate::rules::{self, Explains};
@@ -91,7 +91,11 @@ pub(super) fn first_leg<'a>(a: &'a Analysis, chain: &Chain) -> Option<&'a Row> {
 
 /// The connection of a chain without a leg.
 pub(super) fn flow<'a>(a: &'a Analysis, chain: &Chain) -> Option<&'a FlowFacts> {
-    let id = chain.flow?;
+    flow_by_id(a, chain.flow?)
+}
+
+/// The connection without a request that has this id.
+pub(super) fn flow_by_id(a: &Analysis, id: FlowId) -> Option<&FlowFacts> {
     // In order of id they are found fast; nothing promises that order.
     let found = a.flows.binary_search_by_key(&id, |f| f.id).ok().and_then(|i| a.flows.get(i));
     found.or_else(|| a.flows.iter().find(|f| f.id == id))
@@ -115,6 +119,13 @@ pub(super) fn findings(a: &Analysis, chain: &Chain) -> Vec<usize> {
 pub(super) fn behind_verdict<'a>(a: &'a Analysis, chain: &Chain) -> Vec<&'a Finding> {
     let all = findings(a, chain).into_iter().filter_map(|i| a.findings.get(i));
     all.filter(|f| f.rule == chain.verdict.rule).collect()
+}
+
+/// Which leg of several a finding is about, from 1.
+pub(super) fn leg_of(chain: &Chain, finding: &Finding) -> Option<usize> {
+    let Subject::Exchange(id) = finding.subject else { return None };
+    let several = chain.legs.len() > 1;
+    chain.legs.iter().position(|leg| several && *leg == id).map(|at| at + 1)
 }
 
 fn fate(a: &Analysis, chain: &Chain) -> Fate {

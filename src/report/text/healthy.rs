@@ -5,10 +5,11 @@ use std::io;
 
 use crate::base::{Endpoint, PacketRef};
 use crate::model::{Chain, Confidence, EndHow, Exchange, Finding, Severity};
+use crate::report::build;
 use crate::report::mask;
-use crate::report::text::Context;
 use crate::report::text::facts::{self, Fate};
 use crate::report::text::page::{Page, Tone, clip, count};
+use crate::report::text::{Context, hops};
 use crate::report::time::human;
 use crate::store::Analysis;
 
@@ -141,7 +142,11 @@ fn line(c: &mut Context<'_>, chain: &Chain) -> String {
     let path = x.request.target().split(|&b| b == b'?').next().unwrap_or_default();
     let target = c.masker.url(path);
     let place = if target.starts_with('/') { format!("{host}{target}") } else { target };
-    let mut text = format!("{} {} → {} {}", c.clock.time(x.request.first), x.client, x.server, clip(&place, 48));
+    let mut way = vec![x.client.to_string()];
+    way.extend(hops::through(c, chain));
+    let last = chain.legs.last().and_then(|&leg| build::leg(c.a, leg)).unwrap_or(x);
+    way.push(last.server.to_string());
+    let mut text = format!("{} {} {}", c.clock.time(x.request.first), way.join(" → "), clip(&place, 48));
     if let Some(status) = x.status() {
         text.push_str(&format!(" {status}"));
     }
@@ -170,7 +175,7 @@ fn frames(x: &Exchange) -> Option<String> {
 }
 
 /// Too many to list: how many to which server, and how fast.
-fn counted(c: &Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain]) -> io::Result<()> {
+fn counted(c: &mut Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain]) -> io::Result<()> {
     let mut servers: HashMap<Endpoint, usize> = HashMap::new();
     let mut latencies = Vec::new();
     for row in chains.iter().filter_map(|chain| facts::first_leg(c.a, chain)) {
@@ -191,7 +196,27 @@ fn counted(c: &Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain])
         }
         _ => String::new(),
     };
-    page.say(Tone::Good, &format!("{title}: {places}{speed}"))
+    let hops = through(c, chains);
+    page.say(Tone::Good, &format!("{title}: {places}{speed}{hops}"))
+}
+
+/// Through which hops they went; empty where none is known.
+fn through(c: &mut Context<'_>, chains: &[&Chain]) -> String {
+    let mut ways: BTreeMap<String, usize> = BTreeMap::new();
+    for chain in chains.iter().filter(|chain| !chain.hops.is_empty()) {
+        *ways.entry(hops::through(c, chain).join(" and ")).or_default() += 1;
+    }
+    let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
+    ways.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    match ways.as_slice() {
+        [] => String::new(),
+        [(way, n)] if *n == chains.len() => format!("; all through {way}"),
+        ways => {
+            let parts: Vec<String> = ways.iter().take(SERVERS).map(|(way, n)| format!("{n} through {way}")).collect();
+            let rest = if ways.len() > SERVERS { ", others elsewhere" } else { "" };
+            format!("; {}{rest}", parts.join(", "))
+        }
+    }
 }
 
 fn several(servers: &[(Endpoint, usize)]) -> String {

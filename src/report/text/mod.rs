@@ -16,6 +16,8 @@ mod facts;
 mod fix;
 mod groups;
 mod healthy;
+mod hops;
+mod ladder;
 mod legs;
 mod nothing;
 mod page;
@@ -41,7 +43,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     let facts = Facts::new(a);
     let clock = Clock::new(options.utc, facts.first);
     let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets) };
-    let mut page = Page::new(out, options.color);
+    let mut page = Page::new(out, options.color, options.columns);
     if let Some(n) = options.filtered_out {
         let plural = if n == 1 { "" } else { "s" };
         page.say(
@@ -94,6 +96,11 @@ mod tests {
         let mut out = Vec::new();
         write(a, options, &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    /// As on a terminal of so many columns.
+    fn on(columns: usize) -> Options {
+        Options { columns: Some(columns), ..utc() }
     }
 
     fn utc() -> Options {
@@ -344,6 +351,11 @@ mod tests {
         let coloured = text(&testing::sample(), &Options { color: true, ..utc() });
         assert!(coloured.contains("\x1b["));
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        for columns in [80, 130] {
+            let plain = text(&testing::journeys(), &on(columns));
+            let coloured = text(&testing::journeys(), &Options { color: true, ..on(columns) });
+            assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        }
     }
 
     #[test]
@@ -354,12 +366,11 @@ mod tests {
 
     #[test]
     fn lines_are_no_wider_than_the_page_unless_to_be_pasted() {
-        for a in [testing::sample(), testing::many(30, 30), testing::odd()] {
-            for line in text(&a, &utc()).lines() {
-                assert!(
-                    line.chars().count() <= page::WIDTH || line.contains("frame.number") || line.contains("tcpdump"),
-                    "{line}"
-                );
+        let all = || [testing::sample(), testing::many(30, 30), testing::odd(), testing::journeys()];
+        for (columns, a) in [60, 80, 100].into_iter().flat_map(|columns| all().map(|a| (columns, a))) {
+            for line in text(&a, &on(columns)).lines() {
+                let pasted = ["frame.number", "tcpdump", "accept ", "proxy_set_header", "--format csv"];
+                assert!(line.chars().count() <= columns || pasted.iter().any(|word| line.contains(word)), "{line}");
             }
         }
     }

@@ -4,8 +4,13 @@ use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
 
-/// Characters a line has at most. What is to be pasted elsewhere is never broken.
+/// Characters a line has at most, where no terminal is narrower. What is to be pasted elsewhere is never
+/// broken.
 pub(super) const WIDTH: usize = 100;
+
+/// A terminal narrower than this breaks lines by itself; what stands side by side may use up to `WIDEST`.
+const NARROWEST: usize = 60;
+const WIDEST: usize = 180;
 
 /// Where the text behind a label begins.
 const LABEL: usize = 15;
@@ -21,14 +26,38 @@ pub(super) enum Tone {
     Warning,
 }
 
+/// A piece of a line.
+pub(super) type Piece = (Tone, String);
+
 pub(super) struct Page<'w> {
     out: BufWriter<&'w mut dyn Write>,
     color: bool,
+    /// Characters of a line of sentences, and of what stands side by side.
+    width: usize,
+    wide: usize,
 }
 
 impl<'w> Page<'w> {
-    pub(super) fn new(out: &'w mut dyn Write, color: bool) -> Self {
-        Page { out: BufWriter::new(out), color }
+    /// `columns`: of the terminal. `None`: it is none, or is not known.
+    pub(super) fn new(out: &'w mut dyn Write, color: bool, columns: Option<usize>) -> Self {
+        let columns = columns.unwrap_or(WIDTH);
+        let (width, wide) = (columns.clamp(NARROWEST, WIDTH), columns.clamp(NARROWEST, WIDEST));
+        Page { out: BufWriter::new(out), color, width, wide }
+    }
+
+    /// Characters that a line of things side by side may have.
+    pub(super) fn wide(&self) -> usize {
+        self.wide
+    }
+
+    /// Characters of a line.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Characters beside a label.
+    pub(super) fn beside_label(&self) -> usize {
+        self.width - LABEL
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -50,7 +79,7 @@ impl<'w> Page<'w> {
 
     /// A paragraph, `indent` characters in; its further lines two more.
     pub(super) fn indented(&mut self, indent: usize, tone: Tone, text: &str) -> io::Result<()> {
-        for (i, line) in wrap(text, WIDTH - indent - 2).iter().enumerate() {
+        for (i, line) in wrap(text, self.width - indent - 2).iter().enumerate() {
             let indent = if i == 0 { indent } else { indent + 2 };
             writeln!(self.out, "{:indent$}{}", "", self.paint(tone, line))?;
         }
@@ -64,7 +93,7 @@ impl<'w> Page<'w> {
 
     /// Sentences, `indent` characters in.
     pub(super) fn paragraph(&mut self, indent: usize, tone: Tone, text: &str) -> io::Result<()> {
-        for line in wrap(text, WIDTH - indent) {
+        for line in wrap(text, self.width - indent) {
             writeln!(self.out, "{:indent$}{}", "", self.paint(tone, &line))?;
         }
         Ok(())
@@ -73,7 +102,7 @@ impl<'w> Page<'w> {
     /// `label` in the left column, the items beside it with dots between; broken between items where
     /// that is enough.
     pub(super) fn items(&mut self, label: &str, items: &[String]) -> io::Result<()> {
-        let width = WIDTH - LABEL;
+        let width = self.width - LABEL;
         let mut lines: Vec<String> = Vec::new();
         for (i, item) in items.iter().enumerate() {
             let dot = if i + 1 < items.len() { " ·" } else { "" };
@@ -89,7 +118,7 @@ impl<'w> Page<'w> {
     /// `label` in the left column, the text beside it.
     pub(super) fn row(&mut self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
         let mut label = label;
-        for line in wrap(text, WIDTH - LABEL) {
+        for line in wrap(text, self.width - LABEL) {
             self.beside(label, tone, &line)?;
             label = "";
         }
@@ -104,6 +133,23 @@ impl<'w> Page<'w> {
             label = "";
         }
         Ok(())
+    }
+
+    /// `label` in the left column (where there is one), the pieces beside it as they are.
+    pub(super) fn pieces(&mut self, label: Option<&str>, pieces: &[Piece]) -> io::Result<()> {
+        let mut pieces = pieces.to_vec();
+        while let Some((_, last)) = pieces.last_mut() {
+            last.truncate(last.trim_end().len());
+            if !last.is_empty() {
+                break;
+            }
+            pieces.pop();
+        }
+        let line: String = pieces.iter().map(|(tone, text)| self.paint(*tone, text)).collect();
+        match label {
+            Some(label) => self.beside(label, Tone::Plain, &line),
+            None => writeln!(self.out, "  {line}"),
+        }
     }
 
     fn beside(&mut self, label: &str, tone: Tone, line: &str) -> io::Result<()> {
@@ -134,6 +180,21 @@ pub(super) fn clip(text: &str, max: usize) -> String {
     }
     let kept: String = text.chars().take(max).collect();
     format!("{kept}… ({} more characters)", count - max)
+}
+
+/// At most `most` characters, the last one a sign that there are more.
+pub(super) fn short(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut out: String = text.chars().take(most.saturating_sub(1)).collect();
+    out.push('…');
+    out
+}
+
+/// Characters of a text.
+pub(super) fn length(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// `1 packet`, `2 packets`.

@@ -7,7 +7,7 @@ use crate::base::escape::escape;
 use crate::model::Outcome;
 use crate::report::text::facts::Fate;
 use crate::report::text::page::{Page, Tone, clip, count, grouped};
-use crate::report::text::{Context, facts, nothing};
+use crate::report::text::{Context, facts, hops, nothing};
 use crate::rules;
 
 /// Kinds of verdicts named in the summary.
@@ -24,7 +24,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
     if !c.a.inputs.is_empty() {
         page.say(Tone::Dim, &source(c))?;
     }
-    Ok(())
+    hops::table(c, page)
 }
 
 fn attempts(c: &Context<'_>, tried: u64) -> String {
@@ -35,6 +35,10 @@ fn attempts(c: &Context<'_>, tried: u64) -> String {
             let are = if n == 1 { "is the same upgrade" } else { "are the same upgrades" };
             text.push_str(&format!(" {n} of them {are} seen on a second leg (same key)."));
         }
+    }
+    let hops = hops::journeys(c.a);
+    if !hops.is_empty() {
+        text.push_str(&format!(" {hops}"));
     }
     match c.facts.count(Fate::NoRequest) {
         0 => {}
