@@ -4,6 +4,8 @@
 //! Time grows with the exchanges and with the candidates of each, of which there are at most
 //! `limits::JOIN_CANDIDATES`.
 
+use std::net::IpAddr;
+
 use crate::base::{Endpoint, Nanos};
 use crate::model::{Confidence, Exchange, HopKind, MatchKey};
 
@@ -89,17 +91,21 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
             }
         }
     }
+    let mut sent: Map<IpAddr, usize> = Map::default();
+    if !candidates.is_empty() {
+        all.iter().for_each(|x| *sent.entry(x.client.ip).or_default() += 1);
+    }
     // First what needs no topology; it teaches what the rest needs.
     let mut topology = Topology::new(std::mem::take(&mut joined.hosts));
-    let scored = scored(&candidates, &cards, &topology);
-    let mut proven: Vec<(usize, usize)> = sure(&scored).map(|(&pair, _)| pair).collect();
+    let first = weigh(&candidates, &cards, &topology, &sent).scored;
+    let mut proven: Vec<(usize, usize)> = sure(&first).map(|(&pair, _)| pair).collect();
     proven.sort_unstable();
     for pair in proven {
         if let (Some(near), Some(far)) = (cards.get(&pair.0), cards.get(&pair.1)) {
             topology.learn(near, far);
         }
     }
-    let scored = self::scored(&candidates, &cards, &topology);
+    let Weighed { scored, vague } = weigh(&candidates, &cards, &topology, &sent);
     let pairs: Vec<Pair> =
         scored.iter().map(|(&(near, far), score)| Pair { near, far, points: score.points }).collect();
     let assigned = assign::assign(&pairs);
@@ -108,6 +114,11 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
         joined.edges.extend(of(near, far).and_then(|score| edge(near, far, score, &cards, false)));
     }
     joined.rivals = assigned.rivals;
+    joined.rivals.extend(vague);
+    joined.rivals.sort_unstable();
+    joined.rivals.dedup_by_key(|(at, _)| *at);
+    let taken: Set<usize> = joined.edges.iter().flat_map(|edge| [edge.near, edge.far]).collect();
+    joined.rivals.retain(|(at, _)| !taken.contains(at));
     joined.knots = assigned.knots;
     retries(&mut joined, &scored, &cards);
     without_upgrade(&mut joined.edges, all);
@@ -157,8 +168,22 @@ pub fn chains(count: usize, joined: &Joined) -> Vec<Vec<usize>> {
 
 type Scored = Map<(usize, usize), Score>;
 
-/// The candidates with enough evidence.
-fn scored(candidates: &[(usize, usize)], cards: &Map<usize, Card>, topology: &Topology) -> Scored {
+/// What the candidates come to.
+#[derive(Default)]
+struct Weighed {
+    /// Those with enough evidence.
+    scored: Scored,
+    /// Exchanges that several others fit somewhat and none well enough, and how many.
+    vague: Vec<(usize, usize)>,
+}
+
+/// Weighs the evidence for each candidate.
+fn weigh(
+    candidates: &[(usize, usize)],
+    cards: &Map<usize, Card>,
+    topology: &Topology,
+    sent: &Map<IpAddr, usize>,
+) -> Weighed {
     let mut scored: Scored = candidates
         .iter()
         .filter_map(|&(near, far)| {
@@ -167,10 +192,29 @@ fn scored(candidates: &[(usize, usize)], cards: &Map<usize, Card>, topology: &To
         })
         .collect();
     one_way(&mut scored);
+    support(&mut scored, cards, sent);
+    // How many candidates of each leg share a value with it.
+    let mut sharing: Map<(bool, usize, MatchKey), u32> = Map::default();
+    for (&(near, far), score) in &scored {
+        for key in score.keys() {
+            *sharing.entry((false, near, key)).or_default() += 1;
+            *sharing.entry((true, far, key)).or_default() += 1;
+        }
+    }
     let mut partners: Map<(bool, usize), u32> = Map::default();
     for &(near, far) in scored.keys() {
         *partners.entry((false, near)).or_default() += 1;
         *partners.entry((true, far)).or_default() += 1;
+    }
+    for (&(near, far), score) in &mut scored {
+        score.weigh(|key| {
+            let at = |side, leg| {
+                let shared = sharing.get(&(side, leg, key)).copied().unwrap_or(0);
+                (shared, partners.get(&(side, leg)).copied().unwrap_or(0))
+            };
+            let (near, far) = (at(false, near), at(true, far));
+            (near.0.max(far.0), near.1.min(far.1))
+        });
     }
     for ((near, far), score) in &mut scored {
         let alone = |side, at| partners.get(&(side, at)) == Some(&1);
@@ -178,8 +222,47 @@ fn scored(candidates: &[(usize, usize)], cards: &Map<usize, Card>, topology: &To
             score.points += score::ALONE;
         }
     }
+    let enough: Set<(bool, usize)> = scored
+        .iter()
+        .filter(|(_, score)| score.points >= ENOUGH)
+        .flat_map(|(&(near, far), _)| [(false, near), (true, far)])
+        .collect();
+    let mut vague: Vec<(usize, usize)> = partners
+        .into_iter()
+        .filter(|(end, several)| *several > 1 && !enough.contains(end))
+        .map(|((_, at), several)| (at, usize::try_from(several).unwrap_or(usize::MAX)))
+        .collect();
+    vague.sort_unstable();
+    vague.dedup_by_key(|(at, _)| *at);
     scored.retain(|_, score| score.points >= ENOUGH);
-    scored
+    Weighed { scored, vague }
+}
+
+/// A hop goes on from one address, or from few: where many legs go to a server address, candidates behind it
+/// that come from an address which only few others come from are no hop. And what comes from a hop's address
+/// has a leg before it, if that is captured: an address most of whose legs have a candidate at one hop, and not
+/// at another, belongs to the one.
+fn support(scored: &mut Scored, cards: &Map<usize, Card>, sent: &Map<IpAddr, usize>) {
+    let mut nears: Map<IpAddr, Set<usize>> = Map::default();
+    let mut fars: Map<(IpAddr, IpAddr), Set<usize>> = Map::default();
+    let ends = |near, far| Some((cards.get(&near)?.server.ip, cards.get(&far)?.client.ip));
+    for &(near, far) in scored.keys() {
+        if let Some((hop, next)) = ends(near, far) {
+            nears.entry(hop).or_default().insert(near);
+            fars.entry((hop, next)).or_default().insert(far);
+        }
+    }
+    for (&(near, far), score) in scored.iter_mut() {
+        let Some((hop, next)) = ends(near, far) else { continue };
+        let (all, these) = (nears.get(&hop).map_or(0, Set::len), fars.get(&(hop, next)).map_or(0, Set::len));
+        let sent = sent.get(&next).copied().unwrap_or(0);
+        match () {
+            () if all >= 10 && these * 10 < all => score.support(-25),
+            () if sent >= 4 && these * 10 < sent * 9 => score.support(-10),
+            () if sent >= 4 && these * 2 >= all => score.support(10),
+            () => {}
+        }
+    }
 }
 
 /// Takes out what hangs together without any upgrade: plain requests are legs only behind one.
@@ -236,7 +319,7 @@ fn edge(near: usize, far: usize, score: &Score, cards: &Map<usize, Card>, retry:
     let (a, b) = (cards.get(&near)?, cards.get(&far)?);
     let same_answer = a.response.is_none() || b.response.is_none() || a.response == b.response;
     let kind = if a.request == b.request && same_answer { HopKind::Relay } else { HopKind::Http };
-    Some(Edge { near, far, kind, why: score.why.clone(), confidence: score.confidence(), retry })
+    Some(Edge { near, far, kind, why: score.keys(), confidence: score.confidence(), retry })
 }
 
 /// Legs that stayed without a near one although they surely belong to one that has another: a hop that

@@ -16,6 +16,8 @@ pub(super) const ENOUGH: i32 = 50;
 pub(super) const MARGIN: i32 = 6;
 /// Evidence that is proof by itself.
 pub(super) const PROOF: i32 = 100;
+/// For each time that a value halves the number of candidates.
+const BIT: i32 = 8;
 /// For the only partner that either leg has.
 pub(super) const ALONE: i32 = 15;
 
@@ -23,11 +25,58 @@ pub(super) const ALONE: i32 = 15;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Score {
     pub points: i32,
-    /// What speaks for it, strongest first.
-    pub why: Vec<MatchKey>,
+    /// What speaks for it and how much, strongest first.
+    pub why: Vec<Sign>,
+}
+
+/// Something that speaks for a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sign {
+    pub points: i32,
+    pub key: MatchKey,
+    /// It names this one connection, whatever others share.
+    exact: bool,
 }
 
 impl Score {
+    /// Weighs evidence by how well it tells candidates apart. `sharing`: how many candidates of a leg have the
+    /// value in common with it, and how many there are: at the leg where it tells less.
+    pub(super) fn weigh(&mut self, sharing: impl Fn(MatchKey) -> (u32, u32)) {
+        for sign in &mut self.why {
+            if sign.exact || matches!(sign.key, MatchKey::Time | MatchKey::Topology) {
+                continue;
+            }
+            let (shared, of) = sharing(sign.key);
+            let doubled = |n: u32| i32::try_from(n.max(1).ilog2()).unwrap_or(0);
+            // The more have it in common, the less it says; the more do not, the more.
+            let left = (sign.points * (6 - doubled(shared)).max(0)) / 6;
+            let telling = doubled(of / shared.max(1)) * BIT;
+            self.points += left + telling - sign.points;
+            sign.points = left + telling;
+        }
+        self.why.retain(|sign| sign.points > 0);
+        self.why.sort_by_key(|sign| (std::cmp::Reverse(sign.points), sign.key));
+    }
+
+    /// What the addresses are worth, seen over all candidates.
+    pub(super) fn support(&mut self, points: i32) {
+        self.points += points;
+        if points > 0 && !self.why.iter().any(|sign| sign.key == MatchKey::Topology) {
+            self.why.push(Sign { points, key: MatchKey::Topology, exact: false });
+        }
+    }
+
+    /// What speaks for it, each once, strongest first.
+    pub(super) fn keys(&self) -> Vec<MatchKey> {
+        let mut keys: Vec<MatchKey> = Vec::with_capacity(self.why.len());
+        for sign in &self.why {
+            if !keys.contains(&sign.key) {
+                keys.push(sign.key);
+            }
+        }
+        keys
+    }
+
     /// How sure a join by these points is.
     pub(super) fn confidence(&self) -> Confidence {
         match self.points {
@@ -117,13 +166,13 @@ fn time(near: &Card, far: &Card, tally: &mut Tally) -> Option<()> {
         }
     }
     // Within the slack either may be the nearer; by the clock it is the earlier.
-    let mut points = if forward.0 < 0 { -20 } else { 12 - doublings(forward) };
+    let mut points = if forward.0 < 0 { -20 } else { 12 - doublings(forward) * 3 / 4 };
     let mut nested = true;
     if let (Some(near_at), Some(far_at)) = (near.answered, far.answered) {
         let back = near_at.since(far_at);
         nested = back.0 >= -slack.0;
         points += match back.0 {
-            0.. => 8 - doublings(back),
+            0.. => 8 - doublings(back) / 2,
             _ if nested => -20,
             _ => -60,
         };
@@ -133,7 +182,7 @@ fn time(near: &Card, far: &Card, tally: &mut Tally) -> Option<()> {
     }
     tally.points += points;
     if nested && points > 0 {
-        tally.why.push((points, MatchKey::Time));
+        tally.why.push(Sign { points, key: MatchKey::Time, exact: false });
     }
     Some(())
 }
@@ -150,9 +199,9 @@ fn identity(near: &Card, far: &Card, tally: &mut Tally) {
         tally.add(95, MatchKey::RequestId);
     }
     match far.proxied {
-        Some(source) if source == near.client => tally.add(100, MatchKey::ProxyProtocol),
+        Some(source) if source == near.client => tally.name(MatchKey::ProxyProtocol),
         Some(source) if near.proxied == Some(source) => tally.add(20, MatchKey::ProxyProtocol),
-        Some(_) => tally.points -= 50,
+        Some(_) => tally.points -= PROOF,
         None => {}
     }
     let (f, known) = (&far.forwarded, &near.forwarded);
@@ -160,8 +209,8 @@ fn identity(near: &Card, far: &Card, tally: &mut Tally) {
         let grown = known.last.is_none() || f.others.last().copied() == known.last || f.others.is_empty();
         if ip == near.client.ip {
             match f.last_port {
-                Some(port) if port == near.client.port => tally.add(100, MatchKey::Forwarded),
-                Some(_) => tally.points -= 40,
+                Some(port) if port == near.client.port => tally.name(MatchKey::Forwarded),
+                Some(_) => tally.points -= PROOF,
                 None => tally.add(if grown { 35 } else { 20 }, MatchKey::Forwarded),
             }
         } else if known.last == f.last && known.others == f.others {
@@ -247,25 +296,24 @@ fn doublings(time: Nanos) -> i32 {
 #[derive(Default)]
 struct Tally {
     points: i32,
-    why: Vec<(i32, MatchKey)>,
+    why: Vec<Sign>,
 }
 
 impl Tally {
     fn add(&mut self, points: i32, key: MatchKey) {
         self.points += points;
         if points > 0 {
-            self.why.push((points, key));
+            self.why.push(Sign { points, key, exact: false });
         }
     }
 
-    fn score(mut self) -> Score {
-        self.why.sort_by_key(|&(points, key)| (std::cmp::Reverse(points), key));
-        let mut why: Vec<MatchKey> = Vec::with_capacity(self.why.len());
-        for (_, key) in self.why {
-            if !why.contains(&key) {
-                why.push(key);
-            }
-        }
-        Score { points: self.points, why }
+    /// Proof by itself.
+    fn name(&mut self, key: MatchKey) {
+        self.points += PROOF;
+        self.why.push(Sign { points: PROOF, key, exact: true });
+    }
+
+    fn score(self) -> Score {
+        Score { points: self.points, why: self.why }
     }
 }

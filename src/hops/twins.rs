@@ -54,22 +54,21 @@ fn are(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
         // Of one side only: chance is one in four thousand millions.
         [Some((a, b)), None] | [None, Some((a, b))] => a == b,
         [None, None] => same_name,
-        // Numbers were changed on the way, as some firewalls do: then the far SYN is the near one, passed on
-        // before the near handshake was complete. A proxy accepts first.
-        _ => passed_on(x, y, shift) || passed_on(y, x, shift),
+        // Numbers were changed on the way, as some firewalls do: then the far SYN is the near one, with the
+        // timestamp that its sender gave it, passed on before the near handshake was complete. A proxy accepts
+        // first, and its SYN has a timestamp of its own.
+        _ => {
+            let stamped = x.syn_stamp != 0 && x.syn_stamp == y.syn_stamp;
+            stamped && (passed_on(x, y, shift) || passed_on(y, x, shift))
+        }
     }
 }
 
 /// Whether the far connection's SYN was sent while the near handshake was still under way.
 fn passed_on(near: &Exchange, far: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
-    let (Some(syn), Some(rtt), Some(far_syn), Some(far_rtt)) =
-        (near.times.syn, near.times.rtt, far.times.syn, far.times.rtt)
-    else {
-        return false;
-    };
+    let (Some(syn), Some(rtt), Some(far_syn)) = (near.times.syn, near.times.rtt, far.times.syn) else { return false };
     let later = (far_syn + shift(far)).since(syn + shift(near));
-    // The far round trip lies inside the near one.
-    later.0 >= 0 && later < rtt && Nanos(later.0.saturating_add(far_rtt.0)) <= rtt && far_rtt < rtt
+    later.0 >= 0 && later < rtt
 }
 
 /// Whether `x` was captured nearer the client than `y`, or better, or first.

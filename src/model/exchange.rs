@@ -75,6 +75,9 @@ pub struct Exchange {
     /// TCP sequence numbers of the first bytes that client and server sent on this connection: two
     /// captures of one connection share them. `None` where a side's start is not known.
     pub seq: [Option<u32>; 2],
+    /// The timestamp of the connection's SYN (RFC 7323 §3.2), which address translation leaves alone. 0: none
+    /// was seen.
+    pub syn_stamp: u32,
     /// A plain request, kept only in case that it is a leg of an upgrade which lost all of its marks.
     pub tentative: bool,
     /// Client and server addresses under which this leg was captured too, on the other side of address

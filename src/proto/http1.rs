@@ -383,6 +383,7 @@ impl Http {
         let server = self.client.other();
         let no_start = track.lost_syn(server) || x.odd_response.is_some() && !track.syn(server);
         x.quality.response_gap |= x.response.is_none() && no_start;
+        x.syn_stamp = flow.context.opened.stamp;
         x.seq = [track.first_seq(self.client), track.first_seq(server)];
         x.quality.snapped = self.snapped;
         x.quality.overlap_conflict = self.conflict;

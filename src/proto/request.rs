@@ -246,6 +246,7 @@ impl Http {
             quality: Default::default(),
             index_in_flow: index,
             seq: [None; 2],
+            syn_stamp: 0,
             tentative: false,
             seen_as: None,
         })

@@ -85,6 +85,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         quality: Quality::default(),
         index_in_flow: 0,
         seq: [None; 2],
+        syn_stamp: 0,
         tentative: false,
         seen_as: None,
     };

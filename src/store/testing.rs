@@ -89,6 +89,7 @@ pub(crate) fn exchange(id: u64, server: &str, request: &str, response: &str) -> 
         quality: Quality::default(),
         index_in_flow: 0,
         seq: [None; 2],
+        syn_stamp: 0,
         tentative: false,
         seen_as: None,
     }

@@ -175,6 +175,8 @@ pub struct Track {
 pub struct Opened {
     /// The first packet's time.
     pub first: Timestamp,
+    /// The timestamp of the SYN that opened it (RFC 7323 §3.2); 0 where there was none.
+    pub stamp: u32,
     /// Its identity, where it is IPv6.
     pub(super) key6: Key6,
 }

@@ -435,6 +435,7 @@ impl<I: Inline> Table<I> {
         let id = FlowId(self.next_id);
         let Some(Found { record, opened, .. }) = self.found(index) else { return };
         opened.first = entry.ts;
+        opened.stamp = if entry.flags.syn() && !entry.flags.ack() { entry.ack } else { 0 };
         let key = match segments.key(entry).namesake(namesake) {
             FlowKey::V4(key) => key,
             FlowKey::V6(key) => {

@@ -34,6 +34,8 @@ pub struct Tcp<'a> {
     pub source_port: u16,
     pub destination_port: u16,
     pub seq: u32,
+    /// What is acknowledged. A SYN without ACK acknowledges nothing: of it, its timestamp (RFC 7323 §3.2), by
+    /// which two captures of one connection are known; 0 without one.
     pub ack: u32,
     pub flags: Flags,
     pub window: u16,
@@ -125,7 +127,11 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
             source_port: tcp.source_port(),
             destination_port: tcp.destination_port(),
             seq: tcp.sequence_number(),
-            ack: tcp.acknowledgment_number(),
+            ack: if flags & (Flags::SYN | Flags::ACK) == Flags::SYN {
+                stamp(tcp.options())
+            } else {
+                tcp.acknowledgment_number()
+            },
             flags: Flags(flags),
             window: tcp.window_size(),
             mark: tcp.checksum().into(),
@@ -151,6 +157,20 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
     })
 }
 
+/// The timestamp among these options (RFC 7323 §3.2); 0 where there is none.
+#[cold]
+fn stamp(mut options: &[u8]) -> u32 {
+    loop {
+        options = match options {
+            [8, 10, a, b, c, d, ..] => return u32::from_be_bytes([*a, *b, *c, *d]),
+            [1, rest @ ..] => rest,
+            [0, ..] | [] | [_] => return 0,
+            [_, length, ..] if *length >= 2 => options.get(usize::from(*length)..).unwrap_or_default(),
+            _ => return 0,
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
@@ -168,6 +188,15 @@ mod tests {
         match ipv4(bytes, missing) {
             Network::Tcp(_, _, tcp) => tcp,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_first_syn_tells_its_timestamp_in_place_of_an_acknowledgement() {
+        assert_eq!(stamp(&[2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 1, 2, 0, 0, 0, 0, 1, 3, 3, 7]), 258);
+        assert_eq!(stamp(&[1, 1, 8, 10, 0, 0, 0, 9]), 9);
+        for none in [&[][..], &[2, 4, 5, 180], &[0, 8, 10, 1, 1, 1, 1], &[8, 0], &[3, 1], &[8, 10, 1]] {
+            assert_eq!(stamp(none), 0);
         }
     }
 

@@ -204,7 +204,8 @@ fn a_hop_tells_what_it_changed_and_how_long_it_took() {
     assert_eq!((&hop(1)["request"], &hop(1)["response"]["changed"]), (&changes, &nothing));
     // Order and case of names are no change.
     let forwarded = json!([["X-Forwarded-For", "198.51.100.3"]]);
-    assert_eq!(hop(2)["request"], json!({"removed": [], "added": forwarded, "changed": []}));
+    let request = &hop(2)["request"];
+    assert_eq!([&request["removed"], &request["added"], &request["changed"]], [&nothing, &forwarded, &nothing]);
     for n in [0, 1, 2, 4] {
         let at = |leg: usize, head: &str| nanoseconds(&joined.exchange(n, leg)[head]["at"]);
         assert_eq!(hop(n)["forward_ns"], at(1, "request") - at(0, "request"), "{n}");

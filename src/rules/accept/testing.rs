@@ -55,6 +55,7 @@ impl Answer {
             quality: Quality::default(),
             index_in_flow: 0,
             seq: [None; 2],
+            syn_stamp: 0,
             tentative: false,
             seen_as: None,
         })

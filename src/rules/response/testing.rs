@@ -77,6 +77,7 @@ pub(crate) fn exchange(request: &str, response: Option<&str>) -> Exchange {
         quality: Quality::default(),
         index_in_flow: 0,
         seq: [None; 2],
+        syn_stamp: 0,
         tentative: false,
         seen_as: None,
     }
