@@ -141,6 +141,10 @@ pub(crate) enum Step {
     Upgrade(bool),
     /// A text message each way, then the closing handshake and FINs.
     Talk(bool),
+    /// As [`Step::Talk`], on one of two legs of a journey whose far leg began 5 ms later and was granted
+    /// 10 ms after its request, 10 ms before the near one was: each side hears what the other one said
+    /// after it was said.
+    Relay(Leg),
     WaitMs(u64),
     /// Bytes to a segment from here on.
     SegmentBytes(usize),
@@ -153,6 +157,14 @@ pub(crate) enum Step {
 pub(crate) enum End {
     Client,
     Server,
+}
+
+/// Which side of a hop.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Leg {
+    Near,
+    Far,
 }
 
 /// A WebSocket frame: a text, or a Close with a code.
@@ -272,11 +284,27 @@ impl Step {
             Step::ServerFrame(frame) => script.frame(Side::Server, frame.opcode, &frame.payload()),
             Step::Upgrade(_) => script.upgrade(&key(flow)),
             Step::Talk(_) => script.frame(Side::Client, 1, b"hello").frame(Side::Server, 1, b"welcome").goodbye(),
+            Step::Relay(leg) => leg.play(script),
             Step::WaitMs(ms) => script.wait_ms(*ms),
             Step::SegmentBytes(bytes) => script.segment_bytes(*bytes),
             Step::Fin(end) => script.fin(end.side()),
             Step::Rst(end) => script.rst(end.side()),
         }
+    }
+}
+
+impl Leg {
+    fn play(self, script: Script) -> Script {
+        // Before each frame, in milliseconds.
+        let [first, second, third, fourth] = match self {
+            Leg::Near => [0, 10, 0, 10],
+            Leg::Far => [8, 4, 8, 2],
+        };
+        let script = script.wait_ms(first).frame(Side::Client, 1, b"hello");
+        let script = script.wait_ms(second).frame(Side::Server, 1, b"welcome");
+        let script = script.wait_ms(third).frame(Side::Client, 8, &1000_u16.to_be_bytes());
+        let script = script.wait_ms(fourth).frame(Side::Server, 8, &1000_u16.to_be_bytes());
+        script.fin(Side::Server).fin(Side::Client)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Fwd),
     explains: FAILURES,
-    symptom_of: &["hop-stripped-connection", "hop-downgraded-http10", "req-http10"],
+    symptom_of: &["hop-downgraded-http10", "hop-stripped-connection", "hop-stripped-upgrade", "req-http10"],
     check: Check::Exchange(check),
 };
 

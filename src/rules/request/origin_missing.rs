@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &["the client is no browser", "a proxy removed Origin"],
     fix: None,
     explains: &[],
-    symptom_of: &[],
+    symptom_of: &["hop-origin-changed"],
     check: Check::Exchange(check),
 };
 

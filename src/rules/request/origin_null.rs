@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &["a page opened as a local file", "a sandboxed frame or an embedded web view"],
     fix: None,
     explains: &[],
-    symptom_of: &[],
+    symptom_of: &["hop-origin-changed"],
     check: Check::Exchange(check),
 };
 

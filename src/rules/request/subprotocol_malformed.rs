@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Client),
     explains: FAILURES,
-    symptom_of: &[],
+    symptom_of: &["hop-subprotocol-changed"],
     check: Check::Exchange(check),
 };
 

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Fwd),
     explains: &[Explains::Refused],
-    symptom_of: &[],
+    symptom_of: &["hop-stripped-sec"],
     check: Check::Exchange(check),
 };
 

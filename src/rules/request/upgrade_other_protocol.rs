@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &["a client of another protocol"],
     fix: None,
     explains: &[],
-    symptom_of: &[],
+    symptom_of: &["hop-rewrote-upgrade-value"],
     check: Check::Exchange(check),
 };
 

@@ -23,6 +23,7 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: &[
         "accept-mismatch-tolerated",
         "accept-unverifiable",
+        "hop-subprotocol-changed",
         "req-early-data",
         "res-101-framed",
         "res-line-format",

@@ -9,7 +9,18 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 const REFS: &[&str] = &["RFC 6455 §4.1", "RFC 9110 §15.4"];
 
 /// Without the Upgrade field an application answers as to a page, often with a redirect.
-const CAUSED_BY: &[&str] = &["req-host-missing", "req-http10", "req-orphan-key", "upgrade-value-wrong"];
+const CAUSED_BY: &[&str] = &[
+    "hop-downgraded-http10",
+    "hop-method-changed",
+    "hop-rewrote-upgrade-value",
+    "hop-stripped-connection",
+    "hop-stripped-sec",
+    "hop-stripped-upgrade",
+    "req-host-missing",
+    "req-http10",
+    "req-orphan-key",
+    "upgrade-value-wrong",
+];
 
 const fn rule(
     id: &'static str,

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Backend),
     explains: &[Explains::Broken],
-    symptom_of: &["req-http10"],
+    symptom_of: &["hop-downgraded-http10", "req-http10"],
     check: Check::Exchange(check),
 };
 

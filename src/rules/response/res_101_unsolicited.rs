@@ -19,7 +19,14 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Fwd),
     explains: &[Explains::Broken],
-    symptom_of: &["req-orphan-key", "upgrade-value-wrong"],
+    symptom_of: &[
+        "hop-downgraded-http10",
+        "hop-rewrote-upgrade-value",
+        "hop-stripped-sec",
+        "hop-stripped-upgrade",
+        "req-orphan-key",
+        "upgrade-value-wrong",
+    ],
     check: Check::Exchange(check),
 };
 

@@ -7,9 +7,22 @@ pub(super) const FROM_SERVER: Direction = Direction::ServerToClient;
 pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
 
 /// Faults of the request that make a server refuse, ignore or drop it: a refusal beside one of them
-/// is only its symptom. `origin-host-mismatch` is none: whether it was the reason, only the server knows.
+/// is only its symptom. `origin-host-mismatch` is none: whether it was the reason, only the server knows; nor are
+/// `hop-host-rewritten` and `hop-origin-changed`, which speak for themselves where the answer fits them.
 pub(super) const REQUEST_FAULTS: &[&str] = &[
     "connection-lists-e2e",
+    "hop-auth-stripped",
+    "hop-bridge-without-key",
+    "hop-downgraded-http10",
+    "hop-key-changed",
+    "hop-method-changed",
+    "hop-path-rewritten",
+    "hop-query-lost",
+    "hop-rewrote-upgrade-value",
+    "hop-stripped-connection",
+    "hop-stripped-sec",
+    "hop-stripped-upgrade",
+    "hop-subprotocol-changed",
     "proxy-protocol-missing",
     "proxy-protocol-unexpected",
     "req-connection-no-upgrade",
@@ -68,7 +81,7 @@ pub(super) fn websocket_heads(x: &Exchange) -> Option<(&Head, &Head)> {
 }
 
 /// Whether the client closed right behind the 101 without having sent a frame.
-pub(super) fn client_left_at_once(x: &Exchange) -> bool {
+pub(in crate::rules) fn client_left_at_once(x: &Exchange) -> bool {
     let sent = x.after_101[0].is_some() || x.ws.is_some_and(|ws| ws.client.frames > 0 || ws.client.broken);
     let Some(granted) = x.response.as_ref().filter(|r| r.status() == Some(101)) else { return false };
     let left = x.end.tcp_by == Some(Direction::ClientToServer) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);

@@ -1,0 +1,140 @@
+//! Another path left the hop than came.
+
+use crate::model::{FaultClass, Severity, Text};
+use crate::rules::Explains;
+use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, rewrites, sentence, target};
+use crate::rules::journey::HopView;
+use crate::rules::{Check, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hop-path-rewritten",
+    severity: Severity::Error,
+    title: "a hop changed the path",
+    about: "The request left the hop with another path than it came with: something was cut off its front or put \
+        there, or it was decoded, encoded or normalised. Proxies do that on purpose, and one character in their \
+        configuration decides how.\n\n\
+        An error where the answer was 404 or a page (200): then no WebSocket endpoint is where the request went. \
+        Else a note.",
+    refs: &["RFC 9110 §7.6", "RFC 3986 §6.2"],
+    causes: &[
+        "the proxy's configuration replaces the part of the path that it matched",
+        "the proxy is to cut off a prefix that the backend expects, or to keep one that it does not know",
+    ],
+    fix: Some(FaultClass::Path),
+    explains: &[Explains::Refused],
+    symptom_of: HARD,
+    check: Check::Hop(check),
+};
+
+fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let (near, far) = (&view.near.x.request, &view.far.x.request);
+    let (Some(came), Some(left)) = (target(near), target(far)) else { return };
+    if !applies(view) || came.path == left.path || near.method() == b"CONNECT" {
+        return;
+    }
+    let minded = answered(view, &[200, 404]).filter(|_| rewrites(view, true) == Severity::Error);
+    let mut what = match change(came.path, left.path) {
+        Change::CutInFront(part) => Text::own("cut ").url(part).say(" off the front of the path ").url(came.path),
+        Change::PutInFront(part) => Text::own("put ").url(part).say(" in front of the path ").url(came.path),
+        Change::Spelling => Text::own("spelt the path ").url(came.path).say(" as ").url(left.path),
+        Change::Other => Text::own("changed the path from ").url(came.path).say(" to ").url(left.path),
+    };
+    if let Some(status) = minded {
+        what = what.say(format!(", and the answer was {status}"));
+    }
+    out.add(sentence(view, what))
+        .severity(if minded.is_some() { Severity::Error } else { Severity::Info })
+        .expected(Text::new().url(came.path))
+        .found(Text::new().url(left.path))
+        .start_line(near, REQUEST)
+        .start_line(far, REQUEST);
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Change<'a> {
+    CutInFront(&'a [u8]),
+    PutInFront(&'a [u8]),
+    /// The same with percent-encoding undone and repeated slashes made one (RFC 3986 §6.2).
+    Spelling,
+    Other,
+}
+
+fn change<'a>(came: &'a [u8], left: &'a [u8]) -> Change<'a> {
+    // `/a` of `/ab/a`: only whole segments count, and both parts begin with a slash.
+    let front = |long: &'a [u8], short: &[u8]| {
+        long.strip_suffix(short).filter(|part| part.starts_with(b"/") && short.starts_with(b"/"))
+    };
+    if let Some(part) = front(came, left) {
+        return Change::CutInFront(part);
+    }
+    if let Some(part) = front(left, came) {
+        return Change::PutInFront(part);
+    }
+    if normal(came) == normal(left) { Change::Spelling } else { Change::Other }
+}
+
+fn normal(path: &[u8]) -> Vec<u8> {
+    let digit = |b: Option<&u8>| b.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let mut out: Vec<u8> = Vec::with_capacity(path.len());
+    let mut at = 0;
+    while let Some(&b) = path.get(at) {
+        let encoded = match (b, digit(path.get(at + 1)), digit(path.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => Some(high << 4 | low),
+            _ => None,
+        };
+        at += if encoded.is_some() { 3 } else { 1 };
+        let b = encoded.unwrap_or(b);
+        if b != b'/' || out.last() != Some(&b'/') {
+            out.push(b);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{GOOD, changed, fires_hop, granted, run_hop, words};
+
+    fn answer(status: &str) -> String {
+        format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_an_error_and_otherwise_a_note() {
+        let near = changed("/chat", "/api/chat");
+        for (status, severity) in
+            [("404 Not Found", Severity::Error), ("200 OK", Severity::Error), ("503 No", Severity::Info)]
+        {
+            let answer = answer(status);
+            let found = run_hop(&RULE, (&near, Some(&answer)), (GOOD, Some(&answer)));
+            assert_eq!(found[0].severity, severity, "{status}");
+        }
+        let granted = granted();
+        let found = run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted)));
+        assert_eq!(found[0].severity, Severity::Info);
+        assert!(words(&found[0].message).contains(" cut /api off the front of the path /api/chat (packets"));
+    }
+
+    #[test]
+    fn the_kind_of_change_is_told() {
+        assert_eq!(change(b"/api/ws", b"/ws"), Change::CutInFront(b"/api"));
+        assert_eq!(change(b"/ws", b"/api/ws"), Change::PutInFront(b"/api"));
+        assert_eq!(change(b"/api/ws", b"//ws"), Change::Other);
+        assert_eq!(change(b"/a%20b", b"/a b"), Change::Spelling);
+        assert_eq!(change(b"/a//b%2", b"/a/b%2"), Change::Spelling);
+        assert_eq!(change(b"/ws/", b"/ws"), Change::Other);
+    }
+
+    #[test]
+    fn the_same_path_in_the_form_for_a_server_and_another_query_are_no_change() {
+        let absolute = changed("/chat", "http://example.com/chat?a=1");
+        assert!(!fires_hop(&RULE, (&absolute, None), (GOOD, None)));
+        assert!(!fires_hop(&RULE, (GOOD, None), (&changed("/chat", "/chat?b=2"), None)));
+    }
+
+    #[test]
+    fn a_start_line_that_breaks_off_is_left_alone() {
+        assert!(!fires_hop(&RULE, (GOOD, None), ("GET /ch", None)));
+    }
+}

@@ -1,0 +1,101 @@
+//! The query, or a part of it, did not leave the hop.
+
+use crate::model::{FaultClass, Severity, Text};
+use crate::rules::Explains;
+use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, loses, sentence, target};
+use crate::rules::journey::HopView;
+use crate::rules::{Check, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hop-query-lost",
+    severity: Severity::Error,
+    title: "a hop forwarded the request without its query",
+    about: "The target had a query when it reached the hop and left it without, or without some of its \
+        parameters. Applications carry tokens, rooms and session ids there, because browsers let a page set no \
+        field on a WebSocket: the backend then refuses, answers 404, or serves somebody it does not know.\n\n\
+        A note where the upgrade was granted all the same.",
+    refs: &["RFC 3986 §3.4", "RFC 9110 §7.6"],
+    causes: &[
+        "the proxy's configuration builds the target from variables and leaves the query out",
+        "a rewrite rule replaces the target as a whole",
+    ],
+    fix: Some(FaultClass::Path),
+    explains: &[Explains::Refused],
+    symptom_of: HARD,
+    check: Check::Hop(check),
+};
+
+/// Answers that a server gives where a parameter is missing; not those of a proxy without a backend.
+const MINDED: &[u16] = &[200, 400, 401, 403, 404, 410, 422, 500];
+
+fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let (near, far) = (&view.near.x.request, &view.far.x.request);
+    let (Some(came), Some(left)) = (target(near), target(far)) else { return };
+    let Some(query) = came.query.filter(|query| !query.is_empty() && applies(view)) else { return };
+    // Values may be written in another encoding; whether their names are there tells enough.
+    let kept: Vec<&[u8]> = names(left.query.unwrap_or_default()).collect();
+    let lost: Vec<&[u8]> = names(query).filter(|name| !kept.contains(name)).collect();
+    let Some(&first) = lost.first() else { return };
+    let what = match (left.query.is_none_or(<[u8]>::is_empty), lost.len()) {
+        (true, _) => Text::own("forwarded the request without its query"),
+        (false, 1) => Text::own("forwarded the request without the parameter ").bytes(first).say(" of its query"),
+        (false, more) => {
+            Text::own(format!("forwarded the request without {more} parameters of its query, such as ")).bytes(first)
+        }
+    };
+    let minded = answered(view, MINDED).is_some();
+    out.add(sentence(view, what))
+        .severity(loses(view, minded))
+        .expected(Text::new().url(near.target()))
+        .found(Text::new().url(far.target()))
+        .start_line(near, REQUEST)
+        .start_line(far, REQUEST);
+}
+
+/// The names of a query's parameters.
+fn names(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pairs = query.split(|b| matches!(b, b'&' | b';')).filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split(|&b| b == b'=').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Part;
+    use crate::rules::testing::{GOOD, REFUSED, changed, fires_hop, granted, run_hop, words};
+
+    fn asking(target: &str) -> String {
+        changed("/chat", target)
+    }
+
+    #[test]
+    fn a_lost_query_and_a_lost_parameter_are_found() {
+        let near = asking("/chat?token=abc&room=1");
+        let found = run_hop(&RULE, (&near, Some(REFUSED)), (GOOD, Some(REFUSED)));
+        assert_eq!(found[0].severity, Severity::Error);
+        assert!(words(&found[0].message).contains(" forwarded the request without its query (packets"));
+        let found = run_hop(&RULE, (&near, Some(REFUSED)), (&asking("/chat?room=1"), Some(REFUSED)));
+        assert!(words(&found[0].message).contains(" without the parameter token of its query (packets"));
+        assert!(!words(&found[0].message).contains("abc"));
+        assert!(matches!(found[0].expected.0.as_slice(), [Part::Url(_)]), "reports mask secrets in it");
+    }
+
+    #[test]
+    fn an_upgrade_without_it_is_a_note_and_a_backend_that_is_away_does_not_mind() {
+        let near = asking("/chat?room=1");
+        let granted = granted();
+        assert_eq!(run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted)))[0].severity, Severity::Info);
+        let away = "HTTP/1.1 503 No\r\n\r\n";
+        assert_eq!(run_hop(&RULE, (&near, Some(away)), (GOOD, Some(away)))[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn parameters_in_another_order_encoding_or_company_are_right() {
+        let near = asking("/chat?a=%7e1&b");
+        for far in ["/chat?b&a=~1", "/api/chat?x=1&a=%7E1&b=", "http://example.com/chat?a=%7e1&b"] {
+            assert!(!fires_hop(&RULE, (&near, None), (&asking(far), None)), "{far}");
+        }
+        assert!(!fires_hop(&RULE, (&asking("/chat?"), None), (GOOD, None)));
+        assert!(!fires_hop(&RULE, (&near, None), ("GET /chat", None)));
+    }
+}
