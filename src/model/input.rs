@@ -30,7 +30,10 @@ pub struct InputFacts {
     /// times.
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
+    /// What is added to its times to compare them with the first input's.
     pub clock_offset: Nanos,
+    /// How that offset was estimated. `None`: it was not.
+    pub clock_estimated: Option<ClockEstimate>,
     /// At most `limits::DAMAGES`.
     pub damage: Vec<Damage>,
     /// Damaged places beyond those in `damage`, and the bytes lost there.
@@ -63,6 +66,15 @@ impl InputFacts {
     pub fn of_what(&self) -> &'static str {
         if self.compression.is_some() { " of the decompressed capture" } else { "" }
     }
+}
+
+/// How well two inputs' clocks could be compared by legs that both captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockEstimate {
+    /// Pairs of legs that it rests on.
+    pub pairs: u64,
+    /// The offset is right to within this.
+    pub error: Nanos,
 }
 
 /// What the first bytes of a packet are: a LINKTYPE_ number of the registry at tcpdump.org, without

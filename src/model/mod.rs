@@ -24,7 +24,7 @@ pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
 pub use flow::{ConnectState, FlowFacts, Said};
 pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
-pub use input::{Damage, InputFacts, LinkType};
+pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
 pub use proxied::Proxied;
 pub use text::{Part, Text};
 pub use via::{Layer, Stack};

@@ -53,8 +53,8 @@ pub enum Check {
     Handshake(fn(&Exchange, &Handshake, &Seen, &mut Findings<'_>)),
     /// A flow without any request; `Seen` knows the exchanges.
     Flow(FlowCheck),
-    /// The same fault shows in an exchange and in a flow that has none.
-    Either(ExchangeCheck, FlowCheck),
+    /// The same fault shows in several places: in an exchange, in a flow that has none, in a whole chain.
+    Several { exchange: Option<ExchangeCheck>, flow: Option<FlowCheck>, chain: Option<ChainCheck> },
     /// One input.
     Input(fn(&InputFacts, &mut Findings<'_>)),
     /// All inputs together, by what was counted in them; told once.
@@ -62,17 +62,19 @@ pub enum Check {
     /// One hop of a chain, with the legs on its two sides.
     Hop(fn(&HopView<'_>, &Seen, &mut Findings<'_>)),
     /// A whole chain, also of one leg.
-    Chain(fn(&Journey<'_>, &Seen, &mut Findings<'_>)),
+    Chain(ChainCheck),
 }
 
 pub type ExchangeCheck = fn(&Exchange, &Seen, &mut Findings<'_>);
 pub type FlowCheck = fn(&FlowFacts, &Seen, &mut Findings<'_>);
+pub type ChainCheck = fn(&Journey<'_>, &Seen, &mut Findings<'_>);
 
 impl Check {
     /// What it asks of an exchange alone.
     pub fn of_exchange(&self) -> Option<ExchangeCheck> {
         match self {
-            Check::Exchange(check) | Check::Either(check, _) => Some(*check),
+            Check::Exchange(check) => Some(*check),
+            Check::Several { exchange, .. } => *exchange,
             _ => None,
         }
     }
@@ -80,10 +82,31 @@ impl Check {
     /// What it asks of a flow without a request.
     pub fn of_flow(&self) -> Option<FlowCheck> {
         match self {
-            Check::Flow(check) | Check::Either(_, check) => Some(*check),
+            Check::Flow(check) => Some(*check),
+            Check::Several { flow, .. } => *flow,
             _ => None,
         }
     }
+
+    /// What it asks of a whole chain.
+    pub fn of_chain(&self) -> Option<ChainCheck> {
+        match self {
+            Check::Chain(check) => Some(*check),
+            Check::Several { chain, .. } => *chain,
+            _ => None,
+        }
+    }
+}
+
+/// Two lists of slugs as one, for `symptom_of`. `N`: how many they are together.
+pub const fn both<const N: usize>(a: &[&'static str], b: &[&'static str]) -> [&'static str; N] {
+    let mut out = [""; N];
+    let mut at = 0;
+    while at < N {
+        out[at] = if at < a.len() { a[at] } else { b[at - a.len()] };
+        at += 1;
+    }
+    out
 }
 
 /// Collects what one rule finds about one subject.

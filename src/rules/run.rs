@@ -10,12 +10,14 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
     let mut out = Vec::new();
     let subject = Subject::Exchange(x.id);
     for rule in all() {
+        let found = &mut Findings::new(rule, subject, &mut out);
         match rule.check {
-            Check::Exchange(check) | Check::Either(check, _) => {
-                check(x, seen, &mut Findings::new(rule, subject, &mut out))
+            Check::Handshake(check) => check(x, handshake, seen, found),
+            _ => {
+                if let Some(check) = rule.check.of_exchange() {
+                    check(x, seen, found);
+                }
             }
-            Check::Handshake(check) => check(x, handshake, seen, &mut Findings::new(rule, subject, &mut out)),
-            Check::Flow(_) | Check::Input(_) | Check::Capture(_) | Check::Hop(_) | Check::Chain(_) => {}
         }
     }
     if x.quality != Quality::default() {
@@ -35,10 +37,6 @@ pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<(Option<usize
     let hops: Vec<(usize, HopView<'_>)> = journey.hops().collect();
     for rule in all() {
         match rule.check {
-            Check::Chain(check) => {
-                check(journey, seen, &mut Findings::new(rule, subject, &mut found));
-                out.extend(found.drain(..).map(|finding| (None, finding)));
-            }
             Check::Hop(check) => {
                 for (at, view) in &hops {
                     check(view, seen, &mut Findings::new(rule, subject, &mut found));
@@ -51,7 +49,16 @@ pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<(Option<usize
                     }
                 }
             }
-            _ => {}
+            _ => {
+                let Some(check) = rule.check.of_chain() else { continue };
+                check(journey, seen, &mut Findings::new(rule, subject, &mut found));
+                for mut finding in found.drain(..) {
+                    if journey.legs.iter().any(|leg| in_doubt(leg.x, &finding)) {
+                        finding.confidence = finding.confidence.lower();
+                    }
+                    out.push((None, finding));
+                }
+            }
         }
     }
     out

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    Confidence, ConnectState, End, Exchange, Field, Finding, FlowFacts, Handshake, Head, Hop, HopKind, InputFacts,
-    LineFaults, MatchKey, Mechanism, Part, Preview, Quality, StartLine, Subject, Text, Times,
+    Attempted, Confidence, ConnectState, End, Exchange, Field, Finding, FlowFacts, Handshake, Head, Hop, HopKind,
+    InputFacts, LineFaults, MatchKey, Mechanism, Part, Preview, Quality, StartLine, Subject, Text, Times,
 };
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::{Check, Findings, Rule, Seen};
@@ -203,6 +203,18 @@ pub(crate) fn run_hop_of(
 
 /// What the rule finds about a chain of these legs.
 pub(crate) fn run_journey(rule: &'static Rule, all: &[Exchange], hops: &[Hop], view: View<'_>) -> Vec<Finding> {
+    run_whole(rule, all, hops, &[], view, &Seen::default())
+}
+
+/// As [`run_journey`], with what the hops tried besides, and when these other exchanges are known.
+pub(crate) fn run_whole(
+    rule: &'static Rule,
+    all: &[Exchange],
+    hops: &[Hop],
+    tried: &[(Attempted, FlowFacts)],
+    view: View<'_>,
+    seen: &Seen,
+) -> Vec<Finding> {
     let handshakes: Vec<Handshake> = all.iter().map(crate::rules::accept::compare).collect();
     let found: Vec<Vec<Finding>> = all.iter().map(|_| Vec::new()).collect();
     let judged = all.iter().zip(&handshakes).zip(&found);
@@ -212,15 +224,24 @@ pub(crate) fn run_journey(rule: &'static Rule, all: &[Exchange], hops: &[Hop], v
             Leg { x, handshake, outcome, findings }
         })
         .collect();
-    let journey = Journey { legs: &legs, hops, tried: &[], view: &view };
+    let tried: Vec<(Attempted, &FlowFacts)> = tried.iter().map(|(tried, flow)| (*tried, flow)).collect();
+    let journey = Journey { legs: &legs, hops, tried: &tried, view: &view };
     let mut out = Vec::new();
     let findings = &mut Findings::new(rule, Subject::Chain(1), &mut out);
-    match rule.check {
-        Check::Hop(check) => journey.hops().for_each(|(_, view)| check(&view, &Seen::default(), findings)),
-        Check::Chain(check) => check(&journey, &Seen::default(), findings),
+    match (&rule.check, rule.check.of_chain()) {
+        (Check::Hop(check), _) => journey.hops().for_each(|(_, view)| check(&view, seen, findings)),
+        (_, Some(check)) => check(&journey, seen, findings),
         _ => panic!("{} does not look at chains", rule.id),
     }
     out
+}
+
+/// What the rule finds about a chain of one leg whose server tried these connections towards a backend.
+pub(crate) fn run_tried(rule: &'static Rule, near: Exchange, flows: Vec<FlowFacts>, view: View<'_>) -> Vec<Finding> {
+    let behind = near.id;
+    let attempted = |flow: &FlowFacts| Attempted { behind, flow: flow.id, confidence: Confidence::Certain };
+    let tried: Vec<_> = flows.into_iter().map(|flow| (attempted(&flow), flow)).collect();
+    run_whole(rule, &[near], &[], &tried, view, &Seen::default())
 }
 
 /// Makes an exchange the leg behind a hop: other id, flow, endpoints, packets; inside the near leg in time.

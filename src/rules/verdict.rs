@@ -153,7 +153,11 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
 
 /// Which kind of mending a finding of this exchange calls for. `None` where there is none.
 pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
-    let code = slug.strip_prefix("refused-").and_then(|code| code.parse().ok());
+    let code = match slug {
+        // Why a hop refuses by itself depends on the status like any refusal.
+        "hop-answered-locally" => x.status(),
+        _ => slug.strip_prefix("refused-").and_then(|code| code.parse().ok()),
+    };
     code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
 }
 

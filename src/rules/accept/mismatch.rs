@@ -21,8 +21,8 @@ pub(super) static RULE: Rule = Rule {
         "an intermediary changed the key on its way to the server",
     ],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
-    symptom_of: &["req-key-repeated"],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
+    symptom_of: &["hop-accept-changed", "hop-accept-not-translated", "hop-key-changed", "req-key-repeated"],
     check: Check::Handshake(check),
 };
 

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "the server's handshake is hand-written and leaves the field out",
     ],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Handshake(check),
 };

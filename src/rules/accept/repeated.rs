@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "an intermediary that answers by itself also passes on the server's field",
     ],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Handshake(check),
 };

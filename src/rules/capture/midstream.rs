@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[],
     symptom_of: &[],
-    check: Check::Either(check, check_flow),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {

@@ -1,5 +1,6 @@
 //! Rules on the capture itself: what it does not show. They lower confidence and explain nothing.
 
+mod clock_skew;
 mod cut_short;
 mod damaged;
 mod dropped;
@@ -8,6 +9,7 @@ mod encrypted;
 mod gap;
 mod linktype;
 mod midstream;
+mod nat;
 mod nonmonotonic;
 mod offload;
 mod one_sided;
@@ -27,11 +29,13 @@ pub(super) static RULES: &[&Rule] = &[
     &reordered::RULE,
     &overlap_conflict::RULE,
     &offload::RULE,
+    &clock_skew::RULE,
     &nonmonotonic::RULE,
     &encrypted::RULE,
     &dropped::RULE,
     &damaged::RULE,
     &cut_short::RULE,
+    &nat::RULE,
     &linktype::RULE,
 ];
 

@@ -1,6 +1,8 @@
 //! Nobody answered the SYN.
 
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
+use crate::rules::hop::tried::{failed, say};
+use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -9,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     title: "nobody answered the TCP connection",
     about: "The SYN was sent again and again and no answer came: the host is down, a firewall drops the \
         packets, or the route leads nowhere. A proxy in this place answers its client with 502, 503 or 504.\n\n\
-        On one leg alone it is a warning, because a capture that sees one direction only looks the same.",
+        On one leg alone it is a warning, because a capture that sees one direction only looks the same. Where it is \
+        a proxy that tried, and its client's request got an error for it, it is an error.",
     refs: &["RFC 9293 §3.8.3"],
     causes: &[
         "the host is down or its address is wrong",
@@ -19,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
-    check: Check::Flow(check),
+    check: Check::Several { exchange: None, flow: Some(check), chain: Some(check_chain) },
 };
 
 fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
@@ -35,10 +38,42 @@ fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
 }
 
+/// A hop that tried in vain, and the answer that its client got for it.
+fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let Some(failed) = failed(journey, |flow| flow.state == ConnectState::Unanswered) else { return };
+    let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
+    if syns < 2 {
+        return;
+    }
+    let did = format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome());
+    let mut found = out
+        .add(say(&failed, &did))
+        .confidence(failed.confidence.min(Confidence::Likely))
+        .expected(Text::own("SYN and ACK"))
+        .found(Text::own("nothing"));
+    for flow in failed.flows.iter().take(4) {
+        found = found.evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
+    }
+    found.evidence(failed.answer());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{flow, run_flow};
+    use crate::rules::journey::View;
+    use crate::rules::testing::{GOOD, exchange, flow, granted, run_flow, run_tried, words};
+
+    #[test]
+    fn behind_a_hop_that_gave_up_it_is_an_error() {
+        let gateway = "HTTP/1.1 504 Gateway Time-out\r\n\r\n";
+        let tries = || vec![flow(ConnectState::Unanswered, 3)];
+        let found = run_tried(&RULE, exchange(GOOD, Some(gateway)), tries(), View::default());
+        assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, Confidence::Likely));
+        assert!(words(&found[0].message).contains("sent 3 SYNs to 192.0.2.20:80, got no answer, and answered"));
+        assert!(run_tried(&RULE, exchange(GOOD, Some(&granted())), tries(), View::default()).is_empty());
+        let one = vec![flow(ConnectState::Unanswered, 1)];
+        assert!(run_tried(&RULE, exchange(GOOD, Some(gateway)), one, View::default()).is_empty());
+    }
 
     #[test]
     fn repeated_syns_without_an_answer_are_a_warning() {

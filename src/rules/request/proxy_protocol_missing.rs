@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
-    check: Check::Either(check, check_flow),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 
 fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {

@@ -36,7 +36,7 @@ pub(super) static RULE: Rule = Rule {
         "req-version-not-13",
         "upgrade-value-wrong",
     ],
-    check: Check::Either(check, check_flow),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 
 fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {

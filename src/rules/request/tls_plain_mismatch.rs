@@ -1,6 +1,8 @@
 //! One end speaks TLS, the other plain HTTP.
 
 use crate::model::{Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
+use crate::rules::hop::tried::failed;
+use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -20,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
-    check: Check::Either(check, check_flow),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: Some(check_chain) },
 };
 
 /// How servers word it that a TLS port got plain HTTP.
@@ -65,11 +67,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 }
 
 fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
-    let Some(said) = flow.said.as_ref().filter(|said| said.proxied.is_none() && !said.gap) else { return };
-    let [Some(client), Some(server)] = &said.first else { return };
-    if !matches!(*client.bytes, [0x16, 3, ..]) || !server.bytes.starts_with(b"HTTP/") {
-        return;
-    }
+    let Some((client, server)) = tls_to_plain(flow) else { return };
     let line = server.bytes.trim_ascii_end();
     let text = Text::own(format!(
         "The client {} began TLS, and the server {} answered in plain HTTP (",
@@ -80,6 +78,29 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
         .found(Text::new().bytes(line))
         .evidence(place(client, Direction::ClientToServer))
         .evidence(place(server, Direction::ServerToClient));
+}
+
+/// A hop that began TLS towards a backend that speaks plain HTTP.
+fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let Some(failed) = failed(journey, |flow| tls_to_plain(flow).is_some()) else { return };
+    let Some(flow) = failed.flows.first() else { return };
+    let Some((client, server)) = tls_to_plain(flow) else { return };
+    let line = server.bytes.trim_ascii_end();
+    let text = Text::own(format!("{} began TLS towards {}, which answered in plain HTTP (", failed.who(), flow.server));
+    out.add(text.bytes(line).say(format!("), and {}.", failed.outcome())))
+        .confidence(failed.confidence)
+        .expected(Text::own("a TLS ServerHello"))
+        .found(Text::new().bytes(line))
+        .evidence(place(client, Direction::ClientToServer))
+        .evidence(place(server, Direction::ServerToClient))
+        .evidence(failed.answer());
+}
+
+/// First bytes of client and server, where a ClientHello was answered in clear.
+fn tls_to_plain(flow: &FlowFacts) -> Option<(&Preview, &Preview)> {
+    let said = flow.said.as_ref().filter(|said| said.proxied.is_none() && !said.gap)?;
+    let [Some(client), Some(server)] = &said.first else { return None };
+    (matches!(*client.bytes, [0x16, 3, ..]) && server.bytes.starts_with(b"HTTP/")).then_some((client, server))
 }
 
 fn found<'a>(
@@ -106,7 +127,8 @@ mod tests {
     use super::*;
     use crate::base::{PacketRef, Timestamp};
     use crate::model::{ConnectState, Said};
-    use crate::rules::testing::{GOOD, With as _, exchange, fires, flow, run_flow};
+    use crate::rules::journey::View;
+    use crate::rules::testing::{GOOD, With as _, exchange, fires, flow, granted, run_flow, run_tried, words};
 
     fn preview(bytes: &[u8]) -> Option<Preview> {
         Some(Preview { bytes: bytes.into(), at: PacketRef::new(0, 5), ts: Timestamp::default(), offset: 0 })
@@ -132,14 +154,29 @@ mod tests {
         assert!(!fires(&RULE, &lost));
     }
 
+    fn hello_answered(server: &[u8]) -> FlowFacts {
+        let first = [preview(&[0x16, 3, 1, 0, 200]), preview(server).filter(|p| !p.bytes.is_empty())];
+        let mut flow = flow(ConnectState::Established, 1);
+        flow.said = Some(Box::new(Said { first, ..Said::default() }));
+        flow
+    }
+
+    #[test]
+    fn a_hop_that_began_tls_towards_a_plain_port_is_found_where_it_got_nothing_through() {
+        let plain = || vec![hello_answered(b"HTTP/1.1 400 Bad Request\r\n")];
+        let gateway = "HTTP/1.1 502 Bad Gateway\r\n\r\n";
+        let found = run_tried(&RULE, exchange(GOOD, Some(gateway)), plain(), View::default());
+        let message = words(&found[0].message);
+        assert!(message.starts_with("The proxy at 192.0.2.20 began TLS towards 192.0.2.20:80"), "{message}");
+        assert!(message.ends_with("and answered its client 502."), "{message}");
+        assert!(run_tried(&RULE, exchange(GOOD, Some(&granted())), plain(), View::default()).is_empty());
+        let other = vec![hello_answered(b"\x16\x03\x03")];
+        assert!(run_tried(&RULE, exchange(GOOD, Some(gateway)), other, View::default()).is_empty());
+    }
+
     #[test]
     fn a_client_hello_answered_in_clear_is_found_on_the_connection() {
-        let said = |server: &[u8]| {
-            let first = [preview(&[0x16, 3, 1, 0, 200]), preview(server).filter(|p| !p.bytes.is_empty())];
-            let mut flow = flow(ConnectState::Established, 1);
-            flow.said = Some(Box::new(Said { first, ..Said::default() }));
-            run_flow(&RULE, &flow).len()
-        };
+        let said = |server: &[u8]| run_flow(&RULE, &hello_answered(server)).len();
         assert_eq!(said(b"HTTP/1.1 400 Bad Request\r\n"), 1);
         assert_eq!(said(b""), 0, "a server that says nothing may have any reason");
     }

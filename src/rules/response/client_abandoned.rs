@@ -23,7 +23,12 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: &[
         "accept-mismatch-tolerated",
         "accept-unverifiable",
+        "hop-101-fabricated",
+        "hop-101-swallowed",
+        "hop-extensions-split",
+        "hop-first-frames-lost",
         "hop-subprotocol-changed",
+        "hop-tunnel-dead",
         "req-early-data",
         "res-101-framed",
         "res-line-format",

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "a hop removed Sec-WebSocket-Extensions from the request but not from the 101",
     ],
     fix: Some(FaultClass::Comp),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Exchange(check),
 };

@@ -1,6 +1,6 @@
 //! `no-response`.
 
-use super::support::{FROM_CLIENT, FROM_SERVER, REQUEST_FAULTS, length, tcp_ended, whole_request};
+use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, length, tcp_ended, whole_request};
 use crate::base::Nanos;
 use crate::model::{Direction, EndHow, Evidence, Exchange, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &[SILENT, CLOSED, "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on"],
     fix: None,
     explains: &[Explains::Unanswered],
-    symptom_of: REQUEST_FAULTS,
+    symptom_of: REFUSAL_CAUSES,
     check: Check::Exchange(check),
 };
 

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Backend),
     explains: &[Explains::Broken],
-    symptom_of: &["res-101-then-http"],
+    symptom_of: &["hop-101-fabricated", "hop-tunnel-dead", "res-101-then-http"],
     check: Check::Exchange(check),
 };
 

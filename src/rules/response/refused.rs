@@ -1,6 +1,6 @@
 //! `refused-<code>`: the family of all refusals, one slug for each status code.
 
-use super::support::{FROM_SERVER, REQUEST_FAULTS, is_attempt, say_status, whole_response};
+use super::support::{FROM_SERVER, REFUSAL_CAUSES, is_attempt, say_status, whole_response};
 use crate::model::{Exchange, FaultClass, Head, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     // Depends on the code: `fix_class`.
     fix: None,
     explains: &[Explains::Refused],
-    symptom_of: REQUEST_FAULTS,
+    symptom_of: REFUSAL_CAUSES,
     check: Check::Exchange(check),
 };
 

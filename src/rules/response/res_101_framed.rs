@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "the server sends a body with its 101",
     ],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &["not-websocket-after-101", "res-101-then-http"],
     check: Check::Exchange(check),
 };

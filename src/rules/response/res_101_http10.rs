@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "a hop that answers with its own old version",
     ],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &["hop-downgraded-http10", "req-http10"],
     check: Check::Exchange(check),
 };

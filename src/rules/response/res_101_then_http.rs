@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Backend),
     explains: &[Explains::Broken],
-    symptom_of: &[],
+    symptom_of: &["hop-101-fabricated", "hop-tunnel-dead"],
     check: Check::Exchange(check),
 };
 

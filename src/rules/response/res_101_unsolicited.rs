@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "the server switches to a protocol of its own choice",
     ],
     fix: Some(FaultClass::Fwd),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &[
         "hop-downgraded-http10",
         "hop-rewrote-upgrade-value",

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Unanswered],
-    symptom_of: &["proxy-protocol-unexpected", "tls-plain-mismatch"],
+    symptom_of: &["hop-101-swallowed", "hop-interim-mishandled", "proxy-protocol-unexpected", "tls-plain-mismatch"],
     check: Check::Exchange(check),
 };
 

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "the server builds its handshake by hand and forgot the field",
     ],
     fix: Some(FaultClass::Fwd),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &["res-101-unsolicited"],
     check: Check::Exchange(check),
 };

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "the names differ in letter case only",
     ],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &["hop-subprotocol-changed"],
     check: Check::Exchange(check),
 };

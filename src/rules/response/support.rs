@@ -2,6 +2,7 @@
 
 use crate::base::{Nanos, Timestamp};
 use crate::model::{Direction, EndHow, Exchange, Head, LineFaults, Mechanism, Text};
+use crate::rules::rule::both;
 
 pub(super) const FROM_SERVER: Direction = Direction::ServerToClient;
 pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
@@ -48,6 +49,41 @@ pub(super) const REQUEST_FAULTS: &[&str] = &[
     "upgrade-value-wrong",
 ];
 
+/// Faults of a 101 for which a client or a hop that checks it must not take it: where a hop then answers with
+/// something else, they are why.
+pub(in crate::rules) const FAULTS_OF_101: &[&str] = &[
+    "accept-mismatch",
+    "accept-missing",
+    "accept-repeated",
+    "extension-not-offered",
+    "res-101-framed",
+    "res-101-http10",
+    "res-101-unsolicited",
+    "res-connection-no-upgrade",
+    "res-upgrade-mismatch",
+    "res-upgrade-missing",
+    "subprotocol-not-offered",
+];
+
+/// What hops and backends do to an answer, or instead of one: a refusal is its symptom.
+const LOST_ANSWERS: &[&str] = &[
+    "affinity-broken",
+    "backend-closed-early",
+    "backend-refused",
+    "backend-silent",
+    "backend-unreachable",
+    "hop-101-swallowed",
+    "hop-answered-locally",
+    "hop-interim-mishandled",
+    "hop-status-changed",
+];
+
+/// What can be the cause of a refusal.
+pub(super) const REFUSAL_CAUSES: &[&str] =
+    &both::<{ REQUEST_FAULTS.len() + ANSWER_FAULTS.len() }>(REQUEST_FAULTS, ANSWER_FAULTS);
+
+const ANSWER_FAULTS: &[&str] = &both::<{ LOST_ANSWERS.len() + FAULTS_OF_101.len() }>(LOST_ANSWERS, FAULTS_OF_101);
+
 /// How long after a 101 a client that leaves without a frame counts as having rejected it, where two
 /// round trips are shorter: programs need time to raise an error.
 const ABANDONED: Nanos = Nanos::from_secs(1);
@@ -59,7 +95,7 @@ pub(in crate::rules) fn is_attempt(x: &Exchange) -> bool {
 }
 
 /// The response head, if every byte of it was seen: only then is a missing field missing.
-pub(super) fn whole_response(x: &Exchange) -> Option<&Head> {
+pub(in crate::rules) fn whole_response(x: &Exchange) -> Option<&Head> {
     let cut = LineFaults(LineFaults::TOO_MANY.0 | LineFaults::TOO_LARGE.0);
     x.response.as_ref().filter(|r| r.complete && !x.quality.response_gap && !r.faults.has(cut))
 }

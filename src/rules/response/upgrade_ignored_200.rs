@@ -1,6 +1,6 @@
 //! `upgrade-ignored-200`.
 
-use super::support::{FROM_SERVER, REQUEST_FAULTS, is_attempt, say_status};
+use super::support::{FROM_SERVER, REFUSAL_CAUSES, is_attempt, say_status};
 use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Fwd),
     explains: &[Explains::Refused],
-    symptom_of: REQUEST_FAULTS,
+    symptom_of: REFUSAL_CAUSES,
     check: Check::Exchange(check),
 };
 

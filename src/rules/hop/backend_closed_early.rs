@@ -1,0 +1,124 @@
+//! The backend closed the connection instead of answering the hop.
+
+use crate::model::{Direction, EndHow, Evidence, Exchange, Severity, Text};
+use crate::rules::hop::answer::{ANSWER, SPOILT, gave_up, received};
+use crate::rules::journey::HopView;
+use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
+
+pub(super) static RULE: Rule = Rule {
+    id: "backend-closed-early",
+    severity: Severity::Error,
+    title: "the backend closed the connection before it answered",
+    about: "The request reached the backend, which ended the connection with FIN or RST before a single byte of an \
+        answer. The hop answered 502 or the like for it, or closed in turn.",
+    refs: &["RFC 9112 §9.6", "RFC 9110 §15.6.3"],
+    causes: &[
+        "the backend crashed over the request, or was stopped",
+        "the backend, or a filter in front of it, drops such requests on purpose",
+        "the proxy reused a connection that the backend was just closing",
+        "the port speaks another protocol",
+    ],
+    fix: None,
+    explains: &[Explains::Refused, Explains::Unanswered],
+    symptom_of: SPOILT,
+    check: Check::Hop(check),
+};
+
+fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let (near, far) = (view.near.x, view.far.x);
+    let by_backend = far.end.tcp_by == Some(ANSWER) && matches!(far.end.tcp_how, EndHow::Fin | EndHow::Rst);
+    if view.tried_again || !near.is_websocket() || !by_backend || !is_mute(far) || !gave_up(near) {
+        return;
+    }
+    let reset = far.end.tcp_how == EndHow::Rst;
+    let verb = if reset { "reset" } else { "closed" };
+    let who = view.who();
+    let waited = far.end.tcp_at.map(|at| format!(" {} after the request", response::length(far.request.last, at)));
+    let text = format!(
+        "The backend {} {verb} the connection{} without an answer, and {}.",
+        far.server,
+        waited.unwrap_or_default(),
+        received(&who, near)
+    );
+    let mut found = out
+        .add(Text::own(text))
+        .expected(Text::own("a status line"))
+        .found(Text::own(if reset { "RST" } else { "FIN" }))
+        .start_line(&far.request, Direction::ClientToServer);
+    if let Some(at) = far.end.packet {
+        found = found.evidence(Evidence { at, direction: Some(ANSWER), bytes: None });
+    }
+    if let Some(head) = &near.response {
+        found.start_line(head, ANSWER);
+    }
+}
+
+/// Whether a whole request got no byte for an answer, and the capture can tell.
+pub(super) fn is_mute(far: &Exchange) -> bool {
+    let q = &far.quality;
+    let unseen = q.response_gap || q.request_gap || q.no_server_packets || q.no_client_packets || q.snapped;
+    let answered = far.response.is_some()
+        || far.odd_response.is_some()
+        || far.before_response.is_some()
+        || !far.interim.is_empty();
+    far.request.complete && !unseen && !answered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Nanos, PacketRef};
+    use crate::model::Finding;
+    use crate::rules::testing::{GOOD, REFUSED, With as _, exchange, granted, run_hop_of, words};
+
+    const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\n\r\n";
+
+    pub(in crate::rules::hop) fn ended(by: Direction, how: EndHow, ms: i64) -> Exchange {
+        exchange(GOOD, None).with(|x| {
+            x.end.tcp_by = Some(by);
+            x.end.tcp_how = how;
+            x.end.tcp_at = Some(x.request.last + Nanos::from_millis(ms));
+            x.end.packet = Some(PacketRef::new(0, 8));
+        })
+    }
+
+    fn found(near: Exchange, far: Exchange) -> Vec<Finding> {
+        run_hop_of(&RULE, near, far, |_| {})
+    }
+
+    #[test]
+    fn an_end_by_the_backend_instead_of_an_answer_is_found() {
+        for how in [EndHow::Fin, EndHow::Rst] {
+            let found = found(exchange(GOOD, Some(BAD_GATEWAY)), ended(ANSWER, how, 50));
+            assert_eq!(found[0].evidence.len(), 3);
+            let message = words(&found[0].message);
+            assert!(
+                message.ends_with(" without an answer, and the proxy at 192.0.2.20 answered its client 502."),
+                "{message}"
+            );
+        }
+        let near = ended(ANSWER, EndHow::Fin, 60);
+        assert!(
+            words(&found(near, ended(ANSWER, EndHow::Fin, 50))[0].message)
+                .ends_with("and the client of the proxy at 192.0.2.20 got no answer.")
+        );
+    }
+
+    #[test]
+    fn an_end_by_the_hop_an_answer_and_a_hole_are_not() {
+        let near = || exchange(GOOD, Some(BAD_GATEWAY));
+        assert!(found(near(), ended(Direction::ClientToServer, EndHow::Fin, 50)).is_empty());
+        let answered = exchange(GOOD, Some(REFUSED)).with(|x| {
+            (x.end.tcp_by, x.end.tcp_how) = (Some(ANSWER), EndHow::Fin);
+        });
+        assert!(found(near(), answered).is_empty());
+        let holed = ended(ANSWER, EndHow::Fin, 50).with(|x| x.quality.response_gap = true);
+        assert!(found(near(), holed).is_empty());
+    }
+
+    #[test]
+    fn a_client_that_was_served_by_another_backend_is_not() {
+        assert!(found(exchange(GOOD, Some(&granted())), ended(ANSWER, EndHow::Fin, 50)).is_empty());
+        assert!(found(exchange(GOOD, Some(REFUSED)), ended(ANSWER, EndHow::Fin, 50)).is_empty());
+    }
+}

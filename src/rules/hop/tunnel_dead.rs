@@ -1,0 +1,199 @@
+//! Both legs were upgraded, and the hop passes nothing on.
+
+use crate::base::Nanos;
+use crate::model::{Confidence, Direction, Evidence, Exchange, FaultClass, Head, Preview, Severity, Text};
+use crate::rules::hop::answer::{WAIT, capital, granted};
+use crate::rules::journey::HopView;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hop-tunnel-dead",
+    severity: Severity::Error,
+    title: "a hop passed the 101 on, but not what follows it",
+    about: "Both legs were granted, bytes entered the hop on one of them, and none left it on the other: the \
+        connection is open and dead, in one direction or both. The hop passed the 101 on like any answer and did \
+        not turn the connection into a tunnel.\n\nIt is certain where the leg that should carry the bytes goes on \
+        in the capture for a second and more without them, or was captured together with one that does.",
+    refs: &["RFC 9110 §7.8", "RFC 9112 §9.6"],
+    causes: &[
+        "the proxy treats the 101 as an ordinary answer and reads what follows as new requests",
+        "the proxy relays one direction only",
+        "a filter or buffer of the proxy waits for the end of an answer that has none",
+    ],
+    fix: Some(FaultClass::Fwd),
+    explains: &[Explains::Broken, Explains::Ended],
+    symptom_of: &["hop-101-fabricated"],
+    check: Check::Hop(check),
+};
+
+fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let (Some(near), Some(far)) = (granted(view.near.x), granted(view.far.x)) else { return };
+    if view.tried_again {
+        return;
+    }
+    let near = Side { x: view.near.x, head: near, hop: Direction::ServerToClient };
+    let far = Side { x: view.far.x, head: far, hop: Direction::ClientToServer };
+    let ways = [(0, &near, &far, "its client", "backend"), (1, &far, &near, "its backend", "client")];
+    let dead = ways.map(|(at, from, to, sender, receiver)| {
+        let first = from.x.after_101.get(at).and_then(Option::as_ref)?;
+        let confidence = stuck(at, from, to, first)?;
+        Some((first, confidence, from.hop, sender, receiver))
+    });
+    let (both, found) = match dead {
+        [Some(client), Some(_)] => (true, client),
+        [Some(one), None] | [None, Some(one)] => (false, one),
+        [None, None] => return,
+    };
+    let (first, confidence, hop, sender, receiver) = found;
+    let what = match both {
+        true => "nothing on, in either direction".to_owned(),
+        false => format!("nothing of what {sender} sent on to its {receiver}"),
+    };
+    let packets = first.at.number();
+    let who = view.who();
+    let text = format!("{} passed the 101 on and then {what} (packet {packets}).", capital(&who));
+    let from = if hop == Direction::ServerToClient { Direction::ClientToServer } else { Direction::ServerToClient };
+    out.add(Text::own(text))
+        .confidence(confidence)
+        .expected(Text::own("the same bytes or messages on the other leg"))
+        .found(Text::own("none"))
+        .evidence(place(first, from));
+}
+
+/// One leg of the hop, and which of its directions is the hop's own.
+struct Side<'a> {
+    x: &'a Exchange,
+    head: &'a Head,
+    hop: Direction,
+}
+
+impl Side<'_> {
+    /// How long after its 101.
+    fn after(&self, at: crate::base::Timestamp) -> Nanos {
+        at.since(self.head.last)
+    }
+
+    /// Until when the capture shows it open, after its 101.
+    fn open(&self) -> Nanos {
+        self.x.end.tcp_at.or(self.x.times.last).map_or(Nanos::ZERO, |at| self.after(at))
+    }
+
+    fn ended_by_hop(&self) -> bool {
+        self.x.end.tcp_by == Some(self.hop)
+    }
+
+    /// Whether the end that is not the hop said goodbye first.
+    fn left(&self) -> bool {
+        self.x.end.by.is_some_and(|by| by != self.hop)
+    }
+
+    /// Whether bytes could be missing from the capture.
+    fn holed(&self) -> bool {
+        let q = &self.x.quality;
+        q.gap || q.snapped || q.overlap_conflict || q.no_client_packets || q.no_server_packets
+    }
+}
+
+/// Whether what entered the hop never left it, and how sure that is. `at`: 0 for what the client sends, 1 for
+/// the server. Times are counted from each leg's own 101, so that other clocks change nothing.
+fn stuck(at: usize, from: &Side<'_>, to: &Side<'_>, first: &Preview) -> Option<Confidence> {
+    let sent = to.x.after_101.get(at).is_some_and(Option::is_some)
+        || to.x.ws.is_some_and(|ws| if at == 0 { ws.client.frames > 0 } else { ws.server.frames > 0 });
+    if sent || to.holed() {
+        return None;
+    }
+    let entered = from.after(first.ts);
+    let waited = |side: &Side<'_>| side.open().0 >= entered.0.saturating_add(WAIT.0);
+    if waited(to) {
+        return Some(Confidence::Certain);
+    }
+    if to.x.end.tcp_at.is_none() && waited(from) {
+        // The one leg is silent; that it was still captured is sure only within one capture.
+        let together = from.head.at.input() == to.head.at.input();
+        return Some(if together { Confidence::Certain } else { Confidence::Possible });
+    }
+    // The hop itself gave up on both, with the bytes in its hands; it might just have been about to.
+    let both = to.ended_by_hop() && from.ended_by_hop() && !to.left() && !from.left();
+    let later = to.open().0 >= entered.0 && from.open().0 >= entered.0;
+    (both && later).then_some(Confidence::Likely)
+}
+
+fn place(p: &Preview, direction: Direction) -> Evidence {
+    let bytes = p.offset..p.offset.saturating_add(p.bytes.len() as u64);
+    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use crate::base::PacketRef;
+    use crate::model::{EndHow, Finding};
+    use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
+
+    /// A granted leg that lasts so long after its 101, with bytes of client and server 10 ms after it.
+    fn leg(client: bool, server: bool, ms: i64) -> Exchange {
+        exchange(GOOD, Some(&granted())).with(|x| {
+            let head = x.response.as_ref().unwrap();
+            let (last, range) = (head.last, head.range.clone());
+            let preview = |there: bool| {
+                let at = PacketRef::new(0, 9);
+                let ts = last + Nanos::from_millis(10);
+                there.then(|| Preview { bytes: b"\x81\x01a"[..].into(), at, ts, offset: range.end })
+            };
+            x.after_101 = [preview(client), preview(server)];
+            x.times.last = Some(last + Nanos::from_millis(ms));
+        })
+    }
+
+    fn ended(x: Exchange, by: Direction) -> Exchange {
+        x.with(|x| {
+            (x.end.tcp_by, x.end.by) = (Some(by), Some(by));
+            x.end.tcp_how = EndHow::Fin;
+            x.end.tcp_at = x.times.last;
+        })
+    }
+
+    fn found(near: Exchange, far: Exchange) -> Vec<Finding> {
+        run_hop_of(&RULE, near, far, |_| {})
+    }
+
+    #[test]
+    fn bytes_that_enter_and_do_not_leave_while_the_leg_goes_on_are_found() {
+        let one_way = found(leg(true, true, 3_000), leg(false, true, 3_000));
+        assert_eq!(one_way[0].confidence, Confidence::Certain);
+        assert!(words(&one_way[0].message).contains("nothing of what its client sent on to its backend (packet 9)"));
+        let back = found(leg(true, false, 3_000), leg(true, true, 3_000));
+        assert!(words(&back[0].message).contains("nothing of what its backend sent on to its client"));
+        let neither = found(leg(true, false, 3_000), leg(false, true, 3_000));
+        assert!(words(&neither[0].message).contains("nothing on, in either direction"));
+    }
+
+    #[test]
+    fn a_silent_leg_of_another_capture_proves_less() {
+        let far = leg(false, true, 20);
+        assert_eq!(found(leg(true, true, 3_000), far.clone())[0].confidence, Confidence::Certain);
+        let elsewhere = far.with(|x| x.response.iter_mut().for_each(|r| r.at = PacketRef::new(1, 6)));
+        assert_eq!(found(leg(true, true, 3_000), elsewhere)[0].confidence, Confidence::Possible);
+    }
+
+    #[test]
+    fn a_hop_that_closes_both_legs_with_the_bytes_in_its_hands_is_found() {
+        let near = ended(leg(true, false, 12), Direction::ServerToClient);
+        let far = || leg(false, false, 12);
+        let by_hop = found(near.clone(), ended(far(), Direction::ClientToServer));
+        assert_eq!(by_hop[0].confidence, Confidence::Likely);
+        assert!(found(near, ended(far(), Direction::ServerToClient)).is_empty(), "the backend left first");
+        let gone = ended(leg(true, false, 12), Direction::ClientToServer);
+        assert!(found(gone, ended(far(), Direction::ClientToServer)).is_empty(), "the client left");
+    }
+
+    #[test]
+    fn bytes_that_come_through_and_holes_and_nothing_to_relay_are_no_case_of_it() {
+        assert!(found(leg(true, true, 3_000), leg(true, true, 3_000)).is_empty());
+        assert!(found(leg(false, false, 3_000), leg(false, false, 3_000)).is_empty());
+        let holed = leg(false, true, 3_000).with(|x| x.quality.gap = true);
+        assert!(found(leg(true, true, 3_000), holed).is_empty());
+        assert!(found(leg(true, true, 20), leg(false, true, 20)).is_empty(), "the capture ends at once");
+    }
+}
