@@ -51,7 +51,7 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
             None => "gave no answer".to_owned(),
         };
         let text = format!(
-            "{} {did}, and what it did behind is not in the captures: whether it refused by itself or a backend did \
+            "{} {did}, and what it did behind is not in the captures: whether that is its own answer or a backend's \
              stays open.",
             capital(&who)
         );

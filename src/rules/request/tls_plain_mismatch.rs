@@ -1,6 +1,7 @@
 //! One end speaks TLS, the other plain HTTP.
 
-use crate::model::{Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
+use crate::base::{Nanos, PacketRef, limits};
+use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -12,7 +13,8 @@ pub(super) static RULE: Rule = Rule {
     about: "A TLS ClientHello was answered in plain HTTP, or a plain HTTP request with a TLS alert or with an error \
         that says so: ws:// and wss:// (http:// and https:// towards a backend) are mixed up, or the port is the \
         other one. No request was ever understood.\n\nA server that merely closes the connection may have had \
-        another reason; then nothing is said.",
+        another reason; then nothing is said, unless it is a backend that closed at once upon its proxy's ClientHello, \
+        for which the proxy's client got an error.",
     refs: &["RFC 6455 §4.1", "RFC 8446 §6", "RFC 9110 §4.2.2"],
     causes: &[
         "the URL or the proxy's address of its backend says http or ws where the server speaks TLS, or the other way round",
@@ -82,18 +84,42 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
 
 /// A hop that began TLS towards a backend that speaks plain HTTP.
 fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
-    let Some(failed) = failed(journey, |flow| tls_to_plain(flow).is_some()) else { return };
+    let Some(failed) = failed(journey, |flow| tls_to_plain(flow).is_some() || turned_away(flow).is_some()) else {
+        return;
+    };
     let Some(flow) = failed.flows.first() else { return };
-    let Some((client, server)) = tls_to_plain(flow) else { return };
-    let line = server.bytes.trim_ascii_end();
-    let text = Text::own(format!("{} began TLS towards {}, which answered in plain HTTP (", failed.who(), flow.server));
-    out.add(text.bytes(line).say(format!("), and {}.", failed.outcome())))
-        .confidence(failed.confidence)
-        .expected(Text::own("a TLS ServerHello"))
-        .found(Text::new().bytes(line))
-        .evidence(place(client, Direction::ClientToServer))
-        .evidence(place(server, Direction::ServerToClient))
-        .evidence(failed.answer());
+    let text = Text::own(format!("{} began TLS towards {}, which ", failed.who(), flow.server));
+    let expected = Text::own("a TLS ServerHello");
+    if let Some((client, server)) = tls_to_plain(flow) {
+        let line = server.bytes.trim_ascii_end();
+        out.add(text.say("answered in plain HTTP (").bytes(line).say(format!("), and {}.", failed.outcome())))
+            .confidence(failed.confidence)
+            .expected(expected)
+            .found(Text::new().bytes(line))
+            .evidence(place(client, Direction::ClientToServer))
+            .evidence(place(server, Direction::ServerToClient))
+            .evidence(failed.answer());
+    } else if let Some((client, end)) = turned_away(flow) {
+        let closed = "closed the connection without a byte, as servers do that speak plain HTTP, and ";
+        out.add(text.say(closed).say(format!("{}.", failed.outcome())))
+            .confidence(failed.confidence.min(Confidence::Likely))
+            .expected(expected)
+            .found(Text::own("the end of the connection"))
+            .evidence(place(client, Direction::ClientToServer))
+            .evidence(Evidence { at: end, direction: Some(Direction::ServerToClient), bytes: None })
+            .evidence(failed.answer());
+    }
+}
+
+/// The ClientHello that the server closed upon, at once and without a byte (a server that speaks TLS says why,
+/// RFC 8446 §6), and the packet that did it.
+fn turned_away(flow: &FlowFacts) -> Option<(&Preview, PacketRef)> {
+    let said = flow.said.as_ref().filter(|said| said.proxied.is_none() && !said.gap)?;
+    let [Some(client), None] = &said.first else { return None };
+    let at_once = said.end.tcp_at.is_some_and(|at| at.since(client.ts) <= Nanos::from_millis(limits::AT_ONCE_MS));
+    let by_server = said.end.tcp_by == Some(Direction::ServerToClient);
+    let hello = matches!(*client.bytes, [0x16, 3, ..]);
+    Some((client, said.end.packet?)).filter(|_| hello && by_server && at_once)
 }
 
 /// First bytes of client and server, where a ClientHello was answered in clear.
@@ -125,8 +151,8 @@ fn place(p: &Preview, direction: Direction) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{PacketRef, Timestamp};
-    use crate::model::{ConnectState, Said};
+    use crate::base::Timestamp;
+    use crate::model::{ConnectState, End, Said};
     use crate::rules::journey::View;
     use crate::rules::testing::{GOOD, With as _, exchange, fires, flow, granted, run_flow, run_tried, words};
 
@@ -172,6 +198,17 @@ mod tests {
         assert!(run_tried(&RULE, exchange(GOOD, Some(&granted())), plain(), View::default()).is_empty());
         let other = vec![hello_answered(b"\x16\x03\x03")];
         assert!(run_tried(&RULE, exchange(GOOD, Some(gateway)), other, View::default()).is_empty());
+        let closed = |by, ms| {
+            let mut flow = hello_answered(b"");
+            if let Some(said) = &mut flow.said {
+                let at = Timestamp::default() + Nanos::from_millis(ms);
+                let packet = Some(PacketRef::new(0, 8));
+                said.end = End { tcp_by: Some(by), tcp_at: Some(at), packet, ..End::default() };
+            }
+            run_tried(&RULE, exchange(GOOD, Some(gateway)), vec![flow], View::default())
+        };
+        assert_eq!(closed(Direction::ServerToClient, 1)[0].confidence, Confidence::Likely);
+        assert!(closed(Direction::ServerToClient, 5_000).is_empty() && closed(Direction::ClientToServer, 1).is_empty());
     }
 
     #[test]
