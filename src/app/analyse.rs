@@ -20,7 +20,7 @@ use crate::store::{self, Filter};
 
 use super::allow::Allowed;
 use super::progress::Progress;
-use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming};
+use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming, told};
 
 /// Runs the command; the exit code.
 pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
@@ -38,6 +38,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let filter = args.filter.as_deref().map(parse_filter).transpose()?;
     let allowed = Allowed::read(&args.allow)?;
     let products = products()?;
+    let told = told::told(&args.inputs)?;
     let mut inputs = open(&args.inputs)?;
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
@@ -66,6 +67,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         let (collected, counters) = engine.finish();
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
         let mut judge = Judge::new(&products);
+        judge.told = told;
         let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &allow);
         progress.clear();
         if let Some(filter) = filter {
@@ -95,7 +97,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
 pub(super) fn open(args: &Inputs) -> anyhow::Result<Merged> {
     let window =
         Window { since: moment("--since", args.since.as_deref())?, until: moment("--until", args.until.as_deref())? };
-    Merged::open(&args.files, &window).map_err(|err| mistyped(&args.files, err))
+    Merged::open_by(&args.files, &window, &told::clocks(args)?).map_err(|err| mistyped(&args.files, err))
 }
 
 /// `hopscope reprot x.pcap`: what looks like a file that is not there may be a command.

@@ -10,7 +10,7 @@ use crate::capture::write::{InterfaceKey, Packet, Writer};
 use crate::capture::{Batch, Merged, Record, Source};
 use crate::cli::{Extract, FailOn};
 use crate::engine::replay::{self, replay};
-use crate::engine::{self, Collected, Engine, judge};
+use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::model::InputFacts;
 use crate::report::comments::Comments;
 use crate::report::mask::Masker;
@@ -40,16 +40,18 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
 
     let mut engine = Engine::new(Collected::default());
     let mut whole = engine::read(&mut inputs, &mut engine, &mut on_progress)?;
-    let window = inputs.window();
+    let (window, clocks) = (inputs.window(), inputs.clocks().to_vec());
     let (collected, counters) = engine.finish();
-    let a = judge::whole(collected, counters, inputs.into_facts(), &products, &|_, _| false);
+    let mut judge = Judge::new(&products);
+    judge.told = super::told::told(&args.inputs)?;
+    let a = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &|_, _| false);
     let (mut written, mut connections, mut left_out) = (0, 0, 0);
     if whole {
         let filter = filter.map(|f| f.with_inputs(&a.inputs));
         let mut wanted = chosen(args, filter.as_ref(), &a)?;
         connections = wanted.len();
         if a.counters.fragments != 0 {
-            let pieces = replay::pieces(&mut Merged::open(files, &window)?, &wanted, &mut on_progress);
+            let pieces = replay::pieces(&mut Merged::open_by(files, &window, &clocks)?, &wanted, &mut on_progress);
             let pieces = pieces.map_err(|err| in_words(err, args, &a.inputs))?;
             whole = pieces.is_some();
             let pieces = pieces.unwrap_or_default();
@@ -59,7 +61,7 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
         if whole {
             let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), Masker::new(args.show_secrets));
             let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
-            let mut inputs = Merged::open(files, &window)?;
+            let mut inputs = Merged::open_by(files, &window, &clocks)?;
             whole =
                 replay(&mut inputs, &wanted, &mut on_progress, &mut |batch, record, _| packets.write(batch, record))
                     .map_err(|err| in_words(err, args, &a.inputs))?;

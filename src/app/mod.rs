@@ -8,6 +8,7 @@ mod extract;
 mod out_file;
 mod progress;
 mod streaming;
+mod told;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;

@@ -14,7 +14,7 @@ use super::record::{Interface, Record};
 use super::source::Source;
 use super::unpack::{self, Spoilt, Watch};
 use super::walk::{Search, Stop, Unread};
-use crate::base::{Timestamp, limits};
+use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Damage, InputFacts, LinkType};
 use crate::wire;
 
@@ -23,6 +23,8 @@ pub(super) struct Reader {
     buffer: Buffer,
     format: Format,
     records: Vec<Record>,
+    /// Added to the times of its packets.
+    offset: Nanos,
     /// Number of the next packet.
     next_no: u64,
     /// Time of the packet before, to see time go backwards. `None` before the first.
@@ -117,7 +119,14 @@ impl Reader {
             kept: 0,
             size,
             packed,
+            offset: Nanos::ZERO,
         })
+    }
+
+    /// Adds this to the times of all packets read from here on.
+    pub(super) fn set_clock(&mut self, offset: Nanos, facts: &mut InputFacts) {
+        self.offset = offset;
+        facts.clock_offset = offset;
     }
 
     /// Reads the next batch of records over the one before. False: there are no more.
@@ -125,6 +134,10 @@ impl Reader {
         loop {
             self.records.clear();
             let stop = self.walk(facts);
+            if self.offset != Nanos::ZERO {
+                let timed = self.records.iter_mut().filter(|record| record.ts != Timestamp(0));
+                timed.for_each(|record| record.ts = record.ts + self.offset);
+            }
             if !self.records.is_empty() {
                 // What stopped the walk is met again by the next one.
                 self.tally(facts);

@@ -15,7 +15,7 @@ use super::points::Points;
 use super::record::Batch;
 use super::source::Source;
 use super::window::{Bounds, Window};
-use crate::base::{Timestamp, limits};
+use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Damage, InputFacts};
 
 /// All inputs, being read.
@@ -29,6 +29,8 @@ pub struct Merged {
     points: Points,
     bounds: Bounds,
     total: Option<u64>,
+    /// What is added to the times of these inputs.
+    clocks: Vec<(usize, Nanos)>,
 }
 
 /// Where an input stands on the timeline: the time of its next packet, whether nothing of it was handed
@@ -65,6 +67,11 @@ impl Merged {
     /// Opens the inputs (`-` is standard input) and reads each up to its first packet. Times of
     /// `window` that count from the end make it read regular files twice.
     pub fn open(paths: &[PathBuf], window: &Window) -> Result<Self, Error> {
+        Merged::open_by(paths, window, &[])
+    }
+
+    /// As [`Merged::open`]; `clocks`: what is added to the times of inputs, by their places.
+    pub fn open_by(paths: &[PathBuf], window: &Window, clocks: &[(usize, Nanos)]) -> Result<Self, Error> {
         if paths.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
             return Err(Error::StdinTwice);
         }
@@ -72,7 +79,7 @@ impl Merged {
             return Err(Error::TooManyInputs(paths.len()));
         }
         let bounds = window.resolve(paths)?;
-        Merged::start(paths.iter().map(|path| Source::open(path)), paths.len(), bounds)
+        Merged::start(paths.iter().map(|path| Source::open(path)), paths.len(), bounds, clocks)
     }
 
     /// Reads from sources that are open already. Times of `window` must not count from the end.
@@ -85,7 +92,7 @@ impl Merged {
             None => Bounds::default(),
         };
         let count = sources.len();
-        Merged::start(sources.into_iter().map(Ok), count, bounds)
+        Merged::start(sources.into_iter().map(Ok), count, bounds, &[])
     }
 
     /// The next packets of the timeline; `None` after the last. What is wrong with a file stands in
@@ -151,6 +158,7 @@ impl Merged {
         sources: impl Iterator<Item = Result<Source, Error>>,
         count: usize,
         bounds: Bounds,
+        clocks: &[(usize, Nanos)],
     ) -> Result<Self, Error> {
         let mut merged = Merged {
             inputs: Vec::with_capacity(count),
@@ -160,11 +168,22 @@ impl Merged {
             points: Points::default(),
             bounds,
             total: Some(0),
+            clocks: clocks.to_vec(),
         };
         for source in sources {
             merged.add(source?, count > limits::OPEN_INPUTS)?;
         }
         Ok(merged)
+    }
+
+    /// What is added to the times of an input.
+    fn clock(&self, at: usize) -> Nanos {
+        self.clocks.iter().find(|(input, _)| *input == at).map_or(Nanos::ZERO, |clock| clock.1)
+    }
+
+    /// The clocks that were given, for opening the inputs again.
+    pub fn clocks(&self) -> &[(usize, Nanos)] {
+        &self.clocks
     }
 
     /// Opens one more input and lines up its first packet. `many`: it may have to wait closed.
@@ -174,7 +193,8 @@ impl Merged {
         let again = source.again.clone().filter(|_| many);
         let size = if again.is_some() { limits::PROBE_BYTES } else { limits::READ_BUFFER_BYTES };
         let mut facts = InputFacts::default();
-        let reader = Reader::open(source, size, &mut facts)?;
+        let mut reader = Reader::open(source, size, &mut facts)?;
+        reader.set_clock(self.clock(self.inputs.len()), &mut facts);
         self.facts.push(facts);
         self.inputs.push(Input { state: State::Open(Box::new(reader)), point: None, taken: 0, bytes_read: 0 });
         self.line_up(number);
@@ -210,11 +230,13 @@ impl Merged {
     /// Opens an input that waited. False: it cannot be read any more, which stands in its facts.
     fn wake(&mut self, number: u16) -> bool {
         let at = usize::from(number);
+        let clock = self.clock(at);
         let (Some(input), Some(facts)) = (self.inputs.get_mut(at), self.facts.get_mut(at)) else { return false };
         let State::Waiting(path) = &input.state else { return true };
         let opened = Source::open(path).and_then(|source| Reader::open(source, limits::READ_BUFFER_BYTES, facts));
         match opened {
             Ok(mut reader) => {
+                reader.set_clock(clock, facts);
                 let some = self.bounds.advance(&mut reader, facts);
                 input.state = if some { State::Open(Box::new(reader)) } else { State::Done };
                 some
@@ -458,7 +480,7 @@ mod tests {
     #[test]
     fn a_time_that_counts_from_the_end_needs_a_file() {
         let source = Source::from_bytes("pipe", pcap(1, [1]));
-        let window = Window { since: None, until: Some(Moment::BeforeEnd(crate::base::Nanos(5))) };
+        let window = Window { since: None, until: Some(Moment::BeforeEnd(Nanos(5))) };
         let error = match Merged::from_sources(vec![source], &window) {
             Ok(_) => panic!("opened"),
             Err(error) => error.to_string(),

@@ -81,6 +81,16 @@ pub struct Inputs {
     /// Skip packets after this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
+
+    /// Name a host and say which addresses are its own, so that the two sides of a proxy are known to
+    /// belong together; repeatable
+    #[arg(long = "hop", value_name = "NAME=IP[,IP:PORT]…")]
+    pub hops: Vec<String>,
+
+    /// Add this to the times of an input whose clock is known to be wrong (`leg2.pcap=-137s`) instead of
+    /// estimating it; repeatable
+    #[arg(long = "clock-offset", value_name = "FILE=DURATION", allow_hyphen_values = true)]
+    pub clock_offsets: Vec<String>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -6,7 +6,7 @@ use std::thread;
 
 use hashbrown::HashSet;
 
-use crate::base::{Counters, FlowId, limits};
+use crate::base::{Counters, Endpoint, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
     Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Severity,
@@ -288,15 +288,21 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
         let id = *chain.legs.first()?;
         a.rows.get(a.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
     };
-    let tried = a.chains.iter().filter_map(|chain| Some((chain, first(chain)?))).filter_map(|(chain, row)| {
-        match &*chain.verdict.rule {
-            "unknown" => None,
-            "ok" => Some((&*row.exchange, false)),
+    let server = |chain: &Chain| {
+        let id = *chain.legs.last()?;
+        Some(a.rows.get(a.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)?.exchange.server)
+    };
+    let tried = a.chains.iter().filter_map(|chain| {
+        let x = &*first(chain)?.exchange;
+        let failed = match &*chain.verdict.rule {
+            "unknown" => return None,
+            "ok" => false,
             // One that worked with a warning did not fail.
-            _ => Some((&*row.exchange, chain.outcome != Outcome::Upgraded)),
-        }
+            _ => chain.outcome != Outcome::Upgraded,
+        };
+        Some((x, server(chain).unwrap_or(x.server), failed))
     });
-    patterns::shared(&tried.collect::<Vec<(&Exchange, bool)>>())
+    patterns::shared(&tried.collect::<Vec<(&Exchange, Endpoint, bool)>>())
 }
 
 impl Analysis {

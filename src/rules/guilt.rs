@@ -96,13 +96,16 @@ fn candidates<'f>(
         let depth = leg.map_or(0, |leg| depth(journey, leg.x));
         (Place { leg: None, hop: *hop, depth }, finding)
     });
+    // What a proxy says by itself is no answer to the Origin.
+    let own = found.iter().any(|(_, f)| f.rule == "hop-answered-locally" && f.confidence > Confidence::Possible);
     let may = move |(place, finding): &(Place, &Finding), rule: &Rule| {
         // What stands behind the client's own leg harms an upgraded chain only by cutting it.
         let reaches = outcome != Outcome::Upgraded
             || place.depth == 0
             || place.leg.is_none()
             || rule.explains.contains(&Explains::Ended);
-        reaches && may_explain(rule, finding, outcome)
+        let beside = own && DECIDED_BY_SERVER.contains(&rule.id) && rule.id != "req-head-too-large";
+        reaches && !beside && may_explain(rule, finding, outcome)
     };
     legs.chain(chain).filter_map(move |at| {
         let rule = find(&at.1.rule)?;
@@ -192,6 +195,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     let last = journey.last();
     let responder = journey.view.responder;
     let (blame, software): (Blame, Option<&Software>) = match hop {
+        Some(hop) if rule.id.starts_with("backend-") => (of_server(journey, hop), None),
         Some(hop) => (of_hop(hop), hop.product.as_ref()),
         None if rule.id.starts_with("backend-") => (of_backend(journey), None),
         None => {
@@ -223,6 +227,12 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
 fn of_hop(hop: &Hop) -> Blame {
     let product = hop.product.as_ref().filter(|p| p.confidence >= Confidence::Likely).map(full_name);
     Blame { role: Role::Hop, address: hop.address().map(|ip| ip.to_string()), product }
+}
+
+/// The server behind a hop.
+fn of_server(journey: &Journey<'_>, hop: &Hop) -> Blame {
+    let far = journey.legs.iter().find(|leg| leg.x.id == hop.between.1);
+    Blame { role: Role::Server, address: far.map(|leg| leg.x.server.ip.to_string()), product: None }
 }
 
 /// The backend: what a hop tried in vain, else the server of the last leg.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::base::Timestamp;
+use crate::base::{Endpoint, Timestamp};
 use crate::model::{Exchange, Pattern, Text};
 
 /// Failed chains below which nothing is called a pattern.
@@ -31,10 +31,11 @@ const FIELDS: &[&str] = &[
 ];
 
 /// What failed chains (`true`) share, the most telling first; at most five. Empty where there are fewer
-/// than three failures, or no success to compare with. `chains`: the client-side leg of each. Time grows
+/// than three failures, or no success to compare with. `chains`: the client-side leg of each, and the
+/// server of its last leg. Time grows
 /// with their number, memory with the number of distinct values of one field.
-pub fn shared(chains: &[(&Exchange, bool)]) -> Vec<Pattern> {
-    let failed = count(chains.iter().filter(|(_, failed)| *failed).count());
+pub fn shared(chains: &[(&Exchange, Endpoint, bool)]) -> Vec<Pattern> {
+    let failed = count(chains.iter().filter(|(.., failed)| *failed).count());
     let all = count(chains.len());
     if failed < LEAST || failed == all {
         return Vec::new();
@@ -42,8 +43,8 @@ pub fn shared(chains: &[(&Exchange, bool)]) -> Vec<Pattern> {
     let mut found: Vec<(f64, usize, Vec<u8>, Pattern)> = Vec::new();
     for (rank, field) in FIELDS.iter().enumerate() {
         let mut values: HashMap<Cow<'_, [u8]>, Tally> = HashMap::new();
-        for (x, failed) in chains {
-            let tally = values.entry(value(x, field)).or_default();
+        for (x, server, failed) in chains {
+            let tally = values.entry(value(x, *server, field)).or_default();
             tally.all += 1;
             if *failed {
                 tally.failed += 1;
@@ -81,9 +82,9 @@ struct Tally {
 }
 
 /// Empty where the exchange has none.
-fn value<'a>(x: &'a Exchange, field: &str) -> Cow<'a, [u8]> {
+fn value<'a>(x: &'a Exchange, server: Endpoint, field: &str) -> Cow<'a, [u8]> {
     match field {
-        "server" => Cow::Owned(x.server.to_string().into_bytes()),
+        "server" => Cow::Owned(server.to_string().into_bytes()),
         "client" => Cow::Owned(x.client.ip.to_string().into_bytes()),
         "path" => Cow::Borrowed(x.request.target().split(|&b| b == b'?').next().unwrap_or_default()),
         "http-version" => Cow::Borrowed(x.request.version()),
@@ -145,11 +146,15 @@ mod tests {
         patterns.iter().map(|p| (p.field, text(&p.value), p.chains)).collect()
     }
 
+    fn with_servers<'x>(chains: &[(&'x Exchange, bool)]) -> Vec<(&'x Exchange, Endpoint, bool)> {
+        chains.iter().map(|(x, failed)| (*x, x.server, *failed)).collect()
+    }
+
     #[test]
     fn the_server_that_all_failures_went_to_is_found() {
         let all: Vec<Exchange> = (0..40).map(|i| chain(if i % 4 == 0 { 81 } else { 80 }, "ws.example", i)).collect();
         let marked: Vec<_> = all.iter().map(|x| (x, x.server.port == 81)).collect();
-        let patterns = shared(&marked);
+        let patterns = shared(&with_servers(&marked));
         assert_eq!(names(&patterns), [("server", "198.51.100.2:81".to_owned(), 10)]);
         let only = &patterns[0];
         assert_eq!((only.failed_share, only.others_failed_share, only.since), (1.0, 0.0, at(0)));
@@ -163,7 +168,7 @@ mod tests {
         let good = (0..9).map(|i| (chain(80, "ws.example", i), false));
         let all: Vec<_> = bad.chain(mixed).chain(good).collect();
         let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
-        let fields: Vec<_> = names(&shared(&marked)).into_iter().map(|(field, _, _)| field).collect();
+        let fields: Vec<_> = names(&shared(&with_servers(&marked))).into_iter().map(|(field, _, _)| field).collect();
         assert_eq!(fields, ["host", "server"]);
     }
 
@@ -172,16 +177,16 @@ mod tests {
         let with = exchange(&ask("Origin: http://ws.example\r\n"), Some(GRANT));
         let without = exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
         let marked: Vec<_> = (0..8).map(|i| if i % 2 == 0 { (&with, false) } else { (&without, true) }).collect();
-        assert_eq!(names(&shared(&marked)), [("origin", "(none)".to_owned(), 4)]);
+        assert_eq!(names(&shared(&with_servers(&marked))), [("origin", "(none)".to_owned(), 4)]);
     }
 
     #[test]
     fn few_failures_only_failures_and_chance_are_no_pattern() {
         let (a, b) = (chain(80, "ws.example", 0), chain(81, "ws.example", 0));
-        assert!(shared(&[(&a, true), (&a, true), (&b, false)]).is_empty());
-        assert!(shared(&[(&a, true), (&a, true), (&a, true), (&b, true)]).is_empty());
+        assert!(shared(&with_servers(&[(&a, true), (&a, true), (&b, false)])).is_empty());
+        assert!(shared(&with_servers(&[(&a, true), (&a, true), (&a, true), (&b, true)])).is_empty());
         let even: Vec<_> = (0..40).map(|i| (if i % 2 == 0 { &a } else { &b }, i % 4 < 2)).collect();
-        assert!(shared(&even).is_empty());
+        assert!(shared(&with_servers(&even)).is_empty());
         assert!(shared(&[]).is_empty());
     }
 }

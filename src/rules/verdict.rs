@@ -65,6 +65,9 @@ const NOTES_ON_SUCCESS: &[&str] = &[
     "subprotocol-unanswered",
 ];
 
+/// What hops often rewrite, to no harm.
+const REWRITES: &[&str] = &["hop-host-rewritten", "hop-origin-changed", "hop-path-rewritten"];
+
 /// The verdict on a chain of one leg.
 ///
 /// Of the findings that explain the outcome: symptoms go where their cause is among them; then the worst,
@@ -202,6 +205,12 @@ pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> b
     let note = finding.severity == Severity::Info;
     match outcome {
         Outcome::Upgraded => !note && !rule.explains.is_empty() && !NOTES_ON_SUCCESS.contains(&rule.id),
+        // A rewrite explains a failure only where the answer is about it: then it is an error.
+        Outcome::Broken | Outcome::Refused | Outcome::Redirected | Outcome::Unanswered
+            if REWRITES.contains(&rule.id) && finding.severity < Severity::Error =>
+        {
+            false
+        }
         Outcome::Broken => !note && explains(Explains::Broken),
         Outcome::Refused => explains(Explains::Refused) && (!note || is_response(rule)),
         Outcome::Redirected => explains(Explains::Redirected) && (!note || is_response(rule)),

@@ -39,13 +39,13 @@ mod stripped_upgrade;
 mod subprotocol_changed;
 mod support;
 mod swallowed_101;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+mod together;
 pub(super) mod tried;
 mod tunnel_dead;
 mod xff_missing;
 mod xfp_wrong;
-#[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
-mod together;
 
 use crate::rules::Rule;
 
