@@ -65,9 +65,31 @@ pub(crate) struct Run {
     pub(crate) sees: String,
     pub(crate) with: String,
     pub(crate) without: String,
-    /// Why the fix changes nothing in a configuration that is otherwise right.
+    /// What stands in the configuration without the fix, by context: a setting that the fix says to remove,
+    /// or that it takes the place of. Empty: the product does it wrong by itself.
     #[serde(default)]
-    pub(crate) same: Option<String>,
+    fault: BTreeMap<String, String>,
+    /// What stands there with the fix and without it, by context.
+    #[serde(default)]
+    also: BTreeMap<String, String>,
+}
+
+impl Run {
+    /// The configuration's parts without the fix.
+    pub(crate) fn without_fix(&self) -> Vec<(&str, &str)> {
+        self.with_fix(pairs(&self.fault))
+    }
+
+    /// These parts of a fix, and what stands beside them.
+    pub(crate) fn with_fix<'a>(&'a self, mut parts: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+        parts.extend(pairs(&self.also));
+        parts
+    }
+
+    /// The places it speaks of.
+    pub(crate) fn contexts(&self) -> impl Iterator<Item = &str> {
+        self.fault.keys().chain(self.also.keys()).map(String::as_str)
+    }
 }
 
 /// All files of `tests/fixes`, by name.
@@ -215,6 +237,10 @@ fn place(template: &str, parts: &[(&str, &str)]) -> String {
         }
     }
     text
+}
+
+fn pairs(by_context: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
+    by_context.iter().map(|(context, text)| (context.as_str(), text.as_str())).collect()
 }
 
 fn named<'a>(by_context: &'a BTreeMap<String, String>, context: &str) -> &'a str {

@@ -49,7 +49,8 @@ pub(crate) fn ask(port: u16, seen: &Mutex<String>) -> Result<Outcome, String> {
     stream.set_read_timeout(Some(LIMIT)).map_err(|e| e.to_string())?;
     let request = format!(
         "GET /ws?a=1 HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\
+         Sec-WebSocket-Protocol: chat\r\nOrigin: https://app.example\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
     let response = head(&mut stream);
