@@ -31,6 +31,9 @@ pub(crate) struct Program {
     pub(crate) slug: String,
     /// What Debian's apt calls it and what `prepare` needs; `.ci/run` reads this line and installs them.
     packages: Vec<String>,
+    /// Why it may be missing, where it is not in apt. It is checked where it is there.
+    #[serde(default)]
+    pub(crate) elsewhere: Option<String>,
     version: String,
     /// The version stands behind these characters of what `version` prints.
     version_after: String,
