@@ -22,8 +22,9 @@ const PLACES: usize = 15;
 const SERVICE: &str = "a service: there is nothing to install";
 const KUBERNETES: &str = "objects of Kubernetes: only a cluster checks them";
 const APPLIANCE: &str = "needs a licence or Windows";
+const LIBRARY: &str = "a library: the text is code inside another program";
 const NOT_IN_APT: &str = "Debian's apt has no package of it";
-const UNCHECKED: [(&str, &str); 21] = [
+const UNCHECKED: [(&str, &str); 22] = [
     ("api-gateway", SERVICE),
     ("aws-alb", SERVICE),
     ("aws-clb", SERVICE),
@@ -36,13 +37,14 @@ const UNCHECKED: [(&str, &str); 21] = [
     ("cloudfront", SERVICE),
     ("f5", APPLIANCE),
     ("fastly", SERVICE),
+    ("go-reverseproxy", LIBRARY),
     ("google-lb", SERVICE),
     ("heroku", SERVICE),
     ("iis-arr", APPLIANCE),
     ("ingress-nginx", KUBERNETES),
     ("istio", KUBERNETES),
     ("kong", NOT_IN_APT),
-    ("node-http-proxy", "a library: the text is code inside another program"),
+    ("node-http-proxy", LIBRARY),
     ("openshift-router", KUBERNETES),
     ("traefik", NOT_IN_APT),
 ];
