@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::lab::{Lacks, Scenario, describe, expected, find, scenarios, text};
 use crate::lab_lacking as lacking;
+use crate::lab_truth::{Lacks, Scenario, describe, expected, find, scenarios, text};
 use crate::shared::Tally;
 
 /// How many things must be scored at least, of what is cut and of what is not.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::lab::{Lacks, endpoint, expected, text};
+use crate::lab_truth::{Lacks, endpoint, expected, text};
 
 /// "no more than the files hold", or what is wrong with what a report says of an exchange. `None`: what the
 /// files hold of it is a plain request, of which a report says nothing.

@@ -28,6 +28,7 @@ mod joins_ways;
 mod lab;
 mod lab_derived;
 mod lab_lacking;
+mod lab_truth;
 mod lacks;
 mod layers;
 mod layout;
