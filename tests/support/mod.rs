@@ -6,6 +6,9 @@
 //! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program ·
 //! [`journey`] carries requests through proxies, [`hop`] does to their heads what proxies do, and
 //! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it.
+//! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program. The other way
+//! round, [`read`] takes a capture file apart, [`dissect`] a frame, [`streams`] puts payload together, and
+//! [`rewrite`] renames what they show.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -15,17 +18,21 @@
 )]
 
 pub(crate) mod accept;
+pub(crate) mod dissect;
 pub(crate) mod file;
 pub(crate) mod hop;
 pub(crate) mod joined;
 pub(crate) mod journey;
 pub(crate) mod link;
 pub(crate) mod pack;
+pub(crate) mod read;
+pub(crate) mod rewrite;
 pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
 pub(crate) mod vantage;
+pub(crate) mod streams;
 pub(crate) mod wrap;
 
 /// Cases of a property: as many as PROPTEST_CASES says, else this many.
