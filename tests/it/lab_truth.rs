@@ -58,6 +58,15 @@ impl Scenario {
         self.truth["exchanges"].as_array().map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn exchange(&self, id: &str) -> Option<&Value> {
+        self.exchanges().iter().find(|x| x["id"] == id)
+    }
+
+    /// Which exchange of a proxy's client became which one behind the proxy.
+    pub(crate) fn hops(&self) -> &[Value] {
+        self.truth["hops"].as_array().map_or(&[], Vec::as_slice)
+    }
+
     /// The exchanges that must be listed.
     pub(crate) fn upgrades(&self) -> impl Iterator<Item = &Value> {
         let kinds = ["websocket", "websocket-stripped", "upgrade-other"];

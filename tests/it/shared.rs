@@ -102,12 +102,40 @@ impl Tally {
         self.failed.push(format!("{what}: {why}"));
     }
 
+    /// One thing scored; `wrong` says what is wrong with it, and is empty where nothing is.
+    pub(crate) fn check(&mut self, what: &str, wrong: &str) {
+        self.scored += 1;
+        if !wrong.is_empty() {
+            self.failed.push(format!("{what}: {wrong}"));
+        }
+    }
+
     pub(crate) fn leave_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
         self.left_out.push((why.into(), what.into()));
     }
 
-    /// Prints it all; fails where something failed or fewer than `at_least` were scored.
-    pub(crate) fn judge(mut self, title: &str, at_least: usize) {
+    pub(crate) fn scored(&self) -> usize {
+        self.scored
+    }
+
+    pub(crate) fn right(&self) -> usize {
+        self.scored - self.failed.len()
+    }
+
+    /// Prints it all. An error where fewer than `at_least` were scored or fewer than `held` were right: what
+    /// was reached once is not lost again.
+    pub(crate) fn hold(mut self, title: &str, at_least: usize, held: usize) -> Result<(), String> {
+        self.print(title);
+        let (scored, right) = (self.scored, self.right());
+        println!("{title}: {right} of {scored} right, {held} held");
+        match (scored >= at_least, right >= held) {
+            (false, _) => Err(format!("{title}: {scored} scored, but {at_least} are there to be scored")),
+            (_, false) => Err(format!("{title}: {right} of {scored} right, but {held} were before")),
+            _ => Ok(()),
+        }
+    }
+
+    fn print(&mut self, title: &str) {
         self.left_out.sort();
         println!("{title}: {} scored, {} left out, {} failed", self.scored, self.left_out.len(), self.failed.len());
         for (why, what) in &self.left_out {
@@ -116,6 +144,11 @@ impl Tally {
         for failure in &self.failed {
             println!("  failed: {failure}");
         }
+    }
+
+    /// Prints it all; fails where something failed or fewer than `at_least` were scored.
+    pub(crate) fn judge(mut self, title: &str, at_least: usize) {
+        self.print(title);
         assert!(
             self.failed.is_empty(),
             "{title}: {} of {} failed:\n{}",
