@@ -89,7 +89,7 @@ impl<'a> Roots<'a> {
     }
 }
 
-fn root<'a>(scenario: &'a Scenario, id: &str) -> Option<&'a Value> {
+pub(crate) fn root<'a>(scenario: &'a Scenario, id: &str) -> Option<&'a Value> {
     match scenario.hops().iter().find(|hop| hop["upstream"] == id) {
         Some(hop) => root(scenario, text(&hop["downstream"])),
         None => scenario.exchange(id),
