@@ -163,7 +163,7 @@ fn missing_fix(scenario: &Scenario, chain: &Value) -> Option<String> {
 }
 
 /// Whether a product's name means this software: its whole name, or its first word.
-fn is_same_product(software: &str, product: &str) -> bool {
+pub(crate) fn is_same_product(software: &str, product: &str) -> bool {
     let plain = |name: &str| name.to_lowercase().replace([' ', '-', '_'], "");
     let first = |name: &str| name.to_lowercase().split([' ', '-']).next().unwrap_or_default().to_owned();
     plain(software) == plain(product) || first(software) == first(product)

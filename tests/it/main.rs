@@ -28,6 +28,7 @@ mod joins_ways;
 mod lab;
 mod lab_derived;
 mod lab_healthy;
+mod lab_hops;
 mod lab_joins;
 mod lab_judge;
 mod lab_lacking;
