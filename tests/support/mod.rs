@@ -5,9 +5,8 @@
 //! them into packets · [`wrap`] puts these into tunnels and fragments · [`file`] into a capture file ·
 //! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program ·
 //! [`journey`] carries requests through proxies, [`hop`] does to their heads what proxies do, and
-//! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it.
-//! [`pack`] compresses it · [`scene`] reads all that from TOML · [`run`] starts the program. The other way
-//! round, [`read`] takes a capture file apart, [`dissect`] a frame, [`streams`] puts payload together, and
+//! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it. The other
+//! way round, [`read`] takes a capture file apart, [`dissect`] a frame, [`streams`] puts payload together, and
 //! [`rewrite`] renames what they show.
 #![allow(
     dead_code,
@@ -31,8 +30,8 @@ pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
-pub(crate) mod vantage;
 pub(crate) mod streams;
+pub(crate) mod vantage;
 pub(crate) mod wrap;
 
 /// Cases of a property: as many as PROPTEST_CASES says, else this many.
