@@ -35,6 +35,8 @@ pub struct Counters {
     pub overlap_conflicts: u64,
     /// Segments too far from their connection's window to belong to it.
     pub out_of_window: u64,
+    /// Resets behind which both ends went on.
+    pub resets_unheeded: u64,
     /// Packets cut by the snap length.
     pub snapped: u64,
     /// Fragments of IP datagrams seen, and of these the ones whose datagram never became whole within
@@ -95,6 +97,7 @@ impl Counters {
             retransmissions,
             overlap_conflicts,
             out_of_window,
+            resets_unheeded,
             snapped,
             fragments,
             fragments_lost,
@@ -133,6 +136,7 @@ impl Counters {
         self.retransmissions += retransmissions;
         self.overlap_conflicts += overlap_conflicts;
         self.out_of_window += out_of_window;
+        self.resets_unheeded += resets_unheeded;
         self.snapped += snapped;
         self.fragments += fragments;
         self.fragments_lost += fragments_lost;

@@ -115,6 +115,10 @@ pub const REORDER_MS: i64 = 2_000;
 /// from one second on (RFC 6298 §2, §5.5), in milliseconds.
 pub const RESEND_MS: i64 = 32_000;
 
+/// Packet time in which both ends may show that they did not heed a reset, in milliseconds: as long as a
+/// stream waits for a next try.
+pub const RESET_MS: i64 = 10_000;
+
 /// Packet time a flow may be silent before its place may be given to another, in seconds.
 pub const FLOW_IDLE_S: i64 = 3_600;
 

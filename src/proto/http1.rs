@@ -22,6 +22,8 @@ pub struct Http {
     pub(super) snapped: bool,
     /// Nothing more is of interest.
     pub(super) done: bool,
+    /// Requests may have been lost to which no answer was seen, nor a hole where one may be.
+    pub(super) lost_requests: bool,
     pub(super) requests: u32,
     /// The exchange whose handshake is decided and whose end is not.
     pub(super) open: Option<Box<Exchange>>,
@@ -150,6 +152,7 @@ impl Http {
             gap: false,
             snapped: false,
             done: false,
+            lost_requests: false,
             requests: 0,
             open: None,
             tunnel: None,
@@ -352,6 +355,8 @@ impl Http {
         // leaves no hole, and silence proves nothing.
         let (track, server) = (flow.context.track, self.client.other());
         let no_start = track.syn(self.client) && track.seen(server) && !track.syn(server);
+        // Nor where the first that was seen of them is their end, and more of them had been there.
+        let no_start = no_start || track.lacks_first(server) && track.is_silent(server);
         // A hole that no answer followed may be where this one was, whoever stood before it in the queue.
         x.quality.response_gap |= self.response.gap || no_start;
         self.judge_quality(flow, x);

@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) head: bool,
     pub(super) connect: bool,
     pub(super) gap: bool,
+    /// Requests before it may be missing that are not answered yet: whose the next answer is, is unsure.
+    pub(super) unsure: bool,
 }
 
 impl Pending {

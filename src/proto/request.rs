@@ -153,7 +153,9 @@ impl Http {
         let gap = std::mem::take(&mut self.request.gap);
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
-        let mut pending = Pending { head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, index };
+        let unsure = self.lost_requests;
+        let mut pending =
+            Pending { head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, unsure, index };
         let target = match &parts.start {
             StartLine::Request { target, .. } => text_of(text, target),
             StartLine::Response { .. } => b"",
@@ -282,6 +284,7 @@ impl Http {
                 *skip = 0;
                 self.cut_request(flow, true);
                 self.request.gap = true;
+                self.lost_requests = true;
                 self.request.state = State::Lost;
             }
         }

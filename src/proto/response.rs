@@ -18,6 +18,9 @@ const STATUS_LINE: &[u8] = b"HTTP/1.";
 
 impl Http {
     pub(super) fn response_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
+        if chunk.offset == 0 && self.around.is_none() && flow.context.track.lacks_first(chunk.side) {
+            self.response.gap = true;
+        }
         let mut at = 0;
         while at < data.len() {
             let rest = &data[at..];
@@ -198,6 +201,11 @@ impl Http {
         if gap && complete {
             self.drop_lost(flow);
         }
+        let unsure = self.pending.front().is_some_and(|pending| pending.unsure);
+        if self.pending.is_empty() {
+            self.lost_requests = false;
+        }
+        let gap = gap || unsure;
         // A request head that is still coming in is answered now (RFC 9110 §15.5.9).
         if self.pending.is_empty() && self.request.start.is_some() && status != 100 {
             self.cut_request(flow, false);
@@ -355,6 +363,7 @@ impl Http {
             State::UntilClose => {}
             _ => {
                 *skip = 0;
+                self.lost_requests = false;
                 if self.response.start.is_some() {
                     self.cut_response(flow, LineFaults::NONE, true);
                 } else {

@@ -165,6 +165,8 @@ pub struct Track {
     pub(super) flags: u16,
     /// SYNs of the client seen, saturating.
     pub(super) syns: u8,
+    /// More bits, of what is seldom asked: see [`hint`].
+    pub(super) hints: u8,
     pub id: FlowId,
     /// From the client's SYN to its handshake's last ACK in microseconds; 0 where it was not seen.
     pub(super) rtt_us: u32,
@@ -206,6 +208,19 @@ pub(super) mod flag {
     }
 }
 
+/// Bits of [`Track::hints`]; those of the high side are one further left.
+pub(super) mod hint {
+    /// The peer acknowledged this side when neither SYN nor bytes of it had been seen: as far as its `base`,
+    /// until it has started.
+    pub(crate) const ANSWERED: u8 = 1;
+    /// That acknowledgement is of a SYN alone: there this side's bytes begin.
+    pub(crate) const BEGINS: u8 = 1 << 2;
+    /// Bytes are missing before the first that were seen.
+    pub(crate) const LACKS: u8 = 1 << 6;
+    /// A reset waits for what may yet show that nobody heeded it; of either side.
+    pub(crate) const RESET: u8 = 1 << 4;
+}
+
 impl Default for Track {
     fn default() -> Self {
         Track {
@@ -217,6 +232,7 @@ impl Default for Track {
             wraps: [0; 2],
             flags: 0,
             syns: 0,
+            hints: 0,
             id: FlowId(0),
             rtt_us: 0,
         }
@@ -237,6 +253,16 @@ impl Track {
     #[inline]
     pub(super) fn has(&self, bit: u16) -> bool {
         self.flags & bit != 0
+    }
+
+    #[inline]
+    pub(super) fn hinted(&self, hint: u8, side: Side) -> bool {
+        self.hints & hint << side.index() != 0
+    }
+
+    /// Whether a reset is not told yet.
+    pub(super) fn waits_for_reset(&self) -> bool {
+        self.hints & (0b11 * hint::RESET) != 0
     }
 
     /// Who sent the SYN; the receiver of a SYN-ACK where the SYN itself is missing. `None`: not seen.
@@ -264,6 +290,17 @@ impl Track {
         self.is(flag::SYN, side.other()) && !self.is(flag::SYN, side) && self.seen(side)
     }
 
+    /// Whether bytes of this side are known to be missing before its first ones, of a connection whose
+    /// beginning was not seen.
+    pub fn lacks_first(&self, side: Side) -> bool {
+        self.hinted(hint::LACKS, side)
+    }
+
+    /// Whether no byte of this side was seen, nor a hole where one was; a FIN may have been.
+    pub fn is_silent(&self, side: Side) -> bool {
+        !self.is(flag::STARTED, side) || self.offset(side) <= 1
+    }
+
     /// Whether this side sent a FIN (it may wait behind a hole), or a RST.
     pub fn fin(&self, side: Side) -> bool {
         self.is(flag::FIN, side)
@@ -286,7 +323,9 @@ impl Track {
     pub fn connect_state(&self) -> ConnectState {
         let Some(client) = self.client() else { return ConnectState::Midstream };
         let server = client.other();
-        if self.is(flag::SYN, server) || self.has(flag::PAYLOAD) {
+        // What the client acknowledges it has got: its SYN was answered, though that is not in view.
+        let answered = self.is(flag::SYN, server) || self.hinted(hint::ANSWERED, server);
+        if answered || self.has(flag::PAYLOAD) {
             ConnectState::Established
         } else if self.is(flag::RST, server) {
             ConnectState::Refused

@@ -10,6 +10,7 @@ pub mod flow;
 mod namesakes;
 mod pieces;
 pub mod reassembly;
+mod reset;
 pub mod segments;
 pub mod slots;
 pub mod table;

@@ -20,6 +20,20 @@ pub struct Held {
 }
 
 impl Held {
+    /// The reset that waits of a flow.
+    fn reset(&self, index: u32) -> Option<&Reset> {
+        self.flows.get(&index)?.reset.as_ref()
+    }
+
+    /// Its packet, and its time.
+    pub(super) fn reset_at(&self, index: u32) -> Option<PacketRef> {
+        self.reset(index).map(|reset| reset.at)
+    }
+
+    pub(super) fn reset_ts(&self, index: u32) -> Option<Timestamp> {
+        self.reset(index).map(|reset| reset.ts)
+    }
+
     /// Drops what a flow holds back.
     pub(super) fn forget(&mut self, index: u32) {
         if let Some(queues) = self.flows.remove(&index) {
@@ -36,10 +50,32 @@ pub(super) struct Queues {
     pub(super) sides: [VecDeque<Piece>; 2],
     pub(super) bytes: [usize; 2],
     /// The newest acknowledgement of each side since something is held. `None`: none came.
-    acked: [Option<u32>; 2],
+    pub(super) acked: [Option<u32>; 2],
+    /// A reset that nothing has shown to be heeded or passed over.
+    pub(super) reset: Option<Reset>,
+}
+
+/// A reset that is not told yet.
+#[derive(Clone, Copy)]
+pub(super) struct Reset {
+    pub(super) side: Side,
+    pub(super) ts: Timestamp,
+    pub(super) at: PacketRef,
+    /// Sequence number of each side up to which all was said before the reset.
+    pub(super) ends: [u32; 2],
 }
 
 impl Queues {
+    /// Nothing is held, nor waited for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sides.iter().all(VecDeque::is_empty) && self.reset.is_none()
+    }
+
+    /// Whether a piece of this side that begins here stands behind a reset.
+    pub(super) fn behind_reset(&self, side: Side, seq: u32) -> bool {
+        self.reset.is_some_and(|reset| seq.wrapping_sub(reset.ends[side.index()]).cast_signed() >= 0)
+    }
+
     /// This side acknowledged as far as here.
     pub(super) fn note_ack(&mut self, side: Side, ack: u32) {
         let known = &mut self.acked[side.index()];
@@ -77,6 +113,16 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// What a segment without bytes acknowledged, to be held until that was passed on.
+    pub(super) fn acknowledgement(seq: u32, ack: u32, s: &Segment<'_>) -> Piece {
+        Piece { seq, ack: Some(ack), ts: s.ts, at: s.at, data: Box::default(), cut: 0, mark: None, again: false }
+    }
+
+    /// Whether it holds nothing but an acknowledgement.
+    fn is_acknowledgement(&self) -> bool {
+        self.mark.is_none() && self.len() == 0
+    }
+
     /// The first `n` bytes and the rest; a mark stays behind the rest.
     fn split(self, n: u32) -> (Piece, Piece) {
         let n = n.min(self.len());
@@ -98,6 +144,11 @@ impl Piece {
         Piece { data: Box::default(), cut: 0, mark: None, ..*self }
     }
 
+    /// What it counts for among all that is held, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.data.len() + size_of::<Piece>()
+    }
+
     pub(super) fn len(&self) -> u32 {
         len32(&self.data).wrapping_add(self.cut)
     }
@@ -116,6 +167,26 @@ pub(super) fn place(queue: &VecDeque<Piece>, seq: u32, mark: bool) -> usize {
         let rel = seq.wrapping_sub(p.seq).cast_signed();
         rel > 0 || (rel == 0 && (mark || p.mark.is_none()))
     })
+}
+
+/// Puts an acknowledgement into the queue. Of those at one place two are kept, the oldest and the newest:
+/// the one waits for its own time, the other knows how much there is. Returns the pieces added.
+pub(super) fn insert_ack(queue: &mut VecDeque<Piece>, piece: Piece) -> usize {
+    let at = place(queue, piece.seq, true);
+    let mut known = queue.range_mut(..at).rev().take_while(|p| p.seq == piece.seq && p.is_acknowledgement());
+    match (known.next(), known.next()) {
+        (Some(newest), Some(_)) => {
+            if earlier(newest.ack, piece.ack) {
+                *newest = piece;
+            }
+            0
+        }
+        (Some(only), None) if !earlier(only.ack, piece.ack) => 0,
+        _ => {
+            queue.insert(at, piece);
+            1
+        }
+    }
 }
 
 /// Puts the parts of a segment that are not held yet into the queue; compares those that are.

@@ -5,14 +5,12 @@
 //! until a limit says that the missing bytes are lost; then the hole is told as a gap of known length.
 //! First bytes win; later ones for the same place are compared where both are at hand.
 
-use std::collections::VecDeque;
-
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
 use crate::wire::tcp::Flags;
 
-use super::flow::{Opened, Side, Track, flag};
+use super::flow::{Opened, Side, Track, flag, hint};
 pub use super::pieces::Held;
-use super::pieces::{Piece, earlier, insert, len32, place};
+use super::pieces::{Piece, earlier, insert, insert_ack, len32, place};
 use super::{Chunk, CloseHow, Context, GapWhy, Handler, Interest, What};
 
 /// A segment of a known flow.
@@ -30,7 +28,7 @@ pub struct Segment<'a> {
 }
 
 /// A window of TCP is at most 1 GiB (RFC 7323 §2.2); what is farther ahead is of no connection.
-const WINDOW: i32 = 1 << 30;
+pub(super) const WINDOW: i32 = 1 << 30;
 
 /// Segments an unopened direction is held for, in the hope of its SYN.
 const START_SEGMENTS: usize = 4;
@@ -60,7 +58,7 @@ impl<H: Handler> Flow<'_, H> {
             && s.cut == 0
             && !self.track.has(flag::HELD)
             && s.seq == self.track.next[side.index()]
-            && self.satisfied(side, Some(s.ack))
+            && self.expected(side, s.ack)
         {
             self.track.set(flag::SEEN, side);
             if !s.payload.is_empty() {
@@ -81,20 +79,27 @@ impl<H: Handler> Flow<'_, H> {
             // The SYN takes one number (RFC 9293 §3.4); what it carries stands behind it.
             seq = seq.wrapping_add(1);
         }
-        let ack = (s.flags.ack() && !s.flags.rst()).then_some(s.ack);
+        // Nobody acknowledges nothing; resets of some make are full of zeros.
+        let ack = (s.flags.ack() && !(s.flags.rst() && s.ack == 0)).then_some(s.ack);
         if let Some(ack) = ack
-            && self.track.has(flag::HELD)
-            && let Some(queues) = self.held.flows.get_mut(&self.index)
+            && !s.flags.rst()
         {
-            queues.note_ack(side, ack);
+            self.note_ack(s, ack);
         }
-        if !self.track.is(flag::STARTED, side) {
+        if !self.track.is(flag::STARTED, side) && !begins(self.track, side, seq) {
             if s.flags.rst() && s.payload.is_empty() {
                 // Nothing of this side can be in order any more: the reset itself is the news.
+                self.pass_all();
+                note_lack(self.track, side, seq);
+                if ack != Some(self.track.next[side.other().index()]) {
+                    // No answer to a SYN (RFC 9293 §3.10.7.1): it was answered before.
+                    self.track.hints |= hint::ANSWERED << side.index();
+                }
                 self.close(side, s.ts, s.at, CloseHow::Rst);
                 return;
             }
             if s.payload.is_empty() && s.cut == 0 && !s.flags.fin() {
+                note_lack(self.track, side, seq);
                 return;
             }
             self.hold_segment(s, seq, ack);
@@ -112,8 +117,8 @@ impl<H: Handler> Flow<'_, H> {
             self.counters.out_of_window += 1;
             return;
         }
-        if s.flags.rst() && (!(0..WINDOW).contains(&rel) || !self.track.has(flag::HELD)) && s.payload.is_empty() {
-            self.close(side, s.ts, s.at, CloseHow::Rst);
+        if s.flags.rst() && s.payload.is_empty() {
+            self.reset(s, ack);
             return;
         }
         let fin_or_rst = s.flags.fin() || s.flags.rst();
@@ -126,11 +131,47 @@ impl<H: Handler> Flow<'_, H> {
                 }
                 self.hold_segment(s, seq, ack);
             }
+        } else if let Some(ack) = ack
+            && !self.satisfied(side, Some(ack))
+        {
+            self.hold_ack(s, seq, ack);
         }
         if self.track.has(flag::HELD) {
             self.drain();
+            self.disprove_reset();
             self.give_up(Some(s.ts));
         }
+    }
+
+    /// Remembers what an acknowledgement tells beside what is passed on.
+    fn note_ack(&mut self, s: &Segment<'_>, ack: u32) {
+        let (side, peer) = (s.side, s.side.other());
+        if self.track.has(flag::HELD)
+            && let Some(queues) = self.held.flows.get_mut(&self.index)
+        {
+            queues.note_ack(side, ack);
+        }
+        let t = &mut *self.track;
+        if !t.is(flag::STARTED, peer) && !t.hinted(hint::ANSWERED, peer) {
+            t.hints |= hint::ANSWERED << peer.index();
+            t.base[peer.index()] = ack;
+            // The first that a client says behind its SYN acknowledges the SYN-ACK and nothing else.
+            if t.is(flag::SYN, side) && s.seq == t.base[side.index()] {
+                t.hints |= hint::BEGINS << peer.index();
+            }
+        }
+    }
+
+    /// Holds what a segment without bytes acknowledges until it comes: else it is missing.
+    fn hold_ack(&mut self, s: &Segment<'_>, seq: u32, ack: u32) {
+        let side = s.side;
+        let next = self.track.next[side.index()];
+        let seq = if seq.wrapping_sub(next).cast_signed() < 0 { next } else { seq };
+        let queues = self.held.flows.entry(self.index).or_default();
+        queues.note_ack(side, ack);
+        let added = insert_ack(&mut queues.sides[side.index()], Piece::acknowledgement(seq, ack, s));
+        self.held.bytes += added * size_of::<Piece>();
+        self.track.flags |= flag::HELD;
     }
 
     /// Passes on a segment that is next in line.
@@ -147,6 +188,17 @@ impl<H: Handler> Flow<'_, H> {
         }
         if s.flags.rst() {
             self.close(side, s.ts, s.at, CloseHow::Rst);
+        }
+    }
+
+    /// Whether an acknowledgement says nothing that is not known.
+    #[inline]
+    fn expected(&self, side: Side, ack: u32) -> bool {
+        let peer = side.other();
+        if self.track.is(flag::STARTED, peer) {
+            self.satisfied(side, Some(ack))
+        } else {
+            self.track.hinted(hint::ANSWERED, peer)
         }
     }
 
@@ -205,7 +257,7 @@ impl<H: Handler> Flow<'_, H> {
                     .iter()
                     .map(|p| p.seq)
                     .fold(first, |low, seq| if seq.wrapping_sub(low).cast_signed() < 0 { seq } else { low });
-                start(self.track, side, lowest);
+                start_at(self.track, side, lowest);
                 any = true;
             }
         }
@@ -214,7 +266,7 @@ impl<H: Handler> Flow<'_, H> {
 
     /// Whether the peer's bytes that `ack` acknowledges were passed on.
     #[inline]
-    fn satisfied(&self, side: Side, ack: Option<u32>) -> bool {
+    pub(super) fn satisfied(&self, side: Side, ack: Option<u32>) -> bool {
         let peer = side.other();
         let Some(ack) = ack else { return true };
         if !self.track.is(flag::STARTED, peer) {
@@ -270,6 +322,9 @@ impl<H: Handler> Flow<'_, H> {
         };
         let end = seq.wrapping_add(len32(payload)).wrapping_add(cut);
         let queues = self.held.flows.entry(self.index).or_default();
+        if let Some(ack) = ack.filter(|_| !s.flags.rst()) {
+            queues.note_ack(side, ack);
+        }
         let before = queues.bytes[side.index()];
         let pieces_before = queues.sides[side.index()].len();
         let queue = &mut queues.sides[side.index()];
@@ -308,8 +363,7 @@ impl<H: Handler> Flow<'_, H> {
         queues.bytes[side.index()] = before + added;
         let more = queues.sides[side.index()].len() - pieces_before;
         self.held.bytes += added + more * size_of::<Piece>();
-        let empty = queues.sides.iter().all(VecDeque::is_empty);
-        if empty {
+        if queues.is_empty() {
             self.held.flows.remove(&self.index);
             self.track.flags &= !flag::HELD;
         } else {
@@ -324,7 +378,7 @@ impl<H: Handler> Flow<'_, H> {
     }
 
     /// Passes on all that is next in line, of both sides, as long as there is something.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         loop {
             let mut moved = false;
             for side in Side::BOTH {
@@ -408,7 +462,7 @@ impl<H: Handler> Flow<'_, H> {
         let queues = self.held.flows.get(&self.index)?;
         let first = queues.sides[side.index()].front()?;
         let rel = first.seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
-        if rel > 0 || !self.satisfied(side, first.ack) {
+        if rel > 0 || !self.satisfied(side, first.ack) || queues.behind_reset(side, first.seq) {
             return None;
         }
         self.take_first(side)
@@ -420,7 +474,7 @@ impl<H: Handler> Flow<'_, H> {
         let piece = queue.pop_front()?;
         queues.bytes[side.index()] = queues.bytes[side.index()].saturating_sub(piece.data.len());
         self.held.bytes = self.held.bytes.saturating_sub(piece.data.len() + size_of::<Piece>());
-        if queues.sides.iter().all(VecDeque::is_empty) {
+        if queues.is_empty() {
             self.held.flows.remove(&self.index);
             self.track.flags &= !flag::HELD;
         }
@@ -435,6 +489,14 @@ impl<H: Handler> Flow<'_, H> {
             let full = queues.bytes.iter().any(|&b| b > limits::REORDER_BYTES)
                 || queues.sides.iter().any(|s| s.len() > limits::REORDER_SEGMENTS)
                 || self.held.bytes > limits::REORDER_TOTAL_BYTES;
+            if now.is_some() && queues.reset.is_some() {
+                // What may show that the reset was not heeded waits too.
+                if full {
+                    self.counters.evicted += 1;
+                    self.decide_reset();
+                }
+                break;
+            }
             let next = self.track.next;
             // Whether each side's bytes have waited long enough.
             let late = Side::BOTH.map(|side| now.is_none_or(|now| queues.is_late(side, next, now)));
@@ -507,13 +569,21 @@ impl<H: Handler> Flow<'_, H> {
 
     /// The end of the flow in this capture: everything held is passed on, then the end is told.
     pub(super) fn finish(&mut self, ts: Timestamp, at: PacketRef, how: CloseHow) {
-        self.start_now();
-        self.drain();
-        self.give_up(None);
+        self.decide_reset();
+        self.pass_all();
         if !self.track.has(flag::IGNORED) {
             self.tell(Chunk { side: Side::Low, ts, at, offset: self.track.offset(Side::Low), what: What::Close(how) });
         }
         self.forget_held();
+    }
+
+    /// Passes on all that is held, without waiting for what is missing.
+    pub(super) fn pass_all(&mut self) {
+        if self.track.has(flag::HELD) {
+            self.start_now();
+            self.drain();
+            self.give_up(None);
+        }
     }
 
     /// Drops all that is held.
@@ -522,6 +592,7 @@ impl<H: Handler> Flow<'_, H> {
             self.held.forget(self.index);
         }
         self.track.flags &= !flag::HELD;
+        self.track.hints &= !(0b11 * hint::RESET);
     }
 
     #[inline]
@@ -532,7 +603,7 @@ impl<H: Handler> Flow<'_, H> {
         self.tell(Chunk { side, ts, at, offset, what: What::Data(data) });
     }
 
-    fn gap(&mut self, side: Side, ts: Timestamp, at: PacketRef, len: u64, why: GapWhy) {
+    pub(super) fn gap(&mut self, side: Side, ts: Timestamp, at: PacketRef, len: u64, why: GapWhy) {
         let offset = self.track.offset(side);
         self.track.flags |= flag::PAYLOAD;
         self.track.advance(side, len);
@@ -545,7 +616,7 @@ impl<H: Handler> Flow<'_, H> {
         self.tell(Chunk { side, ts, at, offset, what: What::Gap { len, why } });
     }
 
-    fn close(&mut self, side: Side, ts: Timestamp, at: PacketRef, how: CloseHow) {
+    pub(super) fn close(&mut self, side: Side, ts: Timestamp, at: PacketRef, how: CloseHow) {
         let offset = self.track.offset(side);
         match how {
             // A direction ends once.
@@ -582,4 +653,36 @@ fn start(track: &mut Track, side: Side, base: u32) {
     track.base[side.index()] = base;
     track.next[side.index()] = base;
     track.wraps[side.index()] = 0;
+}
+
+/// Opens a direction whose SYN is missing where its peer's first acknowledgement said that it begins, or
+/// where that went as far as this. `false`: neither is so.
+fn begins(track: &mut Track, side: Side, seq: u32) -> bool {
+    let base = track.base[side.index()];
+    let ahead = seq.wrapping_sub(base).cast_signed();
+    let begins = if track.hinted(hint::BEGINS, side) {
+        (0..WINDOW).contains(&ahead)
+    } else {
+        track.hinted(hint::ANSWERED, side) && ahead == 0
+    };
+    if begins {
+        start(track, side, base);
+    }
+    begins
+}
+
+/// Opens a direction of which no SYN is in view, at the lowest place seen.
+fn start_at(track: &mut Track, side: Side, lowest: u32) {
+    if !begins(track, side, lowest) {
+        note_lack(track, side, lowest);
+        start(track, side, lowest);
+    }
+}
+
+/// What is seen first of a direction: its peer may have acknowledged less before.
+fn note_lack(track: &mut Track, side: Side, seq: u32) {
+    let ahead = seq.wrapping_sub(track.base[side.index()]).cast_signed();
+    if track.hinted(hint::ANSWERED, side) && (1..WINDOW).contains(&ahead) {
+        track.hints |= hint::LACKS << side.index();
+    }
 }

@@ -16,7 +16,7 @@ use super::namesakes::{Namesakes, fits};
 use super::reassembly::{Flow, Held, Segment};
 use super::segments::{Entry, Segments};
 use super::slots::{Hasher, Slots};
-use super::{CloseHow, Context, Handler, Inline};
+use super::{CloseHow, Context, Handler, Inline, reset};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -44,6 +44,8 @@ pub struct Table<I> {
     held: Held,
     /// Ended flows in the order of their end, to be forgotten.
     ended: VecDeque<(Timestamp, u32, FlowId)>,
+    /// Flows with a reset that waits, in the order of the resets.
+    resets: VecDeque<(Timestamp, u32, FlowId)>,
     /// Stacks of wrappers by their numbers.
     stacks: Vec<Arc<[Layer]>>,
     /// What the packets of each side of a record's flow are wrapped in; empty until any are.
@@ -81,6 +83,7 @@ impl<I: Inline> Table<I> {
             used: 0,
             held: Held::default(),
             ended: VecDeque::new(),
+            resets: VecDeque::new(),
             stacks: Vec::new(),
             vias: Vec::new(),
             namesakes: Namesakes::default(),
@@ -180,6 +183,9 @@ impl<I: Inline> Table<I> {
     ) {
         // Before the packet, not behind the batch: where batches begin and end must not show.
         self.forget_ended(d.ts);
+        if self.resets.front().is_some_and(|(ts, ..)| d.ts.since(*ts) > reset::WAIT) {
+            self.decide_resets(d.ts, handler, counters);
+        }
         if d.is_copy() {
             return;
         }
@@ -233,15 +239,40 @@ impl<I: Inline> Table<I> {
             flow.segment(&segment);
         }
         if d.flags.0 & (Flags::FIN | Flags::RST) != 0 || track.flags & (0b11 * (flag::FIN | flag::RST)) != 0 {
-            let over = |t: &Track| {
-                Side::BOTH.into_iter().all(|s| t.is(flag::FIN, s)) || Side::BOTH.into_iter().any(|s| t.is(flag::RST, s))
-            };
-            if over(track) && !track.has(flag::ENDED) {
-                track.flags |= flag::ENDED;
+            if track.waits_for_reset() && held.reset_at(index) == Some(d.at) {
                 let id = track.id;
-                self.ended.push_back((d.ts, index, id));
-                if self.ended.len() > self.limit {
-                    self.forget_oldest();
+                self.resets.push_back((d.ts, index, id));
+            }
+            self.note_end(index, d.ts);
+        }
+    }
+
+    /// Puts a flow that is over among those that are to be forgotten.
+    fn note_end(&mut self, index: u32, now: Timestamp) {
+        let Some(Found { record: Record { track, .. }, .. }) = self.found(index) else { return };
+        let over = Side::BOTH.into_iter().all(|s| track.is(flag::FIN, s))
+            || Side::BOTH.into_iter().any(|s| track.is(flag::RST, s));
+        if over && !track.has(flag::ENDED) {
+            track.flags |= flag::ENDED;
+            let id = track.id;
+            self.ended.push_back((now, index, id));
+            if self.ended.len() > self.limit {
+                self.forget_oldest();
+            }
+        }
+    }
+
+    /// Tells the resets that have waited long enough.
+    #[cold]
+    fn decide_resets<H: Handler<Inline = I>>(&mut self, now: Timestamp, handler: &mut H, counters: &mut Counters) {
+        while let Some((ts, index, id)) = self.resets.pop_front_if(|(ts, ..)| now.since(*ts) > reset::WAIT) {
+            let Some(Found { record, opened, held }) = self.found(index) else { continue };
+            let (track, inline) = (&mut record.track, &mut record.inline);
+            if track.id == id {
+                // Another may wait meanwhile.
+                if held.reset_ts(index) == Some(ts) {
+                    Flow { index, track, opened, inline, held, handler, counters }.decide_reset();
+                    self.note_end(index, now);
                 }
             }
         }

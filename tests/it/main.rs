@@ -40,6 +40,7 @@ mod lab_weaker;
 mod lacks;
 mod layers;
 mod layout;
+mod lossy;
 mod midstream;
 mod mutate;
 mod networks;

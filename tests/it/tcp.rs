@@ -16,26 +16,26 @@ use crate::support::script::{self, Flags, START_NS, Script, Segment, Side};
 use crate::support::shape;
 
 const KEY: &str = "q83vASNFZ4mrze8BI0VniQ==";
-const C: Side = Side::Client;
-const S: Side = Side::Server;
+pub(crate) const C: Side = Side::Client;
+pub(crate) const S: Side = Side::Server;
 
-const ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: false };
-const SYN: Flags = Flags { syn: true, ack: false, fin: false, rst: false };
-const SYN_ACK: Flags = Flags { syn: true, ack: true, fin: false, rst: false };
-const RST: Flags = Flags { syn: false, ack: false, fin: false, rst: true };
-const RST_ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: true };
-const FIN_ACK: Flags = Flags { syn: false, ack: true, fin: true, rst: false };
+pub(crate) const ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: false };
+pub(crate) const SYN: Flags = Flags { syn: true, ack: false, fin: false, rst: false };
+pub(crate) const SYN_ACK: Flags = Flags { syn: true, ack: true, fin: false, rst: false };
+pub(crate) const RST: Flags = Flags { syn: false, ack: false, fin: false, rst: true };
+pub(crate) const RST_ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: true };
+pub(crate) const FIN_ACK: Flags = Flags { syn: false, ack: true, fin: true, rst: false };
 
 /// Where the numbers of client and server begin: both wrap.
 const BASES: [u32; 2] = [0xffff_ffe0, 0xffff_fff0];
 
 /// Segments by hand: sequence and acknowledgement numbers count from each side's SYN, which is 0.
-#[derive(Default)]
-struct Hand(Vec<Segment>);
+#[derive(Clone, Default)]
+pub(crate) struct Hand(pub(crate) Vec<Segment>);
 
 impl Hand {
     /// One segment, 200 µs behind the one before.
-    fn send(mut self, from: Side, flags: Flags, seq: i32, ack: i32, payload: impl AsRef<[u8]>) -> Hand {
+    pub(crate) fn send(mut self, from: Side, flags: Flags, seq: i32, ack: i32, payload: impl AsRef<[u8]>) -> Hand {
         let at_ns = self.0.last().map_or(START_NS, |s| s.at_ns + 200_000);
         let own = usize::from(from == S);
         self.0.push(Segment {
@@ -52,7 +52,7 @@ impl Hand {
     }
 
     /// The next segment comes so much later.
-    fn wait_ms(mut self, ms: u64) -> Hand {
+    pub(crate) fn wait_ms(mut self, ms: u64) -> Hand {
         // An acknowledgement that says nothing new carries the time.
         let last = self.0.last().expect("a segment").clone();
         self.0.push(Segment { at_ns: last.at_ns + ms * 1_000_000, payload: Vec::new(), flags: ACK, ..last });
@@ -60,7 +60,7 @@ impl Hand {
     }
 
     /// The usual opening.
-    fn opened() -> Hand {
+    pub(crate) fn opened() -> Hand {
         Hand::default().send(C, SYN, 0, 0, "").send(S, SYN_ACK, 0, 1, "").send(C, ACK, 1, 1, "")
     }
 
@@ -83,7 +83,7 @@ fn response() -> Vec<u8> {
     script::head(&script::upgrade_response(KEY))
 }
 
-fn capture(segments: &[Segment]) -> Vec<u8> {
+pub(crate) fn capture(segments: &[Segment]) -> Vec<u8> {
     Format::pcap(Link::Ethernet).write(&link::packets(segments, Link::Ethernet))
 }
 
