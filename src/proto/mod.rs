@@ -26,7 +26,7 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
-use crate::model::{Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
+use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, What};
 
 use hashbrown::HashMap;
@@ -248,7 +248,7 @@ impl<S: Sink> Handler for Protocols<S> {
         }
         let interest = self.machine(context, &mut tag_now, inline, chunk);
         *tag = tag_now.0;
-        if interest == Interest::Nothing || matches!(chunk.what, What::Close(how) if how != CloseHow::Fin) {
+        if interest == Interest::Nothing {
             self.shared.forget(context.id());
         }
         interest
@@ -278,10 +278,7 @@ impl<S: Sink> Protocols<S> {
     fn machine(&mut self, context: Context<'_>, tag: &mut Tag, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
         if tag.machine().is_none() {
             if let What::Close(how) = chunk.what {
-                if how != CloseHow::Fin && !context.track.has_payload() {
-                    self.lone(context, inline, &chunk);
-                }
-                return if how == CloseHow::Fin { Interest::All } else { Interest::Nothing };
+                return self.without_payload(context, inline, &chunk, how);
             }
             // The line's first use was to remember the first packet; from here on it counts frames.
             let first = sniff::first_packet(inline);
@@ -340,9 +337,32 @@ impl<S: Sink> Protocols<S> {
         }
     }
 
-    fn lone(&mut self, context: Context<'_>, inline: &Inline, chunk: &Chunk<'_>) {
+    /// A flow ends, or one side of it, and nobody has said anything.
+    #[cold]
+    fn without_payload(
+        &mut self,
+        context: Context<'_>,
+        inline: &mut Inline,
+        chunk: &Chunk<'_>,
+        how: CloseHow,
+    ) -> Interest {
+        match how {
+            CloseHow::Fin => return Interest::All,
+            // It may be forged: who sends a SYN-ACK or bytes all the same refused nothing. Until that is sure
+            // the second line remembers the packet.
+            CloseHow::Rst if context.track.connect_state() == ConnectState::Refused => {
+                sniff::remember_reset(inline, chunk);
+                return Interest::All;
+            }
+            _ if context.track.has_payload() => {}
+            CloseHow::Rst => self.lone(context, inline, Some((chunk.at, chunk.ts))),
+            CloseHow::Replaced | CloseHow::CaptureEnd => self.lone(context, inline, sniff::first_reset(inline)),
+        }
+        Interest::Nothing
+    }
+
+    fn lone(&mut self, context: Context<'_>, inline: &Inline, end: Option<(PacketRef, Timestamp)>) {
         let Some(client) = context.track.client() else { return };
-        let end = matches!(chunk.what, What::Close(CloseHow::Rst)).then_some(chunk.at);
         self.sink.lone(FlowFacts {
             id: context.id(),
             client: context.endpoint(client),
@@ -351,8 +371,8 @@ impl<S: Sink> Protocols<S> {
             syn: sniff::first_packet(inline),
             syn_at: context.opened.first,
             syns: context.track.syns(),
-            end,
-            end_at: end.map(|_| chunk.ts),
+            end: end.map(|(at, _)| at),
+            end_at: end.map(|(_, ts)| ts),
             said: None,
         });
     }

@@ -1,7 +1,7 @@
 //! The first bytes of a stream, of a connection or inside something: who is client, and what it speaks.
 //! Bytes looked at are given to the machine that takes over. Port numbers never decide.
 
-use crate::base::{PacketRef, limits};
+use crate::base::{PacketRef, Timestamp, limits};
 use crate::stream::{Chunk, CloseHow, Context, Side, What};
 use crate::wire::sniff::{Guess, opening};
 
@@ -202,10 +202,31 @@ fn with(step: Step, chunk: &Chunk<'_>) -> Step {
 
 /// Before any payload, the frame counters' place remembers the flow's first packet.
 pub(super) fn remember_first(inline: &mut Inline, at: PacketRef) {
-    inline.sides[0].skip = u64::from(at.input()) << 48 | at.number();
+    inline.sides[0].skip = word(at);
 }
 
 pub(super) fn first_packet(inline: &Inline) -> PacketRef {
-    let word = inline.sides[0].skip;
+    packet(inline.sides[0].skip)
+}
+
+/// And those of the other side the first reset.
+pub(super) fn remember_reset(inline: &mut Inline, chunk: &Chunk<'_>) {
+    let place = &mut inline.sides[1];
+    if place.skip == 0 {
+        (place.skip, place.last) = (word(chunk.at), chunk.ts);
+    }
+}
+
+/// `None`: there was none.
+pub(super) fn first_reset(inline: &Inline) -> Option<(PacketRef, Timestamp)> {
+    let place = &inline.sides[1];
+    (place.skip != 0).then(|| (packet(place.skip), place.last))
+}
+
+fn word(at: PacketRef) -> u64 {
+    u64::from(at.input()) << 48 | at.number()
+}
+
+fn packet(word: u64) -> PacketRef {
     PacketRef::new((word >> 48) as u16, word)
 }

@@ -61,7 +61,9 @@ pub(super) struct Reset {
     pub(super) side: Side,
     pub(super) ts: Timestamp,
     pub(super) at: PacketRef,
-    /// Sequence number of each side up to which all was said before the reset.
+    /// Sequence number of each side up to which it was seen, or acknowledged, before the reset.
+    pub(super) seen: [u32; 2],
+    /// The same, with what the reset tells was said before it.
     pub(super) ends: [u32; 2],
 }
 

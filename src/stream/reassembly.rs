@@ -246,7 +246,7 @@ impl<H: Handler> Flow<'_, H> {
     }
 
     /// Opens the directions that hold something at the lowest place held. `true`: there was one.
-    fn start_now(&mut self) -> bool {
+    pub(super) fn start_now(&mut self) -> bool {
         let mut any = false;
         let Some(queues) = self.held.flows.get(&self.index) else { return any };
         for side in Side::BOTH {

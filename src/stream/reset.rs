@@ -16,11 +16,18 @@ impl<H: Handler> Flow<'_, H> {
     /// Takes a reset without bytes of a side that has started. `ack`: what it acknowledges.
     pub(super) fn reset(&mut self, s: &Segment<'_>, ack: Option<u32>) {
         let side = s.side;
+        if self.track.has(flag::HELD) {
+            self.start_now();
+            self.drain();
+        }
         let ahead = s.seq.wrapping_sub(self.track.next[side.index()]).cast_signed() > 0;
         let nothing_missing = !ahead && self.satisfied(side, ack);
         let closing = Side::BOTH.into_iter().any(|side| self.track.is(flag::FIN, side));
+        let one_sided = !self.track.is(flag::STARTED, side.other());
         // Where nothing was said, or one side has closed, there is nothing to go on with.
-        if !self.track.has(flag::HELD) && (!self.track.has_payload() || closing && nothing_missing) {
+        let nothing_more = !self.track.has_payload() || closing && nothing_missing;
+        if one_sided || nothing_more && !self.track.has(flag::HELD) {
+            self.pass_all();
             self.close(side, s.ts, s.at, CloseHow::Rst);
             return;
         }
@@ -28,21 +35,18 @@ impl<H: Handler> Flow<'_, H> {
         let track = &mut *self.track;
         let waits = queues.reset;
         // Only the first may have ended it. What later ones tell of what was said before it counts all the same.
-        let mut reset = waits.unwrap_or(Reset { side, ts: s.ts, at: s.at, ends: [0; 2] });
+        let mut reset = waits.unwrap_or(Reset { side, ts: s.ts, at: s.at, seen: [0; 2], ends: [0; 2] });
         for of in Side::BOTH {
-            let told = if of == side { Some(s.seq) } else { ack };
             let end = &mut reset.ends[of.index()];
-            let goes_on = queues.sides[of.index()].iter().any(|piece| !is_behind(*end, piece.seq));
             if waits.is_none() {
-                *end = end_of(queues, track, of);
-            } else if goes_on {
+                let acked = queues.acked[of.other().index()].filter(|&acked| may_be_said(track, of, acked));
+                *end = later(end_of(queues, track, of), acked.unwrap_or(track.next[of.index()]));
+                reset.seen[of.index()] = *end;
+            } else if queues.sides[of.index()].iter().any(|piece| !is_behind(*end, piece.seq)) {
                 continue;
             }
-            for told in [told, queues.acked[of.other().index()]].into_iter().flatten() {
-                if may_be_said(track, of, told) {
-                    *end = later(*end, told);
-                }
-            }
+            let told = if of == side { Some(s.seq) } else { ack };
+            *end = told.filter(|&told| may_be_said(track, of, told)).map_or(*end, |told| later(*end, told));
         }
         queues.reset = Some(reset);
         track.hints |= hint::RESET << reset.side.index();
@@ -55,10 +59,10 @@ impl<H: Handler> Flow<'_, H> {
         let Some(queues) = self.held.flows.get_mut(&self.index) else { return };
         let Some(reset) = queues.reset else { return };
         let goes_on = |side: Side| {
-            let end = reset.ends[side.index()];
+            let seen = reset.seen[side.index()];
             let said = end_of(queues, self.track, side);
             let acked = queues.acked[side.other().index()];
-            acked.is_some_and(|acked| is_behind(acked, end) && !is_behind(acked, said))
+            acked.is_some_and(|acked| is_behind(acked, seen) && !is_behind(acked, said))
         };
         if !Side::BOTH.into_iter().all(goes_on) {
             return;
@@ -76,7 +80,7 @@ impl<H: Handler> Flow<'_, H> {
     /// dropped.
     pub(super) fn decide_reset(&mut self) {
         let Some(queues) = self.held.flows.get_mut(&self.index) else { return };
-        let Some(Reset { side, ts, at, ends }) = queues.reset.take() else { return };
+        let Some(Reset { side, ts, at, ends, .. }) = queues.reset.take() else { return };
         self.track.hints &= !(0b11 * hint::RESET);
         for of in Side::BOTH {
             let end = ends[of.index()];

@@ -11,7 +11,7 @@ use crate::base::{Counters, FlowId, Nanos, PacketRef, Timestamp, limits};
 use crate::model::Layer;
 use crate::wire::tcp::Flags;
 
-use super::flow::{FlowKey, Key4, Opened, Side, Track, flag};
+use super::flow::{FlowKey, Key4, Opened, Side, Track, flag, hint};
 use super::namesakes::{Namesakes, fits};
 use super::reassembly::{Flow, Held, Segment};
 use super::segments::{Entry, Segments};
@@ -210,6 +210,10 @@ impl<I: Inline> Table<I> {
             return;
         }
         if d.flags.syn() && is_another(track, d) {
+            if d.flags.ack() {
+                // Whatever the reset said, somebody listens.
+                track.hints |= hint::ANSWERED << d.side.index();
+            }
             self.replace(index, segments, d, handler, counters);
         }
         if d.via != 0 && self.vias.get(index as usize).is_none_or(|known| known[d.side.index()] == 0) {
@@ -250,12 +254,15 @@ impl<I: Inline> Table<I> {
     /// Puts a flow that is over among those that are to be forgotten.
     fn note_end(&mut self, index: u32, now: Timestamp) {
         let Some(Found { record: Record { track, .. }, .. }) = self.found(index) else { return };
-        let over = Side::BOTH.into_iter().all(|s| track.is(flag::FIN, s))
-            || Side::BOTH.into_iter().any(|s| track.is(flag::RST, s));
+        let over = Side::BOTH.into_iter().all(|s| track.is(flag::FIN, s)) || was_reset(track);
         if over && !track.has(flag::ENDED) {
             track.flags |= flag::ENDED;
             let id = track.id;
+            let refused = was_reset(track) && !track.has(flag::IGNORED);
             self.ended.push_back((now, index, id));
+            if refused {
+                self.resets.push_back((now, index, id));
+            }
             if self.ended.len() > self.limit {
                 self.forget_oldest();
             }
@@ -268,12 +275,16 @@ impl<I: Inline> Table<I> {
         while let Some((ts, index, id)) = self.resets.pop_front_if(|(ts, ..)| now.since(*ts) > reset::WAIT) {
             let Some(Found { record, opened, held }) = self.found(index) else { continue };
             let (track, inline) = (&mut record.track, &mut record.inline);
-            if track.id == id {
-                // Another may wait meanwhile.
-                if held.reset_ts(index) == Some(ts) {
-                    Flow { index, track, opened, inline, held, handler, counters }.decide_reset();
-                    self.note_end(index, now);
-                }
+            if track.id != id || track.has(flag::IGNORED) {
+                continue;
+            }
+            // Another may wait meanwhile.
+            if held.reset_ts(index) == Some(ts) {
+                Flow { index, track, opened, inline, held, handler, counters }.decide_reset();
+                self.note_end(index, now);
+            } else if was_reset(track) && !track.has_payload() {
+                // A SYN was answered by it, and nothing has come in spite of that.
+                self.end(index, CloseHow::Replaced, PacketRef::default(), handler, counters);
             }
         }
     }
@@ -568,6 +579,10 @@ fn split(index: u32) -> (usize, usize) {
     (index as usize / BLOCK, index as usize % BLOCK)
 }
 
+fn was_reset(track: &Track) -> bool {
+    Side::BOTH.into_iter().any(|side| track.is(flag::RST, side))
+}
+
 /// Whether a SYN, or the SYN-ACK that answers one, opens another connection than the one that has this
 /// flow's addresses.
 #[cold]
@@ -577,7 +592,7 @@ fn is_another(track: &Track, d: &Entry) -> bool {
     if d.flags.ack() {
         // A reset that the client did not believe, perhaps because somebody on the way had made it up:
         // the connection was opened all the same (RFC 5961 §3).
-        let reset = track.has(flag::ENDED) && Side::BOTH.into_iter().any(|s| track.is(flag::RST, s));
+        let reset = track.has(flag::ENDED) && was_reset(track);
         let answers = track.is(flag::SYN, side.other()) && track.base[side.other().index()] == d.ack;
         return reset && unused && answers && !track.is(flag::SYN, side);
     }

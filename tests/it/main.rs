@@ -49,6 +49,7 @@ mod prelude;
 mod public;
 mod readme;
 mod reassembly;
+mod resets;
 mod scenes;
 mod shared;
 mod sources;

@@ -75,11 +75,11 @@ impl Hand {
     }
 }
 
-fn request() -> Vec<u8> {
+pub(crate) fn request() -> Vec<u8> {
     script::head(&script::upgrade_request(KEY))
 }
 
-fn response() -> Vec<u8> {
+pub(crate) fn response() -> Vec<u8> {
     script::head(&script::upgrade_response(KEY))
 }
 
@@ -91,7 +91,7 @@ fn read(segments: &[Segment]) -> (Collected, Counters) {
     run(capture(segments))
 }
 
-fn rules(segments: &[Segment]) -> Vec<String> {
+pub(crate) fn rules(segments: &[Segment]) -> Vec<String> {
     let report = report_on_bytes(&capture(segments));
     let findings = report["findings"].as_array().expect("findings").iter();
     findings.filter_map(|f: &Value| f["rule"].as_str()).map(str::to_owned).collect()

@@ -27,7 +27,10 @@ fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     }
     let syn = Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None };
     let finding = out
-        .add(Text::own(format!("{} answered the SYN of {} with RST: nothing listens there.", flow.server, flow.client)))
+        .add(Text::own(format!(
+            "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.",
+            flow.server, flow.client
+        )))
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"))
         .evidence(syn);
