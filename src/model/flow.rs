@@ -6,7 +6,7 @@ use crate::model::{End, Preview, Proxied, Wrapper, WsTotals};
 /// How the connection's opening went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConnectState {
-    /// SYN and SYN-ACK seen.
+    /// SYN and SYN-ACK seen, or what only an open connection has: bytes, an acknowledgement of the SYN-ACK.
     #[default]
     Established,
     /// The SYN was answered by RST.

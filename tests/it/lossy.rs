@@ -1,6 +1,11 @@
 //! Captures that lose packets: a verdict may become weaker by what is missing, never another one. Each
 //! conversation is judged whole, then without every few of its packets.
-#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of a test are small")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "numbers of a test are small"
+)]
 
 use std::collections::BTreeMap;
 
@@ -212,4 +217,42 @@ fn a_connection_without_a_request_is_not_called_refused_for_what_is_missing() {
     weaker_never_wrong("refused", &refused.0, 12);
     let twice = Hand::default().send(C, SYN, 0, 0, "").send(C, SYN, 0, 0, "").send(S, SYN_ACK, 0, 1, "");
     weaker_never_wrong("slow", &twice.send(C, RST, 1, 0, "").0, 12);
+}
+
+#[test]
+fn an_acknowledgement_that_stands_before_what_it_acknowledges_leaves_no_hole() {
+    // As packets of several queues of a network card, or of two interfaces, are written; for five seconds.
+    let (n, slot_ns) = (100, 50_000_000);
+    let turns = [vec![(C, upgrade(0)), (S, granted(0))], vec![(S, script::frame(1, b"hello", false)); n]].concat();
+    let segments = talk(&turns).0.0;
+    let (opening, frames) = segments.split_at(segments.len() - 2 * n);
+    for late in [0, 1, 5] {
+        let mut moved = opening.to_vec();
+        let from = opening.last().expect("an opening").at_ns;
+        let mut put = |place: usize, segment: &Segment| {
+            moved.push(Segment { at_ns: from + place as u64 * slot_ns, ..segment.clone() });
+        };
+        for place in 0..n + late {
+            if let Some(pair) = frames.chunks(2).nth(place) {
+                put(place, &pair[1]);
+            }
+            if let Some(pair) = place.checked_sub(late).and_then(|place| frames.chunks(2).nth(place)) {
+                put(place, &pair[0]);
+            }
+        }
+        let (found, counters) = run(capture(&moved));
+        let counted = found.exchanges[0].ws.map(|ws| ws.server.frames);
+        assert_eq!((found.exchanges.len(), counters.gaps, counted), (1, 0, Some(n as u32)), "{late} places late");
+    }
+}
+
+#[test]
+fn an_acknowledged_answer_that_never_comes_is_a_hole_as_long_as_it() {
+    let (hand, c, s) = talk(&[(C, upgrade(0)), (S, refused()[..20].to_vec()), (S, refused()[20..].to_vec())]);
+    // Both acknowledgements of the answer are there, and nothing of it.
+    let lost: Vec<usize> = (5..hand.0.len()).filter(|&i| !hand.0[i].payload.is_empty()).collect();
+    let segments = shape::lose(hand.send(C, RST, c, 0, "").0, &lost);
+    let (found, counters) = run(capture(&segments));
+    assert_eq!((lost.len(), counters.gap_bytes), (2, s as u64 - 1));
+    assert!(found.exchanges[0].quality.response_gap);
 }
