@@ -256,3 +256,12 @@ fn an_acknowledged_answer_that_never_comes_is_a_hole_as_long_as_it() {
     assert_eq!((lost.len(), counters.gap_bytes), (2, s as u64 - 1));
     assert!(found.exchanges[0].quality.response_gap);
 }
+
+#[test]
+fn many_acknowledgements_of_what_is_missing_take_no_room() {
+    let (hand, c, s) = talk(&[(C, upgrade(0))]);
+    let acked = (1..6_000).fold(hand, |hand, n| hand.send(C, ACK, c, s + n, ""));
+    let (found, counters) = run(capture(&acked.0));
+    assert_eq!((counters.evicted, counters.gap_bytes), (0, 5_999));
+    assert!(found.exchanges[0].quality.response_gap);
+}
