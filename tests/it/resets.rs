@@ -1,6 +1,13 @@
 //! Resets: real ones end a connection, whatever comes late behind them; of forged ones that neither end heeds
 //! nothing comes but their count.
 
+#![allow(
+    clippy::use_debug,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a failing test prints what it found"
+)]
+
 use hopscope::base::Counters;
 use hopscope::engine::Collected;
 use hopscope::model::{ConnectState, EndHow};
