@@ -6,7 +6,9 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::base::{ExchangeId, FlowId, Nanos};
 use crate::hops::{self, Edge, Hosts, Joined, Told};
-use crate::model::{Attempted, Chain, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software};
+use crate::model::{
+    Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
+};
 use crate::products::Products;
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::verdict::Knowledge;
@@ -46,6 +48,9 @@ pub(super) fn plan(
         lone.iter_mut().filter(|flow| of(flow.syn)).for_each(|flow| flow.shift(clock.offset));
         if let Some(facts) = inputs.get_mut(usize::from(clock.input)) {
             facts.clock_offset = Nanos(facts.clock_offset.0.saturating_add(clock.offset.0));
+            facts.clock_estimated = Some(ClockEstimate { pairs: clock.pairs, error: clock.error });
+            facts.first = facts.first.map(|at| at + clock.offset);
+            facts.last = facts.last.map(|at| at + clock.offset);
         }
     }
     let id = |at: usize| exchanges.get(at).map(|x| x.id).unwrap_or_default();

@@ -42,8 +42,12 @@ impl<'a> Candidates<'a> {
         // Legs of one journey go to different servers, or are in different captures.
         let same = |a: &Exchange, b: &Exchange| a.server == b.server && a.request.at.input() == b.request.at.input();
         let several = all.first().is_some_and(|first| all.iter().any(|x| !same(first, x)));
-        if several {
-            found.sort_out();
+        found.sort_out();
+        if !several {
+            // Only what was captured twice is left to be found.
+            found.forwarded.clear();
+            found.keyless.clear();
+            found.loners.clear();
         }
         found
     }

@@ -1,6 +1,6 @@
 //! Which addresses belong to one host: as the user says, and as joined legs show.
 
-use super::Map;
+use super::{Map, Set};
 use std::net::IpAddr;
 
 /// A host that the user named: `--hop NAME=IP[,IP:PORT]…`.
@@ -16,6 +16,8 @@ pub struct Pin {
 pub struct Hosts {
     parent: Map<IpAddr, IpAddr>,
     names: Map<IpAddr, String>,
+    /// Addresses that were named without a port.
+    whole: Set<IpAddr>,
     /// Names that hold for one port only.
     ports: Map<(IpAddr, u16), String>,
 }
@@ -25,6 +27,7 @@ impl Hosts {
     pub fn new(pins: &[Pin]) -> Self {
         let mut hosts = Hosts::default();
         for pin in pins {
+            hosts.whole.extend(pin.addresses.iter().filter(|(_, port)| port.is_none()).map(|(ip, _)| *ip));
             let mut whole = pin.addresses.iter().filter(|(_, port)| port.is_none()).map(|(ip, _)| *ip);
             if let Some(first) = whole.next() {
                 hosts.names.insert(first, pin.name.clone());
@@ -72,8 +75,12 @@ impl Hosts {
 
     /// What the user calls the host at this address; `port`: where connections to it go. `None`: nothing.
     pub fn name(&self, ip: IpAddr, port: Option<u16>) -> Option<&str> {
-        let by_port = port.and_then(|port| self.ports.get(&(ip, port)));
-        by_port.or_else(|| self.names.get(&self.root(ip))).map(String::as_str)
+        if let Some(name) = port.and_then(|port| self.ports.get(&(ip, port))) {
+            return Some(name);
+        }
+        // Named for some of its ports only: of the others nothing was said.
+        let only_ports = self.ports.keys().any(|(pinned, _)| *pinned == ip) && !self.whole.contains(&ip);
+        self.names.get(&self.root(ip)).filter(|_| !only_ports).map(String::as_str)
     }
 
     /// Whether the user said something of this host.
