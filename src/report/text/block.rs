@@ -9,6 +9,7 @@ use crate::model::{Blame, Chain, Confidence, End, EndHow, Exchange, Head, Outcom
 use crate::report::build;
 use crate::report::mask;
 use crate::report::text::Context;
+use crate::report::text::fields::{ANSWERED, ASKED, REQUEST_IDS, in_ladder, told};
 use crate::report::text::page::{Page, Tone, clip};
 use crate::report::text::{body, connection, facts, fix, hops, ladder, legs};
 use crate::report::time::human;
@@ -19,57 +20,6 @@ use crate::store::Analysis;
 pub(super) const VALUE: usize = 160;
 /// Packets named as evidence.
 const PACKETS: usize = 20;
-
-/// Fields of a request that an upgrade hangs on, in the order in which they are told.
-const ASKED: [&str; 9] = [
-    "Host",
-    "Upgrade",
-    "Connection",
-    "Sec-WebSocket-Version",
-    "Sec-WebSocket-Key",
-    "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Extensions",
-    "Origin",
-    "User-Agent",
-];
-
-/// The same of a response, and what tells who wrote it.
-const ANSWERED: [&str; 14] = [
-    "Upgrade",
-    "Connection",
-    "Sec-WebSocket-Accept",
-    "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Extensions",
-    "Sec-WebSocket-Version",
-    "Location",
-    "WWW-Authenticate",
-    "Proxy-Authenticate",
-    "Retry-After",
-    "Server",
-    "Via",
-    "X-Cache",
-    "Content-Type",
-];
-
-/// Fields by which a request is found in the log of a proxy or a tracing system.
-const REQUEST_IDS: [&str; 16] = [
-    "X-Request-ID",
-    "Request-Id",
-    "X-Correlation-ID",
-    "X-Client-Request-Id",
-    "traceparent",
-    "X-B3-TraceId",
-    "b3",
-    "uber-trace-id",
-    "X-Amzn-Trace-Id",
-    "X-Amz-Cf-Id",
-    "X-Cloud-Trace-Context",
-    "CF-Ray",
-    "X-Azure-Ref",
-    "X-Varnish",
-    "X-Forwarded-For",
-    "Forwarded",
-];
 
 /// `fix_told`: the block before this one tells the same fix.
 pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix_told: bool) -> io::Result<()> {
@@ -242,13 +192,6 @@ enum Drawn {
     Whole,
 }
 
-/// Whether a ladder tells this field anyway.
-fn in_ladder(field: &str) -> bool {
-    ["upgrade:", "connection:", "server:", "location:"]
-        .iter()
-        .any(|name| field.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
-}
-
 /// What the capture lacks of this connection.
 fn unseen(x: &Exchange) -> Vec<&'static str> {
     let q = x.quality;
@@ -297,7 +240,7 @@ fn at_fault(page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
 }
 
 /// Whether the blamed address is this end's, with or without its port.
-fn is_at(blame: &Blame, end: Endpoint) -> bool {
+pub(super) fn is_at(blame: &Blame, end: Endpoint) -> bool {
     blame.address.as_deref().is_some_and(|a| a == end.to_string() || a == end.ip.to_string())
 }
 
@@ -332,19 +275,6 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange, drawn: Drawn) 
 
 fn status(head: &Head) -> String {
     head.status().map_or_else(|| "a status that is no number".to_owned(), |s| s.to_string())
-}
-
-/// The fields of these names that the head has, each line.
-fn told(c: &mut Context<'_>, head: &Head, names: &[&str]) -> Vec<String> {
-    let mut out = Vec::new();
-    for name in names {
-        for field in head.lines(name).take(4) {
-            let value = c.masker.field(head.name(field), head.value(field));
-            let cut = if head.is_cut(field) { "… (cut)" } else { "" };
-            out.push(format!("{}: {}{cut}", escape(head.name(field)), clip(&value, VALUE)));
-        }
-    }
-    out
 }
 
 fn ending(c: &mut Context<'_>, x: &Exchange) -> String {
@@ -404,7 +334,7 @@ fn logs(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchange) -
     }
     page.items("in the logs", &parts)?;
     match last {
-        Some(last) => page.items("", &[format!("at {}:", last.server), seen_at(c, last.client, last.request.first)]),
+        Some(last) => page.items("", &[format!("at {}: {}", last.server, seen_at(c, last.client, last.request.first))]),
         None => Ok(()),
     }
 }

@@ -62,10 +62,11 @@ pub(super) fn journeys(a: &Analysis) -> String {
     }
 }
 
-/// The proxies that journeys went through, in a table. Nothing where no journey has a hop.
+/// The proxies that journeys went through, in a table. Nothing where no journey has a hop, or where there is
+/// but one: its ladder says it all.
 pub(super) fn table(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
     let a = c.a;
-    if a.chains.iter().all(|chain| chain.hops.is_empty()) {
+    if a.chains.len() < 2 || a.chains.iter().all(|chain| chain.hops.is_empty()) {
         return Ok(());
     }
     let tallies = tally(a);

@@ -7,9 +7,10 @@ use std::io;
 use crate::base::{Endpoint, ExchangeId, Timestamp};
 use crate::model::{Chain, ConnectState, Direction, EndHow, Exchange, Head, HopKind, Outcome};
 use crate::report::build;
+use crate::report::mask;
 use crate::report::passed::{self, Passed};
 use crate::report::text::page::{Page, Tone};
-use crate::report::text::{Context, facts, hops};
+use crate::report::text::{Context, block, facts, hops};
 
 mod marks;
 mod tall;
@@ -23,6 +24,7 @@ const RUNGS: usize = 12;
 /// A journey, client side first.
 #[derive(Debug, Default)]
 struct Ladder {
+    /// Address of the client.
     client: String,
     rungs: Vec<Rung>,
     /// Rungs left out.
@@ -53,10 +55,14 @@ struct Rung {
 }
 
 impl Rung {
+    /// What its other end is called.
+    fn name(&self) -> &str {
+        if self.named.is_empty() { self.who } else { &self.named }
+    }
+
     /// Whom it goes to.
     fn to(&self) -> String {
-        let name = if self.named.is_empty() { self.who } else { &self.named };
-        format!("{name} {}", self.address).trim().to_owned()
+        format!("{} {}", self.name(), self.address).trim().to_owned()
     }
 }
 
@@ -69,7 +75,7 @@ pub(super) fn has(chain: &Chain) -> bool {
 pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<bool> {
     let ladder = build_up(c, chain);
     match wide::fit(&ladder, page.wide()) {
-        Some(target) => wide::write(page, &ladder, target),
+        Some(fit) => wide::write(page, &ladder, fit),
         None => tall::write(page, &ladder),
     }
 }
@@ -86,7 +92,7 @@ fn build_up(c: &mut Context<'_>, chain: &Chain) -> Ladder {
     let passed: Vec<Passed<'_, '_>> = passed::all(chain, &leg).collect();
     let telling = marks::Telling::new(c, chain, &passed);
     let Some(&first) = chain.legs.first() else { return Ladder::default() };
-    let client = leg(first).map(|x| format!("client {}", x.client)).unwrap_or_default();
+    let client = leg(first).map(|x| x.client.to_string()).unwrap_or_default();
     let mut ladder = Ladder { client, ..Ladder::default() };
     let mut seen: HashSet<ExchangeId> = HashSet::new();
     // Depth first, in the order of time; what is superseded hands that on to what lies behind it.
@@ -161,7 +167,10 @@ fn node(c: &mut Context<'_>, chain: &Chain, x: &Exchange) -> (&'static str, Stri
         return (word, hops::short_name(c, hop.name.as_deref(), hop.product.as_ref()));
     }
     let word = if chain.tried.iter().any(|t| t.behind == x.id) { "proxy" } else { "backend" };
-    (word, hops::known_at(c, x.server))
+    let known = hops::known_at(c, x.server);
+    let blamed = chain.verdict.blame.as_ref().filter(|blame| block::is_at(blame, x.server));
+    let product = blamed.and_then(|blame| blame.product.as_deref()).map(mask::own).unwrap_or_default();
+    (word, if known.is_empty() { product } else { known })
 }
 
 /// What came back, in a few words. `None`: nothing did, and the capture ended before anybody gave up.
@@ -251,6 +260,26 @@ mod tests {
     }
 
     #[test]
+    fn where_room_is_short_names_stand_over_addresses_and_answers_are_cut() {
+        insta::assert_snapshot!(drawn(&testing::journeys(), 105, "hop-downgraded"), @r"
+        client                                     nginx                                   backend
+        10.0.0.1:40000 ── GET /chat HTTP/1.1 ────► 10.0.0.2:80 ── GET /chat HTTP/1.0 ────► 10.0.1.9:8080
+                          Upgrade: websocket                      − Upgrade
+                          Connection: Upgrade                     ~ Connection: close
+                                                                  2 other fields differ
+                       ◄── 426 Upgrade Required ──             ◄── 426 Upgrade Required ──
+                           ~ Server: nginx/1.22.1                  Server: app/3
+                           ~ Connection: keep-alive                Connection: close
+                                                                   Upgrade: websocket
+        ");
+        let mut a = testing::journeys();
+        let long = "HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n";
+        a.rows[1].exchange.response = Some(testing::head(long, 16, testing::START));
+        let drawn = drawn(&a, 105, "hop-downgraded");
+        assert!(drawn.contains("◄── 505 HTTP Version … ──"), "{drawn}");
+    }
+
+    #[test]
     fn on_a_narrow_one_each_has_a_line() {
         insta::assert_snapshot!(drawn(&testing::journeys(), 80, "hop-downgraded"), @r"
         journey        client 10.0.0.1:40000
@@ -263,7 +292,7 @@ mod tests {
                      1 ◄── 426 Upgrade Required ── nginx 10.0.0.2:80
                            ~ Server: nginx/1.22.1 · ~ Connection: keep-alive
         ");
-        insta::assert_snapshot!(drawn(&testing::journeys(), 80, "gateway-no-backend"), @r"
+        insta::assert_snapshot!(drawn(&testing::journeys(), 78, "gateway-no-backend"), @r"
         journey        client 10.0.0.1:40000
                      1 ── GET /chat HTTP/1.1 ──► nginx 10.0.0.2:80
                           Upgrade: websocket · Connection: Upgrade
@@ -316,6 +345,29 @@ mod tests {
         let told = drawn(&a, 80, "hop-downgraded");
         assert!(told.contains("Host: chat.example.org") && told.contains("~ Host: app:8080"), "{told}");
         assert!(told.contains("1 other field differs"), "{told}");
+    }
+
+    #[test]
+    fn a_field_in_other_letters_is_as_it_came() {
+        let mut a = testing::journeys();
+        let head = "GET /chat HTTP/1.1\r\nHost: app\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n\r\n";
+        a.rows[1].exchange.request = testing::head(head, 14, testing::START);
+        let told = drawn(&a, 80, "hop-downgraded");
+        assert!(told.contains("− Sec-WebSocket-Key") && told.contains("3 other fields differ"), "{told}");
+        assert!(!told.contains("~ Upgrade") && !told.contains("~ Connection: upgrade"), "{told}");
+    }
+
+    #[test]
+    fn colours_say_nothing_that_words_do_not() {
+        for columns in [80, 120] {
+            let [plain, coloured] = [false, true].map(|color| {
+                let mut out = Vec::new();
+                let options = Options { utc: true, columns: Some(columns), color, ..Options::default() };
+                crate::report::text::write(&testing::journeys(), &options, &mut out).unwrap();
+                String::from_utf8(out).unwrap()
+            });
+            assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod body;
 mod capture;
 mod connection;
 mod facts;
+mod fields;
 mod fix;
 mod groups;
 mod healthy;
@@ -96,11 +97,6 @@ mod tests {
         let mut out = Vec::new();
         write(a, options, &mut out).unwrap();
         String::from_utf8(out).unwrap()
-    }
-
-    /// As on a terminal of so many columns.
-    fn on(columns: usize) -> Options {
-        Options { columns: Some(columns), ..utc() }
     }
 
     fn utc() -> Options {
@@ -351,11 +347,6 @@ mod tests {
         let coloured = text(&testing::sample(), &Options { color: true, ..utc() });
         assert!(coloured.contains("\x1b["));
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
-        for columns in [80, 130] {
-            let plain = text(&testing::journeys(), &on(columns));
-            let coloured = text(&testing::journeys(), &Options { color: true, ..on(columns) });
-            assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
-        }
     }
 
     #[test]
@@ -368,7 +359,7 @@ mod tests {
     fn lines_are_no_wider_than_the_page_unless_to_be_pasted() {
         let all = || [testing::sample(), testing::many(30, 30), testing::odd(), testing::journeys()];
         for (columns, a) in [60, 80, 100].into_iter().flat_map(|columns| all().map(|a| (columns, a))) {
-            for line in text(&a, &on(columns)).lines() {
+            for line in text(&a, &Options { columns: Some(columns), ..utc() }).lines() {
                 let pasted = ["frame.number", "tcpdump", "accept ", "proxy_set_header", "--format csv"];
                 assert!(line.chars().count() <= columns || pasted.iter().any(|word| line.contains(word)), "{line}");
             }

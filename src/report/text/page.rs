@@ -246,11 +246,11 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `4.00 s`, `RFC 6455`.
+/// `4.00 s`, `RFC 6455`, `one ·`.
 fn belong_together(word: &str, next: &str) -> bool {
     let unit = next.trim_end_matches([',', ';', '.', ')']);
     let number = word.ends_with(|c: char| c.is_ascii_digit());
-    word == "RFC" || (number && matches!(unit, "ns" | "µs" | "ms" | "s" | "min" | "h" | "d" | "bytes"))
+    word == "RFC" || next == "·" || (number && matches!(unit, "ns" | "µs" | "ms" | "s" | "min" | "h" | "d" | "bytes"))
 }
 
 #[cfg(test)]

@@ -130,8 +130,10 @@ impl Telling {
                 false => others += 1,
             }
         }
-        for (name, _, value) in &diff.changed {
-            match self.matters(name) {
+        for (name, was, value) in &diff.changed {
+            // Letter case means nothing there (RFC 9110 §7.6.1, §7.8).
+            let same = ASKED.iter().any(|a| name.eq_ignore_ascii_case(a.as_bytes())) && was.eq_ignore_ascii_case(value);
+            match self.matters(name) && !same {
                 true => out.push(Mark::new(Tone::Warning, format!("~ {}", line(c, name, value)))),
                 false => others += 1,
             }

@@ -22,7 +22,7 @@ pub(super) fn write(page: &mut Page<'_>, ladder: &Ladder) -> io::Result<bool> {
     let wide =
         ladder.rungs.iter().flat_map(|rung| [length(&down(rung)), rung.answer.as_deref().map_or(0, length).min(most)]);
     let width = wide.max().unwrap_or_default();
-    page.pieces(Some("journey"), &[(Tone::Strong, format!("  {}", ladder.client))])?;
+    page.pieces(Some("journey"), &[(Tone::Strong, format!("  client {}", ladder.client))])?;
     for rung in &ladder.rungs {
         request(page, rung, &down(rung), width)?;
         if rung.superseded && rung.leg.is_some() {

@@ -15,8 +15,19 @@ const ARROW: usize = 7;
 /// What every line of a page begins with.
 const MARGIN: usize = 2;
 
-/// How many characters of each target there is room for. `None`: it does not fit.
-pub(super) fn fit(ladder: &Ladder, columns: usize) -> Option<usize> {
+/// How a ladder fits.
+#[derive(Clone, Copy)]
+pub(super) struct Fit {
+    /// Characters of each target.
+    target: usize,
+    /// Answers are cut to the length of their requests.
+    cut: bool,
+    /// Names stand over addresses, not before them.
+    stacked: bool,
+}
+
+/// `None`: it does not fit.
+pub(super) fn fit(ladder: &Ladder, columns: usize) -> Option<Fit> {
     let tries = ladder.rungs.iter().filter(|rung| rung.superseded && rung.leg.is_some()).count();
     // A connection in vain stands side by side only as the journey's end.
     let vain = ladder.rungs.iter().rposition(|rung| rung.leg.is_none()).is_none_or(|at| at + 1 == ladder.rungs.len());
@@ -25,18 +36,27 @@ pub(super) fn fit(ladder: &Ladder, columns: usize) -> Option<usize> {
         return None;
     }
     let longest = ladder.rungs.iter().map(|rung| length(&rung.asked[1])).max()?;
-    (TARGET.min(longest)..=longest).rev().find(|&target| total(ladder, target) <= columns)
+    // Whole targets first; an answer stands below once more.
+    let ways = (TARGET.min(longest)..=longest).rev().flat_map(|target| {
+        let way = |cut, stacked| Fit { target, cut, stacked };
+        [way(false, false), way(false, true), way(true, false), way(true, true)]
+    });
+    ways.into_iter().find(|&fit| total(ladder, fit) <= columns)
 }
 
 /// Draws it; whether every target stands there whole.
-pub(super) fn write(page: &mut Page<'_>, ladder: &Ladder, target: usize) -> io::Result<bool> {
+pub(super) fn write(page: &mut Page<'_>, ladder: &Ladder, fit: Fit) -> io::Result<bool> {
+    let Fit { target, stacked, .. } = fit;
+    let mut names = Line::default();
+    names.push(Tone::Strong, "client");
     let mut line = Line::default();
-    line.push(Tone::Strong, &ladder.client);
+    line.push(Tone::Strong, &if stacked { ladder.client.clone() } else { format!("client {}", ladder.client) });
+    line.pad(node(stacked, "client", &ladder.client));
     let mut columns = Vec::new();
     for rung in &ladder.rungs {
         line.push(Tone::Plain, " ");
         columns.push(line.length);
-        let inner = inner(rung, target);
+        let inner = inner(rung, fit);
         let [method, _, version] = &rung.asked;
         let words = words(rung, target);
         line.push(Tone::Dim, "── ");
@@ -53,22 +73,29 @@ pub(super) fn write(page: &mut Page<'_>, ladder: &Ladder, target: usize) -> io::
             None => line.push(Tone::Bad, "✗"),
         }
         line.push(Tone::Plain, " ");
-        line.push(Tone::Strong, &rung.to());
+        let from = line.length;
+        names.pad(from);
+        names.push(Tone::Strong, rung.name().trim_end_matches(':'));
+        line.push(Tone::Strong, &if stacked { rung.address.clone() } else { rung.to() });
+        line.pad(from + node(stacked, rung.name(), &rung.address));
     }
     let end = line.length;
+    if stacked {
+        page.pieces(None, &names.pieces)?;
+    }
     page.pieces(None, &line.pieces)?;
     under(page, ladder, &columns, (FRONT, end), |rung| &rung.marks)?;
     let mut line = Line::default();
     for (rung, &at) in ladder.rungs.iter().zip(&columns).filter(|(rung, _)| rung.leg.is_some()) {
         line.pad(at);
-        let inner = inner(rung, target);
-        match &rung.answer {
-            Some(answer) => {
+        let inner = inner(rung, fit);
+        match answer(rung, fit) {
+            answer if !answer.is_empty() => {
                 line.push(Tone::Dim, "◄── ");
-                line.push(tone(rung), answer);
-                line.push(Tone::Dim, &format!(" {}", "─".repeat(inner - length(answer) + 2)));
+                line.push(tone(rung), &answer);
+                line.push(Tone::Dim, &format!(" {}", "─".repeat(inner - length(&answer) + 2)));
             }
-            None => line.push(Tone::Bad, " ✗  no answer"),
+            _ => line.push(Tone::Bad, " ✗  no answer"),
         }
     }
     page.pieces(None, &line.pieces)?;
@@ -106,13 +133,32 @@ fn words(rung: &Rung, target: usize) -> String {
 }
 
 /// Characters between the ends of an arrow.
-fn inner(rung: &Rung, target: usize) -> usize {
-    length(&words(rung, target)).max(rung.answer.as_deref().map_or(0, length))
+fn inner(rung: &Rung, fit: Fit) -> usize {
+    length(&words(rung, fit.target)).max(length(&answer(rung, fit)))
 }
 
-fn total(ladder: &Ladder, target: usize) -> usize {
-    let rungs = ladder.rungs.iter().map(|rung| inner(rung, target) + ARROW + 2 + length(&rung.to()));
-    MARGIN + length(&ladder.client) + rungs.sum::<usize>()
+/// Empty where there is none.
+fn answer(rung: &Rung, fit: Fit) -> String {
+    let whole = rung.answer.as_deref().unwrap_or_default();
+    let most = if fit.cut { length(&words(rung, fit.target)) } else { usize::MAX };
+    short(whole, most)
+}
+
+fn total(ladder: &Ladder, fit: Fit) -> usize {
+    let stacked = fit.stacked;
+    let end = |rung: &Rung| node(stacked, rung.name(), &rung.address);
+    let rungs = ladder.rungs.iter().map(|rung| inner(rung, fit) + ARROW + 2 + end(rung));
+    MARGIN + node(stacked, "client", &ladder.client) + rungs.sum::<usize>()
+}
+
+/// Characters of an end of an arrow.
+fn node(stacked: bool, name: &str, address: &str) -> usize {
+    let (name, address) = (length(name), length(address));
+    match (stacked, name) {
+        (true, _) => name.max(address),
+        (false, 0) => address,
+        (false, _) => name + 1 + address,
+    }
 }
 
 /// A line that grows to the right.
