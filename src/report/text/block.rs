@@ -3,7 +3,6 @@
 
 use std::io;
 
-use crate::base::escape::escape;
 use crate::base::{Endpoint, PacketRef, Timestamp};
 use crate::model::{Blame, Chain, Confidence, End, EndHow, Exchange, Head, Outcome, Role, Severity};
 use crate::report::build;
@@ -171,8 +170,9 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
                 Some(kind) if label == "found" => format!(" (kind: {kind})"),
                 _ => String::new(),
             };
-            let leg = facts::leg_of(chain, found).filter(|_| !text.is_empty() && label == "found");
-            let leg = leg.map(|leg| format!(" (leg {leg})")).unwrap_or_default();
+            let legs = facts::legs_of(c.a, chain, found);
+            let told = label == "found" && !text.is_empty() && !legs.is_empty();
+            let leg = if told { format!(" ({legs})") } else { String::new() };
             page.row(label, Tone::Plain, &format!("{}{kind}{leg}", clip(&text, VALUE)))?;
         }
     }
@@ -353,7 +353,8 @@ fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
         if explained && (found.severity == Severity::Info || found.rule.starts_with("refused-")) {
             continue;
         }
-        let leg = facts::leg_of(chain, found).map(|leg| format!(", leg {leg}")).unwrap_or_default();
+        let leg = facts::legs_of(c.a, chain, found);
+        let leg = if leg.is_empty() { leg } else { format!(", {leg}") };
         let text = format!("{} ({}{leg})", mask::own(&found.rule), found.severity.word());
         if found.rule != chain.verdict.rule && !others.contains(&text) {
             others.push(text);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::escape::escape;
 use crate::base::{Endpoint, FlowId, Timestamp};
-use crate::model::{Chain, Finding, FlowFacts, Outcome, Severity, Subject};
+use crate::model::{Chain, Exchange, Finding, FlowFacts, Outcome, Severity, Subject};
 use crate::report::build;
 use crate::report::text::legs;
 use crate::rules::{self, Explains};
@@ -121,11 +121,25 @@ pub(super) fn behind_verdict<'a>(a: &'a Analysis, chain: &Chain) -> Vec<&'a Find
     all.filter(|f| f.rule == chain.verdict.rule).collect()
 }
 
-/// Which leg of several a finding is about, from 1.
-pub(super) fn leg_of(chain: &Chain, finding: &Finding) -> Option<usize> {
-    let Subject::Exchange(id) = finding.subject else { return None };
-    let several = chain.legs.len() > 1;
-    chain.legs.iter().position(|leg| several && *leg == id).map(|at| at + 1)
+/// Which leg of several a finding is about: `leg 2`, or `legs 1 and 2` where it is about the hop between
+/// them. Empty where there is but one leg, or it is about all.
+pub(super) fn legs_of(a: &Analysis, chain: &Chain, finding: &Finding) -> String {
+    let about = |x: &Exchange| match finding.subject {
+        Subject::Exchange(id) => x.id == id,
+        Subject::Chain(_) => finding
+            .evidence
+            .iter()
+            .any(|e| [Some(&x.request), x.response.as_ref()].into_iter().flatten().any(|head| head.at == e.at)),
+        _ => false,
+    };
+    let numbered = chain.legs.iter().zip(1_usize..);
+    let legs = numbered.filter(|(id, _)| build::leg(a, **id).is_some_and(about)).map(|(_, leg)| leg.to_string());
+    match legs.collect::<Vec<_>>().as_slice() {
+        _ if chain.legs.len() < 2 => String::new(),
+        [one] => format!("leg {one}"),
+        [one, two] => format!("legs {one} and {two}"),
+        _ => String::new(),
+    }
 }
 
 fn fate(a: &Analysis, chain: &Chain) -> Fate {

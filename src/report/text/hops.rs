@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::base::Endpoint;
-use crate::model::{Chain, Confidence, Hop, Intermediary, Software};
+use crate::model::{Chain, Confidence, Hop, HopKind, Intermediary, Software};
 use crate::report::text::Context;
 use crate::report::text::page::{Page, Tone, count, length, short};
 use crate::report::time::human;
@@ -16,6 +16,8 @@ use crate::store::Analysis;
 
 /// Proxies in the table.
 const PROXIES: usize = 8;
+/// Signs told that legs belong together; the strongest stand first.
+const KEYS: usize = 4;
 /// Characters of a name and its version there.
 const SOFTWARE: usize = 30;
 
@@ -28,7 +30,10 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> 
         let mut parts = vec![if again { "once more".to_owned() } else { who(c, hop) }];
         parts.extend(hop.forward.map(|t| format!("request on after {}", human(t))));
         parts.extend(hop.back.map(|t| format!("answer back after {}", human(t))));
-        let keys: Vec<&str> = hop.joined_by.iter().map(|key| key.word()).collect();
+        let mut keys: Vec<&str> = hop.joined_by.iter().take(KEYS).map(|key| key.word()).collect();
+        if hop.joined_by.len() > KEYS {
+            keys.push("…");
+        }
         let sure = if hop.confidence == Confidence::Certain { "" } else { hop.confidence.word() };
         let sure = if sure.is_empty() { String::new() } else { format!(" ({sure})") };
         parts.push(format!("legs joined by {}{sure}", keys.join(", ")));
@@ -70,8 +75,9 @@ pub(super) fn table(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
         return Ok(());
     }
     let tallies = tally(a);
-    let used = a.intermediaries.iter().zip(&tallies).filter(|(_, tally)| tally.through > 0);
-    let rows: Vec<Proxy> = used.clone().take(PROXIES).map(|(proxy, tally)| row(c, proxy, *tally)).collect();
+    let mut used: Vec<_> = a.intermediaries.iter().zip(&tallies).filter(|(_, tally)| tally.through > 0).collect();
+    used.sort_by_key(|(_, tally)| std::cmp::Reverse((tally.through, tally.lost)));
+    let rows: Vec<Proxy> = used.iter().take(PROXIES).map(|(proxy, tally)| row(c, proxy, **tally)).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -90,7 +96,7 @@ pub(super) fn table(c: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> 
         let lost = (if at_fault { Tone::Bad } else { tone }, format!("  {:>4}", row.lost));
         page.pieces(None, &[(tone, words + &numbers), lost])?;
     }
-    match used.count().saturating_sub(PROXIES) as u64 {
+    match used.len().saturating_sub(PROXIES) as u64 {
         0 => Ok(()),
         more => page.indented(2, Tone::Dim, &format!("and {}", count(more, "other proxy", "other proxies"))),
     }
@@ -180,7 +186,10 @@ pub(super) fn through(c: &mut Context<'_>, chain: &Chain) -> Vec<String> {
     let leg = |id| build::leg(a, id);
     let hops = passed::all(chain, &leg).filter(|p| !p.tried_again);
     let name = |p: passed::Passed<'_, '_>| {
-        let name = short_name(c, p.hop.name.as_deref(), p.hop.product.as_ref());
+        let mut name = short_name(c, p.hop.name.as_deref(), p.hop.product.as_ref());
+        if name.is_empty() && p.hop.kind == HopKind::Relay {
+            "relay".clone_into(&mut name);
+        }
         format!("{name} {}", p.near.server).trim().to_owned()
     };
     hops.map(name).collect()
