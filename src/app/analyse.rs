@@ -52,7 +52,9 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let facts: Vec<InputFacts>;
     if format.name == "ndjson" {
         let live = inputs.progress().bytes_total.is_none();
-        let stream = streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out, live);
+        let places = args.inputs.files.len() > 1;
+        let stream =
+            streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out, live, told, places);
         let closed = stream.failed();
         let mut engine = Engine::new(stream);
         engine.sink().start(inputs.facts())?;

@@ -1,5 +1,5 @@
-//! `--format ndjson`: prints each exchange when it is decided and when it ended, its findings and its
-//! chain; keeps only what the last window holds.
+//! `--format ndjson`: prints each exchange when it is decided, each chain when the join window has passed
+//! behind it, and both again, with their findings, when they are over; keeps only what the last window holds.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -8,15 +8,15 @@ use std::rc::Rc;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Nanos, Timestamp, limits};
-use crate::engine::{Judge, Judged};
-use crate::hops;
+use crate::engine::{self, Group, Joining, Judge, Proxies, judge};
+use crate::hops::{self, Told};
 use crate::model::{Chain, Exchange, Finding, FlowFacts, InputFacts, Severity};
 use crate::products::Products;
 use crate::proto::Sink;
 use crate::report::Options;
 use crate::report::ndjson::Lines;
 use crate::rules;
-use crate::store::{Filter, Row};
+use crate::store::{self, Filter, Row};
 
 use super::allow::Allowed;
 
@@ -27,9 +27,11 @@ pub(super) struct Stream<'a> {
     filter: Option<&'a Filter>,
     allowed: &'a Allowed,
     out: &'a mut dyn Write,
-    /// Refusals that a later try may still overcome, in the order of their ends; at most
-    /// `limits::SEEN_COMPARED`.
-    held: VecDeque<Box<Exchange>>,
+    joining: Joining,
+    /// Connections without a request that a hop may have opened for a chain, in the order of their ends; at
+    /// most `limits::LONE_FLOWS`.
+    lone: VecDeque<FlowFacts>,
+    proxies: Proxies,
     /// The latest time in the capture, as far as exchanges tell.
     now: Timestamp,
     /// Somebody waits for each line: the input is a pipe.
@@ -43,6 +45,8 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
+    /// `live`: somebody waits for each line; `places`: the inputs are several.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing, and there is one caller")]
     pub(super) fn new(
         products: &'a Products,
         options: &Options,
@@ -50,6 +54,8 @@ impl<'a> Stream<'a> {
         allowed: &'a Allowed,
         out: &'a mut dyn Write,
         live: bool,
+        told: Told,
+        places: bool,
     ) -> Self {
         Stream {
             judge: Judge::new(products),
@@ -59,7 +65,9 @@ impl<'a> Stream<'a> {
             out,
             live,
             failed: Rc::new(Cell::new(false)),
-            held: VecDeque::new(),
+            joining: Joining::new(told, places),
+            lone: VecDeque::new(),
+            proxies: Proxies::default(),
             now: Timestamp(i64::MIN),
             findings: 0,
             worst: None,
@@ -81,9 +89,13 @@ impl<'a> Stream<'a> {
 
     /// The last lines; the worst finding that is not allowed.
     pub(super) fn end(mut self, mut counters: Counters, inputs: &[InputFacts]) -> io::Result<Option<Severity>> {
-        while let Some(x) = self.held.pop_front() {
-            self.print(&x);
+        for ready in self.joining.finish() {
+            self.print(ready);
         }
+        while let Some(flow) = self.lone.pop_front() {
+            self.print_lone(&flow);
+        }
+        counters.flows_seen_twice += self.joining.copies;
         for (index, facts) in inputs.iter().enumerate() {
             let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);
             self.print_findings(findings, None, &[]);
@@ -93,7 +105,8 @@ impl<'a> Stream<'a> {
         }
         self.print_findings(rules::run::capture(&counters), None, &[]);
         counters.evicted += self.judge.seen.evicted;
-        let line = self.lines.summary_line(inputs, &counters, &[], &[]);
+        let proxies = std::mem::take(&mut self.proxies).list();
+        let line = self.lines.summary_line(inputs, &counters, &proxies, &[]);
         self.line(&line);
         self.error.take().map_or(Ok(self.worst), Err)
     }
@@ -110,80 +123,147 @@ impl<'a> Stream<'a> {
         self.failed.set(self.error.is_some());
     }
 
-    fn row(&mut self, x: &Exchange, judged: &Judged) -> (Row, Chain) {
-        let indices: Vec<usize> = (self.findings..self.findings + judged.findings.len()).collect();
-        let chain = Judge::chain(x, judged, indices.clone());
-        let row = Row {
-            exchange: Box::new(x.clone()),
-            handshake: judged.handshake.clone(),
-            outcome: judged.outcome,
-            findings: indices,
-        };
-        (row, chain)
-    }
-
-    fn wanted(&self, row: &Row, chain: &Chain, findings: &[Finding]) -> bool {
-        let Some(filter) = self.filter else { return true };
-        // The filter looks findings up by index; here they stand alone.
-        let mut row = row.clone();
-        row.findings = (0..findings.len()).collect();
-        let mut chain = chain.clone();
-        chain.findings = row.findings.clone();
-        filter.matches(&row, Some(&chain), findings)
-    }
-
     fn print_findings(&mut self, findings: Vec<Finding>, x: Option<&Exchange>, fix: &[crate::model::Fix]) {
         for mut finding in findings {
             finding.allowed = self.allowed.allows(&finding, x);
-            if !finding.allowed {
-                self.worst = self.worst.max(Some(finding.severity));
-            }
-            let line = self.lines.finding_line(self.findings, &finding, fix);
-            self.findings += 1;
-            self.line(&line);
+            self.print_finding(finding, fix);
         }
+    }
+
+    fn print_finding(&mut self, finding: Finding, fix: &[crate::model::Fix]) {
+        if !finding.allowed {
+            self.worst = self.worst.max(Some(finding.severity));
+        }
+        let line = self.lines.finding_line(self.findings, &finding, fix);
+        self.findings += 1;
+        self.line(&line);
     }
 }
 
 impl Sink for Stream<'_> {
+    fn asked(&mut self, x: &Exchange) {
+        self.joining.asked(x);
+    }
+
     fn decided(&mut self, x: &Exchange) {
-        if x.tentative {
-            return;
-        }
         self.pass(x);
-        self.judge.seen.learn(x, true);
-        let judged = self.judge.exchange(x);
-        let (mut row, chain) = self.row(x, &judged);
-        if self.wanted(&row, &chain, &judged.findings) {
-            // Its findings are numbered when it ended.
-            row.findings.clear();
-            let line = self.lines.exchange_line(&row, false);
-            self.line(&line);
+        if !x.tentative {
+            self.judge.seen.learn(x, true);
+            self.print_decided(x);
         }
+        self.joining.decided(x);
     }
 
     fn ended(&mut self, x: Box<Exchange>) {
-        if x.tentative {
-            return;
-        }
-        if x.response.is_none() {
+        if x.response.is_none() && !x.tentative {
             self.judge.seen.learn(&x, true);
         }
         self.pass(&x);
-        if may_be_overcome(&x) {
-            self.held.push_back(x);
-            if self.held.len() > limits::SEEN_COMPARED
-                && let Some(oldest) = self.held.pop_front()
-            {
-                self.print(&oldest);
-            }
-        } else {
-            self.print(&x);
+        if let Some(ready) = self.joining.ended(x) {
+            self.print(ready);
         }
     }
 
     fn lone(&mut self, flow: FlowFacts) {
-        let Some((findings, outcome, verdict)) = self.judge.flow(&flow) else { return };
+        self.lone.push_back(flow);
+        if self.lone.len() > limits::LONE_FLOWS
+            && let Some(flow) = self.lone.pop_front()
+        {
+            self.print_lone(&flow);
+        }
+    }
+}
+
+impl Stream<'_> {
+    /// Capture time has come as far as this exchange: chains that nothing more can join, and connections that
+    /// no chain can claim any more, are printed.
+    fn pass(&mut self, x: &Exchange) {
+        let last = x.response.as_ref().map_or(x.request.last, |r| r.last);
+        self.now = self.now.max(last).max(x.end.at.unwrap_or(last));
+        for ready in self.joining.pass(self.now) {
+            self.print(ready);
+        }
+        let claimed_until = Nanos::from_secs(3 * limits::JOIN_S);
+        while self.lone.front().is_some_and(|flow| self.now.since(flow.syn_at) > claimed_until) {
+            let Some(flow) = self.lone.pop_front() else { break };
+            self.print_lone(&flow);
+        }
+    }
+
+    /// The first line of an exchange, as far as it can be judged alone. Its findings are numbered when it ended.
+    fn print_decided(&mut self, x: &Exchange) {
+        let judged = self.judge.exchange(x);
+        let row = Row {
+            exchange: Box::new(x.clone()),
+            handshake: judged.handshake,
+            outcome: judged.outcome,
+            findings: (0..judged.findings.len()).collect(),
+        };
+        let wanted = self.filter.is_none_or(|filter| {
+            let verdict = judged.verdict;
+            let chain = Chain {
+                id: hops::chain_of_leg(x.id),
+                legs: vec![x.id],
+                flow: None,
+                hops: Box::default(),
+                tried: Box::default(),
+                outcome: row.outcome,
+                verdict,
+                findings: row.findings.clone(),
+            };
+            filter.matches(&row, Some(&chain), &judged.findings)
+        });
+        if wanted {
+            let line = self.lines.exchange_line(&Row { findings: Vec::new(), ..row }, false);
+            self.line(&line);
+        }
+    }
+
+    /// A chain: decided, or with its legs over, its last lines and its findings.
+    fn print(&mut self, ready: Group) {
+        let last = ready.over;
+        let allowed = self.allowed;
+        let allow = |f: &Finding, x: Option<&Exchange>| allowed.allows(f, x);
+        let (mut a, taken) = judge::group(&mut self.judge, ready, self.lone.make_contiguous(), &allow);
+        let (claimed, left): (Vec<FlowFacts>, Vec<FlowFacts>) =
+            self.lone.iter().cloned().partition(|flow| taken.contains(&flow.id));
+        a.flows = claimed;
+        if let Some(filter) = self.filter {
+            store::select::select(&mut a, filter);
+        }
+        if last && !a.flows.is_empty() {
+            self.lone = left.into();
+        }
+        let Some(chain) = a.chains.first_mut() else { return };
+        let base = self.findings;
+        let indices = std::mem::take(&mut chain.findings);
+        if last {
+            chain.findings = indices.iter().map(|at| base + at).collect();
+            for row in &mut a.rows {
+                row.findings.iter_mut().for_each(|at| *at += base);
+                let line = self.lines.exchange_line(row, true);
+                self.line(&line);
+            }
+            let fix = std::mem::take(&mut chain.verdict.fix);
+            let rule = chain.verdict.rule.clone();
+            for finding in a.findings {
+                let fix = if finding.rule == rule { fix.as_slice() } else { &[] };
+                self.print_finding(finding, fix);
+            }
+            chain.verdict.fix = fix;
+        }
+        let rows = &a.rows;
+        let leg = |id| rows.iter().find(|row| row.exchange.id == id).map(|row| &*row.exchange);
+        let line = self.lines.chain_line(chain, &leg, last);
+        if last {
+            engine::proxies(&a.chains, rows, self.joining.hosts(), &mut self.proxies);
+        }
+        self.line(&line);
+    }
+
+    /// A connection without a request that belongs to no chain.
+    fn print_lone(&mut self, flow: &FlowFacts) {
+        let Some((findings, outcome, verdict)) = self.judge.flow(flow) else { return };
         let indices: Vec<usize> = (self.findings..self.findings + findings.len()).collect();
         let id = hops::chain_of_flow(flow.id);
         let local = Chain {
@@ -196,7 +276,7 @@ impl Sink for Stream<'_> {
             verdict,
             findings: (0..findings.len()).collect(),
         };
-        if self.filter.is_some_and(|f| !f.matches_flow(&flow, Some(&local), &findings)) {
+        if self.filter.is_some_and(|f| !f.matches_flow(flow, Some(&local), &findings)) {
             return;
         }
         let chain = Chain { findings: indices, ..local };
@@ -204,40 +284,4 @@ impl Sink for Stream<'_> {
         let line = self.lines.chain_line(&chain, &|_| None, true);
         self.line(&line);
     }
-}
-
-impl Stream<'_> {
-    /// Capture time has come as far as this exchange: refusals that nothing followed in time are printed.
-    fn pass(&mut self, x: &Exchange) {
-        let last = x.response.as_ref().map_or(x.request.last, |r| r.last);
-        self.now = self.now.max(last).max(x.end.at.unwrap_or(last));
-        while self.held.front().is_some_and(|held| until(held) < self.now) {
-            let Some(held) = self.held.pop_front() else { break };
-            self.print(&held);
-        }
-    }
-
-    /// An exchange that ended: its last line, its findings, its chain.
-    fn print(&mut self, x: &Exchange) {
-        let judged = self.judge.exchange(x);
-        let (row, chain) = self.row(x, &judged);
-        if !self.wanted(&row, &chain, &judged.findings) {
-            return;
-        }
-        let line = self.lines.exchange_line(&row, true);
-        self.line(&line);
-        self.print_findings(judged.findings, Some(x), &chain.verdict.fix);
-        let line = self.lines.chain_line(&chain, &|id| (id == x.id).then_some(x), true);
-        self.line(&line);
-    }
-}
-
-/// Whether a later try of the same client may show that this refusal did no harm.
-fn may_be_overcome(x: &Exchange) -> bool {
-    matches!(x.status(), Some(400 | 401 | 407 | 426))
-}
-
-/// Until when such a try counts.
-fn until(x: &Exchange) -> Timestamp {
-    x.response.as_ref().map_or(x.request.last, |r| r.last) + Nanos::from_secs(limits::RETRY_S)
 }

@@ -14,7 +14,7 @@ pub(super) fn told(args: &Inputs) -> anyhow::Result<Told> {
     let pins = args.hops.iter().map(|text| pin(text).with_context(|| format!("--hop {text}")));
     let pins = pins.collect::<anyhow::Result<Vec<Pin>>>()?;
     let clocks = clocks(args)?.into_iter().map(|(input, _)| u16::try_from(input).unwrap_or(u16::MAX)).collect();
-    Ok(Told { pins, clocks })
+    Ok(Told { pins, clocks, ..Told::default() })
 }
 
 /// What is added to the times of inputs, by their places.

@@ -102,15 +102,21 @@ pub(super) fn software(found: &Recognised<'_>) -> Software {
     }
 }
 
-/// The proxies that chains went through, by their first address.
-pub(super) fn list(chains: &[Chain], hosts: &Hosts, kept: &dyn Fn(&Chain, usize) -> bool) -> Vec<Intermediary> {
-    let mut all: BTreeMap<IpAddr, Intermediary> = BTreeMap::new();
-    for chain in chains {
+/// The proxies that chains went through, added up chain by chain; at most `limits::PROXIES`.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(BTreeMap<IpAddr, Intermediary>);
+
+impl Proxies {
+    /// One more chain. `kept`: whether the hop at a place passed Upgrade on.
+    pub fn add(&mut self, chain: &Chain, hosts: &Hosts, kept: &dyn Fn(usize) -> bool) {
         let mut met: Vec<IpAddr> = Vec::new();
         for (at, hop) in chain.hops.iter().enumerate() {
             let Some(address) = hop.address() else { continue };
             let root = hosts.root(address);
-            let entry = all.entry(root).or_default();
+            if self.0.len() >= limits::PROXIES && !self.0.contains_key(&root) {
+                continue;
+            }
+            let entry = self.0.entry(root).or_default();
             for ip in &hop.addresses {
                 if let Err(place) = entry.addresses.binary_search(ip) {
                     entry.addresses.insert(place, *ip);
@@ -128,13 +134,17 @@ pub(super) fn list(chains: &[Chain], hosts: &Hosts, kept: &dyn Fn(&Chain, usize)
             met.push(root);
             entry.chains += 1;
             entry.upgraded += u64::from(chain.outcome == Outcome::Upgraded);
-            entry.kept_upgrade += u64::from(kept(chain, at));
+            entry.kept_upgrade += u64::from(kept(at));
             if chain.verdict.rule != "ok" {
                 *entry.verdicts.entry(chain.verdict.rule.to_string()).or_default() += 1;
             }
         }
     }
-    let mut list: Vec<Intermediary> = all.into_values().collect();
-    list.sort_by(|a, b| a.addresses.cmp(&b.addresses));
-    list
+
+    /// By address.
+    pub fn list(self) -> Vec<Intermediary> {
+        let mut list: Vec<Intermediary> = self.0.into_values().collect();
+        list.sort_by(|a, b| a.addresses.cmp(&b.addresses));
+        list
+    }
 }

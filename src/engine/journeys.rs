@@ -1,11 +1,12 @@
 //! Judged exchanges to chains: legs that belong together, their hops, what these did, and the verdict.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
 use crate::base::{ExchangeId, FlowId, Nanos};
-use crate::hops::{self, Edge, Hosts, Joined, Told};
+use crate::hops::{self, Clock, Edge, Hosts, Joined, Told};
 use crate::model::{
     Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
 };
@@ -15,11 +16,13 @@ use crate::rules::verdict::Knowledge;
 use crate::rules::{Seen, guilt, recovery, run};
 use crate::store::Row;
 
-use super::intermediaries::{self, Known};
+use super::intermediaries::{self, Known, Proxies};
 
 /// What is known of the legs before any of them is judged.
-pub(super) struct Plan {
-    joined: Joined,
+#[derive(Clone, Default)]
+pub struct Plan {
+    hosts: Arc<Hosts>,
+    clocks: Vec<Clock>,
     /// The legs of each chain of several, client side first, by the id of the first.
     several: HashMap<ExchangeId, Vec<ExchangeId>, foldhash::fast::RandomState>,
     /// Hops by their near leg; of several, the one tried first stands first.
@@ -30,6 +33,8 @@ pub(super) struct Plan {
     rivals: HashMap<ExchangeId, usize, foldhash::fast::RandomState>,
     /// The captures show more than one leg of anything, or were taken at several places.
     several_legs: bool,
+    /// Exchanges that are second copies.
+    copies: u64,
 }
 
 /// Joins the exchanges, puts their times on one clock, and leaves out what is no leg of its own: second
@@ -53,25 +58,7 @@ pub(super) fn plan(
             facts.last = facts.last.map(|at| at + clock.offset);
         }
     }
-    let id = |at: usize| exchanges.get(at).map(|x| x.id).unwrap_or_default();
-    let mut plan = Plan {
-        several: HashMap::default(),
-        behind: HashMap::default(),
-        later: HashSet::default(),
-        rivals: joined.rivals.iter().map(|&(at, rivals)| (id(at), rivals)).collect(),
-        several_legs: !joined.edges.is_empty() || overlap(inputs),
-        joined: Joined::default(),
-    };
-    if !joined.edges.is_empty() {
-        for legs in hops::chains(exchanges.len(), &joined).into_iter().filter(|legs| legs.len() > 1) {
-            let ids: Vec<ExchangeId> = legs.iter().map(|&at| id(at)).collect();
-            plan.later.extend(ids.iter().skip(1));
-            plan.several.insert(ids.first().copied().unwrap_or_default(), ids);
-        }
-        for edge in &joined.edges {
-            plan.behind.entry(id(edge.near)).or_default().push((edge.clone(), id(edge.far)));
-        }
-    }
+    let plan = Plan::of(exchanges, &joined, overlap(inputs));
     for twin in &joined.twins {
         let seen_as = twin.seen_as;
         if let (Some(x), Some(seen_as)) = (exchanges.get_mut(twin.kept), seen_as) {
@@ -85,7 +72,6 @@ pub(super) fn plan(
         at += 1;
         !is_copy && (!x.tentative || plan.later.contains(&x.id))
     });
-    plan.joined = Joined { edges: Vec::new(), ..joined };
     plan
 }
 
@@ -100,6 +86,50 @@ fn overlap(inputs: &[InputFacts]) -> bool {
 }
 
 impl Plan {
+    /// From what joining found. `places`: the captures were taken at several.
+    pub(super) fn of(exchanges: &[Box<Exchange>], joined: &Joined, places: bool) -> Plan {
+        let id = |at: usize| exchanges.get(at).map(|x| x.id).unwrap_or_default();
+        let mut plan = Plan {
+            rivals: joined.rivals.iter().map(|&(at, rivals)| (id(at), rivals)).collect(),
+            several_legs: !joined.edges.is_empty() || places,
+            hosts: Arc::new(joined.hosts.clone()),
+            clocks: joined.clocks.clone(),
+            copies: u64::try_from(joined.twins.len()).unwrap_or(u64::MAX),
+            ..Plan::default()
+        };
+        if joined.edges.is_empty() {
+            return plan;
+        }
+        for legs in hops::chains(exchanges.len(), joined).into_iter().filter(|legs| legs.len() > 1) {
+            let ids: Vec<ExchangeId> = legs.iter().map(|&at| id(at)).collect();
+            plan.later.extend(ids.iter().skip(1));
+            plan.several.insert(ids.first().copied().unwrap_or_default(), ids);
+        }
+        for edge in &joined.edges {
+            plan.behind.entry(id(edge.near)).or_default().push((edge.clone(), id(edge.far)));
+        }
+        plan
+    }
+
+    /// What of it is about these exchanges: one chain.
+    pub(super) fn part(&self, ids: &[ExchangeId]) -> Plan {
+        let mut part = Plan {
+            several_legs: self.several_legs,
+            hosts: Arc::clone(&self.hosts),
+            clocks: self.clocks.clone(),
+            ..Plan::default()
+        };
+        for &id in ids {
+            part.several.extend(self.several.get(&id).map(|legs| (id, legs.clone())));
+            part.behind.extend(self.behind.get(&id).map(|edges| (id, edges.clone())));
+            part.rivals.extend(self.rivals.get(&id).map(|&rivals| (id, rivals)));
+            if self.later.contains(&id) {
+                part.later.insert(id);
+            }
+        }
+        part
+    }
+
     /// Whether this exchange is a chain by itself, or the first of several.
     pub(super) fn is_alone(&self, id: ExchangeId) -> bool {
         self.later.is_empty() || !self.several.contains_key(&id) && !self.later.contains(&id)
@@ -107,7 +137,7 @@ impl Plan {
 
     /// Copies of exchanges that were captured twice.
     pub(super) fn copies(&self) -> u64 {
-        u64::try_from(self.joined.twins.len()).unwrap_or(u64::MAX)
+        self.copies
     }
 }
 
@@ -141,9 +171,9 @@ impl<'a> Journeys<'a> {
         flows: &'a [FlowFacts],
         seen: &'a Seen,
         known: &'a dyn Knowledge,
+        mut software: Known,
     ) -> Self {
-        let mut software = Known::default();
-        let hosts = &plan.joined.hosts;
+        let hosts: &Hosts = &plan.hosts;
         let mut journeys = Journeys {
             plan,
             products,
@@ -175,6 +205,11 @@ impl<'a> Journeys<'a> {
             }
         }
         journeys
+    }
+
+    /// What was learned of the hops, for the next.
+    pub(super) fn into_software(self) -> Known {
+        self.software
     }
 
     /// Flows that belong to chains.
@@ -259,7 +294,7 @@ impl<'a> Journeys<'a> {
     }
 
     fn hop(&self, near: &Exchange, far: &Exchange, edge: &Edge) -> Option<Hop> {
-        let hosts = &self.plan.joined.hosts;
+        let hosts = &self.plan.hosts;
         let mut addresses = vec![near.server.ip];
         if far.client.ip != near.server.ip && far.client.ip != near.client.ip {
             addresses.push(far.client.ip);
@@ -286,12 +321,12 @@ impl<'a> Journeys<'a> {
     /// Whether the times of two legs can be compared as finely as a hop's own time asks for.
     fn times(&self, near: &Exchange, far: &Exchange) -> bool {
         let [a, b] = [near, far].map(|x| x.request.at.input());
-        a == b || !self.plan.joined.clocks.iter().any(|clock| clock.input == a || clock.input == b)
+        a == b || !self.plan.clocks.iter().any(|clock| clock.input == a || clock.input == b)
     }
 
     /// Who answers a leg: what is known of its address, else what the answer itself shows.
     fn responder(&self, row: &Row) -> Option<Software> {
-        let known = self.software.at(&self.plan.joined.hosts, row.exchange.server.ip);
+        let known = self.software.at(&self.plan.hosts, row.exchange.server.ip);
         let sure = known.filter(|s| s.confidence >= Confidence::Likely);
         sure.or_else(|| self.products.responder(&row.exchange).map(|found| intermediaries::software(&found)))
     }
@@ -306,7 +341,7 @@ impl<'a> Journeys<'a> {
 
     /// Whether other chains show what stands behind this leg's server.
     fn is_hop(&self, row: &Row) -> bool {
-        self.proxies.contains(&self.plan.joined.hosts.root(row.exchange.server.ip))
+        self.proxies.contains(&self.plan.hosts.root(row.exchange.server.ip))
     }
 }
 
@@ -317,13 +352,20 @@ fn legs<'f>(rows: &[&'f Row], on_legs: &'f [Vec<Finding>]) -> Vec<Leg<'f>> {
         .collect()
 }
 
-/// The proxies that these chains went through.
-pub(super) fn intermediaries(chains: &[Chain], rows: &[Row], plan: &Plan) -> Vec<crate::model::Intermediary> {
+/// Adds the proxies that these chains went through.
+pub fn proxies(chains: &[Chain], rows: &[Row], hosts: &Hosts, all: &mut Proxies) {
     let row = |id: ExchangeId| rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?);
-    let kept = |chain: &Chain, at: usize| {
-        let Some(hop) = chain.hops.get(at) else { return false };
-        row(hop.between.1).is_some_and(|far| far.exchange.request.has("upgrade"))
-    };
-    let hosts: &Hosts = &plan.joined.hosts;
-    intermediaries::list(chains, hosts, &kept)
+    for chain in chains {
+        let kept = |at: usize| {
+            let far = chain.hops.get(at).and_then(|hop| row(hop.between.1));
+            far.is_some_and(|far| far.exchange.request.has("upgrade"))
+        };
+        all.add(chain, hosts, &kept);
+    }
+}
+
+impl Plan {
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
 }

@@ -18,8 +18,9 @@ use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{Analysis, Row};
 
+use super::joining::Group;
 use super::journeys::{self, Journeys};
-use super::{Collected, ahead};
+use super::{Collected, ahead, intermediaries};
 
 /// Judges exchanges. Keeps what rules may know of the others, within limits.
 pub struct Judge<'p> {
@@ -29,6 +30,8 @@ pub struct Judge<'p> {
     pub seen: Seen,
     /// What the user says of hosts and clocks.
     pub told: Told,
+    /// The software of hops, as far as it was seen.
+    software: intermediaries::Known,
 }
 
 /// What was judged of one exchange.
@@ -43,7 +46,14 @@ pub struct Judged {
 impl<'p> Judge<'p> {
     pub fn new(products: &'p Products) -> Self {
         let guids = products.wrong_guids().iter().map(|w| (w.guid.as_str(), w.note.as_str())).collect();
-        Judge { products, guids, hints: Hints::default(), seen: Seen::default(), told: Told::default() }
+        Judge {
+            products,
+            guids,
+            hints: Hints::default(),
+            seen: Seen::default(),
+            told: Told::default(),
+            software: intermediaries::Known::default(),
+        }
     }
 
     /// Judges one exchange. The others must be in `seen` already, as far as they are to count.
@@ -174,11 +184,34 @@ fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findings:
     }
 }
 
+/// Judges the legs of one chain, and the chain. `lone`: connections that its hops may have opened in vain; which
+/// they did is given back. Its chains are not sorted, and of connections it has none.
+pub fn group(
+    judge: &mut Judge<'_>,
+    group: Group,
+    lone: &[FlowFacts],
+    allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
+) -> (Analysis, HashSet<FlowId, foldhash::fast::RandomState>) {
+    let mut a = Analysis::default();
+    let mut alone = Vec::new();
+    for x in group.exchanges {
+        let Judged { handshake, outcome, findings: found, verdict } = judge.exchange(&x);
+        let findings = a.add(found, |f| allowed(f, Some(&x)));
+        if group.plan.is_alone(x.id) && !x.tentative {
+            alone.push(a.rows.len());
+            a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
+        }
+        a.rows.push(Row { exchange: x, handshake, outcome, findings });
+    }
+    let taken = join_up(&mut a, judge, &group.plan, lone, &alone, allowed);
+    (a, taken)
+}
+
 /// Puts the chains of several legs in, and judges anew those of one whose hop may be at fault. `alone`: the
 /// rows of the chains that are there, in their order. The connections that belong to chains now.
 fn join_up(
     a: &mut Analysis,
-    judge: &Judge<'_>,
+    judge: &mut Judge<'_>,
     plan: &journeys::Plan,
     lone: &[FlowFacts],
     alone: &[usize],
@@ -186,10 +219,13 @@ fn join_up(
 ) -> HashSet<FlowId, foldhash::fast::RandomState> {
     let known = Known(judge.products);
     let (taken, judged) = {
-        let journeys = Journeys::new(plan, judge.products, &a.rows, lone, &judge.seen, &known);
+        let software = std::mem::take(&mut judge.software);
+        let journeys = Journeys::new(plan, judge.products, &a.rows, lone, &judge.seen, &known, software);
         let all = a.rows.iter().enumerate();
         let judged: Vec<_> = all.filter_map(|(at, row)| Some((at, journeys.judge(row, &a.findings)?))).collect();
-        (journeys.taken(), judged)
+        let taken = journeys.taken();
+        judge.software = journeys.into_software();
+        (taken, judged)
     };
     for (row, journeys::Judged { mut chain, found, lowered }) in judged {
         for at in lowered {
@@ -265,7 +301,9 @@ pub fn whole_by(
         a.chains.push(chain_of_flow(&flow, outcome, verdict, indices));
         a.flows.push(flow);
     }
-    a.intermediaries = journeys::intermediaries(&a.chains, &a.rows, &plan);
+    let mut proxies = intermediaries::Proxies::default();
+    journeys::proxies(&a.chains, &a.rows, plan.hosts(), &mut proxies);
+    a.intermediaries = proxies.list();
     a.counters.flows_seen_twice += plan.copies();
     for (index, facts) in inputs.iter().enumerate() {
         let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);

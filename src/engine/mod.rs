@@ -6,6 +6,7 @@ mod ahead;
 pub mod collect;
 mod front;
 mod intermediaries;
+pub mod joining;
 mod journeys;
 pub mod judge;
 mod pipeline;
@@ -22,6 +23,9 @@ use crate::stream::{Packets, Segments, Table};
 use front::Front;
 
 pub use collect::Collected;
+pub use intermediaries::Proxies;
+pub use joining::{Group, Joining};
+pub use journeys::proxies;
 pub use judge::{Judge, Judged};
 
 /// The pipeline from packets to exchanges.

@@ -42,6 +42,11 @@ impl Hosts {
         hosts
     }
 
+    /// Nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.parent.is_empty() && self.names.is_empty() && self.ports.is_empty()
+    }
+
     /// Both addresses belong to one host. Two hosts that the user gave different names stay apart.
     pub fn unite(&mut self, a: IpAddr, b: IpAddr) {
         let (a, b) = (self.root(a), self.root(b));

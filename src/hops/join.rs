@@ -24,6 +24,8 @@ pub struct Told {
     pub pins: Vec<Pin>,
     /// Inputs whose clock offsets the user gave; they are applied already.
     pub clocks: Vec<u16>,
+    /// What is known of addresses already, the pins among it. Empty: nothing but the pins.
+    pub hosts: Hosts,
 }
 
 /// Two legs and the hop between them. `near` and `far` are places in the list that was joined.
@@ -68,7 +70,8 @@ pub struct Joined {
 pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     let prints = Fingerprints::default();
     let mut found = Candidates::new(all, &prints);
-    let mut joined = Joined { hosts: Hosts::new(&told.pins), ..Joined::default() };
+    let known = if told.hosts.is_empty() { Hosts::new(&told.pins) } else { told.hosts.clone() };
+    let mut joined = Joined { hosts: known, ..Joined::default() };
     if found.is_empty() {
         return joined;
     }

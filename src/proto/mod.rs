@@ -46,6 +46,8 @@ use websocket::Frames;
 
 /// Takes what the machines find.
 pub trait Sink {
+    /// A request that asks for an upgrade came in; its exchange is decided or over later.
+    fn asked(&mut self, _: &Exchange) {}
     /// The handshake of an exchange is decided: it has its final response, or a 101.
     fn decided(&mut self, x: &Exchange);
     /// An exchange is over; nothing more will be known of it.

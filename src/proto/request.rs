@@ -171,6 +171,7 @@ impl Http {
             let mut x = self.exchange(flow, start.id, head, index);
             x.quality.request_gap = gap;
             x.tentative = tentative;
+            flow.sink.asked(&x);
             if tentative {
                 flow.shared.wanted.keep();
             }

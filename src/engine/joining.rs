@@ -1,0 +1,237 @@
+//! Joins exchanges while they come in: holds those of the last join window, decides which belong together
+//! when capture time has passed it, and hands a chain out when all of its legs are over. What is held does
+//! not grow with the capture: open exchanges, and those of the window.
+
+use std::collections::BTreeSet;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::base::{ExchangeId, Nanos, Timestamp, limits};
+use crate::hops::{self, Hosts, Joined, Told};
+use crate::model::Exchange;
+
+use super::journeys::Plan;
+
+/// A chain that nothing more can join, with what joining found of it.
+pub struct Group {
+    /// By id.
+    pub exchanges: Vec<Box<Exchange>>,
+    pub plan: Plan,
+    /// All of its legs are over. Else it comes once more.
+    pub over: bool,
+}
+
+/// Exchanges on their way to chains.
+#[derive(Default)]
+pub struct Joining {
+    told: Told,
+    /// The inputs are several.
+    places: bool,
+    /// Requests without an answer yet, and when they began.
+    asked: BTreeSet<(Timestamp, ExchangeId)>,
+    /// Decided, and not yet known to which chain they belong.
+    open: HashMap<ExchangeId, Box<Exchange>, foldhash::fast::RandomState>,
+    over: HashSet<ExchangeId, foldhash::fast::RandomState>,
+    /// Chains that wait for the end of legs.
+    groups: HashMap<u64, Waiting, foldhash::fast::RandomState>,
+    of_group: HashMap<ExchangeId, u64, foldhash::fast::RandomState>,
+    next: u64,
+    /// Exchanges dropped because they were captured twice.
+    pub copies: u64,
+    /// When joining ran last.
+    ran: Timestamp,
+    hosts: Hosts,
+}
+
+struct Waiting {
+    missing: usize,
+    exchanges: Vec<Box<Exchange>>,
+    /// As they were when the chain was decided, until that is told.
+    open: Vec<Box<Exchange>>,
+    plan: Plan,
+    shifts: Vec<(u16, Nanos)>,
+}
+
+const WINDOW: Nanos = Nanos::from_secs(limits::JOIN_S);
+
+impl Joining {
+    /// `places`: the inputs are several.
+    pub fn new(told: Told, places: bool) -> Self {
+        let hosts = Hosts::new(&told.pins);
+        Joining { told, hosts, places, ..Joining::default() }
+    }
+
+    /// What is known of addresses that belong together.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// A request came in.
+    pub fn asked(&mut self, x: &Exchange) {
+        self.asked.insert((x.request.first, x.id));
+    }
+
+    /// It was answered.
+    pub fn decided(&mut self, x: &Exchange) {
+        self.asked.remove(&(x.request.first, x.id));
+        self.open.insert(x.id, Box::new(x.clone()));
+    }
+
+    /// It is over.
+    pub fn ended(&mut self, x: Box<Exchange>) -> Option<Group> {
+        self.asked.remove(&(x.request.first, x.id));
+        let Some(group) = self.of_group.remove(&x.id) else {
+            self.over.insert(x.id);
+            self.open.insert(x.id, x);
+            return None;
+        };
+        let waiting = self.groups.get_mut(&group)?;
+        waiting.missing = waiting.missing.saturating_sub(1);
+        waiting.exchanges.push(x);
+        if waiting.missing > 0 {
+            return None;
+        }
+        self.groups.remove(&group).map(Waiting::ready)
+    }
+
+    /// Capture time has come to `now`: the chains that are ready.
+    pub fn pass(&mut self, now: Timestamp) -> Vec<Group> {
+        // Often enough for who waits, seldom enough to cost little.
+        if now.since(self.ran) < Nanos::from_secs(1) && self.open.len() < limits::JOIN_OPEN {
+            return Vec::new();
+        }
+        self.ran = now;
+        self.join(|joining, legs| {
+            legs.iter().all(|x| {
+                let from = x.request.first;
+                let passed = now.since(from) > WINDOW && settled(x).is_none_or(|until| now > until);
+                // A request that still waits may be the leg before.
+                let before = (from - WINDOW, ExchangeId(0))..=(from, ExchangeId(u64::MAX));
+                let alone = joining.asked.range(before).next().is_none();
+                passed && alone
+            })
+        })
+    }
+
+    /// The capture is over: all that is left.
+    pub fn finish(&mut self) -> Vec<Group> {
+        let mut ready = self.join(|_, _| true);
+        let mut left: Vec<Waiting> = self.groups.drain().map(|(_, waiting)| waiting).collect();
+        left.sort_by_key(|waiting| waiting.exchanges.iter().map(|x| x.id).min());
+        ready.extend(left.into_iter().map(Waiting::ready));
+        ready
+    }
+
+    /// Joins what is open; chains for whose legs `is_settled` holds leave. Those whose legs are all over are
+    /// given back.
+    fn join(&mut self, is_settled: impl Fn(&Joining, &[&Exchange]) -> bool) -> Vec<Group> {
+        let mut open: Vec<Box<Exchange>> = self.open.drain().map(|(_, x)| x).collect();
+        open.sort_by_key(|x| x.id);
+        let told = Told { hosts: self.hosts.clone(), ..self.told.clone() };
+        let joined = hops::join(&open, &told);
+        self.hosts = joined.hosts.clone();
+        let chains = hops::chains(open.len(), &joined);
+        let settled: Vec<Vec<usize>> = chains
+            .into_iter()
+            .filter(|legs| {
+                let legs: Vec<&Exchange> = legs.iter().filter_map(|&at| open.get(at).map(|x| &**x)).collect();
+                is_settled(self, &legs)
+            })
+            .collect();
+        let plan = Plan::of(&open, &joined, self.places);
+        let shifts: Vec<(u16, Nanos)> = joined.clocks.iter().map(|clock| (clock.input, clock.offset)).collect();
+        let mut leaving: HashMap<usize, u64, foldhash::fast::RandomState> = HashMap::default();
+        for legs in &settled {
+            self.next += 1;
+            let ids: Vec<ExchangeId> = legs.iter().filter_map(|&at| open.get(at)).map(|x| x.id).collect();
+            let plan = plan.part(&ids);
+            self.groups.insert(
+                self.next,
+                Waiting { missing: 0, exchanges: Vec::new(), open: Vec::new(), plan, shifts: shifts.clone() },
+            );
+            leaving.extend(legs.iter().map(|&at| (at, self.next)));
+        }
+        self.take_twins(&joined, &mut leaving);
+        let mut at = 0;
+        for x in open {
+            match leaving.get(&at) {
+                None => {
+                    self.open.insert(x.id, x);
+                }
+                // A second copy.
+                Some(0) => {
+                    self.over.remove(&x.id);
+                }
+                Some(group) => self.leave(x, *group),
+            }
+            at += 1;
+        }
+        let mut new: Vec<u64> = leaving.values().copied().filter(|&group| group != 0).collect();
+        new.sort_unstable();
+        new.dedup();
+        let mut out = Vec::new();
+        for id in new {
+            match self.groups.get_mut(&id) {
+                Some(waiting) if waiting.missing > 0 => out.push(waiting.decided()),
+                _ => out.extend(self.groups.remove(&id).map(Waiting::ready)),
+            }
+        }
+        out
+    }
+
+    /// An exchange goes to its chain: itself, where it is over, else its place is kept.
+    fn leave(&mut self, x: Box<Exchange>, group: u64) {
+        let Some(waiting) = self.groups.get_mut(&group) else { return };
+        if self.over.remove(&x.id) {
+            waiting.exchanges.push(x);
+        } else {
+            waiting.missing += 1;
+            self.of_group.insert(x.id, group);
+            waiting.open.push(x);
+        }
+    }
+
+    /// Second copies leave with the first.
+    fn take_twins(&mut self, joined: &Joined, leaving: &mut HashMap<usize, u64, foldhash::fast::RandomState>) {
+        for twin in &joined.twins {
+            if leaving.contains_key(&twin.kept) {
+                leaving.insert(twin.other, 0);
+                self.copies += 1;
+            }
+        }
+    }
+}
+
+impl Waiting {
+    /// The chain as far as it goes; its legs are kept, those that go on only by their ids.
+    fn decided(&mut self) -> Group {
+        let mut exchanges = self.exchanges.clone();
+        exchanges.append(&mut self.open);
+        Group { exchanges: on_one_clock(exchanges, &self.shifts), plan: self.plan.clone(), over: false }
+    }
+
+    fn ready(self) -> Group {
+        let Waiting { exchanges, plan, shifts, .. } = self;
+        Group { exchanges: on_one_clock(exchanges, &shifts), plan, over: true }
+    }
+}
+
+/// By id, their times on one clock.
+#[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
+fn on_one_clock(mut exchanges: Vec<Box<Exchange>>, shifts: &[(u16, Nanos)]) -> Vec<Box<Exchange>> {
+    for x in &mut exchanges {
+        let input = x.request.at.input();
+        if let Some((_, by)) = shifts.iter().find(|(shifted, _)| *shifted == input) {
+            x.shift(*by);
+        }
+    }
+    exchanges.sort_by_key(|x| x.id);
+    exchanges
+}
+
+/// Until when a later try of the same client may show that this refusal did no harm. `None`: it cannot.
+fn settled(x: &Exchange) -> Option<Timestamp> {
+    let refused = matches!(x.status(), Some(400 | 401 | 407 | 426));
+    let last = x.response.as_ref().map_or(x.request.last, |r| r.last);
+    refused.then(|| last + Nanos::from_secs(limits::RETRY_S))
+}
