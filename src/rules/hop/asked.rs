@@ -10,9 +10,9 @@ use crate::rules::response;
 /// Who sends a request.
 pub(super) const REQUEST: Direction = Direction::ClientToServer;
 
-/// What a proxy does to Upgrade and Connection, and the like of it: nothing else needs to be wrong for the
-/// upgrade to fail, so what was rewritten besides is not why.
+/// Faults that need no other for the upgrade to fail: what was rewritten besides is not why.
 pub(super) const HARD: &[&str] = &[
+    "connection-lists-e2e",
     "hop-downgraded-http10",
     "hop-duplicated-field",
     "hop-method-changed",
@@ -20,12 +20,26 @@ pub(super) const HARD: &[&str] = &[
     "hop-stripped-connection",
     "hop-stripped-sec",
     "hop-stripped-upgrade",
+    "proxy-protocol-missing",
+    "proxy-protocol-unexpected",
     "req-connection-no-upgrade",
+    "req-early-data",
+    "req-extension-malformed",
+    "req-has-body",
+    "req-head-incomplete",
+    "req-head-too-large",
+    "req-host-repeated",
     "req-http10",
+    "req-key-bad-base64",
     "req-key-missing",
+    "req-key-not-16-bytes",
+    "req-key-repeated",
+    "req-method-not-get",
     "req-orphan-key",
     "req-version-missing",
     "req-version-not-13",
+    "tls-plain-mismatch",
+    "upgrade-duplicated",
     "upgrade-value-wrong",
 ];
 

@@ -35,6 +35,8 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let left = host(far);
     match left {
         Some(left) if same_host(came, left) => return,
+        // Beside the one that came, another one is hop-duplicated-field.
+        Some(_) if far.lines("host").any(|field| same_host(came, far.value(field))) => return,
         None if !far_whole(view) => return,
         _ => {}
     }
@@ -178,5 +180,7 @@ mod tests {
         assert!(!fires_hop(&RULE, (&absolute, None), (&right, None)));
         assert!(fires_hop(&RULE, (&absolute, None), (GOOD, None)));
         assert!(!fires_hop(&RULE, (&changed("Host: example.com\r\n", ""), None), (GOOD, None)), "none came");
+        let both = changed("Host: example.com", "Host: b\r\nHost: example.com");
+        assert!(!fires_hop(&RULE, (GOOD, None), (&both, None)), "it is there too");
     }
 }

@@ -35,7 +35,8 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     }
     let what = Text::own("changed the method from ").bytes(near.method()).say(" to ").bytes(far.method());
     out.add(sentence(view, what))
-        .severity(breaks(view))
+        // What became a GET is what it should have been.
+        .severity(if far.method() == b"GET" { Severity::Info } else { breaks(view) })
         .expected(Text::new().bytes(near.method()))
         .found(Text::new().bytes(far.method()))
         .start_line(near, REQUEST)
@@ -58,6 +59,8 @@ mod tests {
     fn the_clients_own_method_is_its_own_fault() {
         let post = changed("GET", "POST");
         assert!(!fires_hop(&RULE, (&post, None), (&post, None)));
+        let found = run_hop(&RULE, (&post, Some(REFUSED)), (GOOD, Some(REFUSED)));
+        assert_eq!(found[0].severity, Severity::Info, "the hop mended it");
     }
 
     #[test]

@@ -185,3 +185,12 @@ fn every_rule_explains_itself() {
         assert!(!rule.title.ends_with('.') && !rule.causes.iter().any(|c| c.ends_with('.')), "{}", rule.id);
     }
 }
+
+#[test]
+fn no_two_rules_are_symptoms_of_each_other() {
+    for rule in RULES {
+        let causes = rule.symptom_of.iter().filter_map(|slug| find(slug));
+        let mutual: Vec<&str> = causes.filter(|cause| cause.symptom_of.contains(&rule.id)).map(|c| c.id).collect();
+        assert!(mutual.is_empty(), "{} and {mutual:?}", rule.id);
+    }
+}

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Host),
     explains: &[Explains::Refused],
-    symptom_of: &["hop-host-rewritten", "hop-origin-changed"],
+    symptom_of: &["hop-host-rewritten", "hop-origin-changed", "req-head-too-large"],
     check: Check::Exchange(check),
 };
 
