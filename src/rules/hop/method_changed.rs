@@ -30,7 +30,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     // A start line that breaks off has no target that could be read.
     let seen = target(near).is_some() && target(far).is_some();
     // Methods heed letter case (RFC 9110 §9.1).
-    if !applies(view) || !seen || near.method() == far.method() || near.method() == b"CONNECT" {
+    if !applies(view) || !seen || near.method() == far.method() {
         return;
     }
     let what = Text::own("changed the method from ").bytes(near.method()).say(" to ").bytes(far.method());

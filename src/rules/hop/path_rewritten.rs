@@ -113,6 +113,9 @@ mod tests {
         let granted = granted();
         let found = run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted)));
         assert_eq!(found[0].severity, Severity::Info);
+        let found = run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&answer("404 Not Found"))));
+        assert_eq!(found[0].severity, Severity::Info, "another try was granted");
+        let found = run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted)));
         assert!(words(&found[0].message).contains(" cut /api off the front of the path /api/chat (packets"));
     }
 

@@ -31,7 +31,7 @@ const MINDED: &[u16] = &[200, 400, 401, 403, 404, 410, 422, 500];
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
     let (Some(came), Some(left)) = (target(near), target(far)) else { return };
-    let Some(query) = came.query.filter(|query| !query.is_empty() && applies(view)) else { return };
+    let Some(query) = came.query.filter(|_| applies(view)) else { return };
     // Values may be written in another encoding; whether their names are there tells enough.
     let kept: Vec<&[u8]> = names(left.query.unwrap_or_default()).collect();
     let lost: Vec<&[u8]> = names(query).filter(|name| !kept.contains(name)).collect();

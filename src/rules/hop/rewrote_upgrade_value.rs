@@ -94,5 +94,7 @@ mod tests {
     fn what_came_wrong_or_is_gone_is_another_matter() {
         assert!(!fires_hop(&RULE, (&upgrade("h2c"), None), (&upgrade("tcp"), None)));
         assert!(!fires_hop(&RULE, (GOOD, None), (&changed("Upgrade: websocket\r\n", ""), None)));
+        let cut = GOOD.split("Origin").next().unwrap_or_default();
+        assert!(!fires_hop(&RULE, (cut, None), (&upgrade("websocket, foo"), None)), "more lines may follow");
     }
 }
