@@ -43,6 +43,7 @@ pub struct Joining {
     hosts: Hosts,
 }
 
+#[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
 struct Waiting {
     missing: usize,
     exchanges: Vec<Box<Exchange>>,
@@ -152,8 +153,7 @@ impl Joining {
             leaving.extend(legs.iter().map(|&at| (at, self.next)));
         }
         self.take_twins(&joined, &mut leaving);
-        let mut at = 0;
-        for x in open {
+        for (at, x) in open.into_iter().enumerate() {
             match leaving.get(&at) {
                 None => {
                     self.open.insert(x.id, x);
@@ -164,7 +164,6 @@ impl Joining {
                 }
                 Some(group) => self.leave(x, *group),
             }
-            at += 1;
         }
         let mut new: Vec<u64> = leaving.values().copied().filter(|&group| group != 0).collect();
         new.sort_unstable();
