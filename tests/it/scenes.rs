@@ -49,10 +49,9 @@ fn every_rule_has_a_scene() {
 /// Rules that still have no scene. Only ever lower it.
 const WITHOUT_SCENE: usize = 1;
 
-/// Whether only a chain of several legs, or a leg captured several times, can raise it.
+/// What takes two captures, or a hop of many clients, to raise; and the rules on the request's way through a hop.
 fn of_several_legs(slug: &str) -> bool {
-    ["hop-", "join-", "backend-", "affinity-"].iter().any(|begin| slug.starts_with(begin))
-        || matches!(slug, "cap-nat" | "cap-clock-skew")
+    slug.starts_with("hop-") || matches!(slug, "join-ambiguous" | "cap-clock-skew")
 }
 
 #[test]

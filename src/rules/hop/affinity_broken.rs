@@ -2,7 +2,7 @@
 
 use crate::base::limits;
 use crate::model::{Confidence, Direction, Exchange, FaultClass, Severity, Text};
-use crate::rules::hop::answer::{ANSWER, passes_on, refusal, sentence, status_line};
+use crate::rules::hop::answer::{ANSWER, refusal, sentence, status_line};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -37,7 +37,9 @@ const UNKNOWN: &[(u16, &[u8], &[u8])] = &[
 
 fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let far = view.far.x;
-    let Some((head, code)) = refusal(far).filter(|_| passes_on(view)) else { return };
+    // A balancer that relays bytes spreads sessions like any other.
+    let asks = view.near.x.is_websocket() && !view.tried_again;
+    let Some((head, code)) = refusal(far).filter(|_| asks) else { return };
     let known =
         UNKNOWN.iter().find(|(status, _, said)| *status == code && memchr::memmem::find(&far.body, said).is_some());
     let Some((_, name, said)) = known else { return };
