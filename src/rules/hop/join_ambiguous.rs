@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
         apart: no key, no id, no address of the client. None was joined rather than the wrong one, so what the \
         hop did to this request is not judged.\n\nRequests that carry X-Request-ID, traceparent or X-Forwarded-For \
         with the client's port can be told apart.",
-    refs: &[],
+    refs: &["RFC 7239 §4"],
     causes: &[
         "many clients asked for the same at the same moment, and the proxy replaces the key",
         "the clocks of the captures differ by an unknown amount",

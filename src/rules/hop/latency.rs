@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
         back, more than a quarter of a second goes by; more than one second is a warning. The time is the hop's \
         own: it does not count how long the backend takes.\n\nWhere the legs come from captures whose clocks cannot \
         be compared that finely, nothing is said.",
-    refs: &[],
+    refs: &["RFC 9110 §3.7"],
     causes: &[
         "the proxy asks another service first: credentials, a filter, name resolution",
         "the proxy tried another backend before, or waits for a free connection",
