@@ -318,3 +318,10 @@ pub const JOIN_OPEN: usize = 20_000;
 
 /// Proxies that are listed, each with what its chains came to.
 pub const PROXIES: usize = 10_000;
+
+/// Milliseconds that a packet takes at most between two places where it is captured, for what is seen at both
+/// to be one connection.
+pub const TWIN_MS: u64 = 500;
+
+/// Milliseconds by which clocks that the user told may still be off.
+pub const TOLD_CLOCK_MS: i64 = 200;

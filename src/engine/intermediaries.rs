@@ -104,19 +104,20 @@ pub(super) fn software(found: &Recognised<'_>) -> Software {
 
 /// The proxies that chains went through, added up chain by chain; at most `limits::PROXIES`.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies(BTreeMap<IpAddr, Intermediary>);
+pub struct Proxies(BTreeMap<(IpAddr, Option<String>), Intermediary>);
 
 impl Proxies {
     /// One more chain. `kept`: whether the hop at a place passed Upgrade on.
     pub fn add(&mut self, chain: &Chain, hosts: &Hosts, kept: &dyn Fn(usize) -> bool) {
-        let mut met: Vec<IpAddr> = Vec::new();
+        let mut met: Vec<(IpAddr, Option<String>)> = Vec::new();
         for (at, hop) in chain.hops.iter().enumerate() {
             let Some(address) = hop.address() else { continue };
-            let root = hosts.root(address);
+            // The user may have named one port of a host only.
+            let root = (hosts.root(address), hop.name.clone());
             if self.0.len() >= limits::PROXIES && !self.0.contains_key(&root) {
                 continue;
             }
-            let entry = self.0.entry(root).or_default();
+            let entry = self.0.entry(root.clone()).or_default();
             for ip in &hop.addresses {
                 if let Err(place) = entry.addresses.binary_search(ip) {
                     entry.addresses.insert(place, *ip);

@@ -225,6 +225,9 @@ impl<'a> Journeys<'a> {
     /// failed and whose hop may be at fault. `findings`: of all legs.
     pub(super) fn judge(&self, first: &'a Row, findings: &'a [Finding]) -> Option<Judged> {
         let id = first.exchange.id;
+        if first.exchange.tentative {
+            return None;
+        }
         let alone;
         let ids: &[ExchangeId] = match self.plan.several.get(&id) {
             Some(ids) => ids,

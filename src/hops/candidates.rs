@@ -23,13 +23,16 @@ pub(super) struct Candidates<'a> {
     keyless: Vec<usize>,
     loners: Vec<usize>,
     gone: Set<usize>,
+    /// By how many nanoseconds a far leg may seem to begin before the near one.
+    slack: i64,
 }
 
 /// When a request began and when nothing more can belong to its exchange, in nanoseconds.
 type Span = (i64, i64);
 
 impl<'a> Candidates<'a> {
-    pub(super) fn new(all: &'a [Box<Exchange>], prints: &'a Fingerprints) -> Self {
+    /// `slack`: by how much a far leg may seem to begin before the near one.
+    pub(super) fn new(all: &'a [Box<Exchange>], prints: &'a Fingerprints, slack: Nanos) -> Self {
         let mut found = Candidates {
             all,
             prints,
@@ -38,6 +41,7 @@ impl<'a> Candidates<'a> {
             keyless: Vec::new(),
             loners: Vec::new(),
             gone: Set::default(),
+            slack: slack.0,
         };
         // Legs of one journey go to different servers, or are in different captures.
         let same = |a: &Exchange, b: &Exchange| a.server == b.server && a.request.at.input() == b.request.at.input();
@@ -216,8 +220,7 @@ impl<'a> Candidates<'a> {
         if self.gone.contains(&far) {
             return;
         }
-        let slack = limits::JOIN_SLACK_MS * 1_000_000;
-        let until = list.partition_point(|&(at, _)| at <= from.saturating_add(slack));
+        let until = list.partition_point(|&(at, _)| at <= from.saturating_add(self.slack));
         let horizon = from.saturating_sub(limits::JOIN_S * 1_000_000_000);
         let mut left = most;
         // Closed ones are passed over, but not without end.

@@ -18,6 +18,7 @@ pub(super) struct Card {
     pub flow: FlowId,
     pub client: Endpoint,
     pub server: Endpoint,
+    pub input: u16,
     /// The request's first byte, by the common clock.
     pub from: Timestamp,
     /// The first byte of the final response or 101. `None`: there was none.
@@ -158,6 +159,7 @@ impl Fingerprints {
             flow: x.flow,
             client: x.client,
             server: x.server,
+            input: request.at.input(),
             from: request.first + shift,
             answered,
             over: answered.or(ended),

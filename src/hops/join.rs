@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Endpoint, Nanos};
+use crate::base::{Endpoint, Nanos, limits};
 use crate::model::{Confidence, Exchange, HopKind, MatchKey};
 
 use super::assign::{self, Pair};
@@ -69,7 +69,11 @@ pub struct Joined {
 /// Joins exchanges, in the order of their ids.
 pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     let prints = Fingerprints::default();
-    let mut found = Candidates::new(all, &prints);
+    let slack = match told.clocks.as_slice() {
+        [] => Nanos::from_millis(limits::JOIN_SLACK_MS),
+        _ => Nanos::from_millis(limits::TOLD_CLOCK_MS),
+    };
+    let mut found = Candidates::new(all, &prints, slack);
     let known = if told.hosts.is_empty() { Hosts::new(&told.pins) } else { told.hosts.clone() };
     let mut joined = Joined { hosts: known, ..Joined::default() };
     if found.is_empty() {
@@ -99,7 +103,7 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
         all.iter().for_each(|x| *sent.entry(x.client.ip).or_default() += 1);
     }
     // First what needs no topology; it teaches what the rest needs.
-    let mut topology = Topology::new(std::mem::take(&mut joined.hosts));
+    let mut topology = Topology::new(std::mem::take(&mut joined.hosts), slack);
     let first = weigh(&candidates, &cards, &topology, &sent).scored;
     let mut proven: Vec<(usize, usize)> = sure(&first).map(|(&pair, _)| pair).collect();
     proven.sort_unstable();

@@ -91,6 +91,8 @@ impl Score {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Topology {
     pub hosts: Hosts,
+    /// By how much the clocks of two inputs may still be apart.
+    slack: Nanos,
     /// How many sure pairs went from this server address on from that client address.
     pairs: Map<(IpAddr, IpAddr), u32>,
     /// How many sure pairs went on from this server address.
@@ -100,8 +102,8 @@ pub(super) struct Topology {
 }
 
 impl Topology {
-    pub(super) fn new(hosts: Hosts) -> Self {
-        Topology { hosts, ..Topology::default() }
+    pub(super) fn new(hosts: Hosts, slack: Nanos) -> Self {
+        Topology { hosts, slack, ..Topology::default() }
     }
 
     /// A pair beyond doubt.
@@ -141,7 +143,7 @@ pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Scor
     if near.client.ip == far.client.ip && !one_host && near.client != far.client {
         return None;
     }
-    time(near, far, &mut tally)?;
+    time(near, far, topology, &mut tally)?;
     identity(near, far, &mut tally);
     fields(near, far, topology, &mut tally);
     after(near, far, &mut tally);
@@ -151,8 +153,9 @@ pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Scor
 }
 
 /// The far leg begins and is answered inside the near one.
-fn time(near: &Card, far: &Card, tally: &mut Tally) -> Option<()> {
-    let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
+fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Option<()> {
+    let places = near.input != far.input;
+    let slack = if places { topology.slack } else { Nanos::from_millis(limits::JOIN_SLACK_MS) };
     let forward = far.from.since(near.from);
     if forward.0 < -slack.0 || forward > Nanos::from_secs(limits::JOIN_S) {
         return None;
@@ -170,6 +173,10 @@ fn time(near: &Card, far: &Card, tally: &mut Tally) -> Option<()> {
     let mut nested = true;
     if let (Some(near_at), Some(far_at)) = (near.answered, far.answered) {
         let back = near_at.since(far_at);
+        if places && near_at.since(near.from) < far_at.since(far.from) {
+            // By any clocks, the near leg takes longer.
+            tally.points -= 30;
+        }
         nested = back.0 >= -slack.0;
         points += match back.0 {
             0.. => 8 - doublings(back) / 2,
@@ -205,6 +212,10 @@ fn identity(near: &Card, far: &Card, tally: &mut Tally) {
         None => {}
     }
     let (f, known) = (&far.forwarded, &near.forwarded);
+    if known.last == Some(far.client.ip) && f.last.is_none() {
+        // The near leg is forwarded for the far one's client: it is the other way round.
+        tally.points -= PROOF;
+    }
     if let Some(ip) = f.last {
         let grown = known.last.is_none() || f.others.last().copied() == known.last || f.others.is_empty();
         if ip == near.client.ip {

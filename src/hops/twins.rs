@@ -48,7 +48,15 @@ fn are(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
     }
     let number = |x: &Exchange, side: usize| x.seq.get(side).copied().flatten();
     let known = [0, 1].map(|side| number(x, side).zip(number(y, side)));
+    let stamps = (x.syn_stamp != 0 && y.syn_stamp != 0).then_some(x.syn_stamp == y.syn_stamp);
+    if stamps == Some(false) || !at_once(x, y, shift) {
+        return false;
+    }
     let same_name = (x.client, x.server) == (y.client, y.server);
+    if same_name && x.request.at.input() == y.request.at.input() {
+        // In one capture a name that comes again is another connection.
+        return false;
+    }
     match known {
         [Some((a, b)), Some((c, d))] if a == b && c == d => true,
         // Of one side only: chance is one in four thousand millions.
@@ -57,11 +65,22 @@ fn are(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
         // Numbers were changed on the way, as some firewalls do: then the far SYN is the near one, with the
         // timestamp that its sender gave it, passed on before the near handshake was complete. A proxy accepts
         // first, and its SYN has a timestamp of its own.
-        _ => {
-            let stamped = x.syn_stamp != 0 && x.syn_stamp == y.syn_stamp;
-            stamped && (passed_on(x, y, shift) || passed_on(y, x, shift))
-        }
+        _ => stamps == Some(true) && (passed_on(x, y, shift) || passed_on(y, x, shift)),
     }
+}
+
+/// Whether the requests, and the answers, were seen at the two places within the time that a packet takes from
+/// one to the other, the answer there first where the request was last.
+fn at_once(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
+    let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
+    let later = (y.request.first + shift(y)).since(x.request.first + shift(x));
+    let answer = x.response.as_ref().zip(y.response.as_ref());
+    let answered =
+        answer.map_or(Nanos(later.0.saturating_neg()), |(a, b)| (b.first + shift(y)).since(a.first + shift(x)));
+    let turned = later.0 >= -slack.0 && answered.0 <= slack.0 || later.0 <= slack.0 && answered.0 >= -slack.0;
+    turned
+        && later.0.unsigned_abs() <= limits::TWIN_MS * 1_000_000
+        && answered.0.unsigned_abs() <= limits::TWIN_MS * 1_000_000
 }
 
 /// Whether the far connection's SYN was sent while the near handshake was still under way.
