@@ -58,6 +58,8 @@ fn are(x: &Exchange, y: &Exchange, shift: &dyn Fn(&Exchange) -> Nanos) -> bool {
         return false;
     }
     match known {
+        // Made captures, and some that were made anonymous, begin all connections at one small number.
+        [Some((a, b)), Some((c, d))] if a == b && c == d && a.max(c) < u32::from(u16::MAX) => stamps == Some(true),
         [Some((a, b)), Some((c, d))] if a == b && c == d => true,
         // Of one side only: chance is one in four thousand millions.
         [Some((a, b)), None] | [None, Some((a, b))] => a == b,

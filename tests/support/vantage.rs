@@ -123,7 +123,7 @@ impl Net {
 /// All packets of a connection with time stamps (RFC 7323), as both sides of its translator show them.
 fn packets(flow: &Flow, number: usize) -> Vec<(Packet, Option<(usize, usize)>)> {
     // Each end counts milliseconds from a number of its own.
-    let base = |side: Side| (number as u32 * 2 + u32::from(side == Side::Server)).wrapping_mul(0x2545_f491);
+    let base = |side: Side| (number as u32 * 2 + 1 + u32::from(side == Side::Server)).wrapping_mul(0x2545_f491);
     let mut last = [0_u32; 2];
     let mut out = Vec::new();
     for (at, segment) in flow.script().clone().segments().iter().enumerate() {
