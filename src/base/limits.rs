@@ -4,9 +4,9 @@
 /// Packets looked at together: long enough to hide the memory's latency, short enough for its cache.
 pub const BATCH_PACKETS: usize = 64;
 
-/// Segments handed from the reading thread to the analysing one at a time: enough that meeting costs
-/// little, few enough that they are still in the cache.
-pub const PIECE_SEGMENTS: usize = 1_024;
+/// Segments handed from one thread to the other at a time: as many as a page may hold, since who read it takes
+/// all of it apart.
+pub const PIECE_SEGMENTS: usize = 4_096;
 
 /// Pages of read buffers that one of these pieces may stand in, besides the one it ends with.
 pub const PIECE_PAGES: usize = 8;
@@ -15,7 +15,7 @@ pub const PIECE_PAGES: usize = 8;
 pub const PIECE_BATCHES: usize = 256;
 
 /// Pieces that may wait for the analysis. The pages that they stand in are in memory.
-pub const PIECES: usize = 4;
+pub const PIECES: usize = 8;
 
 /// Bytes of input below which a second thread does not pay.
 pub const THREAD_BYTES: u64 = 4 << 20;
@@ -28,6 +28,9 @@ pub const JUDGED_TOGETHER: usize = 8_192;
 
 /// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// Pages of that size that each thread reads from files before they are asked for.
+pub const PAGES_AHEAD: usize = 2;
 
 /// Bytes unpacked at a time of a compressed input.
 pub const UNPACK_CHUNK_BYTES: usize = 256 << 10;

@@ -3,6 +3,9 @@
 //! Ends are told apart here: a file cut inside its last packet is a warning (`cut_short`), anything
 //! else that cannot be read is damage, and reading goes on at the next plausible record.
 
+use std::sync::Arc;
+
+use super::ahead::Ahead;
 use super::buffer::{Buffer, Page};
 use super::error::Error;
 use super::link_names::link_name;
@@ -11,7 +14,7 @@ use super::pcap::{self, Pcap};
 use super::pcapng::Pcapng;
 use super::pcapng_blocks::Side;
 use super::record::{Interface, Record};
-use super::source::Source;
+use super::source::{Origin, Source};
 use super::unpack::{self, Spoilt, Watch};
 use super::walk::{Search, Stop, Unread};
 use crate::base::{Nanos, Timestamp, limits};
@@ -25,6 +28,8 @@ pub(super) struct Reader {
     records: Vec<Record>,
     /// Added to the times of its packets.
     offset: Nanos,
+    /// No whole record follows these in memory.
+    last_of_page: bool,
     /// Number of the next packet.
     next_no: u64,
     /// Time of the packet before, to see time go backwards. `None` before the first.
@@ -50,19 +55,24 @@ const FIRST_BYTES: usize = 512;
 impl Reader {
     /// Reads the file's header. `buffer_bytes`: size of the buffer to begin with. Where it is smaller than
     /// usual, little of the input is wanted, and no thread unpacks ahead.
-    pub(super) fn open(source: Source, buffer_bytes: usize, facts: &mut InputFacts) -> Result<Self, Error> {
+    pub(super) fn open(
+        source: Source,
+        buffer_bytes: usize,
+        ahead: &Arc<Ahead>,
+        facts: &mut InputFacts,
+    ) -> Result<Self, Error> {
         let Source { name, from, size, .. } = source;
-        let mut buffer = Buffer::new(from, buffer_bytes);
+        let mut buffer = Buffer::new(from, buffer_bytes, ahead);
         // A pipe may give the header long before the first packet: no more is waited for than the
         // header needs.
         buffer.fill(pcap::FILE_HEAD);
         let method = unpack::recognise(buffer.unread());
         let packed = method.map(|method| {
-            let empty = Buffer::new(Box::new(std::io::empty()), 0);
+            let empty = Buffer::new(Origin::Stream(Box::new(std::io::empty())), 0, ahead);
             let (from, bytes, unread) = std::mem::replace(&mut buffer, empty).into_parts();
             let input = unpack::Input { from, bytes, start: unread.start, end: unread.end, size };
             let (unpacked, watch) = unpack::start(method, input, buffer_bytes >= limits::READ_BUFFER_BYTES);
-            buffer = Buffer::new(Box::new(unpacked), buffer_bytes);
+            buffer = Buffer::new(Origin::Stream(Box::new(unpacked)), buffer_bytes, ahead);
             buffer.fill(pcap::FILE_HEAD);
             watch
         });
@@ -113,6 +123,7 @@ impl Reader {
             buffer,
             format,
             records: Vec::with_capacity(limits::BATCH_PACKETS),
+            last_of_page: false,
             next_no: 1,
             last: None,
             named: None,
@@ -140,6 +151,7 @@ impl Reader {
             }
             if !self.records.is_empty() {
                 // What stopped the walk is met again by the next one.
+                self.last_of_page = matches!(stop, Stop::More { .. });
                 self.tally(facts);
                 return true;
             }
@@ -176,6 +188,11 @@ impl Reader {
     /// The batch that `advance` read.
     pub(super) fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// No whole record follows the batch in memory: the next one begins with reading.
+    pub(super) fn last_of_page(&self) -> bool {
+        self.last_of_page
     }
 
     /// Leaves only the records that `keep` wants; counts the others.

@@ -8,7 +8,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::error::Error;
 use super::file::Reader;
 use super::points::Points;
@@ -31,6 +33,7 @@ pub struct Merged {
     total: Option<u64>,
     /// What is added to the times of these inputs.
     clocks: Vec<(usize, Nanos)>,
+    ahead: Arc<Ahead>,
 }
 
 /// Where an input stands on the timeline: the time of its next packet, whether nothing of it was handed
@@ -126,11 +129,17 @@ impl Merged {
             bytes: reader.window(),
             page: reader.page(),
             records,
+            last_of_page: reader.last_of_page() && input.taken >= reader.records().len(),
             input: chosen,
             point,
             section,
             interfaces,
         }))
+    }
+
+    /// What others may read while this thread is at other work.
+    pub fn ahead(&self) -> Arc<Ahead> {
+        Arc::clone(&self.ahead)
     }
 
     /// The window in packet time, as it was found when the inputs were opened: for opening them again.
@@ -169,6 +178,7 @@ impl Merged {
             bounds,
             total: Some(0),
             clocks: clocks.to_vec(),
+            ahead: Arc::default(),
         };
         for source in sources {
             merged.add(source?, count > limits::OPEN_INPUTS)?;
@@ -193,7 +203,7 @@ impl Merged {
         let again = source.again.clone().filter(|_| many);
         let size = if again.is_some() { limits::PROBE_BYTES } else { limits::READ_BUFFER_BYTES };
         let mut facts = InputFacts::default();
-        let mut reader = Reader::open(source, size, &mut facts)?;
+        let mut reader = Reader::open(source, size, &self.ahead, &mut facts)?;
         reader.set_clock(self.clock(self.inputs.len()), &mut facts);
         self.facts.push(facts);
         self.inputs.push(Input { state: State::Open(Box::new(reader)), point: None, taken: 0, bytes_read: 0 });
@@ -233,7 +243,8 @@ impl Merged {
         let clock = self.clock(at);
         let (Some(input), Some(facts)) = (self.inputs.get_mut(at), self.facts.get_mut(at)) else { return false };
         let State::Waiting(path) = &input.state else { return true };
-        let opened = Source::open(path).and_then(|source| Reader::open(source, limits::READ_BUFFER_BYTES, facts));
+        let opened =
+            Source::open(path).and_then(|source| Reader::open(source, limits::READ_BUFFER_BYTES, &self.ahead, facts));
         match opened {
             Ok(mut reader) => {
                 reader.set_clock(clock, facts);

@@ -6,6 +6,7 @@
 //! is data: what is wrong with it stands in `InputFacts`, and reading goes on behind it where it can.
 //! `limits` bounds what is buffered of an input and what is kept of its side blocks.
 
+mod ahead;
 mod buffer;
 #[cfg(feature = "live")]
 pub mod devices;
@@ -30,6 +31,7 @@ mod walk;
 mod window;
 pub mod write;
 
+pub use ahead::Ahead;
 pub use buffer::Page;
 pub use error::Error;
 pub use link_names::link_name;

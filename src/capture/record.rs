@@ -30,6 +30,8 @@ pub struct Batch<'a> {
     /// What `bytes` are the beginning of. Who keeps it keeps them.
     pub page: &'a Page,
     pub records: &'a [Record],
+    /// The next batch of this input begins with reading.
+    pub last_of_page: bool,
     /// Index of the input as given.
     pub input: u16,
     /// The capture point: inputs of one point continue each other's flows.

@@ -3,18 +3,60 @@
 use std::fs::File;
 use std::io::{Cursor, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::ahead;
 use super::error::{self, Error};
 
 /// An input that was opened, and of which nothing was read yet.
 pub struct Source {
     /// As the user gave it, safe to print.
     pub(super) name: String,
-    pub(super) from: Box<dyn Read + Send>,
+    pub(super) from: Origin,
     /// Its length in bytes; `None` for what has no end yet (pipes).
     pub(super) size: Option<u64>,
     /// The file to open again, for what can be read twice.
     pub(super) again: Option<PathBuf>,
+}
+
+/// What gives the bytes of an input.
+pub(super) enum Origin {
+    Stream(Box<dyn Read + Send>),
+    /// A regular file: any place of it can be read at any time.
+    File(FileFrom),
+}
+
+/// A file from some place on.
+pub(super) struct FileFrom {
+    pub(super) file: Arc<File>,
+    /// What is read next, in bytes from the start.
+    pub(super) byte: u64,
+}
+
+impl Read for FileFrom {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = ahead::read_at(&self.file, self.byte, into)?;
+        self.byte = self.byte.saturating_add(count as u64);
+        Ok(count)
+    }
+}
+
+impl Origin {
+    pub(super) fn into_stream(self) -> Box<dyn Read + Send> {
+        match self {
+            Origin::Stream(from) => from,
+            Origin::File(from) => Box::new(from),
+        }
+    }
+}
+
+impl Read for Origin {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Origin::Stream(from) => from.read(into),
+            Origin::File(from) => from.read(into),
+        }
+    }
 }
 
 impl Source {
@@ -31,12 +73,12 @@ impl Source {
             return Err(Error::refused(&name, "it is a directory", "name the capture files in it"));
         }
         let regular = about.is_file();
-        Ok(Source {
-            name,
-            from: Box::new(file),
-            size: regular.then_some(about.len()),
-            again: regular.then(|| path.to_owned()),
-        })
+        let from = if regular {
+            Origin::File(FileFrom { file: Arc::new(file), byte: 0 })
+        } else {
+            Origin::Stream(Box::new(file))
+        };
+        Ok(Source { name, from, size: regular.then_some(about.len()), again: regular.then(|| path.to_owned()) })
     }
 
     /// Refuses what can be read only once: pipes, devices, standard input. A path that leads nowhere is
@@ -52,12 +94,12 @@ impl Source {
     /// A capture that is in memory already.
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
         let size = Some(bytes.len() as u64);
-        Source { name: name.into(), from: Box::new(Cursor::new(bytes)), size, again: None }
+        Source { name: name.into(), from: Origin::Stream(Box::new(Cursor::new(bytes))), size, again: None }
     }
 
     /// Anything that gives bytes, read like a pipe.
     pub fn from_reader(name: impl Into<String>, from: Box<dyn Read + Send>) -> Self {
-        Source { name: name.into(), from, size: None, again: None }
+        Source { name: name.into(), from: Origin::Stream(from), size: None, again: None }
     }
 }
 
@@ -67,7 +109,7 @@ fn stdin(name: String) -> Result<Source, Error> {
         return Err(Error::refused(&name, "standard input is the terminal", to_do));
     }
     let (from, size) = raw_stdin().map_err(|e| Error::open(Path::new("-"), e))?;
-    Ok(Source { name, from, size, again: None })
+    Ok(Source { name, from: Origin::Stream(from), size, again: None })
 }
 
 type Raw = (Box<dyn Read + Send>, Option<u64>);

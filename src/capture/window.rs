@@ -4,6 +4,7 @@
 //! regular files only.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -142,7 +143,7 @@ impl Bounds {
 /// First and last packet time of a file. Damage is passed over: it is told when the file is analysed.
 fn span_of(source: Source) -> Result<Option<(Timestamp, Timestamp)>, Error> {
     let mut facts = InputFacts::default();
-    let mut reader = Reader::open(source, limits::READ_BUFFER_BYTES, &mut facts)?;
+    let mut reader = Reader::open(source, limits::READ_BUFFER_BYTES, &Arc::default(), &mut facts)?;
     while reader.advance(&mut facts) {}
     Ok(facts.first.zip(facts.last))
 }

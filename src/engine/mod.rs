@@ -1,6 +1,6 @@
-//! Runs it all: batches of packets in, a finished analysis out. A file is read and taken apart on one
-//! thread and analysed on another, since reading alone takes half of the time; everything else (pipes,
-//! tests) goes through the same steps on one.
+//! Runs it all: batches of packets in, a finished analysis out. Large files are read by two threads, of which
+//! one follows the flows as well, since reading alone takes half of the time; everything else (pipes, tests)
+//! goes through the same steps on one.
 
 mod ahead;
 pub mod collect;
