@@ -2,9 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use prefetch_index::prefetch_index;
+
 use crate::base::{Counters, PacketRef};
 use crate::capture::{Batch, Record};
 use crate::stream::{Copies, Decoder, Packets, Segments};
+
+/// Bytes of the usual headers but for the last few: Ethernet, IPv4, TCP.
+const HEADERS: usize = 50;
 
 /// Takes packets apart.
 #[derive(Default)]
@@ -21,6 +26,10 @@ impl Front {
     pub(super) fn batch(&mut self, batch: &Batch<'_>, segments: &mut Segments) {
         self.counters.packets += batch.records.len() as u64;
         self.decoder.begin();
+        for record in batch.records {
+            // The walk saw its first line; the TCP header stands in the next.
+            prefetch_index(batch.bytes, record.off as usize + HEADERS);
+        }
         let mut rest = batch.records.iter();
         while !rest.as_slice().is_empty() {
             let work = AssertUnwindSafe(|| {
@@ -33,6 +42,7 @@ impl Front {
                 self.counters.bugs += 1;
             }
         }
+        self.counters.duplicate_packets += segments.mark_copies(&mut self.copies);
         segments.wrappers(self.decoder.aside().vias, &mut self.told);
     }
 
@@ -63,9 +73,7 @@ impl Front {
         let found = self.decoder.frame(link, batch.bytes, at, len, missing, ts, batch.point, &mut self.counters);
         if let Some(segment) = found {
             let at = batch.at(record);
-            if segments.push_once(&segment, self.decoder.aside(), ts, at, &mut self.copies) {
-                self.counters.duplicate_packets += 1;
-            }
+            segments.push_once(&segment, self.decoder.aside(), ts, at, &mut self.copies);
             if self.decoder.has_more() {
                 self.rest_of_frame(batch, record, segments);
             }

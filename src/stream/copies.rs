@@ -4,6 +4,8 @@
 //! option), within a short time. A bounded memory of the latest packets; what falls out of it is not
 //! told as a copy, and is then one more segment sent again.
 
+use prefetch_index::prefetch_index;
+
 use crate::base::{Timestamp, limits};
 use crate::wire::tcp::Flags;
 
@@ -14,6 +16,15 @@ use super::flow::Side;
 /// bytes, so that all of them stay in the first-level cache.
 pub struct Copies {
     slots: Box<[u64]>,
+    /// Packets that are asked about, in their order.
+    asked: Vec<Asked>,
+}
+
+/// A packet, and its place among the segments of its batch.
+struct Asked {
+    new: u64,
+    slot: usize,
+    segment: usize,
 }
 
 /// Bits of the time in a slot; its unit is 2^20 ns, and what wraps after a minute is no copy.
@@ -25,31 +36,41 @@ const NEAR: u16 = ((limits::COPY_MS * 1_000_000) >> 20) as u16;
 
 impl Default for Copies {
     fn default() -> Self {
-        Copies { slots: vec![0; limits::COPIES_REMEMBERED].into_boxed_slice() }
+        Copies { slots: vec![0; limits::COPIES_REMEMBERED].into_boxed_slice(), asked: Vec::new() }
     }
 }
 
 impl Copies {
-    /// Whether this is a packet that came just before. `hash`: of its flow.
+    /// Asks whether this packet came just before, and fetches what will tell. `hash`: of its flow.
     #[inline]
-    pub fn is_copy(&mut self, hash: u64, d: &Decoded, ts: Timestamp) -> bool {
+    pub(super) fn ask(&mut self, hash: u64, d: &Decoded, ts: Timestamp, segment: usize) {
         let bare = d.payload_len == 0 && d.cut == 0 && d.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) == 0;
         // Without an identification nothing tells a copy from an acknowledgement that was sent again.
         if bare && d.mark >> 16 == 0 {
-            return false;
+            return;
         }
         let print = print(hash, d);
         // The upper bits are kept, the place is taken from others.
         #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits choose the place")]
-        let at = print as usize % limits::COPIES_REMEMBERED;
-        let Some(slot) = self.slots.get_mut(at) else { return false };
+        let slot = print as usize % limits::COPIES_REMEMBERED;
+        prefetch_index(&self.slots, slot);
         #[expect(clippy::cast_possible_truncation, reason = "the time wraps")]
         let now = (ts.0 >> 20) as u16;
         let new = print >> TIME_BITS << TIME_BITS | u64::from(now);
-        let before = std::mem::replace(slot, new);
-        #[expect(clippy::cast_possible_truncation, reason = "the time is the lowest bits")]
-        let apart = now.wrapping_sub(before as u16);
-        (before ^ new) >> TIME_BITS == 0 && apart.min(apart.wrapping_neg()) <= NEAR
+        self.asked.push(Asked { new, slot, segment });
+    }
+
+    /// Calls `copy` with the place of each segment asked about whose packet came before.
+    pub(super) fn answer(&mut self, mut copy: impl FnMut(usize)) {
+        for Asked { new, slot, segment } in self.asked.drain(..) {
+            let Some(slot) = self.slots.get_mut(slot) else { continue };
+            let before = std::mem::replace(slot, new);
+            #[expect(clippy::cast_possible_truncation, reason = "the time is the lowest bits")]
+            let apart = (new as u16).wrapping_sub(before as u16);
+            if (before ^ new) >> TIME_BITS == 0 && apart.min(apart.wrapping_neg()) <= NEAR {
+                copy(segment);
+            }
+        }
     }
 }
 
@@ -83,6 +104,15 @@ mod tests {
             cut: 0,
             mark,
             via: 0,
+        }
+    }
+
+    impl Copies {
+        fn is_copy(&mut self, hash: u64, d: &Decoded, ts: Timestamp) -> bool {
+            self.ask(hash, d, ts, 7);
+            let mut found = false;
+            self.answer(|segment| found = segment == 7);
+            found
         }
     }
 

@@ -75,23 +75,25 @@ impl Segments {
         Segments::new(self.hasher.clone())
     }
 
-    /// Adds a segment. `aside`: the decoder's. `copies`: knows copies of packets; `true`: it is one.
+    /// Adds a segment whose packet may be a copy, which [`Segments::mark_copies`] tells. `aside`: the decoder's.
     #[inline]
-    pub fn push_once(
-        &mut self,
-        d: &Decoded,
-        aside: Aside<'_>,
-        ts: Timestamp,
-        at: PacketRef,
-        copies: &mut Copies,
-    ) -> bool {
+    pub fn push_once(&mut self, d: &Decoded, aside: Aside<'_>, ts: Timestamp, at: PacketRef, copies: &mut Copies) {
         self.push(d, aside, ts, at);
-        let Some(entry) = self.entries.last_mut() else { return false };
-        let copy = copies.is_copy(entry.hash, d, ts);
-        if copy {
-            entry.place |= COPY;
+        if let Some(entry) = self.entries.last() {
+            copies.ask(entry.hash, d, ts, self.entries.len() - 1);
         }
-        copy
+    }
+
+    /// Marks the copies among the segments that were added last. How many there are.
+    pub fn mark_copies(&mut self, copies: &mut Copies) -> u64 {
+        let mut count = 0;
+        copies.answer(|segment| {
+            if let Some(entry) = self.entries.get_mut(segment) {
+                entry.place |= COPY;
+                count += 1;
+            }
+        });
+        count
     }
 
     /// Adds a segment, whatever came before. `aside`: the decoder's.
