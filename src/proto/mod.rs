@@ -80,6 +80,10 @@ pub struct Protocols<S> {
     machines: Machines,
 }
 
+/// Bytes of a segment that are fetched where it may be a head: most heads are no longer, and they come out of
+/// another processor's cache.
+const HEAD_FETCHED: usize = 512;
+
 /// What all machines use.
 #[derive(Default)]
 pub struct Shared {
@@ -201,14 +205,24 @@ impl<S: Sink> Handler for Protocols<S> {
     type Inline = Inline;
 
     #[inline]
-    fn prefetch(&self, tag: u64, side: Side) -> bool {
+    fn prefetch(&self, tag: u64, side: Side) -> usize {
         let side = side.index();
-        if tag & (FAST[side] | FRAMES[side]) == 0
-            && let Some(index) = Tag(tag).machine()
-        {
+        if tag & FAST[side] != 0 {
+            return 0;
+        }
+        if tag & FRAMES[side] != 0 {
+            return 1;
+        }
+        if let Some(index) = Tag(tag).machine() {
             self.machines.prefetch(index);
         }
-        tag & FAST[side] == 0
+        HEAD_FETCHED
+    }
+
+    fn prefetch_end(&self, tag: u64) {
+        if let Some(index) = Tag(tag).machine() {
+            self.machines.prefetch(index);
+        }
     }
 
     fn opened(&mut self, context: Context<'_>, inline: &mut Inline, at: PacketRef) {

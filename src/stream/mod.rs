@@ -120,12 +120,15 @@ impl Inline for () {
 pub trait Handler {
     type Inline: Inline;
 
-    /// Starts fetching what a segment of this side will touch beside the flow's own record. `true`: its
-    /// first bytes will be looked at.
+    /// Starts fetching what a segment of this side will touch beside the flow's own record. How many of its
+    /// first bytes will most likely be looked at.
     #[inline]
-    fn prefetch(&self, _tag: u64, _side: Side) -> bool {
-        true
+    fn prefetch(&self, _tag: u64, _side: Side) -> usize {
+        1
     }
+
+    /// Starts fetching what the end of a flow will touch beside its record.
+    fn prefetch_end(&self, _tag: u64) {}
 
     /// A flow's first packet.
     fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);

@@ -135,6 +135,7 @@ impl Slots {
     }
 
     /// All flows, in no order that may show.
+    #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.slots.iter().map(|s| s.flow).filter(|flow| *flow != EMPTY)
     }

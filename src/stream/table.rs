@@ -53,17 +53,28 @@ pub struct Table<I> {
     namesakes: Namesakes,
     /// Scratch of a batch: the record of each entry.
     flows: Vec<u32>,
-    /// A record changed hands within this batch: what was looked up for it no longer holds.
+    /// The same of the batch behind it, begun early; whether they are right is asked when it comes.
+    next: Vec<u32>,
+    /// Where that batch begins among its segments.
+    next_at: usize,
+    /// A record changed hands within this batch: what was looked up for it may no longer hold.
     stale: bool,
     next_id: u32,
     limit: usize,
     hand: usize,
 }
 
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
 /// Flows compared when one has to go.
 const SAMPLE: usize = 32;
 const NONE: u32 = u32::MAX;
 const LINGER: Nanos = Nanos::from_secs(limits::FLOW_LINGER_S);
+
+/// Flows whose records are fetched ahead when all of them end, and whose handler's lines.
+const FAR: usize = 16;
+const NEAR: usize = 8;
 
 /// A flow's record, what is kept beside it, and what all flows share.
 struct Found<'a, I> {
@@ -88,6 +99,8 @@ impl<I: Inline> Table<I> {
             vias: Vec::new(),
             namesakes: Namesakes::default(),
             flows: Vec::with_capacity(limits::BATCH_PACKETS),
+            next: Vec::with_capacity(limits::BATCH_PACKETS),
+            next_at: 0,
             stale: false,
             next_id: 0,
             limit: limit.max(1),
@@ -124,46 +137,43 @@ impl<I: Inline> Table<I> {
     ) {
         let range = (*current).max(range.start)..range.end;
         let Some(entries) = segments.entries.get(range.clone()) else { return };
-        self.flows.clear();
         self.stale = false;
         let (first, stacks) = &segments.stacks;
         if let Some(new) = self.stacks.len().checked_sub(*first).and_then(|known| stacks.get(known..)) {
             self.stacks.extend_from_slice(new);
         }
-        for entry in entries {
-            self.slots.prefetch(entry.hash);
+        if self.next.len() == entries.len() && self.next_at == range.start {
+            std::mem::swap(&mut self.flows, &mut self.next);
+        } else {
+            self.fetch_slots(entries);
+            self.flows.clear();
+            fetch_records(&self.slots, &self.blocks, entries, &mut self.flows);
         }
-        for entry in entries {
-            // By its hash alone: whether it is the one is asked when its record is here.
-            let flow = self.slots.find(entry.hash, |_| true).unwrap_or(NONE);
-            if flow != NONE {
-                let (block, at) = split(flow);
-                let record = &self.blocks[block].records[at];
-                prefetch_index(std::slice::from_ref(&record.track), 0);
-                // Whether it will be wanted, the track would tell too late.
-                record.inline.prefetch(entry.side);
-            }
-            self.flows.push(flow);
-        }
+        self.next.clear();
+        self.next_at = range.end;
+        let following = segments.entries.get(range.end..).unwrap_or_default();
+        let following = following.get(..limits::BATCH_PACKETS).unwrap_or(following);
+        self.fetch_slots(following);
         // The records are under way; those of interest need the handler's line too.
-        for (entry, flow) in entries.iter().zip(&mut self.flows) {
+        let mut flows = std::mem::take(&mut self.flows);
+        for (entry, flow) in entries.iter().zip(&mut flows) {
             if *flow == NONE {
                 continue;
             }
             let (block, at) = split(*flow);
-            let block = &self.blocks[block];
-            let record = &block.records[at];
-            let same = record.track.key == entry.key
-                || entry.key.is_v6() && record.track.key.is_v6() && block.opened[at].key6 == segments.key6(entry);
-            if !same {
+            let record = &self.blocks[block].records[at];
+            if !self.is(*flow, segments, entry) {
                 *flow = NONE;
-            } else if !record.track.has(flag::IGNORED)
-                && handler.prefetch(record.track.tag, entry.side)
-                && entry.payload_len != 0
-            {
-                prefetch_index(bytes, entry.payload_at());
+            } else if !record.track.has(flag::IGNORED) {
+                let looked_at = handler.prefetch(record.track.tag, entry.side).min(entry.payload_len as usize);
+                for at in (0..looked_at).step_by(LINE) {
+                    prefetch_index(bytes, entry.payload_at() + at);
+                }
             }
         }
+        self.flows = flows;
+        // What the next batch needs comes while this one is worked on.
+        fetch_records(&self.slots, &self.blocks, following, &mut self.next);
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
             self.entry(bytes, segments, entry, number, handler, counters);
@@ -191,7 +201,7 @@ impl<I: Inline> Table<I> {
         }
         let mut index = self.flows[number];
         // The flow may have come or gone within this batch.
-        if index == NONE || self.stale {
+        if index == NONE || self.stale && !self.is(index, segments, d) {
             index = match self.find(segments, d) {
                 Some(index) => index,
                 None => self.open(segments, d, 0, handler, counters),
@@ -321,10 +331,23 @@ impl<I: Inline> Table<I> {
     /// The capture is over: every flow that is still of interest is brought to its end, in the order
     /// in which the flows began.
     pub fn finish<H: Handler<Inline = I>>(&mut self, handler: &mut H, counters: &mut Counters) {
-        let of_interest = |index: &u32| !self.track(*index).has(flag::IGNORED);
-        let mut rest: Vec<u32> = self.slots.iter().filter(of_interest).collect();
-        rest.sort_unstable_by_key(|index| self.track(*index).id);
-        for index in rest {
+        let mut rest = Vec::new();
+        for (block, from) in self.blocks.iter().zip((0_u32..).step_by(BLOCK)) {
+            let tracks = block.records.iter().map(|record| &record.track).zip(from..);
+            let of_interest = tracks.filter(|(track, _)| track.id != FlowId::default() && !track.has(flag::IGNORED));
+            rest.extend(of_interest.map(|(track, index)| (track.id, index)));
+        }
+        rest.sort_unstable();
+        for (at, &(_, index)) in rest.iter().enumerate() {
+            if let Some(&(_, far)) = rest.get(at + FAR) {
+                let (block, at) = split(far);
+                let record = &self.blocks[block].records[at];
+                prefetch_index(std::slice::from_ref(&record.track), 0);
+                Side::BOTH.into_iter().for_each(|side| record.inline.prefetch(side));
+            }
+            if let Some(&(_, near)) = rest.get(at + NEAR) {
+                handler.prefetch_end(self.track(near).tag);
+            }
             self.end(index, CloseHow::CaptureEnd, PacketRef::default(), handler, counters);
         }
     }
@@ -546,6 +569,21 @@ impl<I: Inline> Table<I> {
         }
     }
 
+    fn fetch_slots(&self, entries: &[Entry]) {
+        for entry in entries {
+            self.slots.prefetch(entry.hash);
+        }
+    }
+
+    /// Whether a record is of this segment's flow.
+    #[inline]
+    fn is(&self, index: u32, segments: &Segments, entry: &Entry) -> bool {
+        let (block, at) = split(index);
+        let block = &self.blocks[block];
+        let key = block.records[at].track.key;
+        key == entry.key || entry.key.is_v6() && key.is_v6() && block.opened[at].key6 == segments.key6(entry)
+    }
+
     /// The flow of a segment.
     fn find(&self, segments: &Segments, entry: &Entry) -> Option<u32> {
         let v6 = entry.key.is_v6().then(|| segments.key6(entry));
@@ -571,6 +609,23 @@ impl<I: Inline> Table<I> {
         let (block, at) = split(index);
         let block = self.blocks.get_mut(block)?;
         Some(Found { record: block.records.get_mut(at)?, opened: block.opened.get_mut(at)?, held: &mut self.held })
+    }
+}
+
+/// Looks up where entries' records are, by their hashes alone, and starts fetching them: whether each is the
+/// one is asked when it is here.
+#[inline]
+fn fetch_records<I: Inline>(slots: &Slots, blocks: &[Block<I>], entries: &[Entry], flows: &mut Vec<u32>) {
+    for entry in entries {
+        let flow = slots.find(entry.hash, |_| true).unwrap_or(NONE);
+        if flow != NONE {
+            let (block, at) = split(flow);
+            let record = &blocks[block].records[at];
+            prefetch_index(std::slice::from_ref(&record.track), 0);
+            // Whether it will be wanted, the track would tell too late.
+            record.inline.prefetch(entry.side);
+        }
+        flows.push(flow);
     }
 }
 
