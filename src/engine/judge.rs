@@ -277,8 +277,10 @@ pub fn whole_by(
     let mut alone: Vec<usize> = Vec::new();
     let mut rest = exchanges.into_iter();
     while !rest.as_slice().is_empty() {
-        // Some at a time: what was judged of them finds its place before the next are.
-        let some = rest.as_slice().len().min(limits::JUDGED_TOGETHER);
+        // Some at a time: what was judged of them finds its place before the next are. In equal parts, so
+        // that the last is large enough for all processors too.
+        let left = rest.as_slice().len();
+        let some = left.div_ceil(left.div_ceil(limits::JUDGED_TOGETHER));
         let judged = judge.exchanges(rest.as_slice().get(..some).unwrap_or_default());
         for (judged, x) in judged.into_iter().zip(rest.by_ref()) {
             let Judged { handshake, outcome, findings: found, verdict } = judged;
