@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::support::file::Format;
@@ -11,7 +12,13 @@ use crate::support::run;
 use crate::support::script::{Script, Side};
 use crate::support::wrap::{self, Unit, Wrap};
 
-const KEY: &str = "q83vASNFZ4mrze8BI0VniQ==";
+/// A key for each connection: with one for all, and the sequence numbers of scripts, they would be one
+/// connection seen at several places.
+fn key(n: u16) -> String {
+    let mut bytes = [7; 16];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
 
 /// More than `limits::THREAD_BYTES`: connections over both families, bare, tagged, in tunnels and in
 /// fragments, one after the other and side by side, among packets that are no TCP.
@@ -22,7 +29,7 @@ fn capture(port: u16, connections: u16) -> Vec<Packet> {
             0 => (format!("[2001:db8:7::{n:x}]:40000"), format!("[2001:db8:9::9]:{port}")),
             _ => (format!("198.51.{}.{}:{}", n >> 8, n & 255, 40_000 + n % 97), format!("203.0.113.9:{port}")),
         };
-        let script = Script::between(&client, &server).upgrade(KEY);
+        let script = Script::between(&client, &server).upgrade(&key(n));
         let script = (0_u8..20).fold(script, |s, k| s.frame(Side::Server, 1, &vec![b'x'; 1_200 + usize::from(k)]));
         for (segment, place) in script.frame(Side::Client, 2, &[7; 300]).goodbye().segments().iter().zip(0_u64..) {
             let raw = link::packet(segment, Link::Raw, &[]);
