@@ -233,7 +233,7 @@ impl<'a> Journeys<'a> {
             Some(ids) => ids,
             None if self.plan.later.contains(&id) => return None,
             None => {
-                let failed = !matches!(first.outcome, Outcome::Upgraded | Outcome::Broken);
+                let failed = first.outcome != Outcome::Upgraded;
                 if !failed && !self.plan.rivals.contains_key(&id) && first.exchange.seen_as.is_none() {
                     return None;
                 }

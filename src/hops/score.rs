@@ -169,7 +169,7 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
         }
     }
     // Within the slack either may be the nearer; by the clock it is the earlier.
-    let mut points = if forward.0 < 0 { -20 } else { 12 - doublings(forward) * 3 / 4 };
+    let mut points = if forward.0 < 0 { -disorder(forward) } else { 12 - doublings(forward) * 3 / 4 };
     let mut nested = true;
     if let (Some(near_at), Some(far_at)) = (near.answered, far.answered) {
         let back = near_at.since(far_at);
@@ -180,7 +180,7 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
         nested = back.0 >= -slack.0;
         points += match back.0 {
             0.. => 8 - doublings(back) / 2,
-            _ if nested => -20,
+            _ if nested => -disorder(back),
             _ => -60,
         };
     } else if near.answered.is_none() && near.over.is_some_and(|over| far.answered.is_some_and(|at| at > over + slack))
@@ -294,6 +294,12 @@ fn after(near: &Card, far: &Card, tally: &mut Tally) {
         same += if a == b { 12 } else { -8 };
     }
     tally.add(same, MatchKey::Messages);
+}
+
+/// Points against a pair that stands the wrong way round by so much, within the slack: a point for each tenth
+/// of a millisecond, 20 at most.
+fn disorder(time: Nanos) -> i32 {
+    i32::try_from(time.0.unsigned_abs() / 100_000).unwrap_or(i32::MAX).min(20)
 }
 
 /// How often a length of time doubles a tenth of a millisecond: 0 below that, 3 for a millisecond, 13 for

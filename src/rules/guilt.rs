@@ -10,7 +10,7 @@ use crate::model::{
 use crate::rules::journey::{Journey, Leg, full_name, who};
 use crate::rules::recovery::{Recovered, request_rule};
 use crate::rules::verdict::{
-    self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, Page, Writer, fix_class, may_be_ignored, may_explain,
+    self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, fix_class, may_be_ignored, may_explain,
 };
 use crate::rules::{Explains, Rule, find, unknown};
 
@@ -62,7 +62,7 @@ pub fn of(
     };
     let unseen = outcome == Outcome::Unknown && candidate.place.leg.is_some();
     let mut verdict = match candidate.place {
-        Place { leg: Some(leg), .. } => on_leg(journey, leg, &candidate, unseen, known)?,
+        Place { leg: Some(leg), .. } => on_leg(journey, leg, &candidate, unseen, is_own(found), known)?,
         Place { hop, .. } => on_hop(journey, hop.and_then(|hop| journey.hops.get(hop)), &candidate, known),
     };
     verdict.severity = severity;
@@ -97,7 +97,7 @@ fn candidates<'f>(
         (Place { leg: None, hop: *hop, depth }, finding)
     });
     // What a proxy says by itself is no answer to the Origin.
-    let own = found.iter().any(|(_, f)| f.rule == "hop-answered-locally" && f.confidence > Confidence::Possible);
+    let own = is_own(found);
     let may = move |(place, finding): &(Place, &Finding), rule: &Rule| {
         // What stands behind the client's own leg harms an upgraded chain only by cutting it.
         let reaches = outcome != Outcome::Upgraded
@@ -111,6 +111,11 @@ fn candidates<'f>(
         let rule = find(&at.1.rule)?;
         may(&at, rule).then_some(Candidate { rule, finding: at.1, place: at.0 })
     })
+}
+
+/// Whether the last hop answered by itself.
+fn is_own(found: &[(Option<usize>, Finding)]) -> bool {
+    found.iter().any(|(_, f)| f.rule == "hop-answered-locally" && f.confidence > Confidence::Possible)
 }
 
 /// Hops between an exchange and the client.
@@ -138,6 +143,7 @@ fn on_leg(
     leg: usize,
     candidate: &Candidate<'_>,
     unseen: bool,
+    own: bool,
     known: &dyn Knowledge,
 ) -> Option<Verdict> {
     let Candidate { rule, finding, .. } = *candidate;
@@ -173,9 +179,8 @@ fn on_leg(
     });
     let confidence = if unseen { finding.confidence.lower() } else { finding.confidence };
     let summary = verdict::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
-    if hop.is_none() && !by_client && matches!(page, Some(Page { by: Writer::Proxy(_), .. })) && journey.legs.len() > 1
-    {
-        // A proxy's own page at the end of the chain: another hop, that was not captured behind.
+    if hop.is_none() && !by_client && blame.role == Role::Server && (own || journey.view.behind_last) {
+        // Of a hop whose legs are captured, and that has none behind this one.
         blame.role = Role::Hop;
     }
     let joined = if at.x.id == journey.first()?.x.id { Confidence::Certain } else { least(journey) };

@@ -227,7 +227,8 @@ pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> b
 /// server may ignore (RFC 9110 §7.8), or `Upgrade: websocket` stands on it without meaning it.
 pub(super) fn may_be_ignored(x: &Exchange) -> bool {
     let plain_answer = x.status().is_some_and(|code| (200..400).contains(&code));
-    x.mechanism == Mechanism::Http1Upgrade && plain_answer && !response::is_attempt(x)
+    // Of a head that was cut, what it asked for may be gone.
+    x.mechanism == Mechanism::Http1Upgrade && plain_answer && x.request.complete && !response::is_attempt(x)
 }
 
 fn is_response(rule: &Rule) -> bool {
@@ -250,7 +251,11 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
         "connect-refused-by-proxy" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
         "no-response" if left_early(x) => Blame { role: Role::Client, address: client(), product: None },
         id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
-        _ => Blame { role: Role::Server, address: server(), product: known.responder(x) },
+        _ => {
+            // A proxy's own page: whatever stands behind it was not heard.
+            let own = x.status() != Some(101) && matches!(known.page(x), Some(Page { by: Writer::Proxy(_), .. }));
+            Blame { role: if own { Role::Hop } else { Role::Server }, address: server(), product: known.responder(x) }
+        }
     }
 }
 

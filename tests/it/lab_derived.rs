@@ -120,13 +120,16 @@ fn score(tally: &mut Tally, scenario: &Scenario, way: &Way, whole: &Value) {
     }
 }
 
-/// What was found in an exchange of which all was captured.
+/// What was found in the chain of an exchange of which all was captured: other legs may prove what this one
+/// does not show any more.
 fn rules(whole: &Value, truth: &Value) -> Vec<String> {
     let Some(index) = find(whole, truth, &[]) else { return Vec::new() };
-    let findings = whole["findings"].as_array().into_iter().flatten();
-    let own = findings
-        .filter(|f| f["subject"]["kind"] == "exchange" && f["subject"]["id"] == whole["exchanges"][index]["id"]);
-    own.map(|f| text(&f["rule"]).to_owned()).collect()
+    let id = &whole["exchanges"][index]["id"];
+    let all = |name: &str| whole[name].as_array().into_iter().flatten();
+    let holds = |chain: &&Value| chain["legs"].as_array().is_some_and(|legs| legs.contains(id));
+    let found = all("chains").find(holds).and_then(|chain| chain["findings"].as_array());
+    let ids: Vec<&Value> = found.into_iter().flatten().collect();
+    all("findings").filter(|f| ids.contains(&&f["id"])).map(|f| text(&f["rule"]).to_owned()).collect()
 }
 
 /// A pcap file of microseconds or nanoseconds.

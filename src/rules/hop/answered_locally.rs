@@ -64,6 +64,8 @@ fn sure(journey: &Journey<'_>, leg: &Leg<'_>) -> Option<Confidence> {
     let known = view.responder.is_some_and(|r| r.confidence >= Confidence::Likely);
     match () {
         () if view.behind_last => Some(Confidence::Certain),
+        // A gateway's error: it got nothing useful from a backend, which may not be captured.
+        () if matches!(leg.x.status(), Some(502..=504)) => alone.then_some(Confidence::Possible),
         // Behind another hop, a server with such a page may be the backend: then it still is its own answer.
         () if view.own_page => Some(if alone { Confidence::Certain } else { Confidence::Likely }),
         () if alone && known && leg.x.proxied.is_none() => Some(Confidence::Likely),

@@ -27,7 +27,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (view.near.x, view.far.x);
-    let Some(head) = granted(near).filter(|_| passes_on(view)) else { return };
+    // Where bytes of the backend are missing, its 101 may be among them.
+    let lost = far.quality.response_gap || far.quality.gap || far.odd_response.is_some();
+    let Some(head) = granted(near).filter(|_| passes_on(view) && !lost) else { return };
     let (came, found, sure) = match refusal(far) {
         // Behind an error of the gateway kind, it may have asked another backend that was not captured.
         Some((answer, code)) => (format!("although the backend answered {code}"), status_line(answer), code < 500),
