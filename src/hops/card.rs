@@ -42,6 +42,10 @@ pub(super) struct Card {
     pub agent: Option<u64>,
     pub subprotocols: Option<u64>,
     pub forwarded: Forwarded,
+    /// The protocol versions by which its hops say that they received it, the last of them, and how many do
+    /// (RFC 9110 §7.6.3); and its own.
+    pub via: (Option<u8>, usize),
+    pub version: Option<u8>,
     /// Whose connection the PROXY header passes on.
     pub proxied: Option<Endpoint>,
     /// The whole request head, and the whole response head.
@@ -178,6 +182,8 @@ impl Fingerprints {
             agent: self.field(request, "user-agent"),
             subprotocols: self.field(request, "sec-websocket-protocol"),
             forwarded: forwarded(request),
+            via: via(request),
+            version: request.version().strip_prefix(b"HTTP/").and_then(|v| v.first().copied()),
             proxied: x.proxied.as_ref().and_then(|p| p.source),
             request: self.of(&request.text),
             response: response.map(|r| self.of(&r.text)),
@@ -231,6 +237,17 @@ pub(super) fn forwarded(request: &Head) -> Forwarded {
     }
     out.others = all.into_iter().map(|(ip, _)| ip).take(limits::FORWARDED_FOR).collect();
     out
+}
+
+/// The major version that the last member of `Via` names, and how many members there are.
+fn via(request: &Head) -> (Option<u8>, usize) {
+    let Some(list) = request.combined("via") else { return (None, 0) };
+    // Commas stand in comments too.
+    let versions = list_members(&list).filter_map(|member| {
+        let version = member.strip_prefix(b"HTTP/").unwrap_or(member);
+        version.first().copied().filter(u8::is_ascii_digit)
+    });
+    versions.fold((None, 0), |(_, count), digit| (Some(digit), count + 1))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `"[2001:db8::1]:80"`, `2001:db8::1` (RFC 7239 §6).
@@ -296,6 +313,14 @@ mod tests {
         );
         assert_eq!(last("X-Real-IP: 192.0.2.3"), (Some("192.0.2.3".into()), None, 0));
         assert_eq!(last("X-Forwarded-For: unknown, _hidden"), (None, None, 0));
+    }
+
+    #[test]
+    fn the_last_hop_says_by_which_version_it_received_the_request() {
+        let told = |line: &str| via(&head(&format!("GET / HTTP/1.1\r\n{line}\r\n\r\n")));
+        assert_eq!(told("Via: 1.1 a, 2 b"), (Some(b'2'), 2));
+        assert_eq!(told("Via: HTTP/1.1 a (x, y)").0, Some(b'1'));
+        assert_eq!(told("X: 1"), (None, 0));
     }
 
     #[test]

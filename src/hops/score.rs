@@ -233,6 +233,14 @@ fn identity(near: &Card, far: &Card, tally: &mut Tally) {
             tally.points -= 40;
         }
     }
+    // The hop received it by another protocol: there is a leg between, whichever of the two comes first.
+    let between = |before: &Card, behind: &Card| {
+        let differs = behind.via.0.zip(before.version).is_some_and(|(received, version)| received != version);
+        behind.via.1 > before.via.1 && differs
+    };
+    if between(near, far) || between(far, near) {
+        tally.points -= PROOF;
+    }
     if let (Some(a), Some(b)) = (near.accept, far.accept)
         && a == b
     {
