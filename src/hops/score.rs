@@ -239,7 +239,7 @@ fn identity(near: &Card, far: &Card, tally: &mut Tally) {
         behind.via.1 > before.via.1 && differs
     };
     if between(near, far) || between(far, near) {
-        tally.points -= PROOF;
+        tally.points -= 2 * PROOF;
     }
     if let (Some(a), Some(b)) = (near.accept, far.accept)
         && a == b
