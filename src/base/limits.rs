@@ -328,3 +328,7 @@ pub const TWIN_MS: u64 = 500;
 
 /// Milliseconds by which clocks that the user told may still be off.
 pub const TOLD_CLOCK_MS: i64 = 200;
+
+/// Requests with keys of their own that are tried as legs behind hops that make keys; more are, of hops that
+/// this shows.
+pub const JOIN_LONERS: usize = 1_024;

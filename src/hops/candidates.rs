@@ -57,18 +57,16 @@ impl<'a> Candidates<'a> {
     }
 
     fn sort_out(&mut self) {
-        let mut shared: Vec<(u64, usize)> = Vec::with_capacity(self.all.len());
-        let mut keys = Vec::with_capacity(self.all.len());
+        // A fingerprint, the exchange, and whether it is its key.
+        let mut shared: Vec<(u64, u32, bool)> = Vec::with_capacity(self.all.len());
         for (at, x) in self.all.iter().enumerate() {
+            let place = u32::try_from(at).unwrap_or(u32::MAX);
             match self.prints.key(x) {
-                Some(key) => {
-                    shared.push((key, at));
-                    keys.push((key, at));
-                }
+                Some(key) => shared.push((key, place, true)),
                 None => self.keyless.push(at),
             }
             if card::has_ids(&x.request) {
-                shared.extend(self.prints.ids(&x.request).iter().map(|&id| (id, at)));
+                shared.extend(self.prints.ids(&x.request).iter().map(|&id| (id, place, false)));
             }
             if x.proxied.is_some() || card::is_forwarded(&x.request) {
                 self.forwarded.push(at);
@@ -76,14 +74,17 @@ impl<'a> Candidates<'a> {
         }
         shared.sort_unstable();
         for run in shared.chunk_by(|a, b| a.0 == b.0) {
-            let flow = |&(_, at): &(u64, usize)| self.all.get(at).map(|x| x.flow);
+            if let [(_, at, is_key)] = run {
+                if *is_key {
+                    self.loners.push(*at as usize);
+                }
+                continue;
+            }
+            let flow = |&(_, at, _): &(u64, u32, bool)| self.all.get(at as usize).map(|x| x.flow);
             if run.first().is_some_and(|first| run.iter().any(|other| flow(other) != flow(first))) {
-                self.groups.push(run.iter().map(|&(_, at)| at).collect());
+                self.groups.push(run.iter().map(|&(_, at, _)| at as usize).collect());
             }
         }
-        keys.sort_unstable();
-        self.loners =
-            keys.chunk_by(|a, b| a.0 == b.0).filter_map(|run| <[_; 1]>::try_from(run).ok()).map(|[k]| k.1).collect();
         self.loners.sort_unstable();
     }
 
@@ -115,8 +116,12 @@ impl<'a> Candidates<'a> {
         self.gone.extend(twins.iter().map(|twin| twin.other));
     }
 
-    /// Pairs worth a closer look, near and far, each once.
+    /// Pairs worth a closer look, near and far, each once. Of requests whose key no other has only the first
+    /// `limits::JOIN_LONERS` are looked at.
     pub(super) fn pairs(&self, shift: &dyn Fn(&Exchange) -> Nanos) -> Vec<(usize, usize)> {
+        if self.groups.is_empty() && self.forwarded.is_empty() && self.keyless.is_empty() && self.loners.len() < 2 {
+            return Vec::new();
+        }
         let spans: Vec<Span> = self.all.iter().map(|x| span(x, shift(x))).collect();
         let mut out = Vec::new();
         for group in &self.groups {
@@ -126,9 +131,29 @@ impl<'a> Candidates<'a> {
             }
         }
         self.by_address(&spans, &mut out);
-        self.by_path(&spans, &mut out);
+        let mut loners = self.likely_loners();
+        loners.truncate(limits::JOIN_LONERS);
+        self.by_path(self.keyless.iter().copied().chain(loners), &spans, &mut out);
         out.sort_unstable();
         out.dedup();
+        out
+    }
+
+    /// Whether there are more requests whose key no other has than `pairs` looks at.
+    pub(super) fn has_more(&self) -> bool {
+        self.loners.len() > limits::JOIN_LONERS
+    }
+
+    /// The same of the other requests whose key no other has, of these clients: hops that were found to make keys
+    /// of their own.
+    pub(super) fn more(&self, hops: &Set<IpAddr>, shift: &dyn Fn(&Exchange) -> Nanos) -> Vec<(usize, usize)> {
+        let is = |at: &usize| self.all.get(*at).is_some_and(|x| hops.contains(&x.client.ip));
+        let rest: Vec<usize> = self.likely_loners().into_iter().skip(limits::JOIN_LONERS).filter(is).collect();
+        let mut out = Vec::new();
+        if !rest.is_empty() {
+            let spans: Vec<Span> = self.all.iter().map(|x| span(x, shift(x))).collect();
+            self.by_path(rest.into_iter(), &spans, &mut out);
+        }
         out
     }
 
@@ -156,9 +181,9 @@ impl<'a> Candidates<'a> {
     }
 
     /// Without anything that names the journey: the same end of the path, or simply the latest.
-    fn by_path(&self, spans: &[Span], out: &mut Vec<(usize, usize)>) {
-        let loners = self.likely_loners();
-        if self.keyless.is_empty() && loners.is_empty() {
+    fn by_path(&self, fars: impl Iterator<Item = usize>, spans: &[Span], out: &mut Vec<(usize, usize)>) {
+        let mut fars = fars.peekable();
+        if fars.peek().is_none() {
             return;
         }
         let segment = |at: usize| {
@@ -174,7 +199,7 @@ impl<'a> Candidates<'a> {
         }
         let lists: Map<u64, Vec<(i64, usize)>> =
             by_segment.into_iter().map(|(s, list)| (s, self.by_time(list.into_iter(), spans))).collect();
-        for &far in self.keyless.iter().chain(&loners) {
+        for far in fars {
             if let Some(list) = lists.get(&segment(far)) {
                 self.look_back(list, far, spans, limits::JOIN_CANDIDATES, out);
             }

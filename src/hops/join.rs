@@ -88,22 +88,40 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     };
     joined.twins = twins::find(&found, all, &shift);
     found.drop_twins(&joined.twins);
-    let candidates = found.pairs(&shift);
+    let mut candidates = found.pairs(&shift);
     // Cards for those that have a partner at all.
     let mut cards: Map<usize, Card> = Map::default();
-    for &(near, far) in &candidates {
-        for at in [near, far] {
-            if let Some(x) = all.get(at) {
-                cards.entry(at).or_insert_with(|| prints.card(x, shift(x)));
+    let fill = |candidates: &[(usize, usize)], cards: &mut Map<usize, Card>| {
+        for &(near, far) in candidates {
+            for at in [near, far] {
+                if let Some(x) = all.get(at) {
+                    cards.entry(at).or_insert_with(|| prints.card(x, shift(x)));
+                }
             }
         }
+    };
+    fill(&candidates, &mut cards);
+    let mut topology = Topology::new(std::mem::take(&mut joined.hosts), slack);
+    let tried = if found.has_more() { candidates.as_slice() } else { &[] };
+    let makers: Set<IpAddr> = weigh(tried, &cards, &topology, &Map::default())
+        .scored
+        .keys()
+        .filter_map(|(near, far)| Some((cards.get(near)?, cards.get(far)?)))
+        .filter(|(near, far)| near.key.is_some() && far.key.is_some() && near.key != far.key)
+        .map(|(_, far)| far.client.ip)
+        .collect();
+    if !makers.is_empty() {
+        let more = found.more(&makers, &shift);
+        fill(&more, &mut cards);
+        candidates.extend(more);
+        candidates.sort_unstable();
+        candidates.dedup();
     }
     let mut sent: Map<IpAddr, usize> = Map::default();
     if !candidates.is_empty() {
         all.iter().for_each(|x| *sent.entry(x.client.ip).or_default() += 1);
     }
     // First what needs no topology; it teaches what the rest needs.
-    let mut topology = Topology::new(std::mem::take(&mut joined.hosts), slack);
     let first = weigh(&candidates, &cards, &topology, &sent).scored;
     let mut proven: Vec<(usize, usize)> = sure(&first).map(|(&pair, _)| pair).collect();
     proven.sort_unstable();
