@@ -51,9 +51,9 @@ pub fn of(
         verdict::name(candidates(journey, outcome, found))
     };
     let Some((candidate, severity)) = named else {
-        let mut verdict = match outcome {
-            Outcome::Unknown => unknown::exchange(first.x),
-            _ => verdict::fine(first.x, first.handshake, outcome, recovered),
+        let mut verdict = match verdict::is_unknown(first.x, outcome, recovered) {
+            true => unknown::exchange(first.x),
+            false => verdict::fine(first.x, first.handshake, outcome, recovered),
         };
         if verdict.rule == "ok" {
             verdict.confidence = verdict.confidence.min(least(journey));

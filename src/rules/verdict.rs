@@ -86,7 +86,11 @@ pub fn of(
 ) -> Verdict {
     let named = if recovered.is_some() || may_be_ignored(x) { None } else { name(alone(outcome, findings)) };
     let Some((Candidate { rule, finding, .. }, severity)) = named else {
-        return if outcome == Outcome::Unknown { unknown::exchange(x) } else { fine(x, handshake, outcome, recovered) };
+        return if is_unknown(x, outcome, recovered) {
+            unknown::exchange(x)
+        } else {
+            fine(x, handshake, outcome, recovered)
+        };
     };
     let by_client = request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
     let sender = if by_client { Direction::ClientToServer } else { Direction::ServerToClient };
@@ -221,6 +225,13 @@ pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> b
             finding.severity == Severity::Error && !rule.explains.is_empty() && asked
         }
     }
+}
+
+/// Whether the capture cannot tell what to make of an exchange that nothing explains: its outcome is not known,
+/// or its request head was cut, and what it failed for may have stood there.
+pub(super) fn is_unknown(x: &Exchange, outcome: Outcome, recovered: Option<Recovered>) -> bool {
+    let granted = matches!(outcome, Outcome::Upgraded | Outcome::Broken);
+    outcome == Outcome::Unknown || !granted && recovered.is_none() && !x.request.complete
 }
 
 /// Whether a plain answer is all that this request can expect: it offers another protocol, which a
