@@ -56,6 +56,16 @@ impl Known {
         }
     }
 
+    /// Whether another leg was seen behind the host at this address.
+    pub(super) fn has(&self, hosts: &Hosts, ip: IpAddr) -> bool {
+        self.0.contains_key(&hosts.root(ip)) || self.0.contains_key(&ip)
+    }
+
+    /// Whether no hop was seen at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The software of the host at this address. `None` where nothing tells.
     pub(super) fn at(&self, hosts: &Hosts, ip: IpAddr) -> Option<Software> {
         self.0.get(&hosts.root(ip))?.winner()

@@ -1,6 +1,5 @@
 //! Judged exchanges to chains: legs that belong together, their hops, what these did, and the verdict.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -151,8 +150,6 @@ pub(super) struct Journeys<'a> {
     pub known: &'a dyn Knowledge,
     software: Known,
     tried: HashMap<ExchangeId, Vec<(Attempted, usize)>, foldhash::fast::RandomState>,
-    /// Hosts behind which other legs were seen.
-    proxies: HashSet<IpAddr, foldhash::fast::RandomState>,
 }
 
 /// A chain, and what was found about it besides the findings of its legs.
@@ -183,12 +180,10 @@ impl<'a> Journeys<'a> {
             known,
             software: Known::default(),
             tried: HashMap::default(),
-            proxies: HashSet::default(),
         };
         for near in rows.iter().map(|row| &row.exchange) {
             for (_, far) in plan.behind.get(&near.id).into_iter().flatten() {
                 if let Some(far) = journeys.row(*far) {
-                    journeys.proxies.insert(hosts.root(near.server.ip));
                     software.learn(products, hosts, near, &far.exchange);
                 }
             }
@@ -254,7 +249,7 @@ impl<'a> Journeys<'a> {
         let responder = self.responder(last);
         let view = View {
             behind_last: self.is_hop(last),
-            several_legs: self.plan.several_legs || !tried.is_empty(),
+            several_legs: self.plan.several_legs || !tried.is_empty() || !self.software.is_empty(),
             rivals: ids.iter().filter_map(|id| self.plan.rivals.get(id)).copied().max().unwrap_or(0),
             responder: responder.as_ref(),
             own_page: self.own_page(last),
@@ -344,7 +339,7 @@ impl<'a> Journeys<'a> {
 
     /// Whether other chains show what stands behind this leg's server.
     fn is_hop(&self, row: &Row) -> bool {
-        self.proxies.contains(&self.plan.hosts.root(row.exchange.server.ip))
+        self.software.has(&self.plan.hosts, row.exchange.server.ip)
     }
 }
 

@@ -123,7 +123,14 @@ impl Topology {
         if self.hosts.is_pinned(hop) && self.hosts.is_pinned(next) {
             return if self.hosts.same(hop, next) { 40 } else { -40 };
         }
-        if hop == next || self.pairs.contains_key(&(hop, next)) {
+        if near.client.ip == far.server.ip || self.pairs.contains_key(&(far.server.ip, near.client.ip)) {
+            // The hop in front of the near leg would ask itself.
+            return -PROOF;
+        }
+        // What a pair taught by itself is no evidence for it.
+        let known = self.pairs.get(&(hop, next)).copied().unwrap_or(0);
+        let own = near.key.is_some() && near.key == far.key;
+        if hop == next || known > u32::from(own) {
             return 25;
         }
         // Many pairs, and none of them from there.
@@ -304,10 +311,10 @@ fn after(near: &Card, far: &Card, tally: &mut Tally) {
     tally.add(same, MatchKey::Messages);
 }
 
-/// Points against a pair that stands the wrong way round by so much, within the slack: a point for each tenth
+/// Points against a pair that stands the wrong way round by so much, within the slack: one for each twentieth
 /// of a millisecond, 20 at most.
 fn disorder(time: Nanos) -> i32 {
-    i32::try_from(time.0.unsigned_abs() / 100_000).unwrap_or(i32::MAX).min(20)
+    i32::try_from(time.0.unsigned_abs() / 50_000).unwrap_or(i32::MAX).min(20)
 }
 
 /// How often a length of time doubles a tenth of a millisecond: 0 below that, 3 for a millisecond, 13 for
