@@ -153,7 +153,7 @@ impl Judge<'_> {
         if findings.is_empty() {
             return None;
         }
-        let (outcome, verdict) = verdict::of_flow(flow, &findings);
+        let (outcome, verdict) = verdict::of_flow(flow, &findings, &Known(self.products));
         Some((findings, outcome, verdict))
     }
 }
@@ -405,7 +405,7 @@ impl Knowledge for Known<'_> {
             return Some(Page { by, means: known.means.clone(), class: known.class });
         }
         let (product, page) = self.0.error_page(status, &x.body)?;
-        Some(Page { by: Writer::Proxy(product.name.clone()), means: page.means.clone(), class: None })
+        Some(Page { by: Writer::Proxy(product.name.clone()), means: page.means.clone(), class: page.class })
     }
 }
 

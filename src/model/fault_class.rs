@@ -13,12 +13,18 @@ pub enum FaultClass {
     Fwd,
     /// HTTP/2 where HTTP/1.1 is needed, or the other way round.
     H2,
+    /// Request heads larger than a hop or the backend takes.
+    Head,
     /// Keep Host and Origin.
     Host,
     /// Idle limits and heartbeats.
     Idle,
+    /// Refused on purpose, as somebody configured it: rate limits and access rules.
+    Limit,
     /// Path and query on the way to the backend.
     Path,
+    /// One side writes a PROXY header and the other expects none, or the other way round.
+    ProxyProtocol,
     /// Redirects that a WebSocket client does not follow.
     Redir,
     /// Reloads that cut tunnels.
@@ -29,7 +35,7 @@ pub enum FaultClass {
 
 impl FaultClass {
     /// All classes, in the order of the documentation.
-    pub const ALL: [FaultClass; 11] = [
+    pub const ALL: [FaultClass; 14] = [
         FaultClass::Fwd,
         FaultClass::Idle,
         FaultClass::Host,
@@ -39,6 +45,9 @@ impl FaultClass {
         FaultClass::Comp,
         FaultClass::Stick,
         FaultClass::Reload,
+        FaultClass::Head,
+        FaultClass::ProxyProtocol,
+        FaultClass::Limit,
         FaultClass::Backend,
         FaultClass::Client,
     ];
@@ -51,9 +60,12 @@ impl FaultClass {
             FaultClass::Comp => "comp",
             FaultClass::Fwd => "fwd",
             FaultClass::H2 => "h2",
+            FaultClass::Head => "head",
             FaultClass::Host => "host",
             FaultClass::Idle => "idle",
+            FaultClass::Limit => "limit",
             FaultClass::Path => "path",
+            FaultClass::ProxyProtocol => "proxy-protocol",
             FaultClass::Redir => "redir",
             FaultClass::Reload => "reload",
             FaultClass::Stick => "stick",

@@ -239,6 +239,9 @@ pub struct ErrorPage {
     pub fragment: String,
     /// What it says about the fault, in one sentence without a full stop.
     pub means: String,
+    /// Which kind of change mends it. `None`: the page does not tell, the status may.
+    #[serde(default, deserialize_with = "optional_fault_class")]
+    pub class: Option<FaultClass>,
     #[serde(deserialize_with = "confidence")]
     pub strength: Confidence,
     pub source: String,

@@ -168,9 +168,14 @@ fn fix_words(class: FaultClass) -> &'static str {
         FaultClass::Comp => "in the proxy: agree on compression from end to end, or not at all",
         FaultClass::Fwd => "in the proxy: pass the upgrade on (Upgrade and Connection made anew)",
         FaultClass::H2 => "in the proxy: HTTP/2 towards the client or the server",
+        FaultClass::Head => {
+            "in the hop or server that refuses: how large a request head may be; or in what makes it large"
+        }
         FaultClass::Host => "in the proxy: keep Host and Origin",
         FaultClass::Idle => "in the proxy: its idle limits, or a heartbeat in the application",
+        FaultClass::Limit => "in the hop or server that refuses: its limits and access rules",
         FaultClass::Path => "in the proxy: path and query on the way to the server",
+        FaultClass::ProxyProtocol => "in the proxy and the server: both use the PROXY header, or neither",
         FaultClass::Redir => "in the proxy or the client's URL: WebSocket clients do not follow redirects",
         FaultClass::Reload => "in the proxy: how reloads treat open tunnels",
         FaultClass::Stick => "in the proxy: keep a session on one server",

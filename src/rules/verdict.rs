@@ -110,7 +110,7 @@ pub fn of(
 }
 
 /// The outcome of and verdict on a flow that never carried a request.
-pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
+pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) -> (Outcome, Verdict) {
     let said = flow.said.as_deref();
     let outcome = match (flow.state, said) {
         (ConnectState::Refused, _) => Outcome::Refused,
@@ -141,7 +141,8 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding]) -> (Outcome, Verdict) {
         confidence: finding.confidence,
         blame: Some(Blame { role, address, product: None }),
         summary: finding.message.clone(),
-        fix: Vec::new(),
+        // Nothing was said that would show a product.
+        fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
     };
     (outcome, verdict)
 }
@@ -161,8 +162,15 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
 /// Which kind of mending a finding of this exchange calls for. `None` where there is none.
 pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
     let code = match slug {
-        // Why a hop refuses by itself depends on the status like any refusal.
-        "hop-answered-locally" => x.status(),
+        // A hop that refuses by itself has a rule of its own for it, or else it depends on the status like any refusal.
+        "hop-answered-locally" => match x.status() {
+            Some(401 | 407) => return Some(FaultClass::Limit),
+            // Nobody behind it compared Origin and Host.
+            Some(403) if response::refused_fix_class(x, 403) == Some(FaultClass::Host) => {
+                return Some(FaultClass::Limit);
+            }
+            status => status,
+        },
         _ => slug.strip_prefix("refused-").and_then(|code| code.parse().ok()),
     };
     code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
@@ -713,6 +721,18 @@ mod tests {
              came as HTTP/1.0."
         );
         assert!(v.fix.is_empty());
+        let v = judged(Writer::Proxy("nginx".to_owned()), Some(FaultClass::Head));
+        assert_eq!(v.fix[0].product, "head", "a proxy's own page may say what mends it");
+    }
+
+    #[test]
+    fn what_a_hop_forbids_by_itself_is_mended_where_it_forbids_it() {
+        let local = |answer: &str| fix_class(&exchange(ASK, Some(answer)), "hop-answered-locally");
+        assert_eq!(local("HTTP/1.1 401 Unauthorized\r\n\r\n"), Some(FaultClass::Limit));
+        assert_eq!(local("HTTP/1.1 403 Forbidden\r\n\r\n"), Some(FaultClass::Limit));
+        let envoy = "HTTP/1.1 403 Forbidden\r\nserver: envoy\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(local(envoy), Some(FaultClass::Fwd));
+        assert_eq!(local("HTTP/1.1 404 Not Found\r\n\r\n"), Some(FaultClass::Path));
     }
 
     #[test]
@@ -736,7 +756,7 @@ mod tests {
             end_at: None,
             said: None,
         };
-        let (outcome, verdict) = of_flow(&flow, &[]);
+        let (outcome, verdict) = of_flow(&flow, &[], &Nothing);
         assert_eq!((outcome, &*verdict.rule), (Outcome::Refused, "ok"));
     }
 }

@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 
 use hopscope::products::{FixEntry, Product, Products};
 
-use crate::fixes_program::{self as program, Program};
+use crate::fixes_program::{self as program, Program, Run};
 use crate::fixes_upgrade as upgrade;
 use crate::fixes_versions as versions;
 use crate::shared::Tally;
 
 /// How many fixes must have been checked at least; raise it when more can be.
-const CHECKED: usize = 60;
+const CHECKED: usize = 85;
 /// How many times an upgrade must have been asked for with a fix and without it.
-const RUNS: usize = 30;
+const RUNS: usize = 42;
 
 /// How many places must have been tried with nonsense.
-const PLACES: usize = 15;
+const PLACES: usize = 20;
 
 /// Why a product's fixes are not checked here.
 const SERVICE: &str = "a service: there is nothing to install";
@@ -168,7 +168,7 @@ fn an_upgrade_through_the_product_is_as_the_fix_promises() {
                 (run.without_fix(), &run.without, "without"),
             ] {
                 let what = format!("{} {} {word} the fix: {}", program.slug, run.class, run.sees);
-                match through(&program, &parts, &run.sees) {
+                match through(&program, &parts, run) {
                     Ok((found, fill)) => tally.score(&what, &[fill(expected)], &found),
                     Err(why) => tally.fail(&what, &why),
                 }
@@ -183,15 +183,15 @@ fn an_upgrade_through_the_product_is_as_the_fix_promises() {
 fn through(
     program: &Program,
     parts: &[(&str, &str)],
-    sees: &str,
+    run: &Run,
 ) -> Result<(String, impl Fn(&str) -> String + use<>), String> {
     let made = program.configure_to_run(parts)?;
     let seen = upgrade::backend(made.backend);
     let running = made.start()?;
-    let outcome = upgrade::ask(made.port, &seen)?;
+    let outcome = upgrade::ask(made.port, &seen, run.cookie)?;
     drop(running);
     let backend = made.backend.to_string();
-    Ok((outcome.sees(sees), move |text: &str| text.replace("{backend}", &backend)))
+    Ok((outcome.sees(&run.sees), move |text: &str| text.replace("{backend}", &backend)))
 }
 
 /// The products that are there, with their versions. One that is missing fails, unless it may be.

@@ -68,6 +68,9 @@ pub(crate) struct Run {
     pub(crate) sees: String,
     pub(crate) with: String,
     pub(crate) without: String,
+    /// Bytes of a cookie that the request has; 0: none.
+    #[serde(default)]
+    pub(crate) cookie: usize,
     /// What stands in the configuration without the fix, by context: a setting that the fix says to remove,
     /// or that it takes the place of. Empty: the product does it wrong by itself.
     #[serde(default)]

@@ -44,13 +44,15 @@ pub(crate) fn backend(port: u16) -> Arc<Mutex<String>> {
 }
 
 /// Asks the product at `port` for an upgrade of `/ws?a=1`, and after a 101 sends a frame's bytes to and fro.
-pub(crate) fn ask(port: u16, seen: &Mutex<String>) -> Result<Outcome, String> {
+/// `cookie`: bytes of a cookie that the request has; 0: none.
+pub(crate) fn ask(port: u16, seen: &Mutex<String>, cookie: usize) -> Result<Outcome, String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())?;
     stream.set_read_timeout(Some(LIMIT)).map_err(|e| e.to_string())?;
+    let cookie = if cookie == 0 { String::new() } else { format!("Cookie: a={}\r\n", "x".repeat(cookie)) };
     let request = format!(
         "GET /ws?a=1 HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\
-         Sec-WebSocket-Protocol: chat\r\nOrigin: https://app.example\r\n\r\n"
+         Sec-WebSocket-Protocol: chat\r\nOrigin: https://app.example\r\n{cookie}\r\n"
     );
     stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
     let response = head(&mut stream);
@@ -138,7 +140,7 @@ fn the_backend_tells_a_right_upgrade_from_a_wrong_one() {
     let port = held.local_addr().expect("an address").port();
     drop(held);
     let seen = backend(port);
-    let outcome = ask(port, &seen).expect("an answer");
+    let outcome = ask(port, &seen, 0).expect("an answer");
     assert_eq!(["status", "target", "host"].map(|what| outcome.sees(what)), ["101", "/ws?a=1", "app.example"]);
     for wrong in ["Connection: close\r\nUpgrade: websocket", "Connection: Upgrade"] {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");

@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
         fresh session works.",
     refs: &["RFC 6585 §5", "RFC 9110 §5.4"],
     causes: &["cookies that have piled up", "a token (JWT) in the URL or a field", "fields added by several proxies"],
-    fix: Some(FaultClass::Client),
+    fix: Some(FaultClass::Head),
     explains: FAILURES,
     symptom_of: &[],
     check: Check::Exchange(check),

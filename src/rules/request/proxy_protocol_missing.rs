@@ -2,7 +2,7 @@
 
 use super::proxy_protocol_unexpected::closed_at_once;
 use crate::base::{Nanos, limits};
-use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Severity, Text};
+use crate::model::{Confidence, Direction, Evidence, Exchange, FaultClass, FlowFacts, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         "one of several proxies before this server does not send it (HAProxy send-proxy, nginx stream \
          proxy_protocol on, hitch write-proxy-v2)",
     ],
-    fix: None,
+    fix: Some(FaultClass::ProxyProtocol),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },

@@ -1,7 +1,9 @@
 //! A PROXY header went to a peer that does not know it.
 
 use crate::base::{Nanos, limits};
-use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Proxied, Severity, Text};
+use crate::model::{
+    Confidence, Direction, Evidence, Exchange, FaultClass, FlowFacts, Mechanism, Proxied, Severity, Text,
+};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -20,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
         "the header goes to a port other than the one that expects it",
         "the server expects the other version of the header",
     ],
-    fix: None,
+    fix: Some(FaultClass::ProxyProtocol),
     explains: &[Explains::Refused, Explains::Unanswered],
     // A fault of the request explains its refusal without the header.
     symptom_of: &[

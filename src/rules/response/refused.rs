@@ -96,6 +96,8 @@ pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass>
         403 | 421 => Some(FaultClass::Host),
         404 => Some(FaultClass::Path),
         426 => Some(FaultClass::Fwd),
+        414 | 431 => Some(FaultClass::Head),
+        429 => Some(FaultClass::Limit),
         _ => None,
     }
 }
@@ -205,6 +207,8 @@ mod tests {
         assert!(run(&RULE, &x)[0].causes[0].contains("upgrade_configs"));
         let x = exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
         assert_eq!(fix_class(&x, 403), Some(FaultClass::Host));
+        assert_eq!(fix_class(&x, 431), Some(FaultClass::Head));
+        assert_eq!(fix_class(&x, 429), Some(FaultClass::Limit));
         assert_eq!(fix_class(&x, 503), None);
     }
 }
