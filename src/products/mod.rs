@@ -517,6 +517,45 @@ mod tests {
     }
 
     #[test]
+    fn an_own_page_says_whose_it_is_and_may_say_what_mends_it() {
+        let of = |status, body: &str| {
+            let found = Products::builtin().error_page(status, body.as_bytes());
+            found.map(|(product, page)| (product.slug.as_str(), page.class))
+        };
+        let nginx = |line: &str, end: &str| format!("<center><h1>{line}</h1></center>\r\n{end}<hr><center>nginx");
+        assert_eq!(of(301, &nginx("301 Moved Permanently", "")), Some(("nginx", None)));
+        assert_eq!(of(401, &nginx("401 Authorization Required", "")), Some(("nginx", Some(FaultClass::Limit))));
+        assert_eq!(of(502, &nginx("502 Bad Gateway", "")), Some(("nginx", None)));
+        let large = "<center>Request Header Or Cookie Too Large</center>\r\n";
+        assert_eq!(of(400, &nginx("400 Bad Request", large)), Some(("nginx", Some(FaultClass::Head))));
+        let openresty = nginx("400 Bad Request", large).replace("<center>nginx", "<center>openresty");
+        assert_eq!(of(400, &openresty), Some(("openresty", Some(FaultClass::Head))));
+        let denied = "<h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n";
+        assert_eq!(of(403, denied), Some(("haproxy", Some(FaultClass::Limit))));
+        let squid = "Copyright (C) 1996-2021 The Squid Software Foundation and contributors\">\n";
+        assert_eq!(of(403, squid), Some(("squid", Some(FaultClass::Limit))));
+        assert_eq!(of(431, squid), Some(("squid", Some(FaultClass::Head))));
+        assert_eq!(of(502, squid), Some(("squid", None)));
+        let varnish = "<h3>Guru Meditation:</h3>\n    <p>XID: 2</p>";
+        assert_eq!(of(403, varnish), Some(("varnish", Some(FaultClass::Limit))));
+        assert_eq!(of(503, varnish), Some(("varnish", None)));
+    }
+
+    #[test]
+    fn fields_turned_around_are_node_http_proxy_and_not_the_clients_own_order() {
+        let ask = |names: &str| {
+            let fields = names.split(' ').map(|name| format!("\n{name}: x")).collect::<String>();
+            request(&format!("GET /chat HTTP/1.1{fields}")).map(|found| (found.0, found.2))
+        };
+        let turned =
+            "user-agent sec-websocket-extensions sec-websocket-version sec-websocket-key connection upgrade host";
+        assert_eq!(ask(turned), Some(("node-http-proxy".to_owned(), Confidence::Certain)));
+        // As the client ws of Node.js writes them, behind a hop that lowers names.
+        let relayed = "sec-websocket-version sec-websocket-key connection upgrade sec-websocket-extensions host";
+        assert_eq!(ask(relayed), Some(("haproxy".to_owned(), Confidence::Possible)));
+    }
+
+    #[test]
     fn fixes_are_in_the_products_own_language() {
         let products = Products::builtin();
         let nginx = products.fixes(products.get("nginx").unwrap(), FaultClass::Fwd);
