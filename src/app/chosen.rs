@@ -11,22 +11,34 @@ use crate::model::{Chain, Subject};
 use crate::report::build;
 use crate::store::{self, Analysis, Filter, Row};
 
+use super::copies::Copies;
+
 /// Ranges of ids that are named to a user who asked for others.
 const TOLD: usize = 20;
 
-/// The connections that were asked for. An error where an id does not exist or nothing matches.
-pub(super) fn chosen(args: &Extract, filter: Option<&Filter>, a: &Analysis) -> anyhow::Result<Wanted> {
+/// The connections that were asked for: of chains all legs and what their hops tried in vain, of exchanges their
+/// own connection alone. An error where an id does not exist or nothing matches.
+pub(super) fn chosen(args: &Extract, filter: Option<&Filter>, a: &Analysis, copies: &Copies) -> anyhow::Result<Wanted> {
     let mut wanted = Wanted::default();
+    let add_row = |wanted: &mut Wanted, row: &Row| {
+        wanted.add(row.exchange.flow, row.exchange.request.at);
+        copies.add(wanted, row);
+    };
+    let add_chain = |wanted: &mut Wanted, chain: &Chain| {
+        chain.legs.iter().filter_map(|&leg| build::row(a, leg)).for_each(|row| add_row(wanted, row));
+        let of = |id| chain.flow == Some(id) || chain.tried.iter().any(|tried| tried.flow == id);
+        a.flows.iter().filter(|flow| of(flow.id)).for_each(|flow| wanted.add(flow.id, flow.syn));
+    };
     if let Some(numbers) = &args.exchange {
         let ids: Vec<i64> = a.rows.iter().map(|row| number(row.exchange.id.0)).collect();
         check("exchange", numbers, ids)?;
         a.rows.iter().filter(|row| has(numbers, number(row.exchange.id.0))).for_each(|row| add_row(&mut wanted, row));
     } else if let Some(numbers) = &args.chain {
         check("chain", numbers, a.chains.iter().map(|c| c.id).collect())?;
-        a.chains.iter().filter(|c| has(numbers, c.id)).for_each(|c| add_chain(&mut wanted, a, c));
+        a.chains.iter().filter(|c| has(numbers, c.id)).for_each(|c| add_chain(&mut wanted, c));
     } else if let Some(filter) = filter {
         let keep = store::select::chains(a, filter);
-        a.chains.iter().zip(keep).filter(|(_, keep)| *keep).for_each(|(c, _)| add_chain(&mut wanted, a, c));
+        a.chains.iter().zip(keep).filter(|(_, keep)| *keep).for_each(|(c, _)| add_chain(&mut wanted, c));
         if wanted.is_empty() {
             let there = told("chain", a.chains.iter().map(|c| c.id).collect());
             bail!("--filter: nothing matches, so there is nothing to write; {there}");
@@ -58,19 +70,6 @@ pub(super) fn concerns<'a>(wanted: &Wanted, a: &'a Analysis) -> impl Fn(&Subject
         Subject::Flow(id) => flows.contains(id),
         Subject::Input(_) | Subject::Capture => true,
     }
-}
-
-fn add_chain(wanted: &mut Wanted, a: &Analysis, chain: &Chain) {
-    chain.legs.iter().filter_map(|&leg| build::row(a, leg)).for_each(|row| add_row(wanted, row));
-    let of = |id| chain.flow == Some(id) || chain.tried.iter().any(|tried| tried.flow == id);
-    for flow in a.flows.iter().filter(|flow| of(flow.id)) {
-        wanted.add(flow.id, flow.syn);
-    }
-}
-
-fn add_row(wanted: &mut Wanted, row: &Row) {
-    let x = &row.exchange;
-    wanted.add(x.flow, x.request.at);
 }
 
 fn has(numbers: &Numbers, id: i64) -> bool {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
 
+use crate::base::Nanos;
 use crate::capture::write::{InterfaceKey, Packet, Writer};
 use crate::capture::{Batch, Merged, Record, Source};
 use crate::cli::{Extract, FailOn};
@@ -16,6 +17,7 @@ use crate::report::comments::Comments;
 use crate::report::mask::Masker;
 
 use super::chosen::{self, chosen};
+use super::copies::Copies;
 use super::out_file::{self, OutFile};
 use super::progress::Progress;
 use super::{analyse, code, complain};
@@ -41,15 +43,17 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
     let mut engine = Engine::new(Collected::default());
     let mut whole = engine::read(&mut inputs, &mut engine, &mut on_progress)?;
     let (window, clocks) = (inputs.window(), inputs.clocks().to_vec());
-    let (collected, counters) = engine.finish();
+    let (mut collected, counters) = engine.finish();
     let mut judge = Judge::new(&products);
     judge.told = super::told::told(&args.inputs)?;
+    let copies = Copies::of(&mut collected, &judge.told);
     let a = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &|_, _| false);
-    let (mut written, mut connections, mut left_out) = (0, 0, 0);
+    let (mut written, mut connections, mut left_out, mut copied) = (0, 0, 0, 0);
     if whole {
         let filter = filter.map(|f| f.with_inputs(&a.inputs));
-        let mut wanted = chosen(args, filter.as_ref(), &a)?;
+        let mut wanted = chosen(args, filter.as_ref(), &a, &copies)?;
         connections = wanted.len();
+        copied = copies.left_out(&wanted, &a.rows);
         if a.counters.fragments != 0 {
             let pieces = replay::pieces(&mut Merged::open_by(files, &window, &clocks)?, &wanted, &mut on_progress);
             let pieces = pieces.map_err(|err| in_words(err, args, &a.inputs))?;
@@ -61,6 +65,7 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
         if whole {
             let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), Masker::new(args.show_secrets));
             let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
+            packets.shifts = estimated(&a.inputs, &clocks);
             let mut inputs = Merged::open_by(files, &window, &clocks)?;
             whole =
                 replay(&mut inputs, &wanted, &mut on_progress, &mut |batch, record, _| packets.write(batch, record))
@@ -79,6 +84,13 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
         complain(&format!(
             "left out: {} that brought fragments, because there are too many",
             count(left_out, "packet")
+        ));
+    }
+    if copied != 0 && !args.quiet {
+        complain(&format!(
+            "left out: the second copy of {} captured at two places, since one file cannot keep the two apart; for \
+             that copy, name only the other file",
+            count(copied, "connection")
         ));
     }
     if !args.quiet {
@@ -103,13 +115,15 @@ struct Packets<'a> {
     /// One block at a time.
     block: Vec<u8>,
     written: u64,
+    /// By input, to be added to its times: one file has one clock.
+    shifts: Vec<Nanos>,
 }
 
 impl<'a> Packets<'a> {
     fn new(header: &str, comments: Comments<'a>, out: &'a mut OutFile) -> Self {
         let mut block = Vec::new();
         let writer = Writer::new(&mut block, header.to_owned(), program());
-        Packets { writer, comments, out, block, written: 0 }
+        Packets { writer, comments, out, block, written: 0, shifts: Vec::new() }
     }
 
     fn write(&mut self, batch: &Batch<'_>, record: &Record) -> io::Result<()> {
@@ -117,6 +131,8 @@ impl<'a> Packets<'a> {
         let key = InterfaceKey { input: batch.input, section: batch.section, number: record.iface };
         let notes = self.comments.of(batch.at(record));
         let data = record.data(batch.bytes);
+        let shift = self.shifts.get(usize::from(batch.input)).copied().unwrap_or_default();
+        let record = &Record { ts: record.ts + shift, ..*record };
         let packet = Packet { key, interface, record, data, comments: &notes };
         let comments = &self.comments;
         self.writer.packet(&mut self.block, &packet, || {
@@ -129,6 +145,14 @@ impl<'a> Packets<'a> {
         self.written += 1;
         Ok(())
     }
+}
+
+/// What the analysis found each clock to be off by, beyond what the user told, which is in the times already.
+fn estimated(inputs: &[InputFacts], told: &[(usize, Nanos)]) -> Vec<Nanos> {
+    let of = |at: usize| told.iter().filter(|(input, _)| *input == at).map(|(_, by)| *by).next_back();
+    let beyond =
+        |(at, facts): (usize, &InputFacts)| Nanos(facts.clock_offset.0.saturating_sub(of(at).map_or(0, |by| by.0)));
+    inputs.iter().enumerate().map(beyond).collect()
 }
 
 /// What the file says of itself.

@@ -4,6 +4,7 @@
 mod allow;
 mod analyse;
 mod chosen;
+mod copies;
 mod extract;
 mod out_file;
 mod progress;

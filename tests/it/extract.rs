@@ -13,11 +13,9 @@ use hopscope::engine::{self, Engine};
 use hopscope::model::{Exchange, FlowFacts};
 use hopscope::proto::Sink;
 use hopscope::stream::Context;
-use proptest::prelude::*;
-use proptest::sample::subsequence;
 use serde_json::Value;
 
-use crate::shared::{self, Tally};
+use crate::extract_report::{extracted, told};
 use crate::sources;
 use crate::support::file::Format;
 use crate::support::link::{self, Link, Packet};
@@ -25,119 +23,9 @@ use crate::support::run;
 use crate::support::scene;
 use crate::support::script::{self, Script, Segment, Side};
 
-const MANY: &str = "samples/120-clients-three-locations.pcapng";
-const BROKEN: &str = "samples/nginx-forgets-upgrade-client-side.pcap";
+pub(crate) const MANY: &str = "samples/120-clients-three-locations.pcapng";
+pub(crate) const BROKEN: &str = "samples/nginx-forgets-upgrade-client-side.pcap";
 const KEY: &str = "q83vASNFZ4mrze8BI0VniQ==";
-
-// The result is reported as the original.
-
-#[test]
-fn every_sample_is_reported_from_its_extract_as_it_was() {
-    for sample in sources::files("samples", &["pcap", "pcapng"]) {
-        let before = run::report(&[&sample]);
-        assert_eq!(told(&extracted(&[&sample], &["-Y", ""]), None), told(&before, None), "{}", sample.display());
-        // Of many, some will do.
-        let exchanges = exchanges(&before);
-        for x in exchanges.iter().step_by(exchanges.len().div_ceil(6).max(1)) {
-            let after = extracted(&[&sample], &["--exchange", &x["id"].to_string()]);
-            let flow = BTreeSet::from([number(&x["flow"])]);
-            assert_eq!(told(&after, None), told(&before, Some(&flow)), "{} {}", sample.display(), x["id"]);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_choice_of_exchanges_is_reported_as_it_was(ids in subsequence((1..=216_u64).collect::<Vec<_>>(), 1..30)) {
-        let before = run::report(&[Path::new(MANY)]);
-        let flows: BTreeSet<u64> = exchanges(&before)
-            .iter()
-            .filter(|x| ids.contains(&number(&x["id"])))
-            .map(|x| number(&x["flow"]))
-            .collect();
-        let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
-        let after = extracted(&[Path::new(MANY)], &["--exchange", &ids.join(",")]);
-        prop_assert_eq!(told(&after, None), told(&before, Some(&flows)));
-        prop_assert_eq!(number(&after["counters"]["flows"]), flows.len() as u64);
-    }
-}
-
-#[test]
-fn every_scene_is_reported_from_its_extract_as_it_was() {
-    let folder = Folder::new();
-    let mut written = 0;
-    for (name, text) in scene::all() {
-        let scene = scene::parse(&name, &text);
-        if scene.capture.damage > 0 {
-            // Exit code 2; there is a test of that below.
-            continue;
-        }
-        let file = folder.file("scene", &scene.capture_file());
-        let before = run::report(&[&file]);
-        if before["chains"].as_array().is_some_and(|c| !c.is_empty()) {
-            written += 1;
-            assert_eq!(told(&extracted(&[&file], &["-Y", ""]), None), told(&before, None), "{name}");
-        }
-    }
-    assert!(written > 40, "{written}");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn of_any_damaged_file_something_is_written_or_the_reason_is_told(
-        flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..12), cut in any::<usize>()
-    ) {
-        let mut bytes = fs::read(sources::root().join(BROKEN)).unwrap();
-        for (at, value) in flips {
-            let at = at % bytes.len();
-            bytes[at] = value;
-        }
-        bytes.truncate(bytes.len() - cut % 80);
-        let folder = Folder::new();
-        let (file, out) = (folder.file("a.pcap", &bytes), folder.path("out.pcapng"));
-        let output = run_extract(&[&file], &["-Y", ""], &out);
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        prop_assert!(matches!(output.status.code(), Some(0 | 2)), "{}: {words}", output.status);
-        prop_assert!(!words.contains("changed") && !words.contains("panicked"), "{words}");
-        if out.exists() {
-            prop_assert_eq!(told(&run::report(&[&out]), None), told(&run::report(&[&file]), None));
-        }
-    }
-}
-
-#[test]
-fn chains_and_filters_choose_as_in_the_report() {
-    let before = run::report(&[Path::new(MANY)]);
-    let refused: Vec<&Value> = exchanges(&before).iter().filter(|x| x["response"]["status"] == 503).collect::<Vec<_>>();
-    let flows: BTreeSet<u64> = refused.iter().map(|x| number(&x["flow"])).collect();
-    let ids: Vec<String> = refused.iter().map(|x| x["id"].to_string()).collect();
-    let by_chain = extracted(&[Path::new(MANY)], &["--chain", &ids.join(",")]);
-    let by_filter = extracted(&[Path::new(MANY)], &["-Y", "status:503"]);
-    assert!(!flows.is_empty());
-    assert_eq!(told(&by_chain, None), told(&before, Some(&flows)));
-    assert_eq!(told(&by_filter, None), told(&before, Some(&flows)));
-}
-
-#[test]
-fn a_refused_connection_is_a_chain_that_can_be_written() {
-    let refused = Script::between("198.51.100.8:41000", "203.0.113.9:81").wait_ms(1).segments();
-    let mut refused: Vec<Segment> = refused.into_iter().take(1).collect();
-    let answer = Segment { from: Side::Server, seq: 0, ack: refused[0].seq.wrapping_add(1), ..refused[0].clone() };
-    refused.push(Segment { flags: script::Flags { rst: true, ack: true, ..Default::default() }, ..answer });
-    let mut all = upgrade("198.51.100.7:40000").segments();
-    all.extend(refused);
-    let folder = Folder::new();
-    let file = folder.file("a.pcap", &Format::pcap(Link::Ethernet).write(&link::packets(&all, Link::Ethernet)));
-    let before = run::report(&[&file]);
-    let chain = before["chains"].as_array().unwrap().iter().find(|c| c["legs"] == Value::Array(vec![])).unwrap();
-    let flow = BTreeSet::from([number(&chain["flow"])]);
-    let after = extracted(&[&file], &["--chain", &chain["id"].to_string()]);
-    assert_eq!((number(&after["counters"]["packets"]), told(&after, None)), (2, told(&before, Some(&flow))));
-}
 
 // Whole connections, and nothing else.
 
@@ -226,17 +114,54 @@ fn one_connection_captured_at_two_places_is_not_mixed() {
     let app = folder.file("app.pcap", &write(&here));
     let third = folder.file("third.pcap", &write(&other));
     let out = folder.path("out.pcapng");
+    // It is one leg, and one of its copies is written; that there is another is told.
+    let output = run_extract(&[&edge, &app], &["-Y", ""], &out);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && words.contains("the second copy of 1 connection"), "{words}");
+    let written = packets(&out);
+    assert_eq!(written.len(), there.len());
+    assert_eq!(written[0].ns, i64::try_from(there[0].at_ns / 1_000 * 1_000).unwrap());
+    assert_eq!(told(&run::report(&[&out]), None), told(&run::report(&[&edge, &app]), None));
+    let quiet = run_extract(&[&edge, &app], &["-Y", "", "--quiet"], &out);
+    assert!(quiet.status.success() && quiet.stderr.is_empty());
+
+    // Two connections of two places are fine.
+    let both = extract(&folder, &[&edge, &third], &["-Y", ""]);
+    assert_eq!(told(&run::report(&[&both]), None), told(&run::report(&[&edge, &third]), None));
+}
+
+#[test]
+fn two_connections_with_one_name_at_two_places_are_refused() {
+    // Nothing says that they are one: other keys, other sequence numbers.
+    let there = upgrade("198.51.100.7:40000").segments();
+    let late = Script::between("198.51.100.7:40000", "203.0.113.9:80").upgrade("AAAAAAAAAAAAAAAAAAAAAA==").goodbye();
+    let here = moved(late.segments(), 7_000_000, 1_000_000);
+    let write = |segments: &[Segment]| Format::pcap(Link::Ethernet).write(&link::packets(segments, Link::Ethernet));
+    let folder = Folder::new();
+    let edge = folder.file("edge.pcap", &write(&there));
+    let app = folder.file("app.pcap", &write(&here));
+    let out = folder.path("out.pcapng");
     let output = run_extract(&[&edge, &app], &["-Y", ""], &out);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!((output.status.code(), out.exists()), (Some(2), false), "{words}");
     assert!(words.contains("edge.pcap") && words.contains("app.pcap") && words.contains("file:"), "{words}");
+    let one = packets(&extract(&folder, &[&edge, &app], &["-Y", "file:*app.pcap"]));
+    assert_eq!(one.len(), here.len());
+    assert_eq!(one[0].ns, i64::try_from(here[0].at_ns / 1_000 * 1_000).unwrap());
+}
 
-    // One of the two places, and two connections of two places, are fine.
-    let one = extract(&folder, &[&edge, &app], &["-Y", "file:*app.pcap"]);
-    assert_eq!(packets(&one).len(), here.len());
-    assert_eq!(packets(&one)[0].ns, i64::try_from(here[0].at_ns / 1_000 * 1_000).unwrap());
-    let both = extract(&folder, &[&edge, &third], &["-Y", ""]);
-    assert_eq!(told(&run::report(&[&both]), None), told(&run::report(&[&edge, &third]), None));
+#[test]
+fn a_connection_on_both_sides_of_address_translation_is_written_with_both() {
+    let text = fs::read_to_string(sources::root().join("samples/scenes/cap-nat.toml")).unwrap();
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &scene::parse("cap-nat", &text).capture_file());
+    let before = run::report(&[&file]);
+    let all = number(&before["counters"]["packets"]);
+    for choice in [["--exchange", "1"], ["--chain", "1"], ["-Y", "rule:cap-nat"]] {
+        let after = extracted(&[&file], &choice);
+        assert_eq!((number(&after["counters"]["packets"]), number(&after["counters"]["flows"])), (all, 2));
+        assert_eq!(told(&after, None), told(&before, None));
+    }
 }
 
 #[test]
@@ -500,7 +425,7 @@ fn of_a_damaged_input_what_could_be_read_is_written() {
     assert_eq!(exchanges(&run::report(&[&out])).len(), 1);
 }
 
-// Beside tshark, and on real captures.
+// Beside tshark.
 
 #[test]
 #[ignore = "needs tshark: .ci/run"]
@@ -538,49 +463,10 @@ fn tshark_reads_the_extracts_as_it_reads_the_samples() {
     assert!(commented > 5, "{commented}");
 }
 
-#[test]
-#[ignore = "needs captures outside this repository: .ci/run"]
-fn every_lab_capture_is_reported_from_its_extract_as_it_was() {
-    let folder = shared::captures("lab");
-    let index = shared::json(&folder.join("INDEX.json"));
-    let mut tally = Tally::default();
-    for entry in index["scenarios"].as_array().expect("a list of scenarios") {
-        let name = entry["scenario"].as_str().expect("a name");
-        let captures = entry["captures"].as_array().expect("captures").iter();
-        let files: Vec<PathBuf> = captures.map(|c| folder.join(name).join(c.as_str().expect("a name"))).collect();
-        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let output = run::hopscope().arg("report").args(&files).args(["--format", "json"]).output().expect("a start");
-        let Ok(before) = serde_json::from_slice::<Value>(&output.stdout) else {
-            tally.leave_out(name, "hopscope cannot read it yet");
-            continue;
-        };
-        if before["chains"].as_array().is_none_or(Vec::is_empty) {
-            tally.leave_out(name, "no upgrade to be seen in it");
-            continue;
-        }
-        let after = extracted(&files, &["-Y", ""]);
-        tally.score(name, &[told(&before, None).join("\n")], &told(&after, None).join("\n"));
-        for x in exchanges(&before).iter().take(4) {
-            let after = extracted(&files, &["--exchange", &x["id"].to_string()]);
-            let flow = BTreeSet::from([number(&x["flow"])]);
-            let (before, after) = (told(&before, Some(&flow)), told(&after, None));
-            let what = format!("{name} {}", x["id"]);
-            // What was said with a look at another connection cannot be said without it.
-            let others = |all: &[String]| all.iter().any(|x| x.contains("exchange N") || x.contains("first try"));
-            if others(&before) {
-                tally.leave_out(what, "judged by other exchanges");
-                continue;
-            }
-            tally.score(&what, &[before.join("\n")], &after.join("\n"));
-        }
-    }
-    tally.judge("lab captures, extracted", 400);
-}
-
 // Helpers.
 
 /// An upgrade that worked, with frames, and its end.
-fn upgrade(client: &str) -> Script {
+pub(crate) fn upgrade(client: &str) -> Script {
     let conversation = Script::between(client, "203.0.113.9:80").upgrade(KEY);
     conversation.frame(Side::Client, 1, &[b'x'; 900]).frame(Side::Server, 1, b"yes").goodbye()
 }
@@ -639,12 +525,6 @@ pub(crate) fn extract(folder: &Folder, inputs: &[&Path], choice: &[&str]) -> Pat
     out
 }
 
-/// The report on what `extract` writes.
-fn extracted(inputs: &[&Path], choice: &[&str]) -> Value {
-    let folder = Folder::new();
-    run::report(&[&extract(&folder, inputs, choice)])
-}
-
 pub(crate) struct Read {
     pub(crate) ns: i64,
     pub(crate) wire_len: u32,
@@ -700,57 +580,4 @@ pub(crate) fn exchanges(report: &Value) -> &Vec<Value> {
 
 pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
-}
-
-/// Everything a report says of its chains but ids and packet numbers, in an order that does not hang on
-/// these. `flows`: of these connections only.
-pub(crate) fn told(report: &Value, flows: Option<&BTreeSet<u64>>) -> Vec<String> {
-    let of_flow = |flow: &Value| flows.is_none_or(|flows| flows.contains(&number(flow)));
-    let finding = |id: &Value| {
-        let all = report["findings"].as_array().expect("findings");
-        let found = all.iter().find(|f| f["id"] == *id).expect("a finding");
-        let parts = ["rule", "severity", "confidence", "message", "expected", "found", "causes", "fixes"];
-        blur(&parts.map(|part| found[part].to_string()).join(" "))
-    };
-    let mut all = Vec::new();
-    for chain in report["chains"].as_array().expect("chains") {
-        let findings = |ids: &Value| {
-            let mut all: Vec<String> = ids.as_array().expect("ids").iter().map(finding).collect();
-            all.sort();
-            all.join("\n  ")
-        };
-        let legs = chain["legs"].as_array().expect("legs");
-        let legs = legs.iter().map(|leg| exchanges(report).iter().find(|x| x["id"] == *leg).expect("a leg"));
-        let legs: Vec<&Value> = legs.filter(|x| of_flow(&x["flow"])).collect();
-        if legs.is_empty() && (chain["flow"].is_null() || !of_flow(&chain["flow"])) {
-            continue;
-        }
-        let mut text = format!("{} {}", chain["outcome"], blur(&chain["verdict"].to_string()));
-        text.push_str(&format!("\n  {}", findings(&chain["findings"])));
-        for leg in legs {
-            let mut x = leg.clone();
-            for part in ["id", "flow", "findings"] {
-                x[part] = Value::Null;
-            }
-            for head in ["request", "response"] {
-                if x[head].is_object() {
-                    (x[head]["input"], x[head]["packet"]) = (Value::Null, Value::Null);
-                }
-            }
-            text.push_str(&format!("\n  {x}\n  {}", findings(&leg["findings"])));
-        }
-        all.push(text);
-    }
-    all.sort();
-    all
-}
-
-/// Ids of exchanges that sentences name, taken out.
-fn blur(text: &str) -> String {
-    let mut parts = text.split("exchange ");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |all, part| {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        if rest.len() == part.len() { format!("{all}exchange {part}") } else { format!("{all}exchange N{rest}") }
-    })
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use hopscope::base::limits;
 use proptest::prelude::*;
 
-use crate::extract::{Folder, exchanges, extract, number, packets, run_extract, told};
+use crate::extract::{Folder, exchanges, extract, number, packets, run_extract};
+use crate::extract_report::told;
 use crate::support::file::Format;
 use crate::support::link::{Link, Packet};
 use crate::support::run;

@@ -13,6 +13,7 @@ mod cli;
 mod damaged;
 mod engine;
 mod extract;
+mod extract_report;
 mod fixes;
 mod fixes_program;
 mod fixes_upgrade;

@@ -263,7 +263,7 @@ mod tests {
         let (_, summary) = summary.split_once("\n\n").unwrap();
         insta::assert_snapshot!(summary, @r"
         4 upgrades tried: 1 worked, 3 refused. 3 were followed further: 2 over one hop, 1 over two hops.
-          1 × hop-downgraded-http10 at 10.0.0.2:80: see below
+          1 × hop-downgraded-http10 at 10.0.0.2:80: a hop forwarded the HTTP/1.1 request as HTTP/1.0
           1 × refused-503 at 10.0.0.2:80: the upgrade was refused with status 503
           1 × gateway-no-backend at 10.0.0.2:80: see below
         edge.pcapng: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC

@@ -176,7 +176,7 @@ mod tests {
           210 × accept-mismatch at 10.0.1.9:8080: Sec-WebSocket-Accept does not fit the key
         edge.pcapng: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
 
-        All 210 failures and none of the 312 successes went to 10.0.1.9:8080; the first at 02:14:07.311.
+        All 210 failures and none of the 312 successes ended at 10.0.1.9:8080; the first at 02:14:07.311.
 
         ERROR accept-mismatch  #1 at 02:14:07.311
           the server 10.0.1.9:8080 computed Sec-WebSocket-Accept from the key alone, without the GUID of

@@ -40,7 +40,7 @@ fn sentence(c: &mut Context<'_>, p: &Pattern) -> String {
         (false, n) => format!(" and {worked:.0} of the {n} successes"),
     };
     let shared = match p.field {
-        "server" => format!("went to {value}"),
+        "server" => format!("ended at {value}"),
         "client" => format!("came from {value}"),
         "host" => format!("asked for the host {value}"),
         "path" => format!("asked for the path {value}"),
