@@ -136,7 +136,7 @@ fn ten_thousand_chains_are_joined_right() {
 }
 
 #[test]
-#[ignore = "takes more than 20 s, and legs are not joined yet"]
+#[ignore = "takes more than 20 s: .ci/run"]
 fn a_chain_takes_no_longer_among_a_hundred_times_as_many_and_all_are_joined_right() {
     for edits in [KEPT, TAKEN] {
         grows_no_faster(1_000, 100_000, edits, 2, &Many::is_joined_right);
