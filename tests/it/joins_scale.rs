@@ -20,8 +20,13 @@ use crate::support::vantage::Place;
 const GROUP: usize = 20;
 const APART_US: u64 = 200_000;
 
-/// How much more a chain may take among ten (or a hundred) times as many.
+/// How much more a chain may take among ten times as many.
 const MOST: f64 = 2.0;
+/// The same among a hundred times as many, which no cache holds any more: 1.4 to 2.1 were measured, and time that
+/// grew with the square would be 100.
+const MOST_OF_MANY: f64 = 3.0;
+
+const TURNS: usize = 2;
 
 /// The hop keeps keys.
 const KEPT: &[Edit] = &[Edit::Reorder];
@@ -93,13 +98,13 @@ impl Many {
     }
 }
 
-/// Holds that a chain among `large` takes no more than [`MOST`] times what it takes among `small`. Both
+/// Holds that a chain among `large` takes no more than `most` times what it takes among `small`. Both
 /// sizes are given the same number of chains in each turn, so that whoever else uses the machine slows
 /// both; the best turn counts.
-fn grows_no_faster(small: usize, large: usize, edits: &[Edit], turns: usize, check: &dyn Fn(&Many, &Analysis)) {
+fn grows_no_faster(small: usize, large: usize, edits: &[Edit], most: f64, check: &dyn Fn(&Many, &Analysis)) {
     let both = [many(small, edits), many(large, edits)];
     let mut best = [f64::INFINITY; 2];
-    for _ in 0..turns {
+    for _ in 0..TURNS {
         let [few, all] = both.each_ref().map(|many| {
             let mut sum = [Duration::ZERO; 2];
             for _ in 0..large / many.chains {
@@ -117,13 +122,13 @@ fn grows_no_faster(small: usize, large: usize, edits: &[Edit], turns: usize, che
         }
     }
     println!("{large} chains to {small}: a chain takes {:.2} times as long, judging alone {:.2}", best[0], best[1]);
-    assert!(best.iter().all(|&ratio| ratio < MOST), "{small} to {large}: {best:.2?} times as long for a chain");
+    assert!(best.iter().all(|&ratio| ratio < most), "{small} to {large}: {best:.2?} times as long for a chain");
 }
 
 #[test]
 fn a_chain_takes_no_longer_among_ten_times_as_many() {
     for edits in [KEPT, TAKEN] {
-        grows_no_faster(1_000, 10_000, edits, 2, &|_, _| {});
+        grows_no_faster(1_000, 10_000, edits, MOST, &|_, _| {});
     }
 }
 
@@ -139,6 +144,6 @@ fn ten_thousand_chains_are_joined_right() {
 #[ignore = "takes more than 20 s: .ci/run"]
 fn a_chain_takes_no_longer_among_a_hundred_times_as_many_and_all_are_joined_right() {
     for edits in [KEPT, TAKEN] {
-        grows_no_faster(1_000, 100_000, edits, 2, &Many::is_joined_right);
+        grows_no_faster(1_000, 100_000, edits, MOST_OF_MANY, &Many::is_joined_right);
     }
 }
