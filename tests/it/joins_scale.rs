@@ -22,7 +22,7 @@ const APART_US: u64 = 200_000;
 
 /// How much more a chain may take among ten times as many.
 const MOST: f64 = 2.0;
-/// The same among a hundred times as many, which no cache holds any more: 1.4 to 2.1 were measured, and time that
+/// The same among a hundred times as many, which no cache holds any more: 0.7 to 2.1 were measured, and time that
 /// grew with the square would be 100.
 const MOST_OF_MANY: f64 = 3.0;
 
