@@ -224,7 +224,7 @@ pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> b
             false
         }
         Outcome::Broken => !note && explains(Explains::Broken),
-        Outcome::Refused => explains(Explains::Refused) && (!note || is_response(rule)),
+        Outcome::Refused => explains(Explains::Refused) && (!note || is_response(rule) || is_own(rule, finding)),
         Outcome::Redirected => explains(Explains::Redirected) && (!note || is_response(rule)),
         Outcome::Unanswered => !note && explains(Explains::Unanswered),
         // What is wrong with the request is wrong whatever came of it.
@@ -248,6 +248,11 @@ pub(super) fn may_be_ignored(x: &Exchange) -> bool {
     let plain_answer = x.status().is_some_and(|code| (200..400).contains(&code));
     // Of a head that was cut, what it asked for may be gone.
     x.mechanism == Mechanism::Http1Upgrade && plain_answer && x.request.complete && !response::is_attempt(x)
+}
+
+/// Whether it says that a hop answered by itself: a first 401 of its own is the refusal too.
+fn is_own(rule: &Rule, finding: &Finding) -> bool {
+    rule.id == "hop-answered-locally" && finding.confidence > Confidence::Possible
 }
 
 fn is_response(rule: &Rule) -> bool {

@@ -8,7 +8,7 @@ use crate::shared::{self, Tally};
 /// How many must be scored at least; raise it when there are more.
 const HEALTHY: usize = 77;
 /// How many must be clean: may rise, never fall. The goal is all of them.
-const CLEAN: usize = 75;
+const CLEAN: usize = 77;
 
 #[test]
 #[ignore = "needs captures outside this repository: .ci/run"]

@@ -20,7 +20,7 @@ const LOSSY: usize = 706;
 /// How many of them must be right: may rise, never fall. The goal is all of them.
 const RIGHT_WITHOUT_LEG_2: usize = 150;
 const RIGHT_CUT: usize = 188;
-const RIGHT_LOSSY: usize = 702;
+const RIGHT_LOSSY: usize = 703;
 
 /// Enough for the headers of TCP and the start of a head.
 const SNAPLEN: usize = 96;
