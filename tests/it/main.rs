@@ -59,5 +59,8 @@ mod split;
 mod support;
 mod tcp;
 mod threads;
+mod traps;
+mod traps_around;
+mod traps_askers;
 mod tshark;
 mod tunnels;
