@@ -176,18 +176,20 @@ fn the_101_and_what_follows_it_may_come_in_any_packets() {
 /// Trap 13.
 #[test]
 fn a_close_without_a_body_and_a_reset_behind_a_close_are_no_faults() {
-    let talks = || flow().upgrade(&the_key()).frame(Side::Client, 1, b"hi").frame(Side::Server, 1, b"hi");
+    let browser = asks("Origin", "User-Agent: Mozilla/5.0\nOrigin");
+    let opens = || flow().client(script::head(&browser)).server(answer());
+    let talks = || opens().frame(Side::Client, 1, b"hi").frame(Side::Server, 1, b"hi");
     let empty = talks().frame(Side::Client, 8, b"").frame(Side::Server, 8, b"");
     are_fine(&told([empty.fin(Side::Server).fin(Side::Client)]), 1, "no code");
     for code in [1000_u16, 1001] {
         let code = code.to_be_bytes();
         are_fine(&told([talks().frame(Side::Client, 8, &code).rst(Side::Client)]), 1, "a closed tab");
+        are_fine(&told([opens().frame(Side::Client, 8, &code).rst(Side::Client)]), 1, "closed at once");
         let answered = talks().frame(Side::Client, 8, &code).frame(Side::Server, 8, &code);
         are_fine(&told([answered.fin(Side::Server).rst(Side::Client)]), 1, "a closed tab, answered");
     }
     // One that leaves without a word is another matter.
-    let browser = asks("Origin", "User-Agent: Mozilla/5.0\nOrigin");
-    let left = flow().client(script::head(&browser)).server(answer()).rst(Side::Client);
+    let left = opens().rst(Side::Client);
     assert_eq!(verdicts(&told([left])), ["client-abandoned"]);
 }
 
@@ -318,15 +320,21 @@ fn an_accept_whose_key_was_not_captured_is_unverifiable_and_not_wrong() {
         let all = flow().client(request()).head(Side::Server, &head).goodbye().segments();
         let asked = all.iter().position(|s| !s.payload.is_empty()).expect("a request");
         let mut snapped = link::packets(&all, Link::Ethernet);
+        let mut snapped_in_key = snapped.clone();
         link::snap(&mut snapped[asked..=asked], 100);
+        // Ethernet, IPv4 and TCP without options take 54 bytes.
+        let key_at = asks("", "").replace('\n', "\r\n").find(&the_key()).expect("a key");
+        link::snap(&mut snapped_in_key[asked..=asked], 54 + key_at + 20);
         for (why, report) in [
             ("it began behind the request", of(&all[asked + 1..])),
             ("the request was lost", of(&shape::lose(all.clone(), &[asked]))),
             ("only the server was captured", of(&shape::one_way(all.clone(), Side::Server))),
             ("the request was cut", of_packets(&snapped)),
+            ("the request was cut within its key", of_packets(&snapped_in_key)),
         ] {
             let accepts: Vec<&Value> =
                 list(&report["exchanges"]).iter().map(|x| &x["handshake"]["accept_verdict"]).collect();
+            assert_eq!((accepts.len(), verdicts(&report).len()), (1, 1), "{why}: {report}");
             assert!(accepts.iter().all(|verdict| **verdict == "unverifiable"), "{why}: {accepts:?}");
             assert!(alarms(&report).iter().all(|(_, severity)| severity != "error"), "{why}: {:?}", alarms(&report));
             assert!(
