@@ -27,6 +27,10 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    // What came before RFC 6455 has frames of another form.
+    if x.request.has("sec-websocket-key1") || x.request.has("sec-websocket-key2") {
+        return;
+    }
     let Some(granted) = websocket_101(x) else { return };
     let counts = x.ws.map(|ws| [ws.client, ws.server]);
     for (i, direction) in [FROM_CLIENT, FROM_SERVER].into_iter().enumerate() {

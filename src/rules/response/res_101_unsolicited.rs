@@ -45,7 +45,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         Text::own("The server answered 101 although the request does not offer websocket in an Upgrade field.")
     } else if offered.is_empty() {
         Text::own("The server answered 101 although the request has no Upgrade field.")
-    } else if let Some(odd) = chosen.iter().find(|c| !offered.contains(c)) {
+    } else if let Some(odd) = chosen.first().filter(|_| !chosen.iter().any(|c| offered.contains(c))) {
+        // Beside what was offered may stand what is spoken inside it: `TLS/1.0, HTTP/1.1` (RFC 2817 §3.3).
         Text::own("The server's 101 switches to ").bytes(odd).say(", which the request did not offer.")
     } else {
         return;
