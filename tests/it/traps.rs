@@ -267,7 +267,6 @@ fn a_101_for_another_protocol_is_not_held_to_the_rules_of_websocket() {
 
 /// Trap 5: the 101 names all layers of the new protocol, in the order in which they lie (RFC 2817 §3.3).
 #[test]
-#[ignore = "res-101-unsolicited takes HTTP/1.1 in `Upgrade: TLS/1.0, HTTP/1.1` for a protocol that was not asked for"]
 fn a_101_for_tls_may_name_the_http_inside_it() {
     switches("OPTIONS *", "TLS/1.0", "", "TLS/1.0, HTTP/1.1");
 }

@@ -264,7 +264,6 @@ fn the_request_of_2010_is_told_as_such_and_not_judged_by_todays_rules() {
 
 /// Trap 23.
 #[test]
-#[ignore = "not-websocket-after-101 takes the answer's 16 bytes and the messages of Hixie-76 for a fault"]
 fn the_handshake_of_2010_is_another_protocol() {
     let talks = of_2010().server(answer_of_2010()).client(b"\0hi\xff").server(b"\0hi\xff");
     let report = told([talks.fin(Side::Client).fin(Side::Server)]);
