@@ -92,7 +92,7 @@ impl First {
     }
 }
 
-/// Fields whose values name one request all the way (CATALOGUE §4.1).
+/// Fields whose values name one request all the way.
 const IDS: [&str; 9] = [
     "x-request-id",
     "traceparent",

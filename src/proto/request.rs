@@ -393,7 +393,7 @@ pub(super) fn into_head(
     }
 }
 
-/// CATALOGUE of candidates: an `Upgrade` field, a WebSocket field, or a ws target. Never only those
+/// What a candidate is: an `Upgrade` field, a WebSocket field, or a ws target. Never only those
 /// with `Upgrade`: losing it is the commonest fault.
 fn is_candidate(text: &[u8], start: &StartLine, fields: &[Field]) -> bool {
     let named = fields.iter().any(|f| {

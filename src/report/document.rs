@@ -1,4 +1,4 @@
-//! The JSON report as types, exactly as CONTRACT has it; the schema is generated from them.
+//! The JSON report as types, exactly as readers get it; the schema is generated from them.
 //!
 //! Words of open lists (an outcome, a rule) are strings: readers accept values that they do not know.
 //! A field added later must not be required by the schema (`#[schemars(default)]`): a report of today

@@ -1,4 +1,4 @@
-//! `json`: one object, CONTRACT §3. Written piece by piece: never more than one exchange in memory
+//! `json`: one object. Written piece by piece: never more than one exchange in memory
 //! twice. Each exchange, chain and finding stands on a line of its own, so that two reports can be
 //! compared line by line.
 

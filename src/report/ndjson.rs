@@ -1,4 +1,4 @@
-//! `ndjson`: one object a line, each with a `type`: `start` first, `summary` last (CONTRACT §3).
+//! `ndjson`: one object a line, each with a `type`: `start` first, `summary` last.
 //!
 //! [`Lines`] makes single lines, so that a running analysis can print what is decided; [`write_all`]
 //! prints a finished one in the same order.

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::{Nanos, Timestamp};
 
-/// RFC 3339 in UTC with nine digits: `2026-01-02T03:04:05.000000006Z` (CONTRACT: every time in JSON).
+/// RFC 3339 in UTC with nine digits: `2026-01-02T03:04:05.000000006Z`, as every time in JSON.
 pub fn rfc3339(ts: Timestamp) -> String {
     let seconds = ts.0.div_euclid(1_000_000_000);
     let (year, month, day) = date(seconds.div_euclid(86_400));

@@ -1,5 +1,5 @@
 //! The verdict on a chain of several legs: which finding it is named after, and which hop is guilty
-//! (CATALOGUE §4.3).
+//! and in which order that is asked.
 
 use std::borrow::Cow;
 

@@ -174,7 +174,11 @@ pub(super) fn place(queue: &VecDeque<Piece>, seq: u32, mark: bool) -> usize {
 /// Puts an acknowledgement into the queue. Of those at one place two are kept, the oldest and the newest:
 /// the one waits for its own time, the other knows how much there is. Returns the pieces added.
 pub(super) fn insert_ack(queue: &mut VecDeque<Piece>, piece: Piece) -> usize {
-    let at = place(queue, piece.seq, true);
+    // Before the bytes of its number: they were sent later. Behind them, ends would not be in order.
+    let at = count_before(queue, |p| {
+        let rel = piece.seq.wrapping_sub(p.seq).cast_signed();
+        rel > 0 || rel == 0 && p.is_acknowledgement()
+    });
     let mut known = queue.range_mut(..at).rev().take_while(|p| p.seq == piece.seq && p.is_acknowledgement());
     match (known.next(), known.next()) {
         (Some(newest), Some(_)) => {
@@ -306,6 +310,24 @@ mod tests {
         assert!(!put(&mut queue, 5, b"0123456789", 1));
         let bytes: usize = queue.iter().map(|p| p.data.len()).sum();
         assert_eq!((bytes, queue.iter().filter(|p| p.mark.is_some()).count()), (10, 1));
+    }
+
+    #[test]
+    fn an_acknowledgement_stands_before_the_bytes_of_its_number() {
+        let mut queue = VecDeque::from([piece(10, b"ab", 9, None)]);
+        let s = Segment {
+            side: Side::Low,
+            ts: Timestamp(0),
+            at: PacketRef::new(0, 2),
+            seq: 10,
+            ack: 12,
+            flags: Flags(Flags::ACK),
+            payload: b"",
+            cut: 0,
+        };
+        assert_eq!(insert_ack(&mut queue, Piece::acknowledgement(10, 12, &s)), 1);
+        let want = [(10, "", 12), (10, "ab", 9)];
+        assert_eq!(held(&queue), want.map(|(seq, text, ack)| (seq, text.to_owned(), Some(ack), false)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rules on two legs: what a hop did to what it passed on (CATALOGUE §4.2, §14). One file per rule; what
+//! Rules on two legs: what a hop did to what it passed on. One file per rule; what
 //! several of them ask is in `asked` (of the request on its way through), `answer` (of answers), `tried` (of
 //! connections without a request) and `support`.
 
