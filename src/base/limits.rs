@@ -288,7 +288,7 @@ pub const JOIN_CANDIDATES: usize = 64;
 
 /// Legs of one knot of candidates that are assigned together; a larger knot stays unjoined where it is
 /// not clear by itself.
-pub const JOIN_KNOT: usize = 256;
+pub const JOIN_KNOT: usize = 128;
 
 /// Addresses of X-Forwarded-For that are looked at, the last ones.
 pub const FORWARDED_FOR: usize = 16;
