@@ -49,9 +49,9 @@ fn every_rule_has_a_scene() {
 /// Rules that still have no scene. Only ever lower it.
 const WITHOUT_SCENE: usize = 1;
 
-/// What takes two captures, or a hop of many clients, to raise; and the rules on the request's way through a hop.
+/// What takes two captures to raise: tests/it/joins_clocks.rs does.
 fn of_several_legs(slug: &str) -> bool {
-    slug.starts_with("hop-") || matches!(slug, "join-ambiguous" | "cap-clock-skew")
+    slug == "cap-clock-skew"
 }
 
 #[test]
