@@ -151,8 +151,10 @@ impl<H: Handler> Flow<'_, H> {
         {
             queues.note_ack(side, ack);
         }
+        // Of bytes that are held it says where they end, not where they begin.
+        let of_held = self.track.has(flag::HELD) && self.answers_held(side, ack);
         let t = &mut *self.track;
-        if !t.is(flag::STARTED, peer) && !t.hinted(hint::ANSWERED, peer) {
+        if !of_held && !t.is(flag::STARTED, peer) && !t.hinted(hint::ANSWERED, peer) {
             t.hints |= hint::ANSWERED << peer.index();
             t.base[peer.index()] = ack;
             // The first that a client says behind its SYN acknowledges the SYN-ACK and nothing else.

@@ -283,6 +283,20 @@ fn segments_that_stand_before_the_syn_in_the_file_are_put_behind_it() {
 }
 
 #[test]
+fn a_request_before_an_answer_without_its_beginning_is_read_where_the_opening_is_missing() {
+    // The answer's end acknowledges the request; the next request begins at that number.
+    let plain = b"GET /page HTTP/1.1\r\nHost: chat.example.org\r\n\r\n";
+    let (p, lost, a) = (1 + plain.len() as i32, 2000, 3000);
+    let r = p + request().len() as i32;
+    let hand = Hand::default()
+        .send(C, ACK, 1, 1, plain)
+        .send(S, ACK, 1 + lost, p, [b'x'; 999])
+        .send(C, ACK, p, a, request())
+        .send(S, ACK, a, r, response());
+    assert_eq!(read(&hand.0).1.http_requests, 2);
+}
+
+#[test]
 fn pieces_of_a_request_in_any_order_before_the_syn_are_one_request() {
     let whole = shape::split(Hand::opened().upgrade().0, &[100]);
     let pieces: Vec<Segment> = whole.iter().filter(|s| s.from == C && s.payload.len() >= 10).cloned().collect();
