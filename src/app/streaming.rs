@@ -265,17 +265,7 @@ impl Stream<'_> {
     fn print_lone(&mut self, flow: &FlowFacts) {
         let Some((findings, outcome, verdict)) = self.judge.flow(flow) else { return };
         let indices: Vec<usize> = (self.findings..self.findings + findings.len()).collect();
-        let id = hops::chain_of_flow(flow.id);
-        let local = Chain {
-            id,
-            legs: Vec::new(),
-            flow: Some(flow.id),
-            hops: Box::default(),
-            tried: Box::default(),
-            outcome,
-            verdict,
-            findings: (0..findings.len()).collect(),
-        };
+        let local = judge::chain_of_flow(flow, outcome, verdict, (0..findings.len()).collect());
         if self.filter.is_some_and(|f| !f.matches_flow(flow, Some(&local), &findings)) {
             return;
         }

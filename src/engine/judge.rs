@@ -171,7 +171,8 @@ fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usiz
     }
 }
 
-fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
+/// The chain of a connection without a request. `findings`: places of what was found on it.
+pub fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
     Chain {
         id: hops::chain_of_flow(flow.id),
         legs: Vec::new(),
