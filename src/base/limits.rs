@@ -332,3 +332,44 @@ pub const TOLD_CLOCK_MS: i64 = 200;
 /// Requests with keys of their own that are tried as legs behind hops that make keys; more are, of hops that
 /// this shows.
 pub const JOIN_LONERS: usize = 1_024;
+
+/// Bytes of the HPACK dynamic table of one direction, counted as RFC 7541 §4.1 does. Of a larger one the
+/// newest entries are kept.
+pub const HPACK_TABLE_BYTES: usize = 64 << 10;
+
+/// Bytes of one decoded field list; the rest of a longer one is left out.
+pub const HPACK_LIST_BYTES: usize = 64 << 10;
+
+/// Decoded bytes of one name or value that are kept; of a longer one nothing is.
+pub const HPACK_STRING_BYTES: usize = 32 << 10;
+
+/// Bytes of a field block put together from HEADERS and CONTINUATION; one that is longer is lost.
+pub const H2_BLOCK_BYTES: usize = 64 << 10;
+
+/// CONTINUATION frames of one field block before it is called a flood; they are read on.
+pub const H2_CONTINUATIONS: u32 = 64;
+
+/// Streams of one HTTP/2 connection that are followed at once. An eighth of them, idle longest, go first.
+pub const H2_STREAMS: usize = 1_024;
+
+/// Streams that ended last, of which late frames begin no new one.
+pub const H2_CLOSED: usize = 64;
+
+/// Bytes kept of the debug data of a GOAWAY.
+pub const H2_DEBUG_BYTES: usize = 64;
+
+/// Faults told of one HTTP/2 connection; those beyond are counted.
+pub const H2_FAULTS: u32 = 64;
+
+/// HTTP/2 frame headers that must follow each other to be believed behind a hole or midstream.
+pub const H2_RESYNC_FRAMES: usize = 3;
+
+/// Longest payload of such a frame, in bytes: what every endpoint accepts (RFC 9113 §4.2).
+pub const H2_RESYNC_FRAME_BYTES: u32 = 16_384;
+
+/// Bytes held of one direction while such a chain is looked for, and pieces that they came in.
+pub const H2_RESYNC_BYTES: usize = 64 << 10;
+pub const H2_RESYNC_PIECES: usize = 1_024;
+
+/// Packet time for which a flow-control window must be used up to be told, in milliseconds.
+pub const H2_STALL_MS: i64 = 1_000;

@@ -385,6 +385,7 @@ pub(super) fn into_head(
         names: crate::model::Names::of(text, fields),
         faults,
         complete,
+        coded: false,
         at: start.at,
         at_last: last.0,
         first: start.ts,

@@ -273,6 +273,7 @@ impl Http {
             names: crate::model::Names::default(),
             faults: LineFaults::NONE,
             complete: false,
+            coded: false,
             at: response.at,
             at_last: response.at,
             first: response.first,

@@ -355,6 +355,7 @@ pub(crate) fn head(bytes: &[u8], at: PacketRef, when: Timestamp) -> (Head, &[u8]
         names: crate::model::Names::default(),
         faults,
         complete,
+        coded: false,
         at,
         at_last: at,
         first: when,

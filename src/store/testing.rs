@@ -53,6 +53,7 @@ pub(crate) fn head(text: &str, packet: u64, at: Timestamp) -> Head {
         names: Names::default(),
         faults: LineFaults::NONE,
         complete: true,
+        coded: false,
         at: PacketRef::new(0, packet),
         at_last: PacketRef::new(0, packet),
         first: at,

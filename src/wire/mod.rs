@@ -2,6 +2,8 @@
 
 pub mod accept;
 pub mod frame_chain;
+pub mod h2;
+pub mod hpack;
 pub mod http1;
 pub mod inside;
 pub mod ip;

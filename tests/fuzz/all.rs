@@ -398,6 +398,7 @@ fn head(kind: http1::Kind, text: &[u8]) -> Head {
         fields: fields.into(),
         faults,
         complete: true,
+        coded: false,
         at: PacketRef::default(),
         at_last: PacketRef::default(),
         first: Timestamp::default(),

@@ -190,6 +190,7 @@ pub(super) fn head(text: &str, packet: u64, millis: i64) -> Head {
         names: crate::model::Names::default(),
         faults: LineFaults::NONE,
         complete: true,
+        coded: false,
         at: PacketRef::new(0, packet),
         at_last: PacketRef::new(0, packet),
         first: time,

@@ -166,6 +166,7 @@ fn head(text: &[u8], packet: u64, first: Timestamp) -> Head {
         names: crate::model::Names::default(),
         faults,
         complete,
+        coded: false,
         at: PacketRef::new(0, packet),
         at_last: PacketRef::new(0, packet),
         first,
