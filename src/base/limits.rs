@@ -373,3 +373,6 @@ pub const H2_RESYNC_PIECES: usize = 1_024;
 
 /// Packet time for which a flow-control window must be used up to be told, in milliseconds.
 pub const H2_STALL_MS: i64 = 1_000;
+
+/// Times at which one direction of an HTTP/2 connection is found again; then it is left alone.
+pub const H2_RESYNCS: u32 = 64;

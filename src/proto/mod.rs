@@ -10,6 +10,7 @@ pub mod body;
 mod connect;
 pub mod held;
 pub mod http1;
+pub mod http2;
 mod machines;
 pub mod midstream;
 mod pending;
