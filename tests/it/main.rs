@@ -20,7 +20,6 @@ mod fixes_upgrade;
 mod fixes_versions;
 mod fragments;
 mod golden;
-mod http2;
 mod joins;
 mod joins_clocks;
 mod joins_copies;
