@@ -332,3 +332,46 @@ pub const TOLD_CLOCK_MS: i64 = 200;
 /// Requests with keys of their own that are tried as legs behind hops that make keys; more are, of hops that
 /// this shows.
 pub const JOIN_LONERS: usize = 1_024;
+
+/// Frames kept of one WebSocket to be shown: its first ones, and its last ones.
+pub const FRAMES_FIRST: usize = 8;
+pub const FRAMES_LAST: usize = 8;
+
+/// Data messages kept of one direction, to be compared with those of the next leg.
+pub const MESSAGES_KEPT: usize = 8;
+
+/// Bytes that all kept frames and messages of a capture may take. What comes later keeps none, and is counted.
+pub const TALK_BYTES: usize = 8 << 20;
+
+/// Bytes of the content of one direction's messages that go into its digest.
+pub const DIGEST_BYTES: u32 = 1 << 20;
+
+/// Small messages of one direction that are watched for coming again and again.
+pub const BEATS: usize = 4;
+
+/// Largest content of such a message, in bytes.
+pub const BEAT_BYTES: usize = 64;
+
+/// Pings of one direction that are remembered until they are answered.
+pub const PINGS_OPEN: usize = 8;
+
+/// Payload bytes from which on a frame is called huge.
+pub const FRAME_HUGE_BYTES: u64 = 16 << 20;
+
+/// Fragments without a byte in one message from which on it is called a flood.
+pub const EMPTY_FRAGMENTS: u32 = 100;
+
+/// Directions whose compressed messages are inflated at once; each takes some 50 KiB.
+pub const INFLATERS: usize = 512;
+
+/// Bytes that are inflated of one message.
+pub const INFLATED_MESSAGE_BYTES: u64 = 16 << 20;
+
+/// Bytes that are inflated of one direction.
+pub const INFLATED_BYTES: u64 = 64 << 20;
+
+/// How many times larger than on the wire a message may become before it is called a bomb.
+pub const BOMB_RATIO: u64 = 1_000;
+
+/// Compressed messages over which it is told that compression gained nothing.
+pub const USELESS_MESSAGES: u32 = 100;

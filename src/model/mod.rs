@@ -10,6 +10,7 @@ pub mod head;
 pub mod hop;
 pub mod input;
 pub mod proxied;
+pub mod talk;
 pub mod text;
 pub mod via;
 mod words;
@@ -26,5 +27,9 @@ pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
 pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
 pub use proxied::Proxied;
+pub use talk::{
+    Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, Message, Moment, NotInflated, OpenPing, Period,
+    Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,
+};
 pub use text::{Part, Text};
 pub use via::{Layer, Stack};

@@ -81,6 +81,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         frames_with_101: false,
         times: Times { syn: Some(start - Nanos::from_millis(2)), rtt: Some(Nanos::from_millis(1)), last: Some(start) },
         ws: None,
+        talk: None,
         end: End::default(),
         quality: Quality::default(),
         index_in_flow: 0,
