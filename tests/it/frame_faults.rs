@@ -1,5 +1,11 @@
 //! One conversation for each fault of frames, byte by byte, and one beside it that is right: the fault is told
 //! where it is, alone, however the bytes are cut, and the other raises nothing.
+#![allow(
+    clippy::use_debug,
+    clippy::cast_possible_truncation,
+    clippy::type_complexity,
+    reason = "a failing test prints what it found; its numbers are small"
+)]
 
 use hopscope::model::{Direction, Exchange, FrameFaultKind as Kind, Spoken};
 

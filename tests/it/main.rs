@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod bounds_frames;
 mod cli;
 mod damaged;
 mod engine;
@@ -51,6 +52,7 @@ mod oracle;
 mod packed;
 mod prelude;
 mod public;
+mod public_frames;
 mod readme;
 mod reassembly;
 mod resets;

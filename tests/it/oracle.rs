@@ -1,5 +1,11 @@
 //! Two ends of tungstenite talk to each other: messages in any fragments, Pings between them, a Close with a code
 //! and a reason, compressed or not. Captured however, their talk is read as they had it.
+#![allow(
+    clippy::use_debug,
+    clippy::cast_possible_truncation,
+    clippy::type_complexity,
+    reason = "a failing test prints what it found; its numbers are small"
+)]
 
 use hopscope::model::{Deflate, Direction, EndHow, Exchange};
 use proptest::prelude::*;

@@ -1,5 +1,11 @@
 //! What is kept of a WebSocket's talk beside what was said in it, read from the same bytes by a reader of its own
 //! (`tests/support/frames.rs`).
+#![allow(
+    clippy::use_debug,
+    clippy::cast_possible_truncation,
+    clippy::type_complexity,
+    reason = "a failing test prints what it found; its numbers are small"
+)]
 
 use hopscope::base::limits;
 use hopscope::model::{Exchange, FrameFaultKind, Spoken, WsCounts};

@@ -14,7 +14,7 @@ use super::script::Side;
 
 /// One end's socket: what it writes is the other's to read.
 #[derive(Clone)]
-struct Socket {
+pub(crate) struct Socket {
     wire: Rc<RefCell<Wire>>,
     side: usize,
 }
