@@ -89,8 +89,6 @@ pub struct LastFrame {
     pub ts: Timestamp,
     /// FIN, RSV1 to RSV3 and the opcode, as on the wire.
     pub bits: u8,
-    /// Payload bytes, stops at its largest value.
-    pub payload: u32,
 }
 
 /// A time without payload.
@@ -108,8 +106,6 @@ pub struct Digest {
     pub crc: u32,
     /// Bytes of content that it covers, at most `limits::DIGEST_BYTES`: whole messages.
     pub bytes: u32,
-    /// Messages that it covers.
-    pub messages: u32,
     /// Bytes were lost, or not inflated: from there on nothing was added.
     pub broken: bool,
 }
@@ -392,7 +388,7 @@ impl Talk {
         }
         if let Some(transport) = &mut self.transport {
             transport.stalls.iter_mut().flatten().for_each(|stall| move_on(&mut stall.from));
-            for resent in &mut transport.resent {
+            if let Some(resent) = &mut transport.resent {
                 move_on(&mut resent.first);
                 move_on(&mut resent.last);
             }
