@@ -124,7 +124,7 @@ fn a_frame_of_two_to_the_63_bytes_is_passed_over_without_keeping_any() {
         let talk = x.talk.expect("talk");
         let huge = talk.server.fault(FrameFaultKind::FrameHuge).expect("the fault");
         assert_eq!((huge.detail, talk.server.faults().len()), ((1 << 63) - 1, 1));
-        assert_eq!((talk.server.text_bytes, talk.client.first), (0, None));
+        assert_eq!((talk.server.text_bytes, talk.client.last), (0, None));
         took
     };
     grows_with("one endless frame", megabytes(20), megabytes(200));
@@ -198,9 +198,9 @@ fn a_message_of_a_million_empty_fragments_is_told_once() {
     }
 }
 
-/// KiB that a tunnel which stays open may take, its heads and what is kept of its talk included. Without talk
-/// 2.30 were measured, and 2.43 where its heads name permessage-deflate.
-const TUNNEL_KIB: f64 = 8.0;
+/// KiB that a tunnel which stays open may take, its heads and what is kept of its talk included: 2.54 were measured,
+/// and 3.35 where it speaks permessage-deflate.
+const TUNNEL_KIB: f64 = 6.0;
 
 #[test]
 #[ignore = "takes more than 20 s: .ci/run"]

@@ -20,6 +20,7 @@ mod fixes_program;
 mod fixes_upgrade;
 mod fixes_versions;
 mod fragments;
+mod frame_cases;
 mod frame_faults;
 mod golden;
 mod joins;

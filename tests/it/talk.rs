@@ -46,23 +46,43 @@ impl Said {
         self.messages.iter().filter(move |m| m.opcode == opcode).map(|m| m.wire as u64)
     }
 
-    fn content(&self) -> Vec<u8> {
-        self.messages.iter().flat_map(|m| m.content.iter().copied()).collect()
-    }
-
-    /// A control frame inside a message is told, though it may stand there.
-    fn tolerated(&self) -> Vec<FrameFaultKind> {
-        let mut open = false;
+    /// What is wrong with its headers, and whether compressing gained nothing, by name.
+    fn faults(&self, client: bool) -> Vec<String> {
+        use FrameFaultKind as Kind;
+        let (mut kinds, mut open, mut same, mut last) = (Vec::new(), false, 0, None);
         for frame in &self.frames {
-            if frame.is_control() && open {
-                return vec![FrameFaultKind::ControlInterleaved];
-            }
+            same = if frame.mask == last { same + 1 } else { 1 };
+            last = frame.mask;
+            let zero = frame.mask == Some([0; 4]);
+            let of_frame = [
+                (client && frame.mask.is_none(), Kind::MaskMissing),
+                (!client && frame.mask.is_some(), Kind::MaskUnexpected),
+                (client && zero, Kind::MaskZero),
+                (client && frame.mask.is_some() && !zero && same >= 4, Kind::MaskConstant),
+                (matches!(frame.opcode(), 3..=7 | 11..), Kind::OpcodeReserved),
+                (frame.is_control() && frame.payload.len() > 125, Kind::ControlTooLong),
+                (frame.is_control() && open, Kind::ControlInterleaved),
+            ];
+            kinds.extend(of_frame.into_iter().filter(|(is, _)| *is).map(|(_, kind)| kind));
             if !frame.is_control() {
                 open = frame.first & FIN == 0;
             }
         }
-        Vec::new()
+        let compressed = self.messages.iter().filter(|m| m.compressed).take(limits::USELESS_MESSAGES as usize);
+        let sizes: Vec<(usize, usize)> = compressed.map(|m| (m.wire, m.content.len())).collect();
+        let total = sizes.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        if sizes.len() == limits::USELESS_MESSAGES as usize && total.0 >= total.1 {
+            kinds.push(Kind::DeflateUseless);
+        }
+        sorted(&kinds)
     }
+}
+
+fn sorted(kinds: &[FrameFaultKind]) -> Vec<String> {
+    let mut names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// An opening handshake that agrees on these extensions; empty: on none.
@@ -97,7 +117,7 @@ pub(crate) fn differences(x: &Exchange, said: [&Said; 2]) -> Vec<String> {
         messages(&mut told, spoken, own);
         controls(&mut told, spoken, own, other);
         let faults: Vec<FrameFaultKind> = spoken.faults().iter().map(|fault| fault.kind).collect();
-        told.same("faults", faults, own.tolerated());
+        told.same("faults", sorted(&faults), own.faults(side == "client"));
     }
     records(x, said, &mut wrong);
     wrong
@@ -149,15 +169,22 @@ fn totals(told: &mut Told<'_>, spoken: &Spoken, said: &Said) {
     told.same("binary bytes", spoken.binary_bytes, said.wire(BINARY).sum());
     told.same("largest text", spoken.largest_text, largest(TEXT));
     told.same("largest binary", spoken.largest_binary, largest(BINARY));
-    told.same("a first frame", spoken.first.is_some(), !said.frames.is_empty());
-    told.same("a last frame", spoken.last.is_some(), !said.frames.is_empty());
-    let mut content = said.content();
-    content.truncate(limits::DIGEST_BYTES as usize);
+    told.same("the last frame's bits", spoken.last.map(|last| last.bits), said.frames.last().map(|f| f.first));
+    // The checksum and length of each message, as many whole ones as there is room for.
+    let (mut sum, mut covered) = (Vec::new(), 0);
+    for message in &said.messages {
+        if covered + message.content.len() > limits::DIGEST_BYTES as usize {
+            break;
+        }
+        covered += message.content.len();
+        sum.extend_from_slice(&frames::crc(&message.content).to_be_bytes());
+        sum.extend_from_slice(&(message.content.len() as u32).to_be_bytes());
+    }
     let digest = spoken.digest;
     told.same(
         "digest (crc, bytes, broken)",
         (digest.crc, digest.bytes, digest.broken),
-        (frames::crc(&content), content.len() as u32, false),
+        (frames::crc(&sum), covered as u32, false),
     );
 }
 

@@ -115,7 +115,8 @@ fn frame_at(bytes: &[u8], at: usize) -> Option<Frame> {
 /// The data messages of these frames, each inflated where it has RSV1. Panics where that fails.
 pub(crate) fn messages(frames: &[Frame], mut inflater: Option<Inflater>) -> Vec<Message> {
     let (mut all, mut open): (Vec<Message>, Option<Message>) = (Vec::new(), None);
-    for frame in frames.iter().filter(|frame| !frame.is_control()) {
+    // What a reserved opcode begins is no message.
+    for frame in frames.iter().filter(|frame| frame.opcode() <= BINARY) {
         let message = open.get_or_insert_with(|| Message {
             opcode: frame.opcode(),
             content: Vec::new(),
