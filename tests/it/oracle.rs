@@ -199,7 +199,7 @@ proptest! {
 
 #[test]
 fn every_window_with_and_without_memory_is_inflated() {
-    let content = |n: usize| content(false, n % 2 == 0, 3_000 * (n + 1), n as u32);
+    let content = |n: usize| content(false, n.is_multiple_of(2), 3_000 * (n + 1), n as u32);
     let mut failed = Vec::new();
     for (client, server) in (9..=15).map(|bits| (bits, 24 - bits)) {
         for forgets in [[false, false], [false, true], [true, false], [true, true]] {

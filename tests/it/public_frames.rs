@@ -164,7 +164,7 @@ fn sides(x: &Exchange, streams: &[Stream], captured: &Captured) -> Result<[Said;
         let found = of_ends.filter_map(|s| s.whole_head(word).map(|head| (s, head))).next();
         let (stream, head) = found.ok_or("its heads are not found by the tests' reader")?;
         let held = stream.held[head.end..].iter().all(|held| *held);
-        let cut = captured.packets.iter().any(|p| (p.data.len() as u32) < p.wire_len);
+        let cut = captured.packets.iter().any(|p| p.data.len() < p.wire_len as usize);
         if !held || cut {
             return Err("bytes behind the 101 are missing".to_owned());
         }
