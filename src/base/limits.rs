@@ -355,10 +355,10 @@ pub const BEAT_BYTES: usize = 64;
 /// Pings of one direction that are remembered until they are answered.
 pub const PINGS_OPEN: usize = 8;
 
-/// Payload bytes from which on a frame is called huge.
+/// Payload bytes above which a frame is called huge.
 pub const FRAME_HUGE_BYTES: u64 = 16 << 20;
 
-/// Fragments without a byte in one message from which on it is called a flood.
+/// Fragments without a byte in one message above which it is called a flood.
 pub const EMPTY_FRAGMENTS: u32 = 100;
 
 /// Directions whose compressed messages are inflated at once; each takes some 50 KiB.

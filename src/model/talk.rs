@@ -17,7 +17,7 @@ pub struct Talk {
     /// How many of `frames` are the first ones. What came between these and the rest is not kept.
     pub first_frames: usize,
     /// The longest time without a payload byte in either direction, between two that were seen (the 101 counts as
-    /// one). `None`: nothing came behind the 101.
+    /// one); whole milliseconds. `None`: nothing came behind the 101.
     pub silence: Option<Silence>,
     /// The same, before the last payload byte of all.
     pub before_last: Option<Silence>,

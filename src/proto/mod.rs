@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
 use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
-use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, What};
+use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Signs, What};
 
 use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
@@ -148,8 +148,9 @@ struct Tag(u64);
 const FAST: [u64; 2] = [1, 2]; // a body of this side is being passed over
 const FRAMES: [u64; 2] = [4, 8]; // upgraded to WebSocket, the side's first bytes taken
 const CLIENT_HIGH: u64 = 16;
-const TALK_SHIFT: u32 = 6; // above the bits of mode: the tunnel's number plus one
-const TALK: u64 = 0xffff_ffc0;
+const WATCHED: u64 = 64; // signs of the flow are wanted
+const TALK_SHIFT: u32 = 7; // above the bits of mode: the tunnel's number plus one
+const TALK: u64 = 0xffff_ff80;
 const CONFLICT: u64 = 32; // segments disagreed before there was anybody to tell
 
 impl Tag {
@@ -238,6 +239,8 @@ impl<S: Sink> Protocols<S> {
 impl<S: Sink> Handler for Protocols<S> {
     type Inline = Inline;
 
+    const WATCHED: u64 = WATCHED;
+
     #[inline]
     fn prefetch(&self, tag: u64, side: Side) -> usize {
         let side = side.index();
@@ -316,12 +319,27 @@ impl<S: Sink> Handler for Protocols<S> {
         interest
     }
 
-    fn again(&mut self, _: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
+    fn again(&mut self, context: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
+        if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
+            talk.again(direction(Tag(*tag).client(), side), context.track.last);
+            *tag |= WATCHED;
+        }
         if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
             && http.disagrees(side, offset, bytes)
         {
             self.shared.counters.overlap_conflicts += 1;
             http.conflict = true;
+        }
+    }
+
+    #[cold]
+    fn signs(&mut self, context: Context<'_>, tag: &mut u64, side: Side, signs: Signs) {
+        *tag &= !WATCHED;
+        if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
+            let usual = context.opened.ttl[side.index()];
+            if talk.signs(direction(Tag(*tag).client(), side), usual, signs) {
+                *tag |= WATCHED;
+            }
         }
     }
 

@@ -129,10 +129,11 @@ impl<'a> Listener<'a> {
     fn begin_control(&mut self, h: &Header, end: usize) -> bool {
         let offset = self.begins(h, end);
         self.speaker().state |= state::CONTROL;
-        self.live().control_bytes += h.payload;
+        self.live().other_bytes += h.payload;
         if h.opcode == crate::wire::websocket::CLOSE {
             self.speaker().state |= state::CLOSED;
             let by = self.from();
+            self.tunnel.both.flags |= flag::CLOSED;
             self.tunnel.cold.closed.get_or_insert(Closed { by, ts: self.ts, at: self.at });
         }
         let (at, ts) = (self.at, self.ts);

@@ -20,8 +20,10 @@ pub(super) struct Live {
     pub(super) has_content: bool,
     /// Fragments without a byte in the message under way.
     pub(super) empty_fragments: u32,
-    /// Payload bytes of control frames.
-    pub(super) control_bytes: u64,
+    /// Payload bytes of frames that are no data.
+    pub(super) other_bytes: u64,
+    /// Where the data message under way begins. `None`: before there was anything to note.
+    pub(super) begun: Option<(PacketRef, u64)>,
     /// What tells its beats apart, in their order.
     pub(super) beat_keys: [u32; limits::BEATS],
     /// Compressed messages that were read whole, their bytes on the wire and inflated.

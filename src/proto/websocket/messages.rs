@@ -15,17 +15,22 @@ impl Listener<'_> {
     #[inline]
     pub(super) fn data_frame(&mut self, h: &Header, offset: u64) -> bool {
         let payload = u32::try_from(h.payload).unwrap_or(u32::MAX);
+        let deflate = self.tunnel.both.flags & flag::DEFLATE != 0;
         let s = self.speaker();
         let begins = h.opcode != CONTINUATION;
         if begins && h.opcode <= BINARY {
             s.opcode = h.opcode;
             (s.crc, s.bytes, s.wire, s.utf8) = (0, 0, 0, Utf8::default());
-            let text = if h.opcode == TEXT { state::TEXT } else { 0 };
+            // What RSV bits made of it without an agreement is not known.
+            let agreed = h.rsv == 0 || h.rsv == 0b100 && deflate;
+            let text = if h.opcode == TEXT && agreed { state::TEXT } else { 0 };
             s.state = s.state & !(state::COMPRESSED | state::TEXT | state::LOST) | state::MESSAGE | state::WHOLE | text;
             self.begin_message(h, offset);
         } else if h.opcode != CONTINUATION || self.speaker().state & state::MESSAGE == 0 {
             // An opcode that nobody knows, or a continuation of what was lost, or of nothing.
-            if h.fin && h.opcode == CONTINUATION {
+            if h.opcode > BINARY {
+                self.live().other_bytes += h.payload;
+            } else if h.fin {
                 self.speaker().state &= !state::LOST;
             }
             return false;
@@ -46,7 +51,10 @@ impl Listener<'_> {
     fn begin_message(&mut self, h: &Header, offset: u64) {
         self.fresh = true;
         self.common.beat.clear();
-        self.speaker().live.iter_mut().for_each(|live| live.has_content = false);
+        let at = self.at;
+        if let Some(live) = &mut self.speaker().live {
+            (live.has_content, live.begun) = (false, Some((at, offset)));
+        }
         let compressed = h.rsv1() && self.tunnel.both.flags & flag::DEFLATE != 0;
         if compressed {
             self.begin_compressed();
@@ -66,7 +74,7 @@ impl Listener<'_> {
         }
         let (ts, at) = (self.ts, self.at);
         let live = self.live();
-        live.empty_fragments = 0;
+        (live.empty_fragments, live.begun) = (0, Some((at, offset)));
         live.message = Some(Message {
             ts,
             at,
@@ -144,9 +152,11 @@ impl Listener<'_> {
         let s = self.speaker();
         let before = s.bytes;
         s.bytes = s.bytes.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        if s.state & state::TEXT != 0 && !s.utf8.push(bytes) {
+        if s.state & state::TEXT != 0
+            && let Err(place) = s.utf8.push(bytes)
+        {
             s.state &= !state::TEXT;
-            self.not_utf8(before);
+            self.not_utf8(i64::from(before).saturating_add(place));
         }
         let s = self.speaker();
         let mut crc = crc32fast::Hasher::new_with_initial(s.crc);
@@ -159,20 +169,19 @@ impl Listener<'_> {
     }
 
     #[cold]
-    fn not_utf8(&mut self, before: u32) {
+    fn not_utf8(&mut self, before: i64) {
         // In a message that is not whole the beginning of a character may be what is missing.
         if self.speaker().state & state::WHOLE == 0 {
             return;
         }
         let place = self.message_place();
-        self.fault(Kind::Utf8Invalid, u64::from(before), place);
+        self.fault(Kind::Utf8Invalid, u64::try_from(before).unwrap_or(0), place);
     }
 
     /// Where the message under way begins; where that is not kept, what is looked at of it.
     fn message_place(&mut self) -> Place {
         let here = self.here();
-        let message = self.speaker().live.as_ref().and_then(|live| live.message.as_ref());
-        message.map_or(here, |message| (message.at, message.offset, 2))
+        self.speaker().live.as_ref().and_then(|live| live.begun).map_or(here, |(at, offset)| (at, offset, 2))
     }
 
     /// Bytes of this direction are missing.
@@ -203,9 +212,9 @@ impl Listener<'_> {
             self.end_compressed();
         }
         let s = self.speaker();
-        if s.state & state::TEXT != 0 && !s.utf8.may_end() {
-            let bytes = s.bytes;
-            self.not_utf8(bytes);
+        if s.state & state::TEXT != 0 && s.utf8.begun() != 0 {
+            let place = i64::from(s.bytes) - i64::from(s.utf8.begun());
+            self.not_utf8(place);
         }
         let side = self.side;
         let s = self.speaker();
@@ -350,7 +359,7 @@ impl Listener<'_> {
             self.fault(Kind::DeflateTrailer, 0, place);
         }
         if useless {
-            self.fault(Kind::DeflateUseless, u64::from(messages), place);
+            self.fault(Kind::DeflateUseless, 0, place);
         }
     }
 

@@ -6,13 +6,14 @@ use std::slice::from_ref;
 use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
-use crate::model::{
-    Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, Transport, WsTotals,
-};
+use crate::model::{Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, WsTotals};
+
+use crate::stream::Signs;
 
 use super::frames::Frames;
 use super::listener::Listener;
 use super::live::Live;
+use super::signs::Watched;
 
 /// An upgraded connection's stream.
 #[repr(C, align(64))]
@@ -28,12 +29,14 @@ pub struct Tunnel {
 #[repr(C, align(64))]
 #[derive(Default)]
 pub(super) struct Both {
+    /// When the 101 came.
+    opened: Timestamp,
     /// When the last payload byte of either direction came, at first the 101; and the one before.
     pub(super) heard: Timestamp,
-    pub(super) before: Timestamp,
-    /// The longest time without one, and since when.
-    longest: Nanos,
-    longest_from: Timestamp,
+    before: Timestamp,
+    /// The longest time without one, and since when, in milliseconds, from the 101 on; they stop at 49 days.
+    longest_ms: u32,
+    longest_from_ms: u32,
     /// What tells the last two small messages of each direction apart.
     pub(super) recent: [[u32; 2]; 2],
     /// The longest time without a payload byte of each direction, in milliseconds.
@@ -53,6 +56,8 @@ pub(super) mod flag {
     pub(in super::super) const LOGS: u8 = 1 << 2;
     /// Something was heard behind the 101.
     pub(in super::super) const HEARD: u8 = 1 << 3;
+    /// The first Close of all was seen.
+    pub(in super::super) const CLOSED: u8 = 1 << 4;
 }
 
 /// One direction: what nearly every frame changes.
@@ -106,11 +111,10 @@ pub(super) mod state {
 /// What is seldom touched.
 #[derive(Default)]
 pub(super) struct Cold {
-    pub(super) opened: Timestamp,
     pub(super) deflate: Option<Deflate>,
     pub(super) log: Option<Box<Log>>,
     pub(super) closed: Option<Closed>,
-    pub(super) transport: Option<Box<Transport>>,
+    pub(super) signs: Option<Box<Watched>>,
     /// Digests that ended because something was missing.
     pub(super) broken: [bool; 2],
     /// Messages of each direction that are kept, and not counted among the rare.
@@ -165,7 +169,7 @@ impl Tunnel {
         *self = Tunnel::default();
         self.both.heard = ts;
         self.both.before = ts;
-        self.cold.opened = ts;
+        self.both.opened = ts;
         self.cold.deflate = extensions.and_then(crate::wire::extensions::agreed);
         let others = extensions.is_none_or(|list| {
             crate::wire::extensions::parse(list).is_ok_and(|all| all.iter().any(|one| !one.is_deflate()))
@@ -195,11 +199,11 @@ impl Tunnel {
     ) -> bool {
         let side = usize::from(from == Direction::ServerToClient);
         self.spoke(side, frames.last, ts);
-        let had = self.cold_closed();
+        let had = self.both.flags & flag::CLOSED;
         let mut listener = Listener::new(self, side, (ts, at, offset), common);
         frames.push(data, side == 0, &mut listener);
         listener.end();
-        !had && self.cold_closed()
+        had != self.both.flags & flag::CLOSED
     }
 
     /// Bytes that are not there.
@@ -207,6 +211,21 @@ impl Tunnel {
         let side = usize::from(from == Direction::ServerToClient);
         let mut listener = Listener::new(self, side, (self.both.heard, PacketRef::default(), 0), common);
         frames.gap(len, &mut listener);
+    }
+
+    /// Bytes of this side came again, which its peer should have had.
+    #[cold]
+    pub fn again(&mut self, by: Direction, ts: Timestamp) {
+        let at = self.sides[usize::from(by == Direction::ServerToClient)].at;
+        let first = self.both.heard;
+        self.cold.signs.get_or_insert_default().again(by, at, first, ts);
+    }
+
+    /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have, 0 where that is not
+    /// known. `true`: what the next ones say is wanted too.
+    #[cold]
+    pub fn signs(&mut self, from: Direction, usual: u8, signs: Signs) -> bool {
+        self.cold.signs.get_or_insert_default().take(from, usual, signs)
     }
 
     /// The first Close of all. `None`: there was none.
@@ -239,11 +258,13 @@ impl Tunnel {
         common.kept = common.kept.saturating_sub(self.cold.kept_bytes as usize);
         common.kept += talk.frames.len() * size_of::<FrameRecord>();
         if self.both.flags & flag::HEARD != 0 {
-            talk.silence = Some(Silence { from: self.both.longest_from, length: self.both.longest });
+            let millis = |ms| Nanos::from_millis(i64::from(ms));
+            let from = self.both.opened + millis(self.both.longest_from_ms);
+            talk.silence = Some(Silence { from, length: millis(self.both.longest_ms) });
             let length = self.both.heard.since(self.both.before).max(Nanos::ZERO);
             talk.before_last = Some(Silence { from: self.both.before, length });
         }
-        talk.transport = self.cold.transport.take();
+        talk.transport = self.cold.signs.take().and_then(|signs| signs.tell());
         (totals, talk)
     }
 
@@ -252,21 +273,17 @@ impl Tunnel {
     fn spoke(&mut self, side: usize, last: Timestamp, ts: Timestamp) {
         let both = &mut self.both;
         both.flags |= flag::HEARD;
-        let quiet = ts.since(both.heard);
-        if quiet > both.longest {
-            (both.longest, both.longest_from) = (quiet, both.heard);
+        let quiet = ts.since(both.heard).0;
+        if quiet >= (i64::from(both.longest_ms) + 1) * 1_000_000 {
+            both.longest_ms = millis(quiet);
+            both.longest_from_ms = millis(both.heard.since(both.opened).0);
         }
-        let since = ts.since(last.max(self.cold.opened));
-        if since.0 > i64::from(both.silence_ms[side]) * 1_000_000 {
-            both.silence_ms[side] = u32::try_from(since.0 / 1_000_000).unwrap_or(u32::MAX);
+        let since = ts.since(last.max(both.opened)).0;
+        if since >= (i64::from(both.silence_ms[side]) + 1) * 1_000_000 {
+            both.silence_ms[side] = millis(since);
         }
         both.before = both.heard;
         both.heard = ts.max(both.heard);
-    }
-
-    #[inline]
-    fn cold_closed(&self) -> bool {
-        (self.sides[0].state | self.sides[1].state) & state::CLOSED != 0 && self.cold.closed.is_some()
     }
 
     fn spoken(&mut self, side: usize, frames: &Frames, common: &mut Common) -> Spoken {
@@ -276,7 +293,7 @@ impl Tunnel {
         if let Some(live) = &mut live {
             common.inflaters -= usize::from(live.inflate.take().is_some());
         }
-        let control = live.as_ref().map_or(0, |live| live.control_bytes);
+        let other = live.as_ref().map_or(0, |live| live.other_bytes);
         let rare = live.filter(|live| live.is_worth_telling()).map(|live| {
             let mut rare = Box::new(live.rare);
             rare.faults.shrink_to_fit();
@@ -285,7 +302,7 @@ impl Tunnel {
         });
         Spoken {
             text_bytes: s.text_bytes,
-            binary_bytes: counts.payload_bytes.saturating_sub(s.text_bytes).saturating_sub(control),
+            binary_bytes: counts.payload_bytes.saturating_sub(s.text_bytes).saturating_sub(other),
             largest_text: s.largest_text,
             largest_binary: s.largest_binary,
             last: (counts.frames != 0).then_some(LastFrame { at: s.at, ts: frames.last, bits: s.bits }),
@@ -332,6 +349,10 @@ impl Log {
         self.first.append(&mut self.last);
         (first, self.first.into_boxed_slice())
     }
+}
+
+fn millis(nanos: i64) -> u32 {
+    u32::try_from(nanos / 1_000_000).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

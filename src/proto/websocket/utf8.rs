@@ -8,25 +8,24 @@ pub(super) struct Utf8 {
 }
 
 impl Utf8 {
-    /// The next piece. `false`: it cannot be UTF-8.
+    /// The next piece. An error says where in it the text stops to be UTF-8; below zero: in an earlier one.
     #[inline]
-    pub(super) fn push(&mut self, mut piece: &[u8]) -> bool {
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), i64> {
+        let mut rest = piece;
         if self.len != 0 {
-            match self.join(piece) {
-                Some(rest) => piece = rest,
-                None => return false,
-            }
+            rest = self.join(piece).ok_or(-i64::from(self.len))?;
         }
-        match std::str::from_utf8(piece) {
-            Ok(_) => true,
-            Err(e) if e.error_len().is_some() => false,
-            Err(e) => self.keep(&piece[e.valid_up_to()..]),
+        let Err(e) = std::str::from_utf8(rest) else { return Ok(()) };
+        let place = piece.len() - rest.len() + e.valid_up_to();
+        if e.error_len().is_none() && self.keep(&rest[e.valid_up_to()..]) {
+            return Ok(());
         }
+        Err(i64::try_from(place).unwrap_or(i64::MAX))
     }
 
-    /// Whether the text may end here.
-    pub(super) fn may_end(self) -> bool {
-        self.len == 0
+    /// Bytes of a character whose rest is still to come: where there are none, the text may end.
+    pub(super) fn begun(self) -> u8 {
+        self.len
     }
 
     /// Ends the character that was begun, or goes on with it. What is left of the piece. `None`: it is none.
@@ -57,33 +56,36 @@ impl Utf8 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn in_pieces(bytes: &[u8], cuts: &[usize]) -> bool {
+    /// Where the text stops to be UTF-8.
+    fn in_pieces(bytes: &[u8], cuts: &[usize]) -> Option<usize> {
         let mut text = Utf8::default();
         let mut from = 0;
         for cut in cuts.iter().map(|cut| cut % (bytes.len() + 1)).chain([bytes.len()]) {
             if cut >= from {
-                if !text.push(&bytes[from..cut]) {
-                    return false;
+                if let Err(at) = text.push(&bytes[from..cut]) {
+                    return from.checked_add_signed(isize::try_from(at).unwrap());
                 }
                 from = cut;
             }
         }
-        text.may_end()
+        (text.begun() != 0).then(|| bytes.len() - usize::from(text.begun()))
     }
 
     #[test]
     fn characters_over_edges_are_whole_and_broken_ones_are_not() {
         let text = "a\u{e9}\u{20ac}\u{1f600}z".as_bytes();
         for cut in 0..=text.len() {
-            assert!(in_pieces(text, &[cut]), "{cut}");
+            assert_eq!(in_pieces(text, &[cut]), None, "{cut}");
         }
         for bad in [&b"\xff"[..], b"a\xc3", b"\xc3(", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"] {
             for cut in 0..=bad.len() {
-                assert!(!in_pieces(bad, &[cut]), "{bad:x?} {cut}");
+                let place = std::str::from_utf8(bad).unwrap_err().valid_up_to();
+                assert_eq!(in_pieces(bad, &[cut]), Some(place), "{bad:x?} {cut}");
             }
         }
     }
@@ -95,7 +97,7 @@ mod tests {
             mut cuts in prop::collection::vec(0_usize..13, 0..6),
         ) {
             cuts.sort_unstable();
-            prop_assert_eq!(in_pieces(&bytes, &cuts), std::str::from_utf8(&bytes).is_ok());
+            prop_assert_eq!(in_pieces(&bytes, &cuts), std::str::from_utf8(&bytes).err().map(|e| e.valid_up_to()));
         }
     }
 }
