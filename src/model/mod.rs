@@ -28,7 +28,7 @@ pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
 pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
 pub use proxied::Proxied;
 pub use talk::{
-    Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, Message, Moment, NotInflated, OpenPing, Period,
+    Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
     Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,
 };
 pub use text::{Part, Text};
