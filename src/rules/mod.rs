@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+mod frames;
 pub mod guilt;
 mod hop;
 pub mod journey;
@@ -30,7 +31,8 @@ pub use seen::Seen;
 
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES).chain(hop::RULES).copied()
+    let of_heads = capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES);
+    of_heads.chain(frames::RULES).chain(hop::RULES).copied()
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.
