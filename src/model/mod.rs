@@ -31,5 +31,5 @@ pub use talk::{
     Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
     Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,
 };
-pub use text::{Part, Text};
+pub use text::{Part, Text, packets_in_words};
 pub use via::{Layer, Stack};

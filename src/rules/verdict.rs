@@ -523,6 +523,7 @@ mod tests {
             Part::Own(own) => own.to_string(),
             Part::Bytes(b) | Part::Url(b) => String::from_utf8_lossy(b).into_owned(),
             Part::Field { value, .. } => String::from_utf8_lossy(value).into_owned(),
+            Part::Packets(all) => crate::model::packets_in_words(all, |_| None),
         };
         text.0.iter().map(part).collect()
     }
