@@ -293,6 +293,9 @@ pub const JOIN_KNOT: usize = 128;
 /// Addresses of X-Forwarded-For that are looked at, the last ones.
 pub const FORWARDED_FOR: usize = 16;
 
+/// First messages of each direction that joining compares.
+pub const JOIN_MESSAGES: usize = 4;
+
 /// Milliseconds by which a far leg may seem to begin before, or to be answered after, the near one:
 /// packets of several interfaces are not stamped in order.
 pub const JOIN_SLACK_MS: i64 = 2;
