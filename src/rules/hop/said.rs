@@ -148,8 +148,7 @@ pub(super) mod tests {
             here
         });
         let rare = Rare { messages: messages.collect(), ..Rare::default() };
-        let first = all.first().map(|(_, ms)| granted + Nanos::from_millis(*ms));
-        Spoken { first, rare: (!all.is_empty()).then(|| Box::new(rare)), ..Spoken::default() }
+        Spoken { rare: (!all.is_empty()).then(|| Box::new(rare)), ..Spoken::default() }
     }
 
     /// A granted leg with these messages of the client and of the server. The digests say the same as the messages.
