@@ -20,13 +20,13 @@ struct Print {
 }
 
 /// For a message that both have, if it is long enough to tell, and if it is not; and against one that differs.
-const ALIKE: i32 = 14;
+const ALIKE: i32 = 8;
 const SHORT: i32 = 2;
-const OTHER: i32 = 16;
+const OTHER: i32 = 12;
 /// Bytes from which on a message tells tunnels apart: `ping` and the like are said in all of them.
 const TELLING: u32 = 5;
 /// The most that messages of one direction speak for and against.
-const MOST: i32 = 40;
+const MOST: i32 = 20;
 const LEAST: i32 = -30;
 
 impl Said {

@@ -23,8 +23,12 @@ impl Listener<'_> {
             (s.crc, s.bytes, s.wire, s.utf8) = (0, 0, 0, Utf8::default());
             // What RSV bits made of it without an agreement is not known.
             let agreed = h.rsv == 0 || h.rsv == 0b100 && deflate;
+            let read = if agreed { state::WHOLE } else { 0 };
             let text = if h.opcode == TEXT && agreed { state::TEXT } else { 0 };
-            s.state = s.state & !(state::COMPRESSED | state::TEXT | state::LOST) | state::MESSAGE | state::WHOLE | text;
+            s.state = s.state & !(state::COMPRESSED | state::TEXT | state::WHOLE | state::LOST)
+                | state::MESSAGE
+                | read
+                | text;
             self.begin_message(h, offset);
         } else if h.opcode != CONTINUATION || self.speaker().state & state::MESSAGE == 0 {
             // An opcode that nobody knows, or a continuation of what was lost, or of nothing.
