@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+pub mod ends;
 pub mod guilt;
 mod hop;
 pub mod journey;
@@ -18,6 +19,7 @@ pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tunnels;
 mod unknown;
 pub mod verdict;
 
@@ -30,7 +32,8 @@ pub use seen::Seen;
 
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES).chain(hop::RULES).copied()
+    let folders = [capture::RULES, request::RULES, response::RULES, accept::RULES, hop::RULES, ends::RULES];
+    folders.into_iter().flatten().copied()
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.
