@@ -54,7 +54,7 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         spell(cut.idle),
         cut.name(),
         cut.did(),
-        next(journey, seen, cut.idle),
+        next(journey, seen, &cut),
     );
     let found = out
         .add(Text::own(text))

@@ -50,7 +50,7 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         cut.name(),
         cut.did(),
         limit.words(),
-        next(journey, seen, cut.idle),
+        next(journey, seen, &cut),
     );
     let least = limit.all().iter().map(|limit| limit.length).min().unwrap_or_default();
     let found = out

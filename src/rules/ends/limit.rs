@@ -159,9 +159,12 @@ pub(super) fn matching<'s>(
     (!any.is_empty()).then_some(Match::Any(any))
 }
 
-/// The next limit on the path that a longer silence would meet: ` The next on the path is …`. Empty: none is known.
-pub(super) fn next(journey: &Journey<'_>, seen: &Seen, measured: Nanos) -> String {
-    let all = journey.hops.iter().map(|hop| hop.product.as_ref()).chain([journey.view.responder]);
+/// The next limit that a longer silence would meet, of others on the path: ` Raised, the next …`. Empty: none is known.
+pub(super) fn next(journey: &Journey<'_>, seen: &Seen, cut: &CutOff<'_>) -> String {
+    let measured = cut.idle;
+    let others = journey.hops.iter().filter(|hop| !matches!(cut.who, Who::Hop(own, _) if own.between == hop.between));
+    let last = journey.view.responder.filter(|_| !matches!(cut.who, Who::Server(_)));
+    let all = others.map(|hop| hop.product.as_ref()).chain([last]);
     let longer = all.flat_map(|software| limits_of(seen, software, LimitKind::Idle));
     let beyond = Nanos(measured.0 + Nanos::from_secs(2).0.max(measured.0 / 25));
     let next = longer.filter(|limit| !limit.guess && limit.length > beyond).min_by_key(|limit| limit.length);

@@ -83,7 +83,8 @@ pub(super) fn spell(length: Nanos) -> String {
 /// `; open 3.0 s, the last byte 2.9 s before`, as far as it is known.
 pub(super) fn spans(x: &Exchange) -> String {
     let open = x.end.lifetime.map(|life| format!("open {}", spell(life)));
-    let idle = x.end.idle_before.map(|idle| format!("the last byte {} before", spell(idle)));
+    let long = x.end.idle_before.filter(|idle| *idle >= Nanos::from_secs(1));
+    let idle = long.map(|idle| format!("the last byte {} before", spell(idle)));
     let parts: Vec<String> = open.into_iter().chain(idle).collect();
     if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) }
 }
