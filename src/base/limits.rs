@@ -293,6 +293,9 @@ pub const JOIN_KNOT: usize = 128;
 /// Addresses of X-Forwarded-For that are looked at, the last ones.
 pub const FORWARDED_FOR: usize = 16;
 
+/// First messages of each direction that joining compares.
+pub const JOIN_MESSAGES: usize = 4;
+
 /// Milliseconds by which a far leg may seem to begin before, or to be answered after, the near one:
 /// packets of several interfaces are not stamped in order.
 pub const JOIN_SLACK_MS: i64 = 2;
@@ -355,10 +358,10 @@ pub const BEAT_BYTES: usize = 64;
 /// Pings of one direction that are remembered until they are answered.
 pub const PINGS_OPEN: usize = 8;
 
-/// Payload bytes from which on a frame is called huge.
+/// Payload bytes above which a frame is called huge.
 pub const FRAME_HUGE_BYTES: u64 = 16 << 20;
 
-/// Fragments without a byte in one message from which on it is called a flood.
+/// Fragments without a byte in one message above which it is called a flood.
 pub const EMPTY_FRAGMENTS: u32 = 100;
 
 /// Directions whose compressed messages are inflated at once; each takes some 50 KiB.

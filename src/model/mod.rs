@@ -30,8 +30,8 @@ pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
 pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
 pub use talk::{
-    Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, Message, Moment, NotInflated, OpenPing, Period,
+    Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
     Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,
 };
-pub use text::{Part, Text};
+pub use text::{Part, Text, packets_in_words};
 pub use via::{Layer, Stack};

@@ -12,12 +12,12 @@ pub struct Talk {
     /// permessage-deflate as this leg's 101 agreed on it (RFC 7692 §7.1). `None`: it did not.
     pub deflate: Option<Deflate>,
     /// The first frames of both directions in the order of the capture, then the last ones; at most
-    /// `limits::FRAMES_FIRST` and `limits::FRAMES_LAST`.
+    /// `limits::FRAMES_FIRST` and `limits::FRAMES_LAST`, while all of a capture take less than `limits::TALK_BYTES`.
     pub frames: Box<[FrameRecord]>,
     /// How many of `frames` are the first ones. What came between these and the rest is not kept.
     pub first_frames: usize,
     /// The longest time without a payload byte in either direction, between two that were seen (the 101 counts as
-    /// one). `None`: nothing came behind the 101.
+    /// one); whole milliseconds. `None`: nothing came behind the 101.
     pub silence: Option<Silence>,
     /// The same, before the last payload byte of all.
     pub before_last: Option<Silence>,
@@ -34,12 +34,11 @@ pub struct Spoken {
     /// The largest message of each sort in payload bytes as on the wire; stops at its largest value.
     pub largest_text: u32,
     pub largest_binary: u32,
-    /// When the first frame's header was seen. `None`: there was no frame.
-    pub first: Option<Timestamp>,
-    /// The last frame's header.
-    pub last: Option<Moment>,
-    /// The longest time without a payload byte in this direction, between two that were seen or from the 101.
-    pub silence: Option<Silence>,
+    /// The last frame. `None`: there was none.
+    pub last: Option<LastFrame>,
+    /// The longest time without a payload byte in this direction, between two that were seen or from the 101; whole
+    /// milliseconds. `None`: nothing came.
+    pub silence: Option<Nanos>,
     pub digest: Digest,
     /// What few directions have. `None`: nothing of it.
     pub rare: Option<Box<Rare>>,
@@ -81,11 +80,15 @@ pub enum NotInflated {
     Busy,
 }
 
-/// When and where.
+/// The last frame of a direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
-    pub ts: Timestamp,
+pub struct LastFrame {
+    /// The packet that brought its header's last byte.
     pub at: PacketRef,
+    /// When its last byte came that is in the capture.
+    pub ts: Timestamp,
+    /// FIN, RSV1 to RSV3 and the opcode, as on the wire.
+    pub bits: u8,
 }
 
 /// A time without payload.
@@ -95,13 +98,13 @@ pub struct Silence {
     pub length: Nanos,
 }
 
-/// A fingerprint of what one direction said: the contents of its data messages one behind the other, unmasked,
-/// inflated where they were compressed, whatever frames they came in.
+/// A fingerprint of what one direction said: of the contents of its data messages in their order, unmasked, inflated
+/// where they were compressed, whatever frames they came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
-    /// CRC-32 of the first `bytes`.
+    /// CRC-32 of the CRC-32 and length of each message.
     pub crc: u32,
-    /// How many bytes it covers, at most `limits::DIGEST_BYTES`.
+    /// Bytes of content that it covers, at most `limits::DIGEST_BYTES`: whole messages.
     pub bytes: u32,
     /// Bytes were lost, or not inflated: from there on nothing was added.
     pub broken: bool,
@@ -378,16 +381,14 @@ impl Talk {
         }
         self.frames.iter_mut().for_each(|frame| move_on(&mut frame.ts));
         for spoken in [&mut self.client, &mut self.server] {
-            spoken.first.iter_mut().for_each(move_on);
             spoken.last.iter_mut().for_each(|last| move_on(&mut last.ts));
-            spoken.silence.iter_mut().for_each(|silence| move_on(&mut silence.from));
             if let Some(rare) = &mut spoken.rare {
                 rare.shift(by);
             }
         }
         if let Some(transport) = &mut self.transport {
             transport.stalls.iter_mut().flatten().for_each(|stall| move_on(&mut stall.from));
-            for resent in &mut transport.resent {
+            if let Some(resent) = &mut transport.resent {
                 move_on(&mut resent.first);
                 move_on(&mut resent.last);
             }

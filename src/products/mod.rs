@@ -16,8 +16,8 @@ use memchr::memmem;
 use crate::base::Nanos;
 use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, KnownLimit, LimitKind, Text};
 pub use data::{
-    BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Product, ServerSoftware,
-    Side, Timeout, TimeoutKind, WrongGuid,
+    BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Heartbeat, Product,
+    ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
 };
 pub use load::{Error, load_user_dir};
 pub use recognise::Recognised;
@@ -90,6 +90,30 @@ struct Known {
     bodies: Vec<BackendBody>,
     servers: Vec<ServerSoftware>,
     classes: Vec<ClassEntry>,
+}
+
+/// Read when the first one is asked for.
+static HEARTBEATS: OnceLock<Vec<Heartbeat>> = OnceLock::new();
+
+/// The heartbeat that a message with this content is. `agreed`: the subprotocol that the 101 chose. `None`: none that is
+/// known.
+pub fn heartbeat(is_text: bool, content: &[u8], agreed: Option<&[u8]>) -> Option<&'static Heartbeat> {
+    let read = || load::heartbeats("heartbeats.toml", include_str!("heartbeats.toml")).map(|h| h.heartbeat);
+    let known = HEARTBEATS.get_or_init(|| read().unwrap_or_default());
+    known.iter().find(|beat| {
+        let fits = match (is_text, &beat.text, &beat.hex) {
+            (true, Some(text), _) => pattern::matches(text, content),
+            (false, _, Some(hex)) => is_hex(hex, content),
+            _ => false,
+        };
+        fits && beat.subprotocol.as_ref().is_none_or(|name| agreed == Some(name.as_bytes()))
+    })
+}
+
+/// Whether these are the bytes that the digits say.
+fn is_hex(digits: &str, bytes: &[u8]) -> bool {
+    let said: String = bytes.iter().take(digits.len()).map(|b| format!("{b:02x}")).collect();
+    said.eq_ignore_ascii_case(digits)
 }
 
 impl Products {
@@ -346,11 +370,24 @@ mod tests {
     fn the_list_is_the_folder_sorted() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/products");
         let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        let other = ["backends", "classes", "guids"];
+        let other = ["backends", "classes", "guids", "heartbeats"];
         let slugs = names.filter_map(|n| n.strip_suffix(".toml").map(str::to_owned));
         let folder: BTreeSet<String> = slugs.filter(|s| !other.contains(&s.as_str())).collect();
         let list: Vec<String> = FILES.iter().map(|(slug, _)| (*slug).to_owned()).collect();
         assert_eq!(list, folder.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_heartbeat_is_known_by_its_whole_content_and_its_protocol() {
+        let name = |text, content: &[u8], agreed| heartbeat(text, content, agreed).map(|beat| &*beat.protocol);
+        assert_eq!(name(true, b"2", None), Some("Engine.IO"));
+        assert_eq!(name(false, b"\xc0\x00", None), Some("MQTT"));
+        assert_eq!(name(true, br#"[null,"17","phoenix","heartbeat",{}]"#, None), Some("Phoenix Channels"));
+        let ping: &[u8] = br#"{"type":"ping"}"#;
+        assert_eq!(name(true, ping, Some(b"graphql-transport-ws")), Some("GraphQL over WebSocket"));
+        for (text, content) in [(true, ping), (true, &b"22"[..]), (true, b""), (false, b"\xc0"), (false, b"\xc0\0\0")] {
+            assert_eq!(name(text, content, None), None, "{content:?}");
+        }
     }
 
     #[test]
@@ -364,6 +401,7 @@ mod tests {
             load::backends("backends.toml", include_str!("backends.toml")).err(),
             load::guids("guids.toml", include_str!("guids.toml")).err(),
             load::classes("classes.toml", include_str!("classes.toml")).err(),
+            load::heartbeats("heartbeats.toml", include_str!("heartbeats.toml")).err(),
         ] {
             assert!(error.is_none(), "{}", error.unwrap());
         }

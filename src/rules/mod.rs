@@ -6,6 +6,7 @@ pub mod accept;
 pub mod capture;
 pub mod docs;
 pub mod ends;
+mod frames;
 pub mod guilt;
 mod hop;
 pub mod journey;
@@ -32,8 +33,9 @@ pub use seen::Seen;
 
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let folders = [capture::RULES, request::RULES, response::RULES, accept::RULES, hop::RULES, ends::RULES];
-    folders.into_iter().flatten().copied()
+    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
+    let of_tunnels = [frames::RULES, hop::RULES, ends::RULES];
+    of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.

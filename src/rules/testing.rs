@@ -293,6 +293,7 @@ pub(crate) fn words(text: &Text) -> String {
             Part::Own(own) => out.push_str(own),
             Part::Bytes(bytes) | Part::Url(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
             Part::Field { value, .. } => out.push_str(&String::from_utf8_lossy(value)),
+            Part::Packets(all) => out.push_str(&crate::model::packets_in_words(all, |_| None)),
         }
     }
     out

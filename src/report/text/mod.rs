@@ -43,7 +43,7 @@ struct Context<'a> {
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let facts = Facts::new(a);
     let clock = Clock::new(options.utc, facts.first);
-    let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets) };
+    let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets).naming(&a.inputs) };
     let mut page = Page::new(out, options.color, options.columns);
     if let Some(n) = options.filtered_out {
         let plural = if n == 1 { "" } else { "s" };

@@ -57,12 +57,12 @@ const ROUND_TRIP: Nanos = Nanos::from_millis(500);
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::Moment;
+    use crate::model::LastFrame;
     use crate::rules::ends::testing::*;
 
     fn spoke(x: &mut Exchange, ms: i64) {
         if let Some(talk) = &mut x.talk {
-            talk.server.last = Some(Moment { ts: at(ms), at: PacketRef::new(0, 12) });
+            talk.server.last = Some(LastFrame { ts: at(ms), at: PacketRef::new(0, 12), bits: 0x81 });
         }
     }
 

@@ -87,13 +87,13 @@ fn unanswered(x: &Exchange) -> Option<(Direction, PacketRef, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Moment, Resent, Silence, Transport};
+    use crate::model::{LastFrame, Resent, Silence, Transport};
     use crate::rules::ends::testing::*;
 
     fn quiet(mut x: Exchange, s: i64) -> Exchange {
         x.talk.iter_mut().for_each(|talk| {
             talk.before_last = Some(Silence { from: at(12), length: Nanos::from_secs(s) });
-            talk.client.last = Some(Moment { ts: at(s * 1_000 + 12), at: PacketRef::new(0, 20) });
+            talk.client.last = Some(LastFrame { ts: at(s * 1_000 + 12), at: PacketRef::new(0, 20), bits: 0x81 });
         });
         x
     }
