@@ -85,6 +85,7 @@ fn unanswered(x: &Exchange) -> Option<(Direction, PacketRef, String)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use crate::model::{LastFrame, Resent, Silence, Transport};
