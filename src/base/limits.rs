@@ -378,3 +378,15 @@ pub const BOMB_RATIO: u64 = 1_000;
 
 /// Compressed messages over which it is told that compression gained nothing.
 pub const USELESS_MESSAGES: u32 = 100;
+
+/// Hosts at the server ends of tunnels whose ends are remembered.
+pub const TUNNEL_HOSTS: usize = 10_000;
+
+/// Different silences, and different lives, after which one host cut tunnels.
+pub const TUNNEL_CUTS: usize = 64;
+
+/// Half seconds of all hosts in which tunnels began or ended.
+pub const TUNNEL_SLOTS: usize = 100_000;
+
+/// Clients and targets whose reconnects are watched.
+pub const TUNNEL_LIVES: usize = 50_000;

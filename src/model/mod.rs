@@ -9,6 +9,7 @@ pub mod flow;
 pub mod head;
 pub mod hop;
 pub mod input;
+pub mod limit;
 pub mod proxied;
 pub mod talk;
 pub mod text;
@@ -26,6 +27,7 @@ pub use flow::{ConnectState, FlowFacts, Said};
 pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
 pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
+pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
 pub use talk::{
     Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,

@@ -213,6 +213,9 @@ pub struct Timeout {
     pub setting: String,
     #[serde(default)]
     pub versions: String,
+    /// Whether it counts for tunnels. `false`: only between two requests, or for something else.
+    #[serde(default = "yes")]
+    pub tunnels: bool,
     #[serde(default)]
     pub note: Option<String>,
     pub source: String,
@@ -372,6 +375,10 @@ pub struct ClassEntry {
     pub checked: String,
     #[serde(default)]
     pub guess: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn confidence<'de, D: Deserializer<'de>>(from: D) -> Result<Confidence, D::Error> {

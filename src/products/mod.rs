@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 
 use memchr::memmem;
 
-use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, Text};
+use crate::base::Nanos;
+use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, KnownLimit, LimitKind, Text};
 pub use data::{
     BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Heartbeat, Product,
     ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
@@ -215,6 +216,27 @@ impl Products {
     /// Every known time-out with its product, for a gap or a life that was measured.
     pub fn timeouts(&self) -> impl Iterator<Item = (&Product, &Timeout)> {
         self.known().list.iter().flat_map(|product| product.timeout.iter().map(move |timeout| (product, timeout)))
+    }
+
+    /// The limits that end tunnels, of all products.
+    pub fn limits(&self) -> Vec<KnownLimit> {
+        let of = |(product, timeout): (&Product, &Timeout)| {
+            let kind = match timeout.kind {
+                TimeoutKind::Idle => LimitKind::Idle,
+                TimeoutKind::Lifetime => LimitKind::Lifetime,
+                TimeoutKind::Head | TimeoutKind::Shutdown => return None,
+            };
+            timeout.tunnels.then(|| KnownLimit {
+                slug: product.slug.as_str().into(),
+                kind_of: product.kind_of.as_deref().map(Into::into),
+                product: product.name.as_str().into(),
+                kind,
+                length: Nanos::from_secs(timeout.seconds.into()),
+                setting: timeout.setting.as_str().into(),
+                guess: timeout.guess,
+            })
+        };
+        self.timeouts().filter_map(of).collect()
     }
 
     /// What mends this class of faults in this product: one fix per range of versions, its parts joined.
@@ -620,6 +642,18 @@ mod tests {
         assert_eq!(products.get("nginx").unwrap().name, "our nginx");
         assert_eq!(products.iter().count(), FILES.len() + 1);
         assert_eq!(products.responder_of(&head("HTTP/1.1 200 OK\nX-Own: 1"), b"").unwrap().product.slug, "own");
+    }
+
+    #[test]
+    fn the_limits_of_tunnels_are_those_that_end_them() {
+        let limits = Products::builtin().limits();
+        let has = |slug: &str, kind, s| {
+            limits.iter().any(|l| *l.slug == *slug && l.kind == kind && l.length == Nanos::from_secs(s))
+        };
+        assert!(has("nginx", LimitKind::Idle, 60) && has("api-gateway", LimitKind::Lifetime, 7_200));
+        assert!(!has("traefik", LimitKind::Idle, 180), "it counts between requests");
+        assert!(!has("envoy", LimitKind::Idle, 15), "it counts until the response");
+        assert!(limits.iter().all(|l| l.length > Nanos::ZERO && !l.setting.is_empty()));
     }
 
     #[test]

@@ -5,14 +5,16 @@ use std::borrow::Cow;
 
 use crate::hops;
 use crate::model::{
-    Blame, Confidence, Direction, Exchange, Finding, Fix, Hop, Outcome, Part, Role, Severity, Software, Text, Verdict,
+    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, Hop, Outcome, Part, Role, Severity,
+    Software, Text, Verdict,
 };
+use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
 use crate::rules::recovery::Recovered;
 use crate::rules::verdict::{
     self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, fix_class, may_be_ignored, may_explain,
 };
-use crate::rules::{Explains, Rule, find, frames, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -62,6 +64,7 @@ pub fn of(
     };
     let unseen = outcome == Outcome::Unknown && candidate.place.leg.is_some();
     let mut verdict = match candidate.place {
+        _ if ends::is_end(candidate.rule) => on_end(journey, &candidate, known)?,
         Place { leg: Some(leg), .. } => on_leg(journey, leg, &candidate, unseen, is_own(found), known)?,
         Place { hop, .. } => on_hop(journey, hop.and_then(|hop| journey.hops.get(hop)), &candidate, known),
     };
@@ -98,7 +101,12 @@ fn candidates<'f>(
     });
     // What a proxy says by itself is no answer to the Origin.
     let own = is_own(found);
+    // Behind a client that was told goodbye nothing was cut that it had.
+    let farewell = journey.first().is_some_and(|leg| leg.x.end.how == EndHow::CloseFrame);
     let may = move |(place, finding): &(Place, &Finding), rule: &Rule| {
+        if farewell && place.depth > 0 && ends::is_end(rule) {
+            return false;
+        }
         // What stands behind the client's own leg harms an upgraded chain only by cutting it.
         let reaches = outcome != Outcome::Upgraded
             || place.depth == 0
@@ -201,6 +209,57 @@ fn on_leg(
         blame: Some(blame),
         summary,
         fix: fix.unwrap_or_default(),
+    })
+}
+
+/// The verdict of a finding about the end of a tunnel: who ended it is to blame, on whatever leg it shows.
+fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledge) -> Option<Verdict> {
+    let Candidate { rule, finding, place } = *candidate;
+    let about = place.leg.and_then(|at| journey.legs.get(at)).map(|leg| leg.x);
+    let first = journey.first()?.x;
+    let who = ended(journey).filter(|_| !ends::by_stranger(rule));
+    let server = |x| verdict::blame(x, rule, Direction::ServerToClient, known);
+    let sure = journey.view.responder.filter(|software| software.confidence >= Confidence::Likely);
+    // What speaks of it on its own leg: the hop is the server of one and the client of another.
+    let (blame, x, by_client, software) = match who {
+        None => {
+            let nobody = Blame { role: Role::Unknown, address: None, product: None };
+            return Some(Verdict {
+                rule: finding.rule.clone(),
+                severity: finding.severity,
+                confidence: finding.confidence.min(least(journey)),
+                blame: Some(nobody),
+                summary: sentence(rule, finding),
+                fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
+            });
+        }
+        Some(Who::Client(leg)) => (verdict::blame(leg.x, rule, Direction::ClientToServer, known), leg.x, true, None),
+        Some(Who::Hop(hop, leg)) => {
+            let far = about.filter(|x| x.id == hop.between.1);
+            (of_hop(hop), far.unwrap_or(leg.x), far.is_some(), hop.product.as_ref())
+        }
+        Some(Who::Server(leg)) => {
+            let last = journey.last().is_some_and(|last| last.x.id == leg.x.id);
+            let limit =
+                sure.is_some() && matches!(rule.fix, Some(FaultClass::Idle)) || rule.id == "lifetime-limit-match";
+            let is_hop = last && (journey.view.behind_last || limit && sure.is_some());
+            let blame = server(leg.x);
+            let role = if is_hop { Role::Hop } else { blame.role };
+            (Blame { role, ..blame }, leg.x, false, sure.filter(|_| last))
+        }
+    };
+    let local = Blame { address: address(x, by_client), ..blame.clone() };
+    let joined = if x.id == first.id && journey.hops.is_empty() { Confidence::Certain } else { least(journey) };
+    Some(Verdict {
+        rule: finding.rule.clone(),
+        severity: finding.severity,
+        confidence: finding.confidence.min(joined),
+        summary: match about {
+            Some(_) => verdict::summary(x, rule, finding, &local, None, false),
+            None => sentence(rule, finding),
+        },
+        fix: rule.fix.map(|class| known.fixes_of(software, class)).unwrap_or_default(),
+        blame: Some(blame),
     })
 }
 

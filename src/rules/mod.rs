@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+pub mod ends;
 mod frames;
 pub mod guilt;
 mod hop;
@@ -19,6 +20,7 @@ pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tunnels;
 mod unknown;
 pub mod verdict;
 
@@ -31,8 +33,9 @@ pub use seen::Seen;
 
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let of_heads = capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES);
-    of_heads.chain(frames::RULES).chain(hop::RULES).copied()
+    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
+    let of_tunnels = [frames::RULES, hop::RULES, ends::RULES];
+    of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.

@@ -226,7 +226,7 @@ mod tests {
         from this capture, 1 failed in a way that is known and allowed. 1 connection never got as far as a
         request.
           1 × connect-refused at 10.0.0.2:81: the TCP connection was refused
-          1 × idle-timeout at 10.0.0.2:80: see below
+          1 × idle-timeout at 10.0.0.2:80: a tunnel was cut after a silence that is no known limit
           1 × unknown at 10.0.0.2:80: the capture cannot tell what came of it
         2 inputs: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
 
