@@ -8,6 +8,7 @@
 mod packets;
 mod segments;
 mod table;
+mod tunnels;
 
 use std::net::IpAddr;
 
@@ -45,6 +46,7 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b'r', products),
     (b's', table::offsets),
     (b't', conversations),
+    (b'u', tunnelled),
     (b'w', frames),
     (b'x', proxy_headers),
     (b'y', socks_messages),
@@ -281,6 +283,11 @@ fn conversations(input: &[u8]) {
 /// Segments of a few connections, written down in a small language, through the whole program.
 fn segment_programs(input: &[u8]) {
     analyse(segments::capture(input));
+}
+
+/// What is said in a WebSocket, compressed or not, as [`tunnels::capture`] reads it.
+fn tunnelled(input: &[u8]) {
+    analyse(tunnels::capture(input));
 }
 
 /// Chunked content ends at the same byte and has the same content however it is cut.
