@@ -22,6 +22,8 @@ pub(super) struct Candidates<'a> {
     /// Requests without a key of their own, and those whose key no other exchange has.
     keyless: Vec<usize>,
     loners: Vec<usize>,
+    /// Extended CONNECTs without a key: behind them a bridge makes one.
+    streams: Vec<usize>,
     gone: Set<usize>,
     /// By how many nanoseconds a far leg may seem to begin before the near one.
     slack: i64,
@@ -40,6 +42,7 @@ impl<'a> Candidates<'a> {
             forwarded: Vec::new(),
             keyless: Vec::new(),
             loners: Vec::new(),
+            streams: Vec::new(),
             gone: Set::default(),
             slack: slack.0,
         };
@@ -52,6 +55,7 @@ impl<'a> Candidates<'a> {
             found.forwarded.clear();
             found.keyless.clear();
             found.loners.clear();
+            found.streams.clear();
         }
         found
     }
@@ -63,7 +67,15 @@ impl<'a> Candidates<'a> {
             let place = u32::try_from(at).unwrap_or(u32::MAX);
             match self.prints.key(x) {
                 Some(key) => shared.push((key, place, true)),
-                None => self.keyless.push(at),
+                None => {
+                    self.keyless.push(at);
+                    if x.mechanism == Mechanism::Http2ExtendedConnect {
+                        self.streams.push(at);
+                    }
+                }
+            }
+            if let Some(stream) = self.prints.stream(x) {
+                shared.push((stream, place, false));
             }
             if card::has_ids(&x.request) {
                 shared.extend(self.prints.ids(&x.request).iter().map(|&id| (id, place, false)));
@@ -190,7 +202,7 @@ impl<'a> Candidates<'a> {
             let target = self.all.get(at).map(|x| x.request.target()).unwrap_or_default();
             self.prints.of(last_segment(split_target(target).0))
         };
-        let asks = |x: &Exchange| x.mechanism == Mechanism::Http1Upgrade;
+        let asks = |x: &Exchange| matches!(x.mechanism, Mechanism::Http1Upgrade | Mechanism::Http2ExtendedConnect);
         let nears = (0..self.all.len()).filter(|&at| self.all.get(at).is_some_and(|x| asks(x)));
         let everyone = self.by_time(nears.clone(), spans);
         let mut by_segment: Map<u64, Vec<usize>> = Map::default();
@@ -210,12 +222,12 @@ impl<'a> Candidates<'a> {
     /// Requests with a key that no other has, from a client that sends at least a fifth as many as some
     /// server gets: a hop that makes keys of its own does, a client among many does not.
     fn likely_loners(&self) -> Vec<usize> {
-        if self.loners.len() < 2 {
+        if self.loners.len() + self.streams.len() < 2 {
             return Vec::new();
         }
         let mut sent: Map<IpAddr, usize> = Map::default();
         let mut got: Map<IpAddr, usize> = Map::default();
-        for &at in &self.loners {
+        for &at in self.loners.iter().chain(&self.streams) {
             if let Some(x) = self.all.get(at) {
                 *sent.entry(x.client.ip).or_default() += 1;
                 *got.entry(x.server.ip).or_default() += 1;

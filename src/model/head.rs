@@ -198,6 +198,17 @@ impl Head {
         }
     }
 
+    /// The field that names the host: `:authority` in HTTP/2 (RFC 9113 §8.3.1), `host` in HTTP/1.x and where that
+    /// is missing.
+    pub fn host_field(&self) -> &'static str {
+        if self.coded && self.has(":authority") { ":authority" } else { "host" }
+    }
+
+    /// The host (and port) that the request is for, as its first such field says.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.first_value(self.host_field())
+    }
+
     pub fn name(&self, field: &Field) -> &[u8] {
         self.bytes(&field.name)
     }

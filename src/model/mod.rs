@@ -11,6 +11,7 @@ pub mod hop;
 pub mod input;
 pub mod limit;
 pub mod proxied;
+pub mod stream;
 pub mod talk;
 pub mod text;
 pub mod via;
@@ -29,6 +30,7 @@ pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
 pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
 pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
+pub use stream::{Entry, Place, Stream, StreamEnd, WindowStall};
 pub use talk::{
     Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
     Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,

@@ -14,14 +14,17 @@ pub mod http1;
 pub mod http2;
 mod machines;
 pub mod midstream;
+pub mod multiplex;
 mod pending;
 pub mod proxy_protocol;
 pub mod request;
 pub mod response;
 pub mod sniff;
 pub mod socks;
+mod stream_leg;
 mod talks;
 pub mod tunnel;
+mod upgraded;
 mod wanted;
 pub mod watch;
 pub mod websocket;
@@ -40,6 +43,7 @@ use held::HeldChunk;
 use http1::Http;
 use machines::{Machines, Place};
 use midstream::Midstream;
+use multiplex::Multiplex;
 use proxy_protocol::ProxyHeader;
 use sniff::Sniff;
 use socks::Socks;
@@ -139,6 +143,7 @@ pub enum Machine {
     Socks(Box<Socks>),
     Watch(Box<Watch>),
     Midstream(Box<Midstream>),
+    Http2(Box<Multiplex>),
 }
 
 /// The tag beside a flow: the machine's index plus one, and a byte of mode.
@@ -345,11 +350,11 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
-        if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
-            http.conflict = true;
-        } else {
+        match Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
+            Some(Place { http, other: None }) => http.conflict = true,
+            Some(Place { other: Some(Machine::Http2(http2)), .. }) => http2.conflict(),
             // What was held may come first of all: the machine it is for has yet to be made.
-            *tag |= CONFLICT;
+            _ => *tag |= CONFLICT,
         }
     }
 }
@@ -455,6 +460,7 @@ impl Machine {
             Machine::Socks(socks) => socks.chunk(flow, chunk),
             Machine::Watch(watch) => watch.chunk(flow, chunk),
             Machine::Midstream(midstream) => midstream.chunk(flow, chunk),
+            Machine::Http2(http2) => http2.chunk(flow, chunk),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::around::Begin;
 use super::held::HeldChunk;
 use super::http1::Http;
 use super::midstream::Midstream;
+use super::multiplex::Multiplex;
 use super::proxy_protocol::ProxyHeader;
 use super::socks::Socks;
 use super::watch::Watch;
@@ -42,8 +43,9 @@ pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>,
             Some(if hello { Step::Replace(Machine::Watch(Box::new(watch())), Vec::new()) } else { Step::Opaque })
         }
         Guess::Http2 => {
+            let machine = Multiplex::new(chunk.side, None);
             shared.counters.flows_http2 += 1;
-            Some(Step::Opaque)
+            Some(Step::Replace(Machine::Http2(Box::new(machine)), Vec::new()))
         }
         Guess::NeedMore | Guess::Other | Guess::Proxy | Guess::Socks => None,
     }
@@ -121,7 +123,8 @@ impl Sniff {
             }
             Guess::Http2 => {
                 flow.shared.counters.flows_http2 += 1;
-                Step::Opaque
+                let around = self.begin.around.take();
+                self.hand_over(Machine::Http2(Box::new(Multiplex::new(side, around))))
             }
             Guess::NeedMore => Step::Stay,
             Guess::Other | Guess::Proxy | Guess::Socks => {

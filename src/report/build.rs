@@ -82,11 +82,11 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
 pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
     let x = &row.exchange;
     // A leg that lost its upgrade asks for nothing.
-    let lost = x.mechanism == model::Mechanism::Http1Upgrade && !x.request.has("upgrade");
+    let lost = x.mechanism == model::Mechanism::Http1Upgrade && !x.request.has("upgrade") && !x.is_stream();
     doc::Exchange {
         id: x.id.0,
         flow: x.flow.0,
-        stream: None,
+        stream: x.stream.as_ref().map(|stream| stream.id),
         client: endpoint(x.client),
         server: endpoint(x.server),
         via: x.via.iter().map(|w| via(w, masker)).collect(),

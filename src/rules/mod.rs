@@ -9,6 +9,7 @@ pub mod ends;
 mod frames;
 pub mod guilt;
 mod hop;
+mod http2;
 pub mod journey;
 pub mod outcome;
 pub mod patterns;
@@ -34,7 +35,7 @@ pub use seen::Seen;
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
-    let of_tunnels = [frames::RULES, hop::RULES, ends::RULES];
+    let of_tunnels = [frames::RULES, http2::RULES, hop::RULES, ends::RULES];
     of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 

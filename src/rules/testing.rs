@@ -71,6 +71,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         proxied: None,
         mechanism: Mechanism::Http1Upgrade,
         request: request_head,
+        stream: None,
         interim: Vec::new(),
         response: None,
         body: Box::default(),

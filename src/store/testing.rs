@@ -76,6 +76,7 @@ pub(crate) fn exchange(id: u64, server: &str, request: &str, response: &str) -> 
         proxied: None,
         mechanism: Mechanism::Http1Upgrade,
         request: head(request, id * 10 - 6, at),
+        stream: None,
         interim: Vec::new(),
         response: (!response.is_empty()).then(|| head(response, id * 10 - 4, at + Nanos(1_670_000))),
         body: Box::default(),

@@ -5,6 +5,7 @@
 //! A new parser or machine gets a function here and a line in [`TARGETS`].
 #![no_main]
 
+mod http2;
 mod packets;
 mod segments;
 mod table;
@@ -31,6 +32,9 @@ use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, sniff, so
 use libfuzzer_sys::fuzz_target;
 
 const TARGETS: &[(u8, fn(&[u8]))] = &[
+    (b'2', http2::connections),
+    (b'7', http2::field_blocks),
+    (b'9', http2::frames),
     (b'a', accepts),
     (b'b', bodies),
     (b'c', capture_files),

@@ -23,6 +23,7 @@ mod fragments;
 mod frame_cases;
 mod frame_faults;
 mod golden;
+mod http2;
 mod joins;
 mod joins_clocks;
 mod joins_copies;

@@ -296,7 +296,10 @@ impl Http2 {
         } else {
             let head = fields.value(":status").is_some() || may_be_head && stream.response == Seen::No;
             match fields.status() {
-                _ if stream.response == Seen::Yes || !head => out.trailers(stream, from, fields),
+                // What follows a 101, which is no answer, may be one.
+                status if stream.response == Seen::Yes && (stream.status != Some(101) || status.is_none()) || !head => {
+                    out.trailers(stream, from, fields);
+                }
                 Some(100 | 102..=199) => out.interim(stream, fields),
                 status => {
                     stream.response = Seen::Yes;

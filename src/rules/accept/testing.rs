@@ -41,6 +41,7 @@ impl Answer {
             proxied: None,
             mechanism: Mechanism::Http1Upgrade,
             request: head(&request, 4, 0),
+            stream: None,
             interim: Vec::new(),
             response: Some(head(response, 6, 10)),
             body: Box::default(),

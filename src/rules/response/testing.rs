@@ -63,6 +63,7 @@ pub(crate) fn exchange(request: &str, response: Option<&str>) -> Exchange {
         proxied: None,
         mechanism,
         request,
+        stream: None,
         interim: Vec::new(),
         response: response.map(|r| head(r.as_bytes(), 6, at(10))),
         body: Box::default(),

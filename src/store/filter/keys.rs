@@ -180,7 +180,7 @@ impl Subject<'_> {
             }
             Key::Method => x.is_some_and(|x| test(x.request.method())),
             Key::Path => x.is_some_and(|x| test(x.request.target())),
-            Key::Host => field(x, "host", test),
+            Key::Host => x.is_some_and(|asked| field(x, asked.request.host_field(), test)),
             Key::Origin => field(x, "origin", test),
             Key::UserAgent => field(x, "user-agent", test),
             Key::Protocol => x.and_then(Exchange::protocol).is_some_and(|p| test(p.as_bytes())),
