@@ -336,6 +336,9 @@ pub const TOLD_CLOCK_MS: i64 = 200;
 /// this shows.
 pub const JOIN_LONERS: usize = 1_024;
 
+/// Exchanges with one key of which each may be the first behind a bridge from HTTP/2; with more, none is taken for it.
+pub const JOIN_CARRIED: usize = 8;
+
 /// Bytes of the HPACK dynamic table of one direction, counted as RFC 7541 §4.1 does. Of a larger one the
 /// newest entries are kept.
 pub const HPACK_TABLE_BYTES: usize = 64 << 10;

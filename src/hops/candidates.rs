@@ -24,6 +24,8 @@ pub(super) struct Candidates<'a> {
     loners: Vec<usize>,
     /// Extended CONNECTs without a key: behind them a bridge makes one.
     streams: Vec<usize>,
+    /// Members of small groups with one key: that of a bridge may go on over further hops.
+    carried: Vec<usize>,
     gone: Set<usize>,
     /// By how many nanoseconds a far leg may seem to begin before the near one.
     slack: i64,
@@ -43,6 +45,7 @@ impl<'a> Candidates<'a> {
             keyless: Vec::new(),
             loners: Vec::new(),
             streams: Vec::new(),
+            carried: Vec::new(),
             gone: Set::default(),
             slack: slack.0,
         };
@@ -56,6 +59,7 @@ impl<'a> Candidates<'a> {
             found.keyless.clear();
             found.loners.clear();
             found.streams.clear();
+            found.carried.clear();
         }
         found
     }
@@ -93,11 +97,17 @@ impl<'a> Candidates<'a> {
                 continue;
             }
             let flow = |&(_, at, _): &(u64, u32, bool)| self.all.get(at as usize).map(|x| x.flow);
+            if run.iter().any(|(.., is_key)| *is_key) && run.len() <= limits::JOIN_CARRIED {
+                self.carried.extend(run.iter().map(|&(_, at, _)| at as usize));
+            }
             if run.first().is_some_and(|first| run.iter().any(|other| flow(other) != flow(first))) {
                 self.groups.push(run.iter().map(|&(_, at, _)| at as usize).collect());
             }
         }
         self.loners.sort_unstable();
+        if self.streams.is_empty() {
+            self.carried.clear();
+        }
     }
 
     /// Whether no exchange can have a partner.
@@ -145,7 +155,7 @@ impl<'a> Candidates<'a> {
         self.by_address(&spans, &mut out);
         let mut loners = self.likely_loners();
         loners.truncate(limits::JOIN_LONERS);
-        self.by_path(self.keyless.iter().copied().chain(loners), &spans, &mut out);
+        self.by_path(self.keyless.iter().chain(&self.carried).copied().chain(loners), &spans, &mut out);
         out.sort_unstable();
         out.dedup();
         out

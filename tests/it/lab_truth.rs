@@ -69,7 +69,7 @@ impl Scenario {
 
     /// The exchanges that must be listed.
     pub(crate) fn upgrades(&self) -> impl Iterator<Item = &Value> {
-        let kinds = ["websocket", "websocket-stripped", "upgrade-other"];
+        let kinds = ["websocket", "websocket-stripped", "upgrade-other", "h2-websocket"];
         self.exchanges().iter().filter(move |e| kinds.contains(&text(&e["kind"])))
     }
 
@@ -94,9 +94,7 @@ impl Scenario {
     /// What is needed to read it that one plain HTTP/1.1 leg does not need.
     pub(crate) fn needs(&self) -> Option<&'static str> {
         let any = |test: &dyn Fn(&Value) -> bool| self.exchanges().iter().any(test);
-        if any(&|e| e["kind"] == "h2-websocket") {
-            Some("needs HTTP/2")
-        } else if self.has_keylog || any(&|e| e["tls"] == true || e["kind"] == "tls-undecrypted") {
+        if self.has_keylog || any(&|e| e["tls"] == true || e["kind"] == "tls-undecrypted") {
             Some("needs TLS")
         } else {
             None
@@ -225,6 +223,8 @@ pub(crate) fn expected(truth: &Value) -> Vec<String> {
     let granted = truth["status"] == 101;
     let websocket = truth["kind"] != "upgrade-other";
     let verdicts: &[&str] = match (&truth["accept_valid"], &truth["accept"]) {
+        // HTTP/2 has no accept, whatever a bridge leaves there.
+        _ if truth["kind"] == "h2-websocket" => &["not-applicable"],
         (Value::Bool(true), _) => &["valid"],
         (Value::Bool(false), _) => &["invalid"],
         _ if granted && websocket && truth["key"].is_null() => &["unverifiable", "not-applicable"],
@@ -234,7 +234,7 @@ pub(crate) fn expected(truth: &Value) -> Vec<String> {
     };
     let outcomes: &[&str] = match text(&truth["outcome"]) {
         "upgraded" => &["upgraded", "broken"],
-        "refused" => &["refused"],
+        "refused" | "h2-stream-reset" => &["refused"],
         "redirected" => &["redirected"],
         "no-response" if truth["close"].is_null() => &["unanswered", "unknown"],
         "no-response" => &["unanswered"],

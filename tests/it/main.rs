@@ -24,6 +24,7 @@ mod frame_cases;
 mod frame_faults;
 mod golden;
 mod http2;
+mod http2_streams;
 mod joins;
 mod joins_clocks;
 mod joins_copies;
