@@ -200,6 +200,9 @@ pub const ACCEPT_UNEXPLAINED: u32 = 3;
 /// Ways that are tried for all mismatches of one analysis together: a few seconds of hashing.
 pub const ACCEPT_TRIES_TOTAL: usize = 5_000_000;
 
+/// Requests of a capture, the first ones, of whose tunnels it is noted that nothing is wrong with their end.
+pub const NOTED: u64 = 10_000;
+
 /// Findings kept for one subject.
 pub const FINDINGS_PER_SUBJECT: usize = 64;
 

@@ -2,7 +2,7 @@
 //! and RFC 9110 §7.8 and §15.2.2 open. `request.rs` and `response.rs` hold the two directions.
 
 use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Close, End, EndHow, Exchange, Head, LineFaults, Preview, Times};
+use crate::model::{Close, End, EndHow, Exchange, Head, LineFaults, Preview, Times, WsCounts};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
 use super::around::Around;
@@ -458,8 +458,8 @@ impl Http {
         if let Some(mut talk) = flow.shared.talks.close(tunnel.talk.take()) {
             let frames = [self.client, self.client.other()].map(|side| &flow.inline.sides[side.index()]);
             let (totals, talk) = talk.tell(frames, &mut flow.shared.common);
-            let any = totals.client.frames + totals.server.frames != 0;
-            if any || totals.client.broken || totals.server.broken {
+            let seen = |c: &WsCounts| c.frames != 0 || c.broken || c.lost;
+            if seen(&totals.client) || seen(&totals.server) {
                 x.ws = Some(totals);
             }
             x.talk = Some(talk);

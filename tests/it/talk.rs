@@ -155,6 +155,7 @@ pub(crate) fn counts(x: &Exchange, said: [&Said; 2]) -> Vec<String> {
             masked: own.frames.iter().any(|f| f.mask.is_some()),
             unmasked: own.frames.iter().any(|f| f.mask.is_none()),
             broken: false,
+            lost: found.lost,
         };
         Told { side, wrong: &mut wrong }.same("counts", found, expected);
     }
