@@ -347,7 +347,7 @@ pub const FRAMES_LAST: usize = 8;
 pub const MESSAGES_KEPT: usize = 8;
 
 /// Bytes that all kept frames and messages of a capture may take. What comes later keeps none, and is counted.
-pub const TALK_BYTES: usize = 8 << 20;
+pub const TALK_BYTES: usize = 2 << 20;
 
 /// Bytes of the content of one direction's messages that go into its digest.
 pub const DIGEST_BYTES: u32 = 1 << 20;
