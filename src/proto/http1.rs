@@ -255,7 +255,7 @@ impl Http {
             let frames = &mut flow.inline.sides[chunk.side.index()];
             let place = (chunk.ts, chunk.at, chunk.offset);
             let first = talk.push(frames, direction(self.client, chunk.side), data, place, &mut flow.shared.common);
-            if let Some(closed) = talk.closed().filter(|_| first) {
+            if first && let Some(closed) = talk.closed() {
                 self.closed(closed, spoken);
             }
         }
