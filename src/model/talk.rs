@@ -102,7 +102,7 @@ pub struct Silence {
 /// where they were compressed, whatever frames they came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
-    /// Of the CRC-32 and length of each message, one after the other: [`Digest::add`].
+    /// Of the CRC-32C and length of each message, one after the other: [`Digest::add`].
     pub crc: u32,
     /// Bytes of content that it covers, at most `limits::DIGEST_BYTES`: whole messages.
     pub bytes: u32,
@@ -145,7 +145,7 @@ pub struct Message {
     pub at: PacketRef,
     /// Of its first header's first byte in its direction's stream.
     pub offset: u64,
-    /// CRC-32 of its content, unmasked and inflated.
+    /// CRC-32C of its content, unmasked and inflated.
     pub crc: u32,
     /// Bytes of its content, stops at its largest value.
     pub bytes: u32,
@@ -184,7 +184,7 @@ pub struct OpenPing {
     pub offset: u64,
     /// Header and payload.
     pub length: u32,
-    /// CRC-32 of its payload.
+    /// CRC-32C of its payload.
     pub crc: u32,
 }
 

@@ -38,6 +38,13 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 
+/// Those that may find something in one exchange. `talked`: more was said behind its 101 than plain messages.
+fn of_exchange(talked: bool) -> impl Iterator<Item = &'static Rule> {
+    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
+    let of_tunnels = [if talked { frames::RULES } else { &[] }, ends::RULES];
+    of_heads.into_iter().chain(of_tunnels).flatten().copied()
+}
+
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.
 pub fn find(slug: &str) -> Option<&'static Rule> {
     BY_SLUG.get(slug).copied().or_else(|| {

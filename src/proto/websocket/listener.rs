@@ -2,7 +2,7 @@
 
 use crate::base::{PacketRef, Timestamp};
 use crate::model::{Direction, FrameFault, FrameFaultKind as Kind, FrameRecord};
-use crate::wire::websocket::{Header, unmask};
+use crate::wire::websocket::{Header, unmask, unmask_into};
 
 use super::faults;
 use super::frames::Ear;
@@ -214,8 +214,7 @@ impl Ear for Listener<'_> {
         if bytes.len() <= SHORT {
             let mut plain = [0; SHORT];
             let plain = &mut plain[..bytes.len()];
-            plain.copy_from_slice(bytes);
-            unmask(plain, mask, usize::from(phase));
+            unmask_into(plain, bytes, mask, usize::from(phase));
             self.content(plain);
             return;
         }

@@ -163,9 +163,7 @@ impl Listener<'_> {
             self.not_utf8(i64::from(before).saturating_add(place));
         }
         let s = self.speaker();
-        let mut crc = crc32fast::Hasher::new_with_initial(s.crc);
-        crc.update(bytes);
-        s.crc = crc.finalize();
+        s.crc = crc32c::crc32c_append(s.crc, bytes);
         if fresh && self.common.beat.len() <= limits::BEAT_BYTES {
             let n = bytes.len().min(limits::BEAT_BYTES + 1 - self.common.beat.len());
             self.common.beat.extend_from_slice(&bytes[..n]);
