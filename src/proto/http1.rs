@@ -190,7 +190,8 @@ impl Http {
     /// first bytes are kept.
     pub fn counts_frames(&self, side: Side) -> bool {
         let dir = usize::from(side != self.client);
-        self.tunnel.as_ref().is_some_and(|t| t.talk.is_some() && t.first[dir].full())
+        let full = |x: &Exchange| x.after_101[dir].as_ref().is_some_and(|p| p.bytes.len() >= limits::AFTER_101_BYTES);
+        self.talk().is_some() && self.open.as_deref().is_some_and(full)
     }
 
     /// Whether this side is inside content of known length that nobody wants to see.
@@ -238,13 +239,16 @@ impl Http {
     pub(super) fn tunnel_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
         let from_client = chunk.side == self.client;
         let Some(tunnel) = &mut self.tunnel else { return };
-        tunnel.first[usize::from(!from_client)].add(data, (chunk.ts, chunk.at, chunk.offset));
+        if let Some(x) = &mut self.open {
+            let place = (chunk.ts, chunk.at, chunk.offset);
+            upgraded::keep_first(&mut x.after_101[usize::from(!from_client)], data, place);
+        }
         if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
             let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
             let frames = &mut flow.inline.sides[chunk.side.index()];
             let place = (chunk.ts, chunk.at, chunk.offset);
             let first = talk.push(frames, direction(self.client, chunk.side), data, place, &mut flow.shared.common);
-            if let Some(closed) = talk.closed().filter(|_| first) {
+            if first && let Some(closed) = talk.closed() {
                 self.closed(closed, spoken);
             }
         }

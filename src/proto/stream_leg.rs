@@ -87,7 +87,7 @@ impl Leg {
         let side = usize::from(!client);
         if let Some(granted) = &mut self.granted {
             let place = (mark.ts, mark.at, mark.offset);
-            granted.upgraded.first[side].add(bytes, place);
+            upgraded::keep_first(&mut self.x.after_101[side], bytes, place);
             let with_head = |x: &Exchange| x.response.as_ref().is_some_and(|head| head.at_last == mark.at);
             self.x.frames_with_101 |= !client && with_head(&self.x);
             if let Some(talk) = shared.talks.get_mut(granted.upgraded.talk) {

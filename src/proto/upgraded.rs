@@ -1,7 +1,7 @@
-//! What an upgrade was granted, while it lasts: first bytes, frames, the first Close; and how it ended.
+//! What an upgrade was granted, while it lasts: its frames, the first Close; and how it ended.
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Close, Direction, End, EndHow, Exchange, Preview};
+use crate::model::{Close, Direction, End, EndHow, Exchange, Preview, WsCounts};
 
 use super::Shared;
 use super::websocket::{Closed, Frames};
@@ -11,42 +11,17 @@ use super::websocket::{Closed, Frames};
 pub(super) struct Upgraded {
     /// The number of its [`super::websocket::Tunnel`]. `None`: it is another protocol.
     pub(super) talk: Option<u32>,
-    /// First bytes of client and server.
-    pub(super) first: [FirstBytes; 2],
     /// The first Close frame of all, if it came before the end of the transport, and when client and server had last
     /// spoken before it.
     pub(super) close: Option<(Closed, [Timestamp; 2])>,
 }
 
-#[derive(Default)]
-pub(super) struct FirstBytes {
-    bytes: [u8; limits::AFTER_101_BYTES],
-    len: u8,
-    at: PacketRef,
-    ts: Timestamp,
-    offset: u64,
-}
-
-impl FirstBytes {
-    pub(super) fn full(&self) -> bool {
-        usize::from(self.len) == self.bytes.len()
-    }
-
-    /// Keeps what there is room for.
-    pub(super) fn add(&mut self, data: &[u8], (ts, at, offset): (Timestamp, PacketRef, u64)) {
-        if self.len == 0 {
-            (self.at, self.ts, self.offset) = (at, ts, offset);
-        }
-        let len = usize::from(self.len);
-        let rest = &mut self.bytes[len..];
-        let n = rest.len().min(data.len());
-        rest[..n].copy_from_slice(&data[..n]);
-        self.len = u8::try_from(len + n).unwrap_or(u8::MAX);
-    }
-
-    fn preview(&self) -> Option<Preview> {
-        let bytes = self.bytes.get(..usize::from(self.len)).filter(|bytes| !bytes.is_empty())?;
-        Some(Preview { bytes: bytes.into(), at: self.at, ts: self.ts, offset: self.offset })
+/// Keeps the first bytes of a direction.
+pub(super) fn keep_first(kept: &mut Option<Preview>, data: &[u8], (ts, at, offset): (Timestamp, PacketRef, u64)) {
+    let preview = kept.get_or_insert_with(|| Preview { bytes: Box::default(), at, ts, offset });
+    let room = limits::AFTER_101_BYTES.saturating_sub(preview.bytes.len());
+    if room != 0 {
+        preview.bytes = [&preview.bytes, &data[..data.len().min(room)]].concat().into_boxed_slice();
     }
 }
 
@@ -87,15 +62,10 @@ pub(super) fn end(
 impl Upgraded {
     /// It is over: moves what was said in it to its exchange. `frames`: of client and server.
     pub(super) fn tell(&mut self, x: &mut Exchange, frames: [&Frames; 2], shared: &mut Shared) {
-        for (preview, first) in x.after_101.iter_mut().zip(&self.first) {
-            if let Some(first) = first.preview() {
-                *preview = Some(first);
-            }
-        }
         if let Some(mut talk) = shared.talks.close(self.talk.take()) {
             let (totals, talk) = talk.tell(frames, &mut shared.common);
-            let any = totals.client.frames + totals.server.frames != 0;
-            if any || totals.client.broken || totals.server.broken {
+            let seen = |c: &WsCounts| c.frames != 0 || c.broken || c.lost;
+            if seen(&totals.client) || seen(&totals.server) {
                 x.ws = Some(totals);
             }
             x.talk = Some(talk);

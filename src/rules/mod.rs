@@ -39,6 +39,14 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 
+/// Those that may find something in one exchange. `talked`: more was said behind its 101 than plain messages;
+/// `stream`: in HTTP/2.
+fn of_exchange(talked: bool, stream: bool) -> impl Iterator<Item = &'static Rule> {
+    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
+    let of_tunnels = [if talked { frames::RULES } else { &[] }, if stream { http2::RULES } else { &[] }, ends::RULES];
+    of_heads.into_iter().chain(of_tunnels).flatten().copied()
+}
+
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.
 pub fn find(slug: &str) -> Option<&'static Rule> {
     BY_SLUG.get(slug).copied().or_else(|| {

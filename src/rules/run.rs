@@ -3,13 +3,14 @@
 use crate::base::Counters;
 use crate::model::{Direction, Evidence, Exchange, Finding, FlowFacts, Handshake, Head, InputFacts, Quality, Subject};
 use crate::rules::journey::{HopView, Journey};
-use crate::rules::{Check, Findings, Seen, all, http2};
+use crate::rules::{Check, Findings, Seen, all, http2, of_exchange};
 
 /// All findings about one exchange, in the order of the catalogue.
 pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding> {
     let mut out = Vec::new();
     let subject = Subject::Exchange(x.id);
-    for rule in all().filter(|rule| http2::judges(rule, x)) {
+    let talked = x.talk.as_ref().is_some_and(|talk| talk.client.rare.is_some() || talk.server.rare.is_some());
+    for rule in of_exchange(talked, x.is_stream()).filter(|rule| http2::judges(rule, x)) {
         let found = &mut Findings::new(rule, subject, &mut out);
         match rule.check {
             Check::Handshake(check) => check(x, handshake, seen, found),
