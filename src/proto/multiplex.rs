@@ -160,7 +160,7 @@ impl Owner {
     fn describe(&self, x: &mut Exchange, stream: &http2::Stream) {
         let told = x.stream.get_or_insert_default();
         let longest = |a: Option<WindowStall>, b: Option<WindowStall>| match (a, b) {
-            (Some(a), Some(b)) if b.waited > a.waited || b.waited == a.waited && b.length > a.length => Some(b),
+            (Some(a), Some(b)) if (b.waited, b.length) > (a.waited, a.length) => Some(b),
             (a, b) => a.or(b),
         };
         // The connection's window holds up only those streams that run.
@@ -191,14 +191,13 @@ impl Listener<'_, '_> {
     }
 
     /// The leg's exchange is over.
-    fn emit(&mut self, mut leg: Box<Leg>, stream: &http2::Stream, last: Timestamp) {
+    fn emit(&mut self, mut leg: Leg, stream: &http2::Stream, last: Timestamp) {
         // A CONNECT that was granted (RFC 9113 §8.5) carries another stream, which is not followed.
         if leg.is_tunnel_to_elsewhere() {
             return;
         }
         self.owner.describe(&mut leg.x, stream);
-        let x = leg.over(self.flow.shared);
-        let mut x = x;
+        let mut x = leg.over(self.flow.shared);
         self.owner.judge(self.flow, &mut x, last);
         self.flow.sink.ended(x);
     }
@@ -311,7 +310,7 @@ impl Output for Listener<'_, '_> {
             }
         };
         leg.ended(ending);
-        self.emit(leg, stream, mark.ts.max(stream.last.ts));
+        self.emit(*leg, stream, mark.ts.max(stream.last.ts));
     }
 
     fn connection(&mut self, news: News, facts: &Facts) {

@@ -144,7 +144,7 @@ impl Leg {
     }
 
     /// Nothing more will come: its exchange.
-    pub(super) fn over(mut self: Box<Self>, shared: &mut Shared) -> Box<Exchange> {
+    pub(super) fn over(mut self, shared: &mut Shared) -> Box<Exchange> {
         let upgraded = self.granted.as_ref().map(|granted| &granted.upgraded);
         self.x.end = upgraded::end(&self.x, upgraded, self.ending, self.spoken, shared);
         if let Some(Granted { upgraded, frames: [client, server] }) = self.granted.as_deref_mut() {
