@@ -18,6 +18,7 @@ pub mod request;
 pub mod response;
 pub mod sniff;
 pub mod socks;
+pub mod tls;
 pub mod tunnel;
 mod wanted;
 pub mod watch;
