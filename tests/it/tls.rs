@@ -300,14 +300,22 @@ proptest! {
             offset += flight.len();
         }
         reader.close();
-        let side = usize::from(!client);
-        for s in [side, 1 - side] {
-            let exact = reader.lost.iter().all(|l| l.exact);
-            if exact && reader.plain[s].len() <= talk.sent[s].len() {
-                let differs = reader.plain[s].iter().zip(&talk.sent[s]).position(|(a, b)| a != b && *a != b'?');
-                prop_assert_eq!(differs, None);
+        for (side, (plain, sent)) in reader.plain.iter().zip(&talk.sent).enumerate() {
+            let lost: Vec<&Lost> = reader.lost.iter().filter(|l| usize::from(l.dir == ServerToClient) == side).collect();
+            prop_assert!(lost.len() <= 1);
+            if let [lost] = lost[..] {
+                let (before, behind) = plain.split_at(usize::try_from(lost.offset).unwrap());
+                let behind = &behind[usize::try_from(lost.length).unwrap()..];
+                prop_assert!(sent.starts_with(before) && sent.ends_with(behind));
+                prop_assert!(before.len() + behind.len() <= sent.len() && plain.len() >= sent.len());
+                prop_assert!(!lost.exact || plain.len() == sent.len(), "{} and not {}", plain.len(), sent.len());
+            } else if reader.blind.is_empty() {
+                prop_assert!(plain == sent, "{} and not {}", plain.len(), sent.len());
+            } else {
+                prop_assert!(plain.is_empty());
             }
         }
+        prop_assert!(reader.failed.is_empty());
     }
 }
 

@@ -107,6 +107,8 @@ pub(super) struct Half {
     pub(super) plain: u64,
     /// A record was accepted.
     pub(super) speaks_tls: bool,
+    /// Its close was given; and all that waited before it is told.
+    pub(super) ending: bool,
     pub(super) closed: bool,
     pub(super) seen: Seen,
 }
@@ -128,6 +130,7 @@ impl Half {
             changed: false,
             plain: 0,
             speaks_tls: false,
+            ending: false,
             closed: false,
             seen: Seen::default(),
         }

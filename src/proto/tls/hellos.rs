@@ -168,6 +168,22 @@ impl Session {
         }
     }
 
+    /// The server's answer about early data is lost: its keys are tried, and those that follow them.
+    pub(super) fn early_left_open(&mut self, tools: &Tools) {
+        let [client, server] = &self.halves;
+        let lost = match &server.phase {
+            Phase::Open(open) => open.stage == Stage::Application || server.ending,
+            Phase::Wait(_) => server.ending || client.ending,
+            Phase::Clear => false,
+            Phase::Blind => true,
+        };
+        if matches!(client.phase, Phase::Wait(Stage::Early)) && (lost || client.ending) {
+            let early = self.open(tools, ClientToServer, Stage::Early).is_some();
+            let stage = if early { Stage::Early } else { Stage::Handshake };
+            self.enter(tools, ClientToServer, stage, true);
+        }
+    }
+
     fn encrypted_extensions(&mut self, tools: &Tools, body: &[u8]) {
         let read = hello::encrypted_extensions(body);
         self.facts.alpn = read.alpn().map(Into::into);

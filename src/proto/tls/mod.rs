@@ -209,8 +209,9 @@ pub struct Lost {
     pub offset: u64,
     /// Bytes; where this is not exact it is an upper bound, since records have an overhead.
     pub length: u64,
-    /// The number of records is known by their sequence, and it is exact if all of them were data and had no
-    /// padding (RFC 8446 §5.4), which hardly anybody uses.
+    /// The number of records is known by their sequence, and it is exact if all of them were data (not tickets,
+    /// KeyUpdate or alerts, which are rare behind the first data) and had no padding (RFC 8446 §5.4), which hardly
+    /// anybody uses.
     pub exact: bool,
 }
 

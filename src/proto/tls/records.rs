@@ -10,6 +10,9 @@ use crate::model::Direction;
 use crate::wire::tls::record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Header};
 use crate::wire::tls::{alert, handshake};
 
+/// Finished of TLS 1.2 with its header (RFC 5246 §7.4.9).
+const FINISHED_BYTES: u64 = 16;
+
 /// A record under work.
 #[derive(Clone, Copy)]
 struct Sealed<'a> {
@@ -91,7 +94,7 @@ impl Session {
         scanning: bool,
     ) -> bool {
         let (dir, kind) = (place.dir, sealed.header.kind);
-        if self.half(dir).slack > 0 && self.change_was_lost(tools, dir, sealed, plain) {
+        if self.half(dir).slack > 0 && self.change_was_lost(tools, place, sealed, plain) {
             return self.sealed(tools, place, sealed, plain, scanning);
         }
         if scanning && !looks_clear(sealed) && !(kind == APPLICATION_DATA && sealed.header.version == 0x0303) {
@@ -100,12 +103,10 @@ impl Session {
         if kind == APPLICATION_DATA {
             return self.data_in_clear(tools, place, sealed);
         }
-        if self.half(dir).changed && kind != ALERT {
-            // Encrypted if it is TLS 1.2, and a second hello if it is not: the ServerHello tells.
-            if kind != HANDSHAKE || !is_hello(sealed.body) {
-                self.hold(tools, place, sealed);
-                return true;
-            }
+        if self.half(dir).changed && !surely_clear(sealed) {
+            // Encrypted if it is TLS 1.2: the ServerHello tells.
+            self.hold(tools, place, sealed);
+            return true;
         }
         let (version, retried) = (self.facts.version, self.facts.hello_retry);
         let half = self.half_mut(dir);
@@ -142,7 +143,8 @@ impl Session {
     }
 
     /// Whether the record fits the keys that a ChangeCipherSpec would have brought into force: it was lost then.
-    fn change_was_lost(&mut self, tools: &mut Tools, dir: Direction, sealed: Sealed<'_>, plain: &mut Vec<u8>) -> bool {
+    fn change_was_lost(&mut self, tools: &mut Tools, place: &Place, sealed: Sealed<'_>, plain: &mut Vec<u8>) -> bool {
+        let dir = place.dir;
         let slack = self.half(dir).slack;
         let Some(opener) = self.next_keys.get_mut(index(dir)).and_then(Option::take) else { return false };
         let found = try_all(&mut self.tried, tools, &opener, 0..=slack, sealed, plain);
@@ -152,6 +154,8 @@ impl Session {
                 half.phase =
                     Phase::Open(Box::new(Open { stage: Stage::Master, opener, seq, secret: None, forgiving: false }));
                 half.messages.restart();
+                // Finished, and what is in clear before it, is not content; of the rest it is not known how much.
+                self.lost_before(tools, place, seq <= 1, None);
                 true
             }
             None => {
@@ -268,27 +272,34 @@ impl Session {
             (open.seq, open.forgiving) = (seq + 1, false);
         }
         let missed = seq - if same { before } else { 0 };
-        self.lost_before(tools, place, stage, missed, overhead);
+        let nothing = match stage {
+            // Only the handshake's own records are missing.
+            Stage::Handshake => same || seq == 0,
+            _ => same && missed == 0,
+        };
+        // The first record with the keys of TLS 1.2 is Finished.
+        let finished = if same && stage == Stage::Master && before == 0 { FINISHED_BYTES } else { 0 };
+        let protection = overhead.map(|each| each.saturating_mul(missed) + finished);
+        self.lost_before(tools, place, nothing, protection);
         Some(content)
     }
 
-    /// Says what is missing before a record that was found again.
-    fn lost_before(&mut self, tools: &mut Tools, place: &Place, stage: Stage, missed: u64, overhead: Option<u64>) {
+    /// Says what is missing before a record that was found again. `protection`: bytes of what is missing that
+    /// are not content.
+    fn lost_before(&mut self, tools: &mut Tools, place: &Place, nothing: bool, protection: Option<u64>) {
         let half = self.half_mut(place.dir);
         let bytes = std::mem::take(&mut half.lost);
         half.slack = 0;
-        if bytes == 0 {
-            return;
-        }
         tools.counted.lost_bytes += bytes;
-        let length = bytes.saturating_sub(overhead.unwrap_or(0).saturating_mul(missed));
-        let handshake_only = stage == Stage::Handshake && overhead.is_some();
-        if length == 0 || handshake_only {
+        let length = bytes.saturating_sub(protection.unwrap_or(0));
+        if length == 0 || nothing {
             return;
         }
         let offset = half.plain;
         half.plain = half.plain.saturating_add(length);
-        let exact = overhead.is_some();
+        // A server's first records of TLS 1.3 are often session tickets (RFC 8446 §4.6.1).
+        let tickets = self.facts.is_1_3() && place.dir == Direction::ServerToClient && offset == 0;
+        let exact = protection.is_some() && !tickets;
         let lost = Lost { dir: place.dir, ts: place.ts, at: place.at, offset, length, exact };
         self.events.push_back(Event::Lost(lost));
     }
@@ -338,8 +349,14 @@ fn looks_clear(sealed: Sealed<'_>) -> bool {
     }
 }
 
-fn is_hello(body: &[u8]) -> bool {
-    handshake::header(body).is_some_and(|h| h.kind == handshake::CLIENT_HELLO && h.length as usize + 4 == body.len())
+/// Whether a record behind a ChangeCipherSpec is in clear all the same: a second hello of TLS 1.3, or an alert.
+fn surely_clear(sealed: Sealed<'_>) -> bool {
+    let hello = |h: handshake::Header| h.kind == handshake::CLIENT_HELLO && h.length as usize + 4 == sealed.body.len();
+    match sealed.header.kind {
+        ALERT => alert::read(sealed.body).is_some(),
+        HANDSHAKE => handshake::header(sealed.body).is_some_and(hello),
+        _ => false,
+    }
 }
 
 /// Tries a record with each of these sequence numbers, as far as the budget allows.

@@ -93,6 +93,7 @@ impl Session {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
+            self.early_left_open(tools);
             let goes_on = if self.ready { self.what_waited(tools, plain) } else { self.step(tools, input, plain) };
             if !goes_on && self.events.is_empty() {
                 return None;
@@ -135,6 +136,12 @@ impl Session {
             }
             What::Close => {
                 input.what = What::Data(&[]);
+                self.half_mut(input.dir).ending = true;
+                self.early_left_open(tools);
+                if self.ready {
+                    input.what = What::Close;
+                    return true;
+                }
                 self.close(tools, input);
                 true
             }
@@ -381,10 +388,11 @@ impl Session {
         half.lost = half.lost.saturating_add(half.buffer.len() as u64);
         tools.give_back(std::mem::take(&mut half.buffer));
         let (records, dropped) = self.waiting.drop_all(dir);
+        let keys_at_hand = self.next_keys.get(index(dir)).is_some_and(Option::is_some);
         let half = self.half_mut(dir);
         half.passed += records;
         half.lost = half.lost.saturating_add(dropped);
-        if half.lost > 0 && matches!(half.phase, Phase::Open(_)) {
+        if half.lost > 0 && (keys_at_hand || matches!(half.phase, Phase::Open(_))) {
             tools.counted.lost_bytes += half.lost;
             let (offset, length) = (half.plain, half.lost);
             half.lost = 0;
