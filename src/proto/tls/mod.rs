@@ -66,14 +66,12 @@ mod half;
 mod hellos;
 mod messages;
 mod open;
+mod passing;
 mod records;
 mod schedule;
 mod secrets;
 mod session;
 mod waiting;
-
-#[cfg(test)]
-mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -94,6 +94,9 @@ impl Session {
         scanning: bool,
     ) -> bool {
         let (dir, kind) = (place.dir, sealed.header.kind);
+        if plain.len() < limits::TLS_RECORD_BYTES {
+            plain.resize(limits::TLS_RECORD_BYTES, 0);
+        }
         if self.half(dir).slack > 0 && self.change_was_lost(tools, place, sealed, plain) {
             return self.sealed(tools, place, sealed, plain, scanning);
         }
@@ -143,7 +146,7 @@ impl Session {
     }
 
     /// Whether the record fits the keys that a ChangeCipherSpec would have brought into force: it was lost then.
-    fn change_was_lost(&mut self, tools: &mut Tools, place: &Place, sealed: Sealed<'_>, plain: &mut Vec<u8>) -> bool {
+    fn change_was_lost(&mut self, tools: &mut Tools, place: &Place, sealed: Sealed<'_>, plain: &mut [u8]) -> bool {
         let dir = place.dir;
         let slack = self.half(dir).slack;
         let Some(opener) = self.next_keys.get_mut(index(dir)).and_then(Option::take) else { return false };
