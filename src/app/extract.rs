@@ -63,7 +63,8 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
             wanted.add_pieces(pieces);
         }
         if whole {
-            let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), Masker::new(args.show_secrets));
+            let masker = Masker::new(args.show_secrets).naming(&a.inputs);
+            let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), masker);
             let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
             packets.shifts = estimated(&a.inputs, &clocks);
             let mut inputs = Merged::open_by(files, &window, &clocks)?;

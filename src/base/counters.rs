@@ -55,6 +55,11 @@ pub struct Counters {
     pub time_backwards: u64,
     /// Request or response heads given up because they outgrew `limits::HEAD_BYTES`.
     pub heads_too_large: u64,
+    /// Upgraded connections whose first and last frames and messages are not kept because of `limits::TALK_BYTES`.
+    pub talks_not_kept: u64,
+    /// Directions of upgraded connections whose compressed messages were not all read because of
+    /// `limits::INFLATERS`, `limits::INFLATED_*` or a hole.
+    pub not_inflated: u64,
     /// Flows that spoke HTTP/1.x, TLS, and HTTP/2 in clear.
     pub flows_http1: u64,
     pub flows_tls: u64,
@@ -107,6 +112,8 @@ impl Counters {
             reordered,
             time_backwards,
             heads_too_large,
+            talks_not_kept,
+            not_inflated,
             flows_http1,
             flows_tls,
             flows_http2,
@@ -146,6 +153,8 @@ impl Counters {
         self.reordered += reordered;
         self.time_backwards += time_backwards;
         self.heads_too_large += heads_too_large;
+        self.talks_not_kept += talks_not_kept;
+        self.not_inflated += not_inflated;
         self.flows_http1 += flows_http1;
         self.flows_tls += flows_tls;
         self.flows_http2 += flows_http2;

@@ -293,6 +293,9 @@ pub const JOIN_KNOT: usize = 128;
 /// Addresses of X-Forwarded-For that are looked at, the last ones.
 pub const FORWARDED_FOR: usize = 16;
 
+/// First messages of each direction that joining compares.
+pub const JOIN_MESSAGES: usize = 4;
+
 /// Milliseconds by which a far leg may seem to begin before, or to be answered after, the near one:
 /// packets of several interfaces are not stamped in order.
 pub const JOIN_SLACK_MS: i64 = 2;
@@ -373,3 +376,58 @@ pub const TLS_SECRETS: usize = 200_000;
 
 /// Bytes of TLS secrets that are held: all of those with five secrets of 48 bytes.
 pub const TLS_SECRET_BYTES: usize = TLS_SECRETS * 5 * 48;
+
+/// Frames kept of one WebSocket to be shown: its first ones, and its last ones.
+pub const FRAMES_FIRST: usize = 8;
+pub const FRAMES_LAST: usize = 8;
+
+/// Data messages kept of one direction, to be compared with those of the next leg.
+pub const MESSAGES_KEPT: usize = 8;
+
+/// Bytes that all kept frames and messages of a capture may take. What comes later keeps none, and is counted.
+pub const TALK_BYTES: usize = 8 << 20;
+
+/// Bytes of the content of one direction's messages that go into its digest.
+pub const DIGEST_BYTES: u32 = 1 << 20;
+
+/// Small messages of one direction that are watched for coming again and again.
+pub const BEATS: usize = 4;
+
+/// Largest content of such a message, in bytes.
+pub const BEAT_BYTES: usize = 64;
+
+/// Pings of one direction that are remembered until they are answered.
+pub const PINGS_OPEN: usize = 8;
+
+/// Payload bytes above which a frame is called huge.
+pub const FRAME_HUGE_BYTES: u64 = 16 << 20;
+
+/// Fragments without a byte in one message above which it is called a flood.
+pub const EMPTY_FRAGMENTS: u32 = 100;
+
+/// Directions whose compressed messages are inflated at once; each takes some 50 KiB.
+pub const INFLATERS: usize = 512;
+
+/// Bytes that are inflated of one message.
+pub const INFLATED_MESSAGE_BYTES: u64 = 16 << 20;
+
+/// Bytes that are inflated of one direction.
+pub const INFLATED_BYTES: u64 = 64 << 20;
+
+/// How many times larger than on the wire a message may become before it is called a bomb.
+pub const BOMB_RATIO: u64 = 1_000;
+
+/// Compressed messages over which it is told that compression gained nothing.
+pub const USELESS_MESSAGES: u32 = 100;
+
+/// Hosts at the server ends of tunnels whose ends are remembered.
+pub const TUNNEL_HOSTS: usize = 10_000;
+
+/// Different silences, and different lives, after which one host cut tunnels.
+pub const TUNNEL_CUTS: usize = 64;
+
+/// Half seconds of all hosts in which tunnels began or ended.
+pub const TUNNEL_SLOTS: usize = 100_000;
+
+/// Clients and targets whose reconnects are watched.
+pub const TUNNEL_LIVES: usize = 50_000;

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use crate::base::limits;
+use crate::base::{ExchangeId, limits};
 use crate::hops::Hosts;
-use crate::model::{Chain, Confidence, Exchange, Intermediary, Outcome, Software, Text};
+use crate::model::{Chain, Confidence, Exchange, Intermediary, Outcome, Role, Software, Text};
 use crate::products::{Products, Recognised};
 
 /// The software of each host, by the address that stands for it.
@@ -112,13 +112,35 @@ pub(super) fn software(found: &Recognised<'_>) -> Software {
     }
 }
 
+/// How long a tunnel through this proxy lasted, and whether a limit of its cut it.
+fn measure(proxy: &mut Intermediary, chain: &Chain, near: &Exchange, far: Option<&Exchange>) {
+    let blame = chain.verdict.blame.as_ref();
+    let address = blame.filter(|b| b.role == Role::Hop).and_then(|b| b.address.as_deref());
+    let by_it = address.is_some_and(|address| proxy.addresses.iter().any(|ip| ip.to_string() == address));
+    let rule = &*chain.verdict.rule;
+    let bore = near.talk.as_ref().and_then(|talk| talk.silence).map(|silence| silence.length);
+    // Where both legs were cut, what the shorter one was: the hop was late with the other.
+    let idle = [Some(near), far].into_iter().flatten().filter_map(|x| x.end.idle_before).min();
+    let is_idle = by_it && rule.starts_with("idle-timeout");
+    proxy.idle.add(bore, idle.filter(|_| is_idle));
+    let is_old = by_it && rule == "lifetime-limit-match";
+    let life = near.end.lifetime;
+    proxy.lifetime.add(life.filter(|_| !is_old), life.filter(|_| is_old));
+}
+
 /// The proxies that chains went through, added up chain by chain; at most `limits::PROXIES`.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(BTreeMap<(IpAddr, Option<String>), Intermediary>);
 
 impl Proxies {
-    /// One more chain. `kept`: whether the hop at a place passed Upgrade on.
-    pub fn add(&mut self, chain: &Chain, hosts: &Hosts, kept: &dyn Fn(usize) -> bool) {
+    /// One more chain. `kept`: whether the hop at a place passed Upgrade on; `leg`: the exchanges of its legs.
+    pub fn add<'a>(
+        &mut self,
+        chain: &Chain,
+        hosts: &Hosts,
+        kept: &dyn Fn(usize) -> bool,
+        leg: &dyn Fn(ExchangeId) -> Option<&'a Exchange>,
+    ) {
         let mut met: Vec<(IpAddr, Option<String>)> = Vec::new();
         for (at, hop) in chain.hops.iter().enumerate() {
             let Some(address) = hop.address() else { continue };
@@ -146,6 +168,9 @@ impl Proxies {
             entry.chains += 1;
             entry.upgraded += u64::from(chain.outcome == Outcome::Upgraded);
             entry.kept_upgrade += u64::from(kept(at));
+            if let Some(near) = leg(hop.between.0).filter(|x| chain.outcome == Outcome::Upgraded && x.is_websocket()) {
+                measure(entry, chain, near, leg(hop.between.1));
+            }
             if chain.verdict.rule != "ok" {
                 *entry.verdicts.entry(chain.verdict.rule.to_string()).or_default() += 1;
             }

@@ -10,6 +10,7 @@ use crate::model::{
     Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
 };
 use crate::products::Products;
+use crate::rules::ends::needs_journey;
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::verdict::Knowledge;
 use crate::rules::{Seen, guilt, recovery, run};
@@ -229,7 +230,8 @@ impl<'a> Journeys<'a> {
             None if self.plan.later.contains(&id) => return None,
             None => {
                 let failed = first.outcome != Outcome::Upgraded;
-                if !failed && !self.plan.rivals.contains_key(&id) && first.exchange.seen_as.is_none() {
+                let goes_on = first.exchange.seen_as.is_none() && !needs_journey(&first.exchange);
+                if !failed && !self.plan.rivals.contains_key(&id) && goes_on {
                     return None;
                 }
                 alone = [id];
@@ -358,7 +360,7 @@ pub fn proxies(chains: &[Chain], rows: &[Row], hosts: &Hosts, all: &mut Proxies)
             let far = chain.hops.get(at).and_then(|hop| row(hop.between.1));
             far.is_some_and(|far| far.exchange.request.has("upgrade"))
         };
-        all.add(chain, hosts, &kept);
+        all.add(chain, hosts, &kept, &|id| row(id).map(|row| &*row.exchange));
     }
 }
 

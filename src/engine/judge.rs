@@ -74,6 +74,13 @@ impl<'p> Judge<'p> {
         verdicts.into_iter().zip(handshakes).map(|(rest, handshake)| rest.with(handshake)).collect()
     }
 
+    /// What products' limits are is asked for when it matters: reading their files takes its time.
+    fn know_limits(&mut self) {
+        if self.seen.tunnels.limited && self.seen.limits.is_empty() {
+            self.seen.limits = self.products.limits();
+        }
+    }
+
     fn shared(&self) -> Shared<'_> {
         Shared { products: self.products, seen: &self.seen }
     }
@@ -195,6 +202,10 @@ pub fn group(
 ) -> (Analysis, HashSet<FlowId, foldhash::fast::RandomState>) {
     let mut a = Analysis::default();
     let mut alone = Vec::new();
+    if group.over {
+        group.exchanges.iter().for_each(|x| judge.seen.tunnels.learn(x));
+        judge.know_limits();
+    }
     for x in group.exchanges {
         let Judged { handshake, outcome, findings: found, verdict } = judge.exchange(&x);
         let findings = a.add(found, |f| allowed(f, Some(&x)));
@@ -271,7 +282,10 @@ pub fn whole_by(
     for (at, x) in exchanges.iter().enumerate() {
         ahead::fetch(&exchanges, at);
         judge.seen.learn(x, false);
+        judge.seen.tunnels.learn(x);
     }
+    judge.know_limits();
+    counters.evicted += judge.seen.tunnels.evicted;
     let mut a = Analysis { counters, ..Analysis::default() };
     a.chains.reserve_exact(exchanges.len());
     a.rows.reserve_exact(exchanges.len());
@@ -315,7 +329,7 @@ pub fn whole_by(
         a.counters.dropped_interface += facts.dropped_interface;
         a.counters.time_backwards += facts.time_backwards;
     }
-    let findings = rules::run::capture(&a.counters);
+    let findings = rules::run::capture(&a.counters, &judge.seen);
     a.add(findings, |f| allowed(f, None));
     a.inputs = inputs;
     a.patterns = shared(&a);

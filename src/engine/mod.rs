@@ -91,7 +91,7 @@ impl<S: Sink> Engine<S> {
         }
         let mut counters = back.counters;
         counters.add(&front.finish());
-        counters.add(&back.protocols.shared.counters);
+        counters.add(&back.protocols.shared.counters());
         (back.protocols.sink, counters)
     }
 }

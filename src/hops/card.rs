@@ -11,6 +11,8 @@ use crate::model::head::list_members;
 use crate::model::{Exchange, Head, Preview};
 use crate::wire::websocket;
 
+use super::said::Said;
+
 /// One exchange as joining sees it. Fingerprints are equal where the values are; those of different
 /// values differ but for an accident of 64 bits.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub(super) struct Card {
     pub response: Option<u64>,
     /// The beginnings of the first messages of client and server, without their masks.
     pub first: [Option<First>; 2],
+    /// The first messages of client and server, as far as they are kept whole.
+    pub said: [Said; 2],
     /// Messages and payload bytes of both sides, where the tunnel was seen to its end.
     pub messages: Option<[(u32, u64); 2]>,
 }
@@ -188,6 +192,7 @@ impl Fingerprints {
             request: self.of(&request.text),
             response: response.map(|r| self.of(&r.text)),
             first: [0, 1].map(|side| x.after_101.get(side).and_then(Option::as_ref).and_then(first)),
+            said: said(x),
             messages: messages(x),
         }
     }
@@ -275,6 +280,11 @@ fn first(preview: &Preview) -> Option<First> {
     websocket::unmask(kept, header.mask.unwrap_or_default(), 0);
     let kept = payload.len();
     Some(First { opcode: header.opcode, compressed: header.rsv1(), len: header.payload, bytes, kept })
+}
+
+/// The first messages of both sides.
+fn said(x: &Exchange) -> [Said; 2] {
+    x.talk.as_ref().map_or_else(Default::default, |talk| [&talk.client, &talk.server].map(|s| Said::new(s.messages())))
 }
 
 /// What went through the tunnel in all. `None` where it was not seen whole.

@@ -8,6 +8,7 @@ mod clocks;
 pub mod diff;
 mod hosts;
 mod join;
+mod said;
 mod score;
 #[cfg(test)]
 pub(crate) mod testing;

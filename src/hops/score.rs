@@ -296,7 +296,13 @@ fn fields(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) {
 /// What went through the tunnels.
 fn after(near: &Card, far: &Card, tally: &mut Tally) {
     let mut same = 0;
-    for (a, b) in near.first.iter().zip(&far.first) {
+    let first = near.first.iter().zip(&far.first);
+    for ((a, b), (said, heard)) in first.zip(near.said.iter().zip(&far.said)) {
+        // What is known of whole messages goes before how the first of them begins.
+        if let Some(points) = said.points(heard) {
+            same += points;
+            continue;
+        }
         match a.as_ref().zip(b.as_ref()).and_then(|(a, b)| a.same(b)) {
             Some(true) => same += 8,
             Some(false) => same -= 12,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
-use crate::model::{Head, Proxied};
+use crate::model::{Head, Proxied, Talk};
 
 /// Who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +68,8 @@ pub struct Exchange {
     pub times: Times,
     /// Frames after an upgrade to WebSocket. `None` where no frame was seen.
     pub ws: Option<WsTotals>,
+    /// What was said in them. `None` where there was no upgrade to WebSocket.
+    pub talk: Option<Box<Talk>>,
     pub end: End,
     pub quality: Quality,
     /// Which request of its connection this is, from 0.
@@ -157,6 +159,8 @@ pub struct End {
     pub packet: Option<PacketRef>,
     /// From the last payload byte in either direction to the end.
     pub idle_before: Option<Nanos>,
+    /// The same for what the client (server) sent alone. `None`: it sent nothing.
+    pub idle_of: [Option<Nanos>; 2],
     /// From the request's first byte to the end.
     pub lifetime: Option<Nanos>,
     pub tcp_by: Option<Direction>,
@@ -282,6 +286,9 @@ impl Exchange {
         previews.chain(self.after_101.iter_mut().flatten()).for_each(|preview| preview.ts = preview.ts + by);
         if let Some(proxied) = &mut self.proxied {
             proxied.ts = proxied.ts + by;
+        }
+        if let Some(talk) = &mut self.talk {
+            talk.shift(by);
         }
         for time in [&mut self.times.syn, &mut self.times.last, &mut self.end.at, &mut self.end.tcp_at] {
             *time = time.map(|at| at + by);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::base::{ExchangeId, FlowId, Nanos};
-use crate::model::{Confidence, Text};
+use crate::model::{Confidence, Lasted, Text};
 
 /// What a hop does with what it relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +127,9 @@ pub struct Intermediary {
     pub kept_upgrade: u64,
     /// Verdicts of these chains, `ok` left out.
     pub verdicts: BTreeMap<String, u64>,
+    /// The silences, and the lives, of its WebSockets.
+    pub idle: Lasted,
+    pub lifetime: Lasted,
 }
 
 /// A connection without a request that belongs to a chain: what a hop tried towards a backend.

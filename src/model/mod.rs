@@ -9,7 +9,9 @@ pub mod flow;
 pub mod head;
 pub mod hop;
 pub mod input;
+pub mod limit;
 pub mod proxied;
+pub mod talk;
 pub mod text;
 pub mod via;
 mod words;
@@ -25,6 +27,11 @@ pub use flow::{ConnectState, FlowFacts, Said};
 pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
 pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
+pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
-pub use text::{Part, Text};
+pub use talk::{
+    Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
+    Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,
+};
+pub use text::{Part, Text, packets_in_words};
 pub use via::{Layer, Stack};

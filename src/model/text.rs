@@ -2,6 +2,9 @@
 //! secrets masked with one numbering, in one place.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::base::PacketRef;
 
 /// A sentence made of our own words and captured bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub enum Part {
     Field { name: Box<[u8]>, value: Box<[u8]> },
     /// A request target or URL: secrets in its query and userinfo are masked.
     Url(Box<[u8]>),
+    /// Packets, in the order in which something went through them. What their inputs are called the report
+    /// knows.
+    Packets(Box<[PacketRef]>),
 }
 
 impl Text {
@@ -54,7 +60,59 @@ impl Text {
         self
     }
 
+    /// Adds packets, in the order in which something went through them.
+    pub fn packets(mut self, all: impl IntoIterator<Item = PacketRef>) -> Self {
+        self.0.push(Part::Packets(all.into_iter().collect()));
+        self
+    }
+
+    /// Adds another text.
+    pub fn join(mut self, other: Text) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Packets in words: `packets 4 → 5`, `packets 4 of edge.pcap → 9 of app.pcap`, `packet 4`. `name`: what an input
+/// is called; `None` where there is no other that it could be mistaken for, or where it is not known.
+pub fn packets_in_words<'a>(all: &[PacketRef], name: impl Fn(u16) -> Option<&'a str>) -> String {
+    let mut out = String::from(if all.len() == 1 { "packet" } else { "packets" });
+    let one = all.windows(2).all(|pair| matches!(pair, [a, b] if a.input() == b.input()));
+    for (index, at) in all.iter().enumerate() {
+        let between = if index == 0 { " " } else { " → " };
+        let _ = write!(out, "{between}{}", at.number());
+        // Of packets that lie together, the last one says where.
+        let says = !one || index + 1 == all.len();
+        match name(at.input()).filter(|_| says) {
+            Some(name) => {
+                let _ = write!(out, " of {name}");
+            }
+            None if !one => {
+                let _ = write!(out, " of input {}", at.input());
+            }
+            None => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_name_their_input_where_it_could_be_another() {
+        let (a, b, c) = (PacketRef::new(0, 4), PacketRef::new(0, 5), PacketRef::new(1, 9));
+        let files = |input| Some(if input == 0 { "edge.pcap" } else { "app.pcap" });
+        assert_eq!(packets_in_words(&[a, b], |_| None), "packets 4 → 5");
+        assert_eq!(packets_in_words(&[a, c], |_| None), "packets 4 of input 0 → 9 of input 1");
+        assert_eq!(packets_in_words(&[a, c], files), "packets 4 of edge.pcap → 9 of app.pcap");
+        assert_eq!(packets_in_words(&[a, b], files), "packets 4 → 5 of edge.pcap");
+        assert_eq!(packets_in_words(&[c], files), "packet 9 of app.pcap");
+        assert_eq!(packets_in_words(&[c], |_| None), "packet 9");
     }
 }

@@ -213,6 +213,9 @@ pub struct Timeout {
     pub setting: String,
     #[serde(default)]
     pub versions: String,
+    /// Whether it counts for tunnels. `false`: only between two requests, or for something else.
+    #[serde(default = "yes")]
+    pub tunnels: bool,
     #[serde(default)]
     pub note: Option<String>,
     pub source: String,
@@ -320,6 +323,35 @@ pub struct WrongGuid {
     pub guess: bool,
 }
 
+/// `heartbeats.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Heartbeats {
+    pub(super) format: u32,
+    pub(super) heartbeat: Vec<Heartbeat>,
+}
+
+/// A small message with which a protocol above WebSocket keeps a connection alive.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// Which protocol's, as its makers write it.
+    pub protocol: String,
+    /// What it is there, with its article.
+    pub what: String,
+    /// Content of a text message: a pattern as of a field's value. `None`: it is a binary one.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Content of a binary message in hexadecimal. `None`: it is a text.
+    #[serde(default)]
+    pub hex: Option<String>,
+    /// Only where this subprotocol was agreed on. `None`: whatever was.
+    #[serde(default)]
+    pub subprotocol: Option<String>,
+    pub source: String,
+    pub checked: String,
+}
+
 /// `classes.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -343,6 +375,10 @@ pub struct ClassEntry {
     pub checked: String,
     #[serde(default)]
     pub guess: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn confidence<'de, D: Deserializer<'de>>(from: D) -> Result<Confidence, D::Error> {

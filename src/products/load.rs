@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::base::limits;
 use crate::model::{Confidence, FaultClass};
-use crate::products::data::{Backends, Classes, Fingerprint, Guids, Product, Side};
+use crate::products::data::{Backends, Classes, Fingerprint, Guids, Heartbeats, Product, Side};
 
 /// The file format that this program reads.
 const FORMAT: u32 = 1;
@@ -141,6 +141,28 @@ pub(super) fn guids(file: &str, text: &str) -> Result<Guids, Error> {
         }
     }
     Ok(guids)
+}
+
+/// `heartbeats.toml`.
+pub(super) fn heartbeats(file: &str, text: &str) -> Result<Heartbeats, Error> {
+    let heartbeats: Heartbeats = parse(file, text)?;
+    let check = Checker { file };
+    check.format(heartbeats.format)?;
+    for (i, beat) in heartbeats.heartbeat.iter().enumerate() {
+        let place = place("heartbeat", i);
+        check.origin(&place, &beat.source, &beat.checked)?;
+        let hex =
+            |hex: &String| hex.len() >= 2 && hex.len().is_multiple_of(2) && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let fine = match (&beat.text, &beat.hex) {
+            (Some(text), None) => !text.is_empty() && text.bytes().any(|b| b != b'*'),
+            (None, Some(digits)) => hex(digits),
+            _ => false,
+        };
+        if !fine {
+            return Err(check.refuse(&place, "give text, or hex with pairs of hexadecimal digits"));
+        }
+    }
+    Ok(heartbeats)
 }
 
 /// `classes.toml`.

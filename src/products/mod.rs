@@ -13,10 +13,11 @@ use std::sync::OnceLock;
 
 use memchr::memmem;
 
-use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, Text};
+use crate::base::Nanos;
+use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, KnownLimit, LimitKind, Text};
 pub use data::{
-    BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Product, ServerSoftware,
-    Side, Timeout, TimeoutKind, WrongGuid,
+    BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Heartbeat, Product,
+    ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
 };
 pub use load::{Error, load_user_dir};
 pub use recognise::Recognised;
@@ -89,6 +90,30 @@ struct Known {
     bodies: Vec<BackendBody>,
     servers: Vec<ServerSoftware>,
     classes: Vec<ClassEntry>,
+}
+
+/// Read when the first one is asked for.
+static HEARTBEATS: OnceLock<Vec<Heartbeat>> = OnceLock::new();
+
+/// The heartbeat that a message with this content is. `agreed`: the subprotocol that the 101 chose. `None`: none that is
+/// known.
+pub fn heartbeat(is_text: bool, content: &[u8], agreed: Option<&[u8]>) -> Option<&'static Heartbeat> {
+    let read = || load::heartbeats("heartbeats.toml", include_str!("heartbeats.toml")).map(|h| h.heartbeat);
+    let known = HEARTBEATS.get_or_init(|| read().unwrap_or_default());
+    known.iter().find(|beat| {
+        let fits = match (is_text, &beat.text, &beat.hex) {
+            (true, Some(text), _) => pattern::matches(text, content),
+            (false, _, Some(hex)) => is_hex(hex, content),
+            _ => false,
+        };
+        fits && beat.subprotocol.as_ref().is_none_or(|name| agreed == Some(name.as_bytes()))
+    })
+}
+
+/// Whether these are the bytes that the digits say.
+fn is_hex(digits: &str, bytes: &[u8]) -> bool {
+    let said: String = bytes.iter().take(digits.len()).map(|b| format!("{b:02x}")).collect();
+    said.eq_ignore_ascii_case(digits)
 }
 
 impl Products {
@@ -191,6 +216,27 @@ impl Products {
     /// Every known time-out with its product, for a gap or a life that was measured.
     pub fn timeouts(&self) -> impl Iterator<Item = (&Product, &Timeout)> {
         self.known().list.iter().flat_map(|product| product.timeout.iter().map(move |timeout| (product, timeout)))
+    }
+
+    /// The limits that end tunnels, of all products.
+    pub fn limits(&self) -> Vec<KnownLimit> {
+        let of = |(product, timeout): (&Product, &Timeout)| {
+            let kind = match timeout.kind {
+                TimeoutKind::Idle => LimitKind::Idle,
+                TimeoutKind::Lifetime => LimitKind::Lifetime,
+                TimeoutKind::Head | TimeoutKind::Shutdown => return None,
+            };
+            timeout.tunnels.then(|| KnownLimit {
+                slug: product.slug.as_str().into(),
+                kind_of: product.kind_of.as_deref().map(Into::into),
+                product: product.name.as_str().into(),
+                kind,
+                length: Nanos::from_secs(timeout.seconds.into()),
+                setting: timeout.setting.as_str().into(),
+                guess: timeout.guess,
+            })
+        };
+        self.timeouts().filter_map(of).collect()
     }
 
     /// What mends this class of faults in this product: one fix per range of versions, its parts joined.
@@ -324,11 +370,24 @@ mod tests {
     fn the_list_is_the_folder_sorted() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/products");
         let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        let other = ["backends", "classes", "guids"];
+        let other = ["backends", "classes", "guids", "heartbeats"];
         let slugs = names.filter_map(|n| n.strip_suffix(".toml").map(str::to_owned));
         let folder: BTreeSet<String> = slugs.filter(|s| !other.contains(&s.as_str())).collect();
         let list: Vec<String> = FILES.iter().map(|(slug, _)| (*slug).to_owned()).collect();
         assert_eq!(list, folder.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_heartbeat_is_known_by_its_whole_content_and_its_protocol() {
+        let name = |text, content: &[u8], agreed| heartbeat(text, content, agreed).map(|beat| &*beat.protocol);
+        assert_eq!(name(true, b"2", None), Some("Engine.IO"));
+        assert_eq!(name(false, b"\xc0\x00", None), Some("MQTT"));
+        assert_eq!(name(true, br#"[null,"17","phoenix","heartbeat",{}]"#, None), Some("Phoenix Channels"));
+        let ping: &[u8] = br#"{"type":"ping"}"#;
+        assert_eq!(name(true, ping, Some(b"graphql-transport-ws")), Some("GraphQL over WebSocket"));
+        for (text, content) in [(true, ping), (true, &b"22"[..]), (true, b""), (false, b"\xc0"), (false, b"\xc0\0\0")] {
+            assert_eq!(name(text, content, None), None, "{content:?}");
+        }
     }
 
     #[test]
@@ -342,6 +401,7 @@ mod tests {
             load::backends("backends.toml", include_str!("backends.toml")).err(),
             load::guids("guids.toml", include_str!("guids.toml")).err(),
             load::classes("classes.toml", include_str!("classes.toml")).err(),
+            load::heartbeats("heartbeats.toml", include_str!("heartbeats.toml")).err(),
         ] {
             assert!(error.is_none(), "{}", error.unwrap());
         }
@@ -582,6 +642,18 @@ mod tests {
         assert_eq!(products.get("nginx").unwrap().name, "our nginx");
         assert_eq!(products.iter().count(), FILES.len() + 1);
         assert_eq!(products.responder_of(&head("HTTP/1.1 200 OK\nX-Own: 1"), b"").unwrap().product.slug, "own");
+    }
+
+    #[test]
+    fn the_limits_of_tunnels_are_those_that_end_them() {
+        let limits = Products::builtin().limits();
+        let has = |slug: &str, kind, s| {
+            limits.iter().any(|l| *l.slug == *slug && l.kind == kind && l.length == Nanos::from_secs(s))
+        };
+        assert!(has("nginx", LimitKind::Idle, 60) && has("api-gateway", LimitKind::Lifetime, 7_200));
+        assert!(!has("traefik", LimitKind::Idle, 180), "it counts between requests");
+        assert!(!has("envoy", LimitKind::Idle, 15), "it counts until the response");
+        assert!(limits.iter().all(|l| l.length > Nanos::ZERO && !l.setting.is_empty()));
     }
 
     #[test]

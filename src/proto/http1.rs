@@ -2,14 +2,15 @@
 //! and RFC 9110 §7.8 and §15.2.2 open. `request.rs` and `response.rs` hold the two directions.
 
 use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Direction, End, EndHow, Exchange, Head, LineFaults, Preview, Times, WsTotals};
+use crate::model::{Close, End, EndHow, Exchange, Head, LineFaults, Preview, Times};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
 use super::around::Around;
 use super::body::Chunks;
 use super::connect::Inside;
 use super::pending::Queue;
-use super::tunnel::{self, Closing};
+use super::tunnel;
+use super::websocket::Closed;
 use super::{Flow, Step, direction};
 
 /// The machine of one connection. What every message touches stands first and together; what few
@@ -27,7 +28,7 @@ pub struct Http {
     pub(super) requests: u32,
     /// The exchange whose handshake is decided and whose end is not.
     pub(super) open: Option<Box<Exchange>>,
-    pub(super) tunnel: Option<Box<Tunnel>>,
+    pub(super) tunnel: Option<Box<Upgraded>>,
     /// What stands around this connection's stream. `None`: nothing.
     pub(super) around: Option<Box<Around>>,
     /// A CONNECT was granted by the chunk under work.
@@ -110,20 +111,20 @@ impl Early {
 }
 
 /// After a 101.
-pub(super) struct Tunnel {
-    pub(super) websocket: bool,
+pub(super) struct Upgraded {
+    /// The number of its [`super::websocket::Tunnel`]. `None`: it is another protocol.
+    pub(super) talk: Option<u32>,
     /// First bytes of client and server.
     first: [FirstBytes; 2],
-    /// The first Close frame of each direction.
-    closing: [Option<Box<Closing>>; 2],
-    /// The first Close frame of all, if it came before the end of TCP: when it came, in which packet, and the last payload before it.
-    close: Option<(Direction, Timestamp, PacketRef, Timestamp)>,
+    /// The first Close frame of all, if it came before the end of TCP, and when client and server had last spoken
+    /// before it.
+    close: Option<(Closed, [Timestamp; 2])>,
 }
 
 #[derive(Default)]
 struct FirstBytes {
     bytes: [u8; limits::AFTER_101_BYTES],
-    len: usize,
+    len: u8,
     at: PacketRef,
     ts: Timestamp,
     offset: u64,
@@ -131,15 +132,20 @@ struct FirstBytes {
 
 impl FirstBytes {
     fn full(&self) -> bool {
-        self.len == self.bytes.len()
+        usize::from(self.len) == self.bytes.len()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 
     /// Keeps what there is room for.
     fn add(&mut self, data: &[u8]) {
-        let rest = &mut self.bytes[self.len..];
+        let len = usize::from(self.len);
+        let rest = &mut self.bytes[len..];
         let n = rest.len().min(data.len());
         rest[..n].copy_from_slice(&data[..n]);
-        self.len += n;
+        self.len = u8::try_from(len + n).unwrap_or(u8::MAX);
     }
 }
 
@@ -198,8 +204,11 @@ impl Http {
             What::Gap { len, why } => {
                 self.gap = true;
                 self.snapped |= why == crate::stream::GapWhy::Cut;
-                if self.tunnel.is_some() {
-                    flow.inline.sides[chunk.side.index()].gap(len);
+                if let Some(tunnel) = &self.tunnel {
+                    if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
+                        let frames = &mut flow.inline.sides[chunk.side.index()];
+                        talk.gap(frames, direction(self.client, chunk.side), len, &mut flow.shared.common);
+                    }
                 } else if from_client {
                     self.request_gap(flow, chunk, len);
                 } else {
@@ -219,7 +228,7 @@ impl Http {
     /// first bytes are kept.
     pub fn counts_frames(&self, side: Side) -> bool {
         let dir = usize::from(side != self.client);
-        self.tunnel.as_ref().is_some_and(|t| t.websocket && t.first[dir].full())
+        self.tunnel.as_ref().is_some_and(|t| t.talk.is_some() && t.first[dir].full())
     }
 
     /// Whether this side is inside content of known length that nobody wants to see.
@@ -241,23 +250,19 @@ impl Http {
             .any(|head| differs(head, offset, bytes))
     }
 
-    /// A Close frame that was seen beside this machine.
-    pub fn close_frame(&mut self, side: Side, ts: Timestamp, at: PacketRef, last: Timestamp, more: &Closing) {
-        let dir = direction(self.client, side);
-        let first = self.tcp_end.is_none();
-        let Some(tunnel) = &mut self.tunnel else { return };
-        let slot = &mut tunnel.closing[usize::from(dir == Direction::ServerToClient)];
-        match slot {
-            Some(closing) => closing.join(more),
-            None => {
-                *slot = Some(Box::new(more.clone()));
-                // The order of the streams decides, not that of the capture's times. After a FIN or RST
-                // of the connection a Close is no longer what ended it.
-                if tunnel.close.is_none() && first {
-                    tunnel.close = Some((dir, ts, at, last));
-                }
-            }
+    /// The first Close of all was seen. `spoken`: when client and server had last spoken before it.
+    #[cold]
+    pub fn closed(&mut self, closed: Closed, spoken: [Timestamp; 2]) {
+        // The order of the streams decides, not that of the capture's times. After a FIN or RST of the connection
+        // a Close is no longer what ended it.
+        if let (Some(tunnel), None) = (&mut self.tunnel, &self.tcp_end) {
+            tunnel.close = Some((closed, spoken));
         }
+    }
+
+    /// The number of what hears its frames. `None`: nothing does.
+    pub fn talk(&self) -> Option<u32> {
+        self.tunnel.as_ref().and_then(|tunnel| tunnel.talk)
     }
 
     /// Whether the response under way is a refusal whose first bytes are to be kept.
@@ -270,25 +275,32 @@ impl Http {
     /// Bytes after a 101.
     pub(super) fn tunnel_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
         let from_client = chunk.side == self.client;
-        let before = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
         let Some(tunnel) = &mut self.tunnel else { return };
         let first = &mut tunnel.first[usize::from(!from_client)];
         if first.len == 0 {
             (first.at, first.ts, first.offset) = (chunk.at, chunk.ts, chunk.offset);
         }
         first.add(data);
-        if tunnel.websocket {
-            let mut closing = None;
+        if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
+            let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
             let frames = &mut flow.inline.sides[chunk.side.index()];
-            frames.push(data, from_client, &mut |header, bytes| tunnel::collect(&mut closing, header, bytes));
-            if let Some(closing) = closing {
-                self.close_frame(chunk.side, chunk.ts, chunk.at, before, &closing);
+            let place = (chunk.ts, chunk.at, chunk.offset);
+            let first = talk.push(frames, direction(self.client, chunk.side), data, place, &mut flow.shared.common);
+            if let Some(closed) = talk.closed().filter(|_| first) {
+                self.closed(closed, spoken);
             }
         }
     }
 
     /// The 101 was said: from here on it is another protocol.
-    pub(super) fn open_tunnel(&mut self, flow: &mut Flow<'_>, websocket: bool) {
+    /// `extensions`: of a WebSocket, as [`super::websocket::Tunnel::opened`] has it.
+    pub(super) fn open_tunnel(
+        &mut self,
+        flow: &mut Flow<'_>,
+        websocket: bool,
+        ts: Timestamp,
+        extensions: Option<&[u8]>,
+    ) {
         for side in &mut flow.inline.sides {
             side.skip = 0;
         }
@@ -299,8 +311,8 @@ impl Http {
         self.plain = Vec::new();
         self.request.buf = Vec::new();
         self.response.buf = Vec::new();
-        self.tunnel =
-            Some(Box::new(Tunnel { websocket, first: Default::default(), closing: [None, None], close: None }));
+        let talk = websocket.then(|| flow.shared.talks.open(ts, extensions));
+        self.tunnel = Some(Box::new(Upgraded { talk, first: Default::default(), close: None }));
     }
 
     fn close(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) {
@@ -411,53 +423,46 @@ impl Http {
 
     fn end(&self, flow: &Flow<'_>, x: &Exchange) -> End {
         let mut end = End::default();
-        let last = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
-        let mut idle_from = last;
+        let mut spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
         if let Some((side, how, at, packet)) = self.tcp_end {
             end.tcp_by = Some(direction(self.client, side));
             (end.tcp_how, end.tcp_at) = (how, Some(at));
             (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));
         }
         if let Some(tunnel) = &self.tunnel
-            && let Some((by, at, packet, before)) = tunnel.close
+            && let Some((Closed { by, ts, at }, before)) = tunnel.close
         {
-            (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(at), Some(packet));
-            let closing = &tunnel.closing[usize::from(by == Direction::ServerToClient)];
-            end.close = closing.as_deref().map(Closing::read);
-            idle_from = before;
+            (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
+            end.close =
+                flow.shared.talks.get(tunnel.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));
+            spoken = before;
         }
         if let Some(at) = end.at {
             end.lifetime = Some(at.since(x.request.first));
             // Bytes that came behind the end are no activity before it.
-            end.idle_before = (idle_from.0 != 0).then(|| at.since(idle_from).max(Nanos::ZERO));
+            let idle = |from: Timestamp| (from.0 != 0).then(|| at.since(from).max(Nanos::ZERO));
+            end.idle_of = spoken.map(idle);
+            end.idle_before = idle(spoken[0].max(spoken[1]));
         }
         end
     }
 
-    fn tell_tunnel(&self, flow: &Flow<'_>, x: &mut Exchange) {
-        let Some(tunnel) = &self.tunnel else { return };
+    fn tell_tunnel(&mut self, flow: &mut Flow<'_>, x: &mut Exchange) {
+        let Some(tunnel) = &mut self.tunnel else { return };
         for (preview, first) in x.after_101.iter_mut().zip(&tunnel.first) {
             if first.len != 0 {
-                *preview = Some(Preview {
-                    bytes: first.bytes[..first.len].into(),
-                    at: first.at,
-                    ts: first.ts,
-                    offset: first.offset,
-                });
+                let bytes = first.bytes().into();
+                *preview = Some(Preview { bytes, at: first.at, ts: first.ts, offset: first.offset });
             }
         }
-        if tunnel.websocket {
-            let side = |s: Side| &flow.inline.sides[s.index()];
-            let (client, server) = (side(self.client), side(self.client.other()));
-            let totals = WsTotals {
-                client: client.counts(),
-                server: server.counts(),
-                compressed: client.compressed() || server.compressed(),
-            };
+        if let Some(mut talk) = flow.shared.talks.close(tunnel.talk.take()) {
+            let frames = [self.client, self.client.other()].map(|side| &flow.inline.sides[side.index()]);
+            let (totals, talk) = talk.tell(frames, &mut flow.shared.common);
             let any = totals.client.frames + totals.server.frames != 0;
             if any || totals.client.broken || totals.server.broken {
                 x.ws = Some(totals);
             }
+            x.talk = Some(talk);
         }
     }
 }

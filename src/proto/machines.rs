@@ -1,5 +1,4 @@
-//! The machines of all flows, in blocks: growing moves none, and a machine's place follows from its
-//! number, so that it can be fetched before it is needed.
+//! The machines of all flows.
 
 use std::slice::from_ref;
 
@@ -7,6 +6,7 @@ use prefetch_index::prefetch_index;
 
 use crate::stream::{Chunk, Side};
 
+use super::blocks::Blocks;
 use super::http1::Http;
 use super::{Flow, Machine, Step};
 
@@ -21,26 +21,12 @@ pub(super) struct Place {
 
 /// All machines. A number stays a machine's own until it is given back.
 #[derive(Default)]
-pub(super) struct Machines {
-    blocks: Vec<Box<[Place]>>,
-    free: Vec<u32>,
-    used: u32,
-}
-
-/// Machines in one block.
-const BLOCK: usize = 64;
+pub(super) struct Machines(Blocks<Place>);
 
 impl Machines {
     /// Takes a machine in; its number.
     pub(super) fn keep(&mut self, machine: Machine) -> u32 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            let index = self.used;
-            self.used += 1;
-            if split(index as usize).0 >= self.blocks.len() {
-                self.blocks.push((0..BLOCK).map(|_| Place::free()).collect());
-            }
-            index
-        });
+        let index = self.0.take(Place::free);
         if let Some(place) = self.get_mut(index as usize) {
             place.put(machine);
         }
@@ -48,23 +34,21 @@ impl Machines {
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Place> {
-        let (block, at) = split(index);
-        self.blocks.get_mut(block)?.get_mut(at)
+        self.0.get_mut(index)
     }
 
     /// The machine is done; its number may be another's.
     pub(super) fn give_back(&mut self, index: usize) {
-        if let Some(place) = self.get_mut(index) {
+        if let Some(place) = self.0.get_mut(index) {
             *place = Place::free();
-            self.free.push(u32::try_from(index).unwrap_or(u32::MAX));
+            self.0.give_back(index);
         }
     }
 
     /// Starts fetching what every message of a connection touches.
     #[inline]
     pub(super) fn prefetch(&self, index: usize) {
-        let (block, at) = split(index);
-        if let Some(machine) = self.blocks.get(block).and_then(|b| b.get(at)) {
+        if let Some(machine) = self.0.get(index) {
             prefetch_index(from_ref(machine), 0);
             prefetch_index(from_ref(&machine.http.request), 0);
             prefetch_index(from_ref(&machine.http.response), 0);
@@ -94,11 +78,6 @@ impl Place {
             Some(other) => other.chunk(flow, chunk),
         }
     }
-}
-
-#[inline]
-fn split(index: usize) -> (usize, usize) {
-    (index / BLOCK, index % BLOCK)
 }
 
 #[cfg(test)]

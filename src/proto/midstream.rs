@@ -15,7 +15,7 @@ use crate::wire::sniff::{Guess, guess};
 use super::around::Begin;
 use super::held::HeldChunk;
 use super::http1::Http;
-use super::tunnel::{self, Closing};
+use super::tunnel::Closing;
 use super::watch::{said, tell_alone};
 use super::{Flow, Machine, Step, direction};
 
@@ -26,7 +26,7 @@ pub struct Midstream {
     segments: u32,
     /// Set once it is known to be a WebSocket.
     client: Option<Side>,
-    closing: [Option<Closing>; 2],
+    closing: [Closing; 2],
     /// The first Close frame of all: by whom, when, in which packet, and the last payload before it.
     close: Option<(Side, Timestamp, PacketRef, Timestamp)>,
     tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
@@ -62,7 +62,7 @@ impl Midstream {
             sides: Default::default(),
             segments: 0,
             client: None,
-            closing: [None, None],
+            closing: Default::default(),
             close: None,
             tcp_end: None,
             gap: false,
@@ -86,7 +86,7 @@ impl Midstream {
                 self.gap = true;
                 let frames = &mut flow.inline.sides[chunk.side.index()];
                 if client.is_some() {
-                    frames.gap(len);
+                    frames.gap(len, &mut self.closing[chunk.side.index()]);
                 } else {
                     frames.restart();
                     self.sides[chunk.side.index()].chain = None;
@@ -97,27 +97,15 @@ impl Midstream {
         }
     }
 
-    /// A Close frame was seen.
-    pub fn close_frame(&mut self, side: Side, ts: Timestamp, at: PacketRef, last: Timestamp, more: &Closing) {
-        match &mut self.closing[side.index()] {
-            Some(closing) => closing.join(more),
-            slot => {
-                *slot = Some(more.clone());
-                if self.close.is_none() && self.tcp_end.is_none() {
-                    self.close = Some((side, ts, at, last));
-                }
-            }
-        }
-    }
-
     fn frames(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8], by_client: bool) {
         let before = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
         let frames = &mut flow.inline.sides[chunk.side.index()];
-        let mut closing = None;
-        frames.push(data, by_client, &mut |header, bytes| tunnel::collect(&mut closing, header, bytes));
+        let closing = &mut self.closing[chunk.side.index()];
+        let seen = closing.is_seen();
+        frames.push(data, by_client, closing);
         frames.last = chunk.ts;
-        if let Some(closing) = closing {
-            self.close_frame(chunk.side, chunk.ts, chunk.at, before, &closing);
+        if !seen && closing.is_seen() && self.close.is_none() && self.tcp_end.is_none() {
+            self.close = Some((chunk.side, chunk.ts, chunk.at, before));
         }
     }
 
@@ -153,7 +141,7 @@ impl Midstream {
                 trial.failed += 1;
                 trial.odd += u8::from(data.len() < SHORT);
                 flow.inline.sides[side.index()].restart();
-                self.closing[side.index()] = None;
+                self.closing[side.index()] = Closing::default();
                 if self.close.is_some_and(|(by, ..)| by == side) {
                     self.close = None;
                 }
@@ -176,7 +164,7 @@ impl Midstream {
         self.close = None;
         for side in Side::BOTH {
             self.sides[side.index()].chain = None;
-            self.closing[side.index()] = None;
+            self.closing[side.index()] = Closing::default();
             flow.inline.sides[side.index()].restart();
         }
     }
@@ -201,7 +189,7 @@ impl Midstream {
     fn begun(&mut self, flow: &mut Flow<'_>, other: Side) {
         flow.shared.counters.flows_websocket_midstream += 1;
         if self.sides[other.index()].failed > 0 && self.sides[other.index()].chain.is_none() {
-            flow.inline.sides[other.index()].gap(u64::MAX);
+            flow.inline.sides[other.index()].gap(u64::MAX, &mut self.closing[other.index()]);
         }
     }
 
@@ -252,7 +240,7 @@ impl Midstream {
         if let Some((side, at, packet, before)) = self.close {
             let by: Direction = direction(client, side);
             (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(at), Some(packet));
-            end.close = self.closing[side.index()].as_ref().map(Closing::read);
+            end.close = Some(self.closing[side.index()].read());
             idle_from = before;
         }
         if let Some(at) = end.at {

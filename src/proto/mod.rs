@@ -6,6 +6,7 @@
 //! one subtraction per segment, beside the flow's own record.
 
 pub mod around;
+mod blocks;
 pub mod body;
 mod connect;
 pub mod held;
@@ -18,6 +19,7 @@ pub mod request;
 pub mod response;
 pub mod sniff;
 pub mod socks;
+mod talks;
 pub mod tls;
 pub mod tunnel;
 mod wanted;
@@ -28,7 +30,7 @@ use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
 use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
-use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, What};
+use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Signs, What};
 
 use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
@@ -41,6 +43,7 @@ use midstream::Midstream;
 use proxy_protocol::ProxyHeader;
 use sniff::Sniff;
 use socks::Socks;
+use talks::Talks;
 use wanted::Wanted;
 use watch::Watch;
 use websocket::Frames;
@@ -95,9 +98,19 @@ pub struct Shared {
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
     wrappers: HashMap<FlowId, [Box<[Layer]>; 2], foldhash::fast::RandomState>,
     wanted: Wanted,
+    /// What hears the frames of upgraded connections.
+    talks: Talks,
+    common: websocket::Common,
 }
 
 impl Shared {
+    /// What was counted, with what the tunnels share.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        self.common.count(&mut counters);
+        counters
+    }
+
     /// The next request's id.
     pub fn next_id(&mut self) -> ExchangeId {
         self.next += 1;
@@ -136,6 +149,9 @@ struct Tag(u64);
 const FAST: [u64; 2] = [1, 2]; // a body of this side is being passed over
 const FRAMES: [u64; 2] = [4, 8]; // upgraded to WebSocket, the side's first bytes taken
 const CLIENT_HIGH: u64 = 16;
+const WATCHED: u64 = 64; // signs of the flow are wanted
+const TALK_SHIFT: u32 = 7; // above the bits of mode: the tunnel's number plus one
+const TALK: u64 = 0xffff_ff80;
 const CONFLICT: u64 = 32; // segments disagreed before there was anybody to tell
 
 impl Tag {
@@ -145,6 +161,21 @@ impl Tag {
 
     fn set_machine(&mut self, index: u32) {
         self.0 = self.0 & 0xffff_ffff | (u64::from(index) + 1) << 32;
+    }
+
+    /// The number of the tunnel whose frames are counted beside its machine.
+    #[inline]
+    fn talk(self) -> Option<u32> {
+        ((self.0 & 0xffff_ffff) as u32 >> TALK_SHIFT).checked_sub(1)
+    }
+
+    /// `false`: no room for such a number.
+    fn set_talk(&mut self, number: u32) -> bool {
+        let fits = number < u32::MAX >> TALK_SHIFT;
+        if fits {
+            self.0 |= u64::from(number + 1) << TALK_SHIFT;
+        }
+        fits
     }
 
     fn client(self) -> Side {
@@ -196,6 +227,10 @@ impl<S: Sink> Protocols<S> {
 
     fn drop_machine(&mut self, tag: &mut Tag) {
         if let Some(index) = tag.machine() {
+            let left = self.machines.get_mut(index).and_then(|place| place.http.talk());
+            if let Some(mut talk) = self.shared.talks.close(left) {
+                talk.tell([&Frames::default(); 2], &mut self.shared.common);
+            }
             self.machines.give_back(index);
         }
         tag.0 = 0;
@@ -205,6 +240,8 @@ impl<S: Sink> Protocols<S> {
 impl<S: Sink> Handler for Protocols<S> {
     type Inline = Inline;
 
+    const WATCHED: u64 = WATCHED;
+
     #[inline]
     fn prefetch(&self, tag: u64, side: Side) -> usize {
         let side = side.index();
@@ -212,6 +249,11 @@ impl<S: Sink> Handler for Protocols<S> {
             return 0;
         }
         if tag & FRAMES[side] != 0 {
+            if let Some(talk) = Tag(tag).talk() {
+                let from_client = (tag & CLIENT_HIGH != 0) == (side == 1);
+                let from = if from_client { Direction::ClientToServer } else { Direction::ServerToClient };
+                self.shared.talks.prefetch(talk, from);
+            }
             return 1;
         }
         if let Some(index) = Tag(tag).machine() {
@@ -248,18 +290,25 @@ impl<S: Sink> Handler for Protocols<S> {
                 frames.last = chunk.ts;
                 return Interest::All;
             }
-            if tag_now.0 & FRAMES[side] != 0 {
-                let client = tag_now.client() == chunk.side;
-                let mut closing = None;
-                frames.push(data, client, &mut |header, bytes| {
-                    tunnel::collect(&mut closing, header, bytes);
-                });
-                if let Some(closing) = closing {
+            if tag_now.0 & FRAMES[side] != 0
+                && let Some(talk) = self.shared.talks.get_mut(tag_now.talk())
+            {
+                let from = direction(tag_now.client(), chunk.side);
+                let before = frames.last;
+                let place = (chunk.ts, chunk.at, chunk.offset);
+                let first = talk.push(frames, from, data, place, &mut self.shared.common);
+                frames.last = chunk.ts;
+                if let Some(closed) = talk.closed().filter(|_| first) {
                     // Only here is the other direction's line worth touching.
-                    let before = inline.sides[0].last.max(inline.sides[1].last);
-                    self.closing(&mut tag_now, chunk, before, &closing);
+                    let mut spoken = [0, 1].map(|side: usize| inline.sides[side].last);
+                    spoken[side] = before;
+                    if tag_now.client() == Side::High {
+                        spoken.swap(0, 1);
+                    }
+                    if let Some(place) = tag_now.machine().and_then(|index| self.machines.get_mut(index)) {
+                        place.http.closed(closed, spoken);
+                    }
                 }
-                inline.sides[side].last = chunk.ts;
                 return Interest::All;
             }
         }
@@ -271,12 +320,27 @@ impl<S: Sink> Handler for Protocols<S> {
         interest
     }
 
-    fn again(&mut self, _: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
+    fn again(&mut self, context: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
+        if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
+            talk.again(direction(Tag(*tag).client(), side), context.track.last);
+            *tag |= WATCHED;
+        }
         if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
             && http.disagrees(side, offset, bytes)
         {
             self.shared.counters.overlap_conflicts += 1;
             http.conflict = true;
+        }
+    }
+
+    #[cold]
+    fn signs(&mut self, context: Context<'_>, tag: &mut u64, side: Side, signs: Signs) {
+        *tag &= !WATCHED;
+        if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
+            let usual = context.opened.ttl[side.index()];
+            if talk.signs(direction(Tag(*tag).client(), side), usual, signs) {
+                *tag |= WATCHED;
+            }
         }
     }
 
@@ -322,36 +386,22 @@ impl<S: Sink> Protocols<S> {
             self.drop_machine(tag);
             return Interest::Nothing;
         }
-        tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH);
+        tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH | TALK);
         if let Place { http, other: None } = place {
             http.conflict |= tag.0 & CONFLICT != 0;
             if http.client == Side::High {
                 tag.0 |= CLIENT_HIGH;
             }
+            let talks = http.talk().is_some_and(|talk| tag.set_talk(talk));
             for side in Side::BOTH {
-                if http.counts_frames(side) {
+                if talks && http.counts_frames(side) {
                     tag.0 |= FRAMES[side.index()];
                 } else if http.passes_body(side) {
                     tag.0 |= FAST[side.index()];
                 }
             }
-        } else if let Some(Machine::Midstream(midstream)) = &place.other
-            && let Some(client) = midstream.client()
-        {
-            tag.0 |= FRAMES[0] | FRAMES[1] | if client == Side::High { CLIENT_HIGH } else { 0 };
         }
         Interest::All
-    }
-
-    /// A Close frame came by: the machine keeps what the end will need.
-    fn closing(&mut self, tag: &mut Tag, chunk: Chunk<'_>, last: Timestamp, closing: &tunnel::Closing) {
-        match tag.machine().and_then(|i| self.machines.get_mut(i)) {
-            Some(Place { http, other: None }) => http.close_frame(chunk.side, chunk.ts, chunk.at, last, closing),
-            Some(Place { other: Some(Machine::Midstream(m)), .. }) => {
-                m.close_frame(chunk.side, chunk.ts, chunk.at, last, closing);
-            }
-            _ => {}
-        }
     }
 
     /// A flow ends, or one side of it, and nobody has said anything.

@@ -245,6 +245,7 @@ impl Http {
             frames_with_101: false,
             times: Default::default(),
             ws: None,
+            talk: None,
             end: Default::default(),
             quality: Default::default(),
             index_in_flow: index,

@@ -1,7 +1,7 @@
 //! The server's direction of an HTTP/1.x connection.
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{Exchange, Head, LineFaults, Preview, StartLine};
+use crate::model::{Direction, Exchange, Head, LineFaults, Preview, StartLine};
 use crate::stream::{Chunk, What};
 use crate::wire::http1::{Framing, Kind, leading_blank, parse};
 use crate::wire::sniff::{Guess, is_response};
@@ -244,10 +244,14 @@ impl Http {
         let websocket = x.is_websocket() || head.has_token("upgrade", "websocket") || head.has("sec-websocket-accept");
         x.quality.response_gap |= gap;
         x.tentative = false;
+        // Of a head that breaks off, what stood behind is not known.
+        let extensions =
+            head.complete.then(|| head.combined("sec-websocket-extensions").unwrap_or_default().into_owned());
+        let ts = head.last;
         x.response = Some(head);
         self.take_early(&mut x);
         self.decide(flow, x);
-        self.open_tunnel(flow, websocket);
+        self.open_tunnel(flow, websocket, ts, extensions.as_deref());
         self.release_early_into_tunnel(flow);
     }
 
@@ -257,8 +261,11 @@ impl Http {
             let what = What::Data(&early.bytes);
             let chunk = Chunk { side: self.client, ts: early.ts, at: early.at, offset: early.offset, what };
             self.tunnel_data(flow, &chunk, &early.bytes);
-            if early.missed != 0 {
-                flow.inline.sides[self.client.index()].gap(early.missed);
+            if early.missed != 0
+                && let Some(talk) = flow.shared.talks.get_mut(self.talk())
+            {
+                let frames = &mut flow.inline.sides[self.client.index()];
+                talk.gap(frames, Direction::ClientToServer, early.missed, &mut flow.shared.common);
             }
         }
     }
@@ -374,8 +381,9 @@ impl Http {
                 } else if self.tunnel.is_none() {
                     self.response.state = State::Lost;
                     self.mark_front(|x| x.quality.response_gap = true);
-                } else {
-                    flow.inline.sides[chunk.side.index()].gap(u64::MAX);
+                } else if let Some(talk) = flow.shared.talks.get_mut(self.talk()) {
+                    let frames = &mut flow.inline.sides[chunk.side.index()];
+                    talk.gap(frames, Direction::ServerToClient, u64::MAX, &mut flow.shared.common);
                 }
             }
         }

@@ -1,10 +1,12 @@
-//! What follows a 101: first bytes kept, frames counted, Close frames read, the end told.
+//! What follows a 101, or frames without their handshake: first bytes kept, the first Close frame read.
 
 use crate::base::limits;
 use crate::model::Close;
-use crate::wire::websocket::{Header, unmask};
+use crate::wire::websocket::{self, Header, unmask};
 
-/// A Close frame as far as it was seen.
+use super::websocket::Ear;
+
+/// The first Close frame of one direction, as far as it was seen. Hears nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
     header: Option<Header>,
@@ -14,24 +16,10 @@ pub struct Closing {
 /// Longest payload of a control frame (RFC 6455 §5.5).
 const CONTROL_BYTES: usize = 125;
 
-/// Gathers a Close frame from what the frame counter passes on.
-pub fn collect(closing: &mut Option<Closing>, header: Option<&Header>, bytes: &[u8]) {
-    let closing = closing.get_or_insert_default();
-    if let Some(header) = header {
-        closing.header = Some(*header);
-    }
-    let room = CONTROL_BYTES.saturating_sub(closing.payload.len());
-    closing.payload.extend_from_slice(&bytes[..bytes.len().min(room)]);
-}
-
 impl Closing {
-    /// Adds what a later segment brought.
-    pub fn join(&mut self, more: &Closing) {
-        if self.header.is_none() {
-            self.header = more.header;
-        }
-        let room = CONTROL_BYTES.saturating_sub(self.payload.len());
-        self.payload.extend_from_slice(&more.payload[..more.payload.len().min(room)]);
+    /// Whether there was one.
+    pub fn is_seen(&self) -> bool {
+        self.header.is_some()
     }
 
     /// The code and reason (RFC 6455 §5.5.1), as far as they were seen.
@@ -47,6 +35,26 @@ impl Closing {
     }
 }
 
+impl Ear for Closing {
+    fn frame(&mut self, header: &Header, _: usize) -> bool {
+        let first = header.opcode == websocket::CLOSE && self.header.is_none();
+        if first {
+            self.header = Some(*header);
+        }
+        first
+    }
+
+    fn payload(&mut self, bytes: &[u8]) {
+        let room = CONTROL_BYTES.saturating_sub(self.payload.len());
+        self.payload.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn over(&mut self) {}
+    fn missed(&mut self, _: bool) {}
+    fn lost(&mut self) {}
+    fn endless(&mut self, _: &Header, _: usize) {}
+}
+
 /// Adds to a preview up to its limit. `true`: it is full.
 pub fn preview(kept: &mut Vec<u8>, data: &[u8]) -> bool {
     let room = limits::ODD_PREVIEW_BYTES.saturating_sub(kept.len());
@@ -57,18 +65,17 @@ pub fn preview(kept: &mut Vec<u8>, data: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::websocket::header;
+    use crate::proto::websocket::Frames;
 
     #[test]
     fn a_masked_close_is_read_across_pieces() {
         let frame = [0x88, 0x84, 1, 2, 3, 4, 3 ^ 1, 0xe8 ^ 2, b'o' ^ 3, b'k' ^ 4];
-        let head = header(&frame);
-        let mut first = None;
-        collect(&mut first, head.as_ref(), &frame[6..7]);
-        let mut second = None;
-        collect(&mut second, None, &frame[7..]);
-        let mut closing = first.unwrap_or_default();
-        closing.join(&second.unwrap_or_default());
-        assert_eq!(closing.read(), Close { code: Some(1000), reason: b"ok"[..].into() });
+        for cut in 0..=frame.len() {
+            let (mut frames, mut closing) = (Frames::default(), Closing::default());
+            for piece in [&frame[..cut], &frame[cut..]] {
+                frames.push(piece, true, &mut closing);
+            }
+            assert_eq!(closing.read(), Close { code: Some(1000), reason: b"ok"[..].into() });
+        }
     }
 }

@@ -48,7 +48,7 @@ const COLUMNS: [&str; 27] = [
 /// Writes the header line and a row for each exchange, in order of id.
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
-    let mut masker = Masker::new(options.show_secrets);
+    let mut masker = Masker::new(options.show_secrets).naming(&a.inputs);
     let mut chains: Vec<(ExchangeId, &Chain)> =
         a.chains.iter().flat_map(|chain| chain.legs.iter().map(move |&leg| (leg, chain))).collect();
     chains.sort_by_key(|&(leg, _)| leg);

@@ -449,12 +449,13 @@ pub struct Intermediary {
     pub kept_upgrade: u64,
     /// Of these chains, `ok` left out.
     pub verdicts: BTreeMap<String, u64>,
-    /// Not measured yet: zero samples.
+    /// Silences of its WebSockets: the longest that one bore, and the shortest after which it cut one.
     pub idle: Span,
+    /// Their lives, alike.
     pub lifetime: Span,
 }
 
-/// What lasted, and what was cut.
+/// The longest that was not cut, and the shortest that was; null where there is none.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Span {
     pub survived_ns: Option<i64>,

@@ -18,7 +18,7 @@ pub(super) static FORMAT: Format = Format { name: "json", extension: "json", wri
 
 /// Writes the report and a line break.
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let whole = Whole { a, masker: RefCell::new(Masker::new(options.show_secrets)) };
+    let whole = Whole { a, masker: RefCell::new(Masker::new(options.show_secrets).naming(&a.inputs)) };
     let mut out = io::BufWriter::with_capacity(64 << 10, out);
     whole.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Lines::default()))?;
     out.write_all(b"\n")?;

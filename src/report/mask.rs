@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::base::escape::escape_into;
+use crate::base::escape::{escape, escape_into};
 use crate::base::limits;
-use crate::model::{Part, Text};
+use crate::model::{InputFacts, Part, Text, packets_in_words};
 use crate::report::secrets::{self, Kind};
 
 /// Masks and escapes for one report.
@@ -21,12 +21,33 @@ pub struct Masker {
     show: bool,
     /// Digests, not the secrets: nothing that prints this can leak them.
     numbers: HashMap<[u8; 16], usize>,
+    /// What the inputs are called in sentences, by their places. Empty where there is one alone.
+    inputs: Vec<String>,
 }
 
 impl Masker {
     /// `show`: secrets are shown (`--show-secrets`); everything is still escaped.
     pub fn new(show: bool) -> Self {
-        Masker { show, numbers: HashMap::new() }
+        Masker { show, ..Masker::default() }
+    }
+
+    /// The same, for sentences about packets of these inputs.
+    pub fn naming(mut self, inputs: &[InputFacts]) -> Self {
+        self.name(inputs);
+        self
+    }
+
+    /// From here on these are the inputs of which sentences speak: by file name, or as given where two files have
+    /// the same one.
+    pub fn name(&mut self, inputs: &[InputFacts]) {
+        let file = |facts: &InputFacts| facts.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let files: Vec<String> = inputs.iter().map(file).collect();
+        let alone = |name: &String| files.iter().filter(|other| *other == name).count() == 1;
+        let name = |(facts, file): (&InputFacts, &String)| match facts.path.as_str() {
+            "-" => "standard input".to_owned(),
+            path => escape(if alone(file) { file } else { path }.as_bytes()),
+        };
+        self.inputs = if inputs.len() > 1 { inputs.iter().zip(&files).map(name).collect() } else { Vec::new() };
     }
 
     /// Whether anything was masked so far.
@@ -74,6 +95,10 @@ impl Masker {
                 Part::Bytes(bytes) => out.push_str(&self.bytes(bytes)),
                 Part::Field { name, value } => out.push_str(&self.field(name, value)),
                 Part::Url(url) => out.push_str(&self.url(url)),
+                Part::Packets(all) => {
+                    let name = |input| self.inputs.get(usize::from(input)).map(String::as_str);
+                    out.push_str(&packets_in_words(all, name));
+                }
             }
         }
         out
@@ -202,5 +227,20 @@ mod tests {
             m.url(&value);
             m.bytes(&value);
         }
+    }
+
+    #[test]
+    fn packets_are_told_with_the_name_of_their_file_where_there_are_several() {
+        use crate::base::PacketRef;
+        let inputs = |paths: &[&str]| -> Vec<InputFacts> {
+            paths.iter().map(|path| InputFacts { path: (*path).to_owned(), ..InputFacts::default() }).collect()
+        };
+        let text = Text::own("(").packets([PacketRef::new(0, 4), PacketRef::new(1, 9)]).say(")");
+        let told = |paths: &[&str]| Masker::new(false).naming(&inputs(paths)).text(&text);
+        assert_eq!(told(&["a/edge.pcap", "b/app.pcap"]), "(packets 4 of edge.pcap → 9 of app.pcap)");
+        assert_eq!(told(&["a/x.pcap", "b/x.pcap"]), "(packets 4 of a/x.pcap → 9 of b/x.pcap)");
+        assert_eq!(told(&["-", "x\u{1b}.pcap"]), "(packets 4 of standard input → 9 of x\\x1b.pcap)");
+        let one = Text::own("").packets([PacketRef::new(0, 4)]);
+        assert_eq!(Masker::new(false).naming(&inputs(&["edge.pcap"])).text(&one), "packet 4");
     }
 }

@@ -37,6 +37,7 @@ impl Lines {
             tool: doc::Tool,
             inputs: Vec<doc::Input>,
         }
+        self.masker.name(inputs);
         line("start", None, &Start { schema: doc::SCHEMA, tool: build::tool(), inputs: build::inputs(inputs) })
     }
 

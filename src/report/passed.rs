@@ -144,8 +144,16 @@ pub fn intermediary(i: &model::Intermediary, masker: &mut Masker) -> doc::Interm
         upgraded: i.upgraded,
         kept_upgrade: i.kept_upgrade,
         verdicts: i.verdicts.iter().map(|(rule, n)| (mask::own(rule), *n)).collect(),
-        idle: doc::Span::default(),
-        lifetime: doc::Span::default(),
+        idle: span(i.idle),
+        lifetime: span(i.lifetime),
+    }
+}
+
+fn span(lasted: model::Lasted) -> doc::Span {
+    doc::Span {
+        survived_ns: lasted.survived.map(|n| n.0),
+        cut_at_ns: lasted.cut_at.map(|n| n.0),
+        samples: lasted.samples,
     }
 }
 

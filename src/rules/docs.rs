@@ -1,7 +1,7 @@
 //! What the rules say of themselves: `hopscope explain`, `hopscope rules` and docs/rules.md.
 
 use super::accept::kinds::KINDS;
-use super::{Explains, Rule, accept, capture, hop, request, response};
+use super::{Explains, Rule, accept, capture, ends, frames, hop, request, response};
 use crate::model::{FaultClass, Severity};
 
 /// Columns of `hopscope explain`.
@@ -11,13 +11,18 @@ const WIDTH: usize = 90;
 const SUGGESTIONS: usize = 3;
 
 /// The sections of the documentation: title, what they are about, rules.
-const SECTIONS: [(&str, &str, &[&Rule]); 5] = [
+const SECTIONS: [(&str, &str, &[&Rule]); 7] = [
     ("The capture", "What the capture lacks, and how that limits every other finding.", capture::RULES),
     ("The request", "What is wrong with the request for an upgrade.", request::RULES),
     ("The response", "What is wrong with the answer to it.", response::RULES),
     ("The accept", "Whether Sec-WebSocket-Accept fits the key and, if not, why.", accept::RULES),
+    ("The frames", "What is wrong with what was said behind the 101, on one leg.", frames::RULES),
     ("Two legs", "What a hop did to what it passed on, where both of its sides are in view.", hop::RULES),
+    ("The end", "How a WebSocket ended, by whom, and after what.", ends::RULES),
 ];
+
+/// How what either side may have sent is mended.
+const FIX_OF_SENDER: &str = "in the code of the side that sent it; no setting of a proxy mends it";
 
 /// What `hopscope explain SLUG` prints of a rule: plain text, each line ended.
 pub fn explain(rule: &Rule) -> String {
@@ -136,7 +141,11 @@ fn facts(rule: &Rule) -> Vec<(&'static str, String)> {
     if !rule.symptom_of.is_empty() {
         facts.push(("Symptom of", rule.symptom_of.join(", ")));
     }
-    facts.push(("Fix", rule.fix.map_or("nothing to mend", fix_words).to_owned()));
+    let fix = match rule.fix {
+        Some(FaultClass::Backend) if frames::is_of_sender(rule) => FIX_OF_SENDER,
+        fix => fix.map_or("nothing to mend", fix_words),
+    };
+    facts.push(("Fix", fix.to_owned()));
     if !rule.refs.is_empty() {
         facts.push(("References", rule.refs.join(", ")));
     }

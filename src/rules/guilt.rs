@@ -5,14 +5,16 @@ use std::borrow::Cow;
 
 use crate::hops;
 use crate::model::{
-    Blame, Confidence, Direction, Exchange, Finding, Fix, Hop, Outcome, Part, Role, Severity, Software, Text, Verdict,
+    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, Hop, Outcome, Part, Role, Severity,
+    Software, Text, Verdict,
 };
+use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
-use crate::rules::recovery::{Recovered, request_rule};
+use crate::rules::recovery::Recovered;
 use crate::rules::verdict::{
     self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, fix_class, may_be_ignored, may_explain,
 };
-use crate::rules::{Explains, Rule, find, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -62,6 +64,7 @@ pub fn of(
     };
     let unseen = outcome == Outcome::Unknown && candidate.place.leg.is_some();
     let mut verdict = match candidate.place {
+        _ if ends::is_end(candidate.rule) => on_end(journey, &candidate, known)?,
         Place { leg: Some(leg), .. } => on_leg(journey, leg, &candidate, unseen, is_own(found), known)?,
         Place { hop, .. } => on_hop(journey, hop.and_then(|hop| journey.hops.get(hop)), &candidate, known),
     };
@@ -98,7 +101,12 @@ fn candidates<'f>(
     });
     // What a proxy says by itself is no answer to the Origin.
     let own = is_own(found);
+    // Behind a client that was told goodbye nothing was cut that it had.
+    let farewell = journey.first().is_some_and(|leg| leg.x.end.how == EndHow::CloseFrame);
     let may = move |(place, finding): &(Place, &Finding), rule: &Rule| {
+        if farewell && place.depth > 0 && ends::is_end(rule) {
+            return false;
+        }
         // What stands behind the client's own leg harms an upgraded chain only by cutting it.
         let reaches = outcome != Outcome::Upgraded
             || place.depth == 0
@@ -147,9 +155,14 @@ fn on_leg(
     known: &dyn Knowledge,
 ) -> Option<Verdict> {
     let Candidate { rule, finding, .. } = *candidate;
-    let by_client = request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
-    let has = |leg: &Leg<'_>| leg.findings.iter().any(|f| f.rule == finding.rule);
+    let sender = verdict::sender(rule, finding);
+    let by_client = sender == Direction::ClientToServer;
+    let of_frames = frames::sender(finding).is_some();
+    let same = |f: &Finding| f.rule == finding.rule && (!of_frames || frames::sender(f) == Some(sender));
+    let has = |leg: &Leg<'_>| leg.findings.iter().any(same);
     let mut at = *journey.legs.get(leg)?;
+    // What was not read of a leg does not show that the hop is why.
+    let mut blind = false;
     // Towards where the bytes came from, while the fault is there already.
     let hop = loop {
         let next = match by_client {
@@ -160,10 +173,13 @@ fn on_leg(
         let other = if by_client { hop.between.0 } else { hop.between.1 };
         match journey.legs.iter().find(|leg| leg.x.id == other) {
             Some(leg) if has(leg) => at = *leg,
+            Some(leg) if of_frames && !is_read(leg.x, sender) => {
+                blind = true;
+                at = *leg;
+            }
             _ => break Some(hop),
         }
     };
-    let sender = if by_client { Direction::ClientToServer } else { Direction::ServerToClient };
     let page = finding.rule.starts_with("refused-").then(|| known.page(at.x)).flatten();
     let (mut blame, local) = match hop {
         Some(hop) => (of_hop(hop), Blame { address: address(at.x, by_client), ..of_hop(hop) }),
@@ -172,12 +188,14 @@ fn on_leg(
             (blame.clone(), blame)
         }
     };
-    let class = verdict::class_of(at.x, finding, page.as_ref());
+    // What a hop did to frames is not mended in the code of client or server.
+    let foreign = hop.is_some() && frames::is_of_sender(rule);
+    let class = verdict::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);
     let fix = class.map(|class| match hop {
         Some(hop) => known.fixes_of(hop.product.as_ref(), class),
         None => known.fixes(at.x, sender, class),
     });
-    let confidence = if unseen { finding.confidence.lower() } else { finding.confidence };
+    let confidence = if unseen || blind { finding.confidence.lower() } else { finding.confidence };
     let summary = verdict::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
     if hop.is_none() && !by_client && blame.role == Role::Server && (own || journey.view.behind_last) {
         // Of a hop whose legs are captured, and that has none behind this one.
@@ -191,6 +209,57 @@ fn on_leg(
         blame: Some(blame),
         summary,
         fix: fix.unwrap_or_default(),
+    })
+}
+
+/// The verdict of a finding about the end of a tunnel: who ended it is to blame, on whatever leg it shows.
+fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledge) -> Option<Verdict> {
+    let Candidate { rule, finding, place } = *candidate;
+    let about = place.leg.and_then(|at| journey.legs.get(at)).map(|leg| leg.x);
+    let first = journey.first()?.x;
+    let who = ended(journey).filter(|_| !ends::by_stranger(rule));
+    let server = |x| verdict::blame(x, rule, Direction::ServerToClient, known);
+    let sure = journey.view.responder.filter(|software| software.confidence >= Confidence::Likely);
+    // What speaks of it on its own leg: the hop is the server of one and the client of another.
+    let (blame, x, by_client, software) = match who {
+        None => {
+            let nobody = Blame { role: Role::Unknown, address: None, product: None };
+            return Some(Verdict {
+                rule: finding.rule.clone(),
+                severity: finding.severity,
+                confidence: finding.confidence.min(least(journey)),
+                blame: Some(nobody),
+                summary: sentence(rule, finding),
+                fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
+            });
+        }
+        Some(Who::Client(leg)) => (verdict::blame(leg.x, rule, Direction::ClientToServer, known), leg.x, true, None),
+        Some(Who::Hop(hop, leg)) => {
+            let far = about.filter(|x| x.id == hop.between.1);
+            (of_hop(hop), far.unwrap_or(leg.x), far.is_some(), hop.product.as_ref())
+        }
+        Some(Who::Server(leg)) => {
+            let last = journey.last().is_some_and(|last| last.x.id == leg.x.id);
+            let limit =
+                sure.is_some() && matches!(rule.fix, Some(FaultClass::Idle)) || rule.id == "lifetime-limit-match";
+            let is_hop = last && (journey.view.behind_last || limit && sure.is_some());
+            let blame = server(leg.x);
+            let role = if is_hop { Role::Hop } else { blame.role };
+            (Blame { role, ..blame }, leg.x, false, sure.filter(|_| last))
+        }
+    };
+    let local = Blame { address: address(x, by_client), ..blame.clone() };
+    let joined = if x.id == first.id && journey.hops.is_empty() { Confidence::Certain } else { least(journey) };
+    Some(Verdict {
+        rule: finding.rule.clone(),
+        severity: finding.severity,
+        confidence: finding.confidence.min(joined),
+        summary: match about {
+            Some(_) => verdict::summary(x, rule, finding, &local, None, false),
+            None => sentence(rule, finding),
+        },
+        fix: rule.fix.map(|class| known.fixes_of(software, class)).unwrap_or_default(),
+        blame: Some(blame),
     })
 }
 
@@ -227,6 +296,16 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         summary: sentence(rule, finding),
         fix,
     }
+}
+
+/// Whether all that was said in this direction was read: a fault that is not told is not there.
+fn is_read(x: &Exchange, from: Direction) -> bool {
+    let q = &x.quality;
+    let (unseen, ws) = match from {
+        Direction::ClientToServer => (q.no_client_packets, x.ws.map(|ws| ws.client)),
+        Direction::ServerToClient => (q.no_server_packets, x.ws.map(|ws| ws.server)),
+    };
+    x.talk.is_some() && !q.gap && !q.snapped && !unseen && !ws.is_some_and(|ws| ws.broken)
 }
 
 fn of_hop(hop: &Hop) -> Blame {
@@ -286,4 +365,101 @@ pub fn over(hops: &[Hop]) -> String {
 /// The id of the chain that begins with this leg.
 pub fn id(first: &Exchange) -> i64 {
     hops::chain_of_leg(first.id)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use crate::model::{FaultClass, FrameFaultKind, Head};
+    use crate::rules::Seen;
+    use crate::rules::frames::testing::{CLIENT, SERVER, pinged, spoken, talked};
+    use crate::rules::journey::View;
+    use crate::rules::testing::{With as _, behind, hop, words};
+
+    struct Nothing;
+
+    impl Knowledge for Nothing {
+        fn responder(&self, _: &Exchange) -> Option<String> {
+            None
+        }
+        fn request_hop(&self, _: &Head) -> Option<String> {
+            None
+        }
+        fn fixes(&self, _: &Exchange, _: Direction, class: FaultClass) -> Vec<Fix> {
+            self.fixes_of(None, class)
+        }
+        fn fixes_of(&self, _: Option<&Software>, class: FaultClass) -> Vec<Fix> {
+            vec![Fix { product: Cow::Borrowed(class.word()), versions: Cow::Borrowed(""), text: Cow::Borrowed("") }]
+        }
+    }
+
+    /// The verdict on two upgraded legs and what is between them.
+    fn judged(near: Exchange, far: Exchange) -> Verdict {
+        let far = behind(far);
+        let hops = [hop(&near, &far)];
+        let legs = [near, far];
+        let seen = Seen::default();
+        let handshakes: Vec<_> = legs.iter().map(crate::rules::accept::compare).collect();
+        let found: Vec<_> =
+            legs.iter().zip(&handshakes).map(|(x, h)| crate::rules::run::exchange(x, h, &seen)).collect();
+        let all = legs.iter().zip(&handshakes).zip(&found);
+        let legs: Vec<Leg<'_>> =
+            all.map(|((x, handshake), findings)| Leg { x, handshake, outcome: Outcome::Upgraded, findings }).collect();
+        let journey = Journey { legs: &legs, hops: &hops, tried: &[], view: &View::default() };
+        of(&journey, Outcome::Upgraded, &[], None, &Nothing).unwrap()
+    }
+
+    /// Rule, role and address of the blamed, kind of mending.
+    fn told(verdict: &Verdict) -> (&str, Role, &str, Option<&str>) {
+        let blame = verdict.blame.as_ref().unwrap();
+        (&verdict.rule, blame.role, blame.address.as_deref().unwrap(), verdict.fix.first().map(|f| &*f.product))
+    }
+
+    const KIND: FrameFaultKind = FrameFaultKind::OpcodeReserved;
+
+    #[test]
+    fn a_fault_on_both_legs_is_of_the_end_that_sent_it() {
+        let verdict = judged(spoken(CLIENT, KIND, 3), spoken(CLIENT, KIND, 3));
+        assert_eq!(told(&verdict), ("opcode-reserved", Role::Client, "192.0.2.10", Some("client")));
+        let start = "The client 192.0.2.10 sent a frame with the reserved opcode 3; likely cause: ";
+        assert!(words(&verdict.summary).starts_with(start), "{}", words(&verdict.summary));
+        let verdict = judged(spoken(SERVER, KIND, 3), spoken(SERVER, KIND, 3));
+        assert_eq!(told(&verdict), ("opcode-reserved", Role::Server, "192.0.2.30", Some("backend")));
+    }
+
+    #[test]
+    fn a_fault_that_only_leaves_the_hop_is_the_hops() {
+        let verdict = judged(talked(), spoken(CLIENT, KIND, 3));
+        assert_eq!(told(&verdict), ("opcode-reserved", Role::Hop, "192.0.2.20", None));
+        let start = "The proxy 192.0.2.21 sent a frame with the reserved opcode 3; ";
+        assert!(words(&verdict.summary).starts_with(start), "{}", words(&verdict.summary));
+        let verdict = judged(spoken(SERVER, KIND, 3), talked());
+        assert_eq!(told(&verdict), ("opcode-reserved", Role::Hop, "192.0.2.20", None));
+    }
+
+    #[test]
+    fn the_same_fault_of_the_other_side_is_another() {
+        let verdict = judged(spoken(SERVER, KIND, 3), spoken(CLIENT, KIND, 3));
+        assert_eq!(told(&verdict).1, Role::Hop);
+    }
+
+    #[test]
+    fn a_leg_that_was_not_read_whole_does_not_make_the_hop_guilty() {
+        let spoils: [fn(&mut Exchange); 3] =
+            [|x| x.talk = None, |x| x.quality.gap = true, |x| x.ws.get_or_insert_default().client.broken = true];
+        for spoil in spoils {
+            let verdict = judged(talked().with(spoil), spoken(CLIENT, KIND, 3));
+            assert_eq!(told(&verdict), ("opcode-reserved", Role::Client, "192.0.2.10", Some("client")));
+            assert_eq!(verdict.confidence, Confidence::Likely);
+        }
+    }
+
+    #[test]
+    fn whoever_owes_the_pong_is_blamed() {
+        let verdict = judged(pinged(CLIENT, &[5]), pinged(CLIENT, &[5]));
+        assert_eq!(told(&verdict), ("ping-unanswered", Role::Server, "192.0.2.30", None));
+        assert_eq!(told(&judged(pinged(CLIENT, &[5]), talked())).1, Role::Hop);
+        assert_eq!(told(&judged(pinged(SERVER, &[5]), pinged(SERVER, &[5]))).1, Role::Client);
+    }
 }

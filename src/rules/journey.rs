@@ -114,13 +114,7 @@ impl<'a> HopView<'a> {
 
     /// The packets on both sides: `(packets 4 → 5)`.
     pub fn packets(&self) -> Text {
-        let (near, far) = (self.near.x.request.at, self.far.x.request.at);
-        let inputs = near.input() != far.input();
-        let of = |at: crate::base::PacketRef| match inputs {
-            true => format!("{} of input {}", at.number(), at.input()),
-            false => at.number().to_string(),
-        };
-        Text::own(format!("(packets {} → {})", of(near), of(far)))
+        Text::own("(").packets([self.near.x.request.at, self.far.x.request.at]).say(")")
     }
 
     /// How sure a claim about both legs can be: no surer than that they belong together.

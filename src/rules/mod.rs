@@ -5,6 +5,8 @@
 pub mod accept;
 pub mod capture;
 pub mod docs;
+pub mod ends;
+mod frames;
 pub mod guilt;
 mod hop;
 pub mod journey;
@@ -18,6 +20,7 @@ pub mod run;
 pub mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tunnels;
 mod unknown;
 pub mod verdict;
 
@@ -30,7 +33,9 @@ pub use seen::Seen;
 
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    capture::RULES.iter().chain(request::RULES).chain(response::RULES).chain(accept::RULES).chain(hop::RULES).copied()
+    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
+    let of_tunnels = [frames::RULES, hop::RULES, ends::RULES];
+    of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.

@@ -141,7 +141,7 @@ mod tests {
                 String::from_utf8_lossy(b).into_owned()
             }
             Some(Part::Own(own)) => own.to_string(),
-            None => String::new(),
+            Some(Part::Packets(_)) | None => String::new(),
         };
         patterns.iter().map(|p| (p.field, text(&p.value), p.chains)).collect()
     }

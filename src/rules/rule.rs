@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::rules::Seen;
 use crate::rules::journey::{HopView, Journey};
+use crate::rules::tunnels::Tunnels;
 
 /// One rule of the catalogue. Its `id` is its identity in every output; the rest is what
 /// `hopscope explain` and docs/rules.md say.
@@ -59,6 +60,8 @@ pub enum Check {
     Input(fn(&InputFacts, &mut Findings<'_>)),
     /// All inputs together, by what was counted in them; told once.
     Capture(fn(&Counters, &mut Findings<'_>)),
+    /// How the tunnels of the capture ended; told once.
+    Tunnels(fn(&Tunnels, &mut Findings<'_>)),
     /// One hop of a chain, with the legs on its two sides.
     Hop(fn(&HopView<'_>, &Seen, &mut Findings<'_>)),
     /// A whole chain, also of one leg.

@@ -86,12 +86,15 @@ pub fn input(index: u16, facts: &InputFacts) -> Vec<Finding> {
     out
 }
 
-/// All findings about the inputs together. `counters`: of the whole analysis.
-pub fn capture(counters: &Counters) -> Vec<Finding> {
+/// All findings about the inputs together. `counters`: of the whole analysis; `seen`: all of its exchanges.
+pub fn capture(counters: &Counters, seen: &Seen) -> Vec<Finding> {
     let mut out = Vec::new();
     for rule in all() {
-        if let Check::Capture(check) = rule.check {
-            check(counters, &mut Findings::new(rule, Subject::Capture, &mut out));
+        let found = &mut Findings::new(rule, Subject::Capture, &mut out);
+        match rule.check {
+            Check::Capture(check) => check(counters, found),
+            Check::Tunnels(check) => check(&seen.tunnels, found),
+            _ => {}
         }
     }
     out

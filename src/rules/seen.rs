@@ -11,8 +11,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::Exchange;
+use crate::model::{Exchange, KnownLimit};
 use crate::rules::request::is_forced;
+use crate::rules::tunnels::Tunnels;
 use crate::wire::accept;
 
 /// Bounded memory of exchanges. At most `limits::SEEN_KEYS` entries of each sort; the oldest go first.
@@ -30,6 +31,10 @@ pub struct Seen {
     /// The first request over each hop that has Upgrade forced on it, by the address of its sender and its
     /// server; at most `limits::SEEN_KEYS`, the first ones.
     forced: HashMap<(IpAddr, Endpoint), ExchangeId>,
+    /// How tunnels ended.
+    pub tunnels: Tunnels,
+    /// After how long products end tunnels; empty until that matters.
+    pub limits: Vec<KnownLimit>,
     first: u64,
     /// For all fingerprints; another one in each run, so that no capture can aim at collisions.
     state: RandomState,

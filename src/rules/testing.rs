@@ -81,6 +81,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         frames_with_101: false,
         times: Times { syn: Some(start - Nanos::from_millis(2)), rtt: Some(Nanos::from_millis(1)), last: Some(start) },
         ws: None,
+        talk: None,
         end: End::default(),
         quality: Quality::default(),
         index_in_flow: 0,
@@ -292,6 +293,7 @@ pub(crate) fn words(text: &Text) -> String {
             Part::Own(own) => out.push_str(own),
             Part::Bytes(bytes) | Part::Url(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
             Part::Field { value, .. } => out.push_str(&String::from_utf8_lossy(value)),
+            Part::Packets(all) => out.push_str(&crate::model::packets_in_words(all, |_| None)),
         }
     }
     out

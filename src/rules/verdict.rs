@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::rules::guilt::Place;
 use crate::rules::recovery::{Recovered, request_rule};
-use crate::rules::{Explains, Rule, find, response, unknown};
+use crate::rules::{Explains, Rule, find, frames, response, unknown};
 
 /// What is known of products; the caller joins it to the rules.
 pub trait Knowledge {
@@ -92,8 +92,7 @@ pub fn of(
             fine(x, handshake, outcome, recovered)
         };
     };
-    let by_client = request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
-    let sender = if by_client { Direction::ClientToServer } else { Direction::ServerToClient };
+    let sender = sender(rule, finding);
     let blame = blame(x, rule, sender, known);
     let unseen = outcome == Outcome::Unknown;
     let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
@@ -155,8 +154,15 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
         Some(Page { class: Some(class), .. }) => Some(*class),
         // What a proxy itself forbids is not mended by what it passes on.
         Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
-        _ => fix_class(x, &finding.rule),
+        _ => frames::fix_class(finding).or_else(|| fix_class(x, &finding.rule)),
     }
+}
+
+/// Who sent what a finding speaks of.
+pub(super) fn sender(rule: &Rule, finding: &Finding) -> Direction {
+    let by_client = || request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
+    let of_heads = || if by_client() { Direction::ClientToServer } else { Direction::ServerToClient };
+    frames::sender(finding).unwrap_or_else(of_heads)
 }
 
 /// Which kind of mending a finding of this exchange calls for. `None` where there is none.
@@ -216,7 +222,10 @@ pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> b
     // A note is never a verdict, but for a first 401: where nothing followed it, it is the refusal.
     let note = finding.severity == Severity::Info;
     match outcome {
-        Outcome::Upgraded => !note && !rule.explains.is_empty() && !NOTES_ON_SUCCESS.contains(&rule.id),
+        Outcome::Upgraded => {
+            let only_as_error = frames::NOTES_UNTIL_FAILED.contains(&rule.id) && finding.severity < Severity::Error;
+            !note && !only_as_error && !rule.explains.is_empty() && !NOTES_ON_SUCCESS.contains(&rule.id)
+        }
         // A rewrite explains a failure only where the answer is about it: then it is an error.
         Outcome::Broken | Outcome::Refused | Outcome::Redirected | Outcome::Unanswered
             if REWRITES.contains(&rule.id) && finding.severity < Severity::Error =>
@@ -514,6 +523,7 @@ mod tests {
             Part::Own(own) => own.to_string(),
             Part::Bytes(b) | Part::Url(b) => String::from_utf8_lossy(b).into_owned(),
             Part::Field { value, .. } => String::from_utf8_lossy(value).into_owned(),
+            Part::Packets(all) => crate::model::packets_in_words(all, |_| None),
         };
         text.0.iter().map(part).collect()
     }

@@ -101,6 +101,8 @@ mod tests {
             ack: 8,
             payload_at: 0,
             payload_len,
+            ttl: 64,
+            closes_window: false,
             cut: 0,
             mark,
             via: 0,

@@ -30,6 +30,10 @@ pub struct Decoded {
     pub payload_len: u32,
     /// Bytes of payload the snap length took.
     pub cut: u32,
+    /// [`Tcp::ttl`].
+    pub ttl: u8,
+    /// Its sender takes nothing more for now (RFC 9293 §3.8.6.1).
+    pub closes_window: bool,
     /// [`Tcp::mark`].
     pub mark: u32,
     /// What it was wrapped in: a number of [`Vias`], equal for equal stacks; 0 for nothing.
@@ -250,6 +254,8 @@ fn decoded(bytes: &[u8], key: FlowKey, side: Side, tcp: &Tcp<'_>) -> Decoded {
         payload_at: u32::try_from(at).unwrap_or(0),
         payload_len: u32::try_from(len).unwrap_or(0),
         cut: tcp.cut,
+        ttl: tcp.ttl,
+        closes_window: tcp.window == 0 && tcp.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) == 0,
         mark: tcp.mark,
         via: 0,
     }

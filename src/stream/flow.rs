@@ -179,6 +179,8 @@ pub struct Opened {
     pub first: Timestamp,
     /// The timestamp of the SYN that opened it (RFC 7323 §3.2); 0 where there was none.
     pub stamp: u32,
+    /// TTL or hop limit of each side's SYN, or of the first packet of all; 0 where there was none.
+    pub ttl: [u8; 2],
     /// Its identity, where it is IPv6.
     pub(super) key6: Key6,
 }

@@ -82,6 +82,18 @@ pub enum Interest {
     Nothing,
 }
 
+/// What a segment says beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signs {
+    pub ts: Timestamp,
+    pub at: PacketRef,
+    /// Its packet's TTL or hop limit.
+    pub ttl: u8,
+    pub rst: bool,
+    /// Its sender takes nothing more for now (RFC 9293 §3.8.6.1).
+    pub closes_window: bool,
+}
+
 /// What a handler may know of the flow a chunk belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -120,6 +132,10 @@ impl Inline for () {
 pub trait Handler {
     type Inline: Inline;
 
+    /// The bits of a tag that ask for the signs of every segment. Of others come those that reset the
+    /// connection or close a window.
+    const WATCHED: u64 = 0;
+
     /// Starts fetching what a segment of this side will touch beside the flow's own record. How many of its
     /// first bytes will most likely be looked at.
     #[inline]
@@ -143,6 +159,9 @@ pub trait Handler {
 
     /// A segment brought bytes for a place that was passed already. To be compared with what is kept.
     fn again(&mut self, flow: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]);
+
+    /// What a segment says beside its bytes, before these are dealt with. Only of flows of interest.
+    fn signs(&mut self, _flow: Context<'_>, _tag: &mut u64, _side: Side, _signs: Signs) {}
 
     /// Segments of this flow disagreed about bytes that were not passed on yet; the first were kept.
     fn conflict(&mut self, flow: Context<'_>, tag: &mut u64);

@@ -26,13 +26,20 @@ pub struct Entry {
     /// Place of the payload in the bytes it came in, or, with [`SPARE`], in those beside the segments.
     place: u32,
     pub payload_len: u32,
-    /// Bytes of payload the snap length took.
-    pub cut: u32,
+    /// Bytes of payload the snap length took, below [`TTL_SHIFT`]; above it the TTL.
+    cut: u32,
     /// What it was wrapped in; 0: nothing.
     pub via: u16,
+    /// As in the header, but for [`CLOSES_WINDOW`].
     pub flags: Flags,
     pub side: Side,
 }
+
+/// Its sender takes nothing more for now; in the place of PSH, which nobody asks for.
+pub(super) const CLOSES_WINDOW: u8 = 0x08;
+
+/// No packet lacks more than 2^24 bytes.
+const TTL_SHIFT: u32 = 24;
 
 /// Bits of [`Entry::place`]; no read buffer is that large.
 const SPARE: u32 = 1 << 31;
@@ -44,6 +51,18 @@ impl Entry {
     #[inline]
     pub(super) fn payload_at(&self) -> usize {
         self.place as usize
+    }
+
+    /// Bytes of payload the snap length took.
+    #[inline]
+    pub(super) fn cut(&self) -> u32 {
+        self.cut & ((1 << TTL_SHIFT) - 1)
+    }
+
+    /// Its packet's TTL or hop limit.
+    #[inline]
+    pub(super) fn ttl(&self) -> u8 {
+        (self.cut >> TTL_SHIFT) as u8
     }
 
     /// A copy of a packet that came before: not looked at again.
@@ -116,9 +135,9 @@ impl Segments {
             ack: d.ack,
             place,
             payload_len: d.payload_len,
-            cut: d.cut,
+            cut: d.cut.min((1 << TTL_SHIFT) - 1) | u32::from(d.ttl) << TTL_SHIFT,
             via: d.via,
-            flags: d.flags,
+            flags: Flags(d.flags.0 & !CLOSES_WINDOW | if d.closes_window { CLOSES_WINDOW } else { 0 }),
             side: d.side,
         });
     }

@@ -14,9 +14,9 @@ use crate::wire::tcp::Flags;
 use super::flow::{FlowKey, Key4, Opened, Side, Track, flag, hint};
 use super::namesakes::{Namesakes, fits};
 use super::reassembly::{Flow, Held, Segment};
-use super::segments::{Entry, Segments};
+use super::segments::{CLOSES_WINDOW, Entry, Segments};
 use super::slots::{Hasher, Slots};
-use super::{CloseHow, Context, Handler, Inline, reset};
+use super::{CloseHow, Context, Handler, Inline, Signs, reset};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -232,13 +232,19 @@ impl<I: Inline> Table<I> {
         let Some(Found { record, opened, held }) = self.found(index) else { return };
         let track = &mut record.track;
         let payload = segments.payload(d, bytes);
+        if d.flags.syn() && opened.ttl[d.side.index()] == 0 {
+            opened.ttl[d.side.index()] = d.ttl();
+        }
         // The client's first word after the SYN-ACK ends the handshake.
         if track.rtt_us == 0 && !d.flags.syn() && track.is(flag::SYN, d.side.other()) && track.is(flag::CLIENT, d.side)
         {
             track.set_rtt(d.ts.since(opened.first));
         }
         let segment =
-            Segment { side: d.side, ts: d.ts, at: d.at, seq: d.seq, ack: d.ack, flags: d.flags, payload, cut: d.cut };
+            Segment { side: d.side, ts: d.ts, at: d.at, seq: d.seq, ack: d.ack, flags: d.flags, payload, cut: d.cut() };
+        if (d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0) && !track.has(flag::IGNORED) {
+            tell_signs(track, opened, d, handler);
+        }
         let mut flow = Flow { index, track, opened, inline: &mut record.inline, held, handler, counters };
         if flow.track.has(flag::IGNORED) {
             let t = &mut flow.track;
@@ -500,6 +506,8 @@ impl<I: Inline> Table<I> {
         let id = FlowId(self.next_id);
         let Some(Found { record, opened, .. }) = self.found(index) else { return };
         opened.first = entry.ts;
+        opened.ttl = [0; 2];
+        opened.ttl[entry.side.index()] = entry.ttl();
         opened.stamp = if entry.flags.syn() && !entry.flags.ack() { entry.ack } else { 0 };
         let key = match segments.key(entry).namesake(namesake) {
             FlowKey::V4(key) => key,
@@ -659,4 +667,14 @@ fn is_another(track: &Track, d: &Entry) -> bool {
     // Joined midstream: a SYN for a place that was passed belongs to another connection; one that
     // fits the start of what was seen has only come late.
     track.is(flag::STARTED, side) && track.base[side.index()] != d.seq.wrapping_add(1) || track.has(flag::ENDED)
+}
+
+/// Tells what a segment says beside its bytes.
+#[cold]
+fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, handler: &mut H) {
+    let signs =
+        Signs { ts: d.ts, at: d.at, ttl: d.ttl(), rst: d.flags.rst(), closes_window: d.flags.0 & CLOSES_WINDOW != 0 };
+    let mut tag = track.tag;
+    handler.signs(Context { track, opened }, &mut tag, d.side, signs);
+    track.tag = tag;
 }

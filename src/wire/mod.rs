@@ -1,6 +1,7 @@
 //! Bytes to checked views. Pure functions: no state, no clock, no allocation that the input decides.
 
 pub mod accept;
+pub mod extensions;
 pub mod frame_chain;
 pub mod http1;
 pub mod inside;

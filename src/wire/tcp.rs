@@ -39,6 +39,8 @@ pub struct Tcp<'a> {
     pub ack: u32,
     pub flags: Flags,
     pub window: u16,
+    /// TTL (RFC 791) or hop limit (RFC 8200) of its packet; 0 where that is not known.
+    pub ttl: u8,
     /// What a copy of the packet has too and another packet most likely has not: the TCP checksum, and above
     /// it the identification of the IPv4 packet (0: none).
     pub mark: u32,
@@ -80,6 +82,7 @@ pub fn ipv4(packet: &[u8], missing: u32) -> Network<'_, Ipv4Addr> {
     match tcp(payload, cut) {
         Some(mut tcp) => {
             tcp.mark |= u32::from(header.identification()) << 16;
+            tcp.ttl = header.ttl();
             Network::Tcp(header.source_addr(), header.destination_addr(), tcp)
         }
         None => Network::Bad,
@@ -102,7 +105,10 @@ pub fn ipv6(packet: &[u8], missing: u32) -> Network<'_, Ipv6Addr> {
         return Network::Other;
     }
     match tcp(rest, cut) {
-        Some(tcp) => Network::Tcp(header.source_addr(), header.destination_addr(), tcp),
+        Some(mut tcp) => {
+            tcp.ttl = header.hop_limit();
+            Network::Tcp(header.source_addr(), header.destination_addr(), tcp)
+        }
         None => Network::Bad,
     }
 }
@@ -134,6 +140,7 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
             },
             flags: Flags(flags),
             window: tcp.window_size(),
+            ttl: 0,
             mark: tcp.checksum().into(),
             payload: tcp.payload(),
             cut,
@@ -151,6 +158,7 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
         ack: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
         flags: Flags(fixed[13]),
         window: u16::from_be_bytes([fixed[14], fixed[15]]),
+        ttl: 0,
         mark: u16::from_be_bytes([fixed[16], fixed[17]]).into(),
         payload: &[],
         cut: cut.checked_sub(options_missing)?,

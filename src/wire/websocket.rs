@@ -33,11 +33,30 @@ impl Header {
         self.opcode & 0x8 != 0
     }
 
+    /// FIN, RSV1 to RSV3 and the opcode, as on the wire.
+    pub fn bits(&self) -> u8 {
+        u8::from(self.fin) << 7 | self.rsv << 4 | self.opcode
+    }
+
+    /// Whether its length is written in as few bytes as can be (RFC 6455 §5.2).
+    #[inline]
+    pub fn is_minimal(&self) -> bool {
+        match self.length - if self.mask.is_some() { 4 } else { 0 } {
+            2 => true,
+            4 => self.payload > 125,
+            _ => self.payload > 0xffff,
+        }
+    }
+
     /// Whether an endpoint that follows RFC 6455 could have sent it (any extension may use RSV1).
     pub fn is_plausible(&self) -> bool {
-        let known = matches!(self.opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG);
         let control = !self.is_control() || (self.fin && self.payload <= 125);
-        known && control && self.rsv & 0b011 == 0 && self.payload >> 63 == 0
+        self.may_begin() && control && self.payload >> 63 == 0
+    }
+
+    /// Whether its first byte is one that RFC 6455 knows.
+    pub fn may_begin(&self) -> bool {
+        matches!(self.opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG) && self.rsv & 0b011 == 0
     }
 }
 
@@ -78,9 +97,17 @@ pub fn looks_like_frames(bytes: &[u8], masked: bool, least: usize) -> bool {
 }
 
 /// Undoes the masking (RFC 6455 §5.3); `at`: the first byte's place in the payload.
-pub fn unmask(payload: &mut [u8], mask: [u8; 4], at: usize) {
-    for (i, byte) in payload.iter_mut().enumerate() {
-        *byte ^= mask[(at + i) % 4];
+pub fn unmask(payload: &mut [u8], mut mask: [u8; 4], at: usize) {
+    mask.rotate_left(at % 4);
+    let word = u32::from_ne_bytes(mask);
+    let mut words = payload.chunks_exact_mut(4);
+    for bytes in &mut words {
+        if let Ok(bytes) = <&mut [u8; 4]>::try_from(bytes) {
+            *bytes = (u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+        }
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(mask) {
+        *byte ^= key;
     }
 }
 
@@ -100,6 +127,17 @@ mod tests {
         assert_eq!(header(&[0x81, 0x85, 1, 2, 3]), None);
         let h = header(&[0x81, 0x85, 1, 2, 3, 4]);
         assert_eq!(h.map(|h| (h.mask, h.length)), Some((Some([1, 2, 3, 4]), 6)));
+    }
+
+    #[test]
+    fn unmasking_goes_on_anywhere_in_a_payload() {
+        let plain: Vec<u8> = (0..23).collect();
+        let mask = [9, 8, 7, 6];
+        for at in 0..9 {
+            let mut bytes: Vec<u8> = plain.iter().enumerate().map(|(i, b)| b ^ mask[(at + i) % 4]).collect();
+            unmask(&mut bytes, mask, at);
+            assert_eq!(bytes, plain, "{at}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod packets;
 mod segments;
 mod table;
 mod tls;
+mod tunnels;
 
 use std::net::IpAddr;
 
@@ -47,6 +48,7 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b'r', products),
     (b's', table::offsets),
     (b't', conversations),
+    (b'u', tunnelled),
     (b'w', frames),
     (b'x', proxy_headers),
     (b'y', socks_messages),
@@ -283,6 +285,11 @@ fn conversations(input: &[u8]) {
 /// Segments of a few connections, written down in a small language, through the whole program.
 fn segment_programs(input: &[u8]) {
     analyse(segments::capture(input));
+}
+
+/// What is said in a WebSocket, compressed or not, as [`tunnels::capture`] reads it.
+fn tunnelled(input: &[u8]) {
+    analyse(tunnels::capture(input));
 }
 
 /// Chunked content ends at the same byte and has the same content however it is cut.

@@ -21,7 +21,7 @@ use crate::support::link::{self, Link};
 use crate::support::script::{self, Flags, START_NS, Script, Segment, Side};
 
 /// Feeds segments one by one, so that none has to be kept.
-struct Feed {
+pub(crate) struct Feed {
     decoder: Decoder,
     table: Table<Inline>,
     segments: Segments,
@@ -32,7 +32,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(flows: usize) -> Feed {
+    pub(crate) fn new(flows: usize) -> Feed {
         let table = Table::new(flows);
         Feed {
             decoder: Decoder::default(),
@@ -45,7 +45,7 @@ impl Feed {
         }
     }
 
-    fn segment(&mut self, segment: &Segment) {
+    pub(crate) fn segment(&mut self, segment: &Segment) {
         let packet = link::packet(segment, Link::Raw, &[]);
         let ts = Timestamp(i64::try_from(segment.at_ns).unwrap());
         let len = packet.data.len();
@@ -57,7 +57,7 @@ impl Feed {
     }
 
     /// The end; asserts how long it all took.
-    fn end(mut self, name: &str, at_most: Duration) -> (Collected, Counters) {
+    pub(crate) fn end(mut self, name: &str, at_most: Duration) -> (Collected, Counters) {
         self.table.finish(&mut self.protocols, &mut self.counters);
         let took = self.began.elapsed();
         println!("{name}: {} packets in {took:?}, {} MiB resident at most", self.packets, peak_mib());
@@ -78,7 +78,7 @@ fn peak_mib() -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-fn data(from: Side, seq: u32, payload: &[u8]) -> Segment {
+pub(crate) fn data(from: Side, seq: u32, payload: &[u8]) -> Segment {
     Segment {
         at_ns: START_NS,
         from,
@@ -91,12 +91,12 @@ fn data(from: Side, seq: u32, payload: &[u8]) -> Segment {
     }
 }
 
-fn syn(from: Side) -> Segment {
+pub(crate) fn syn(from: Side) -> Segment {
     let flags = Flags { syn: true, ack: from == Side::Server, ..Flags::default() };
     Segment { flags, ..data(from, 0, b"") }
 }
 
-fn opened(flows: usize) -> Feed {
+pub(crate) fn opened(flows: usize) -> Feed {
     let mut feed = Feed::new(flows);
     feed.segment(&syn(Side::Client));
     feed.segment(&syn(Side::Server));

@@ -10,7 +10,7 @@
 use hopscope::base::{Counters, PacketRef, Timestamp};
 use hopscope::capture::{Merged, Source, Window};
 use hopscope::engine::{Collected, Engine, read};
-use hopscope::model::{Exchange, Head, Preview};
+use hopscope::model::{Direction, Exchange, Head, Period, Preview, Talk};
 use proptest::prelude::*;
 
 use crate::support::file::Format;
@@ -47,6 +47,10 @@ pub(crate) fn text_of(x: &Exchange) -> String {
     }
     x.times = Default::default();
     (x.end.at, x.end.packet, x.end.idle_before, x.end.lifetime, x.end.tcp_at) = Default::default();
+    x.end.idle_of = Default::default();
+    if let Some(talk) = &mut x.talk {
+        timeless(talk);
+    }
     // Whether the 101 and what follows share a packet is what cutting changes.
     x.frames_with_101 = false;
     let texts: Vec<String> = [&x.request]
@@ -56,6 +60,31 @@ pub(crate) fn text_of(x: &Exchange) -> String {
         .map(|h| h.text.escape_ascii().to_string())
         .collect();
     format!("{texts:#?}\n{}\n{x:#?}\n(end)", x.body.escape_ascii())
+}
+
+/// Takes out where and when its packets were.
+fn timeless(talk: &mut Talk) {
+    (talk.silence, talk.before_last, talk.transport) = Default::default();
+    talk.frames.iter_mut().for_each(|f| (f.at, f.ts) = Default::default());
+    talk.frames.sort_by_key(|f| (f.from == Direction::ServerToClient, f.offset));
+    for spoken in [&mut talk.client, &mut talk.server] {
+        spoken.silence = None;
+        spoken.last.iter_mut().for_each(|last| (last.at, last.ts) = Default::default());
+        let Some(rare) = &mut spoken.rare else { continue };
+        rare.faults.iter_mut().for_each(|f| (f.at, f.ts) = Default::default());
+        rare.messages.iter_mut().for_each(|m| (m.at, m.ts) = Default::default());
+        rare.close.iter_mut().for_each(|c| (c.at, c.ts) = Default::default());
+        let period = |p: &mut Period| *p = Period { count: p.count, ..Period::default() };
+        for beat in &mut rare.beats {
+            beat.at = PacketRef::default();
+            period(&mut beat.period);
+        }
+        if let Some(pings) = &mut rare.pings {
+            (pings.quickest, pings.slowest) = Default::default();
+            pings.open.iter_mut().for_each(|p| (p.at, p.ts) = Default::default());
+            period(&mut pings.period);
+        }
+    }
 }
 
 /// What a conversation is read as.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::lab_lacking as lacking;
 use crate::lab_truth::{
-    Scenario, describe, expected, find, folder, is_behind_the_101, matches, right_rules, scenarios, strings, text,
+    Scenario, describe, expected, find, folder, is_about_frames, matches, right_rules, scenarios, strings, text,
 };
 use crate::shared::{self, Tally};
 use crate::sources;
@@ -134,7 +134,7 @@ fn one_leg_has_its_verdict_and_its_blame() {
         let left_out = scenario
             .needs()
             .or_else(|| scenario.cuts_evidence())
-            .or_else(|| is_behind_the_101(verdict).then_some("what comes after the 101 is not judged yet"));
+            .or_else(|| is_about_frames(verdict).then_some("the form of frames is not judged yet"));
         if let Some(why) = left_out {
             tally.leave_out(&scenario.name, why);
             continue;

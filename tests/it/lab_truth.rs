@@ -254,13 +254,9 @@ fn facts(status: &Value, key: &Value, accept: &Value, verdict: &str, outcome: &s
     format!("status {status} key {key} accept {accept} {verdict} {outcome}")
 }
 
-/// Whether a verdict is about frames or about how the connection ended.
-pub(crate) fn is_behind_the_101(verdict: &str) -> bool {
-    ["close-", "abnormal-close", "half-close", "rst-by", "idle-timeout", "protocol-error", "server-frames", "tunnel-"]
-        .iter()
-        .any(|p| verdict.starts_with(p))
-        || verdict == "client-frames-unmasked"
-        || verdict == "server-http-inside-tunnel"
+/// Whether a verdict is about the form of frames.
+pub(crate) fn is_about_frames(verdict: &str) -> bool {
+    ["protocol-error", "server-frames", "client-frames"].iter().any(|p| verdict.starts_with(p))
 }
 
 /// The rules that count as right for a verdict: those of the most specific entry of the list.

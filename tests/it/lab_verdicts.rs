@@ -1,8 +1,8 @@
 //! Verdict, blame and fix of every scenario of the lab, its two legs taken together, as the lab's README
-//! says they are to be scored. What is decided behind the 101 comes later.
+//! says they are to be scored. The form of frames comes later.
 
 use crate::lab_judge::{Judged, Roots, chains, is_granted, slugs, symptoms};
-use crate::lab_truth::{folder, is_behind_the_101, matches, right_rules, scenarios, text};
+use crate::lab_truth::{folder, is_about_frames, matches, right_rules, scenarios, text};
 use crate::shared::{self, Tally};
 
 /// How many scenarios must be scored at least; raise it when more can be.
@@ -24,11 +24,11 @@ fn every_scenario_has_its_verdict_its_blame_and_its_fix() {
     let (mut verdicts, mut blames, mut fixes) = (Tally::default(), Tally::default(), Tally::default());
     let (mut both, mut both_right) = (0, 0);
     for scenario in scenarios() {
-        let behind = is_behind_the_101(scenario.verdict()) && !scenario.verdict().starts_with("tunnel-");
+        let frames = is_about_frames(scenario.verdict());
         let left_out = scenario
             .needs()
             .or_else(|| scenario.cuts_evidence())
-            .or_else(|| behind.then_some("what comes after the 101 is not judged yet"));
+            .or_else(|| frames.then_some("the form of frames is not judged yet"));
         if let Some(why) = left_out {
             verdicts.leave_out(&scenario.name, why);
             continue;

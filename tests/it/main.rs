@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod bounds_frames;
 mod cli;
 mod damaged;
 mod engine;
@@ -19,6 +20,8 @@ mod fixes_program;
 mod fixes_upgrade;
 mod fixes_versions;
 mod fragments;
+mod frame_cases;
+mod frame_faults;
 mod golden;
 mod joins;
 mod joins_clocks;
@@ -28,6 +31,7 @@ mod joins_traps;
 mod joins_ways;
 mod lab;
 mod lab_derived;
+mod lab_ends;
 mod lab_healthy;
 mod lab_hops;
 mod lab_joins;
@@ -45,9 +49,11 @@ mod lossy;
 mod midstream;
 mod mutate;
 mod networks;
+mod oracle;
 mod packed;
 mod prelude;
 mod public;
+mod public_frames;
 mod readme;
 mod reassembly;
 mod resets;
@@ -57,6 +63,7 @@ mod sources;
 mod split;
 #[path = "../support/mod.rs"]
 mod support;
+mod talk;
 mod tcp;
 mod threads;
 mod tls;

@@ -280,7 +280,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Frames of all WebSockets, also of those without a handshake.
-fn frames(report: &Value) -> u64 {
+pub(crate) fn frames(report: &Value) -> u64 {
     let of = |ws: &Value| ["client", "server"].iter().filter_map(|s| ws[s]["frames"].as_u64()).sum::<u64>();
     let opened: u64 = report["exchanges"].as_array().into_iter().flatten().map(|x| of(&x["websocket"])).sum();
     let findings = report["findings"].as_array().into_iter().flatten();
@@ -327,7 +327,7 @@ fn segments(capture: Vec<u8>) -> usize {
     found
 }
 
-fn manifest(folder: &Path) -> Vec<Value> {
+pub(crate) fn manifest(folder: &Path) -> Vec<Value> {
     let manifest = shared::json(&folder.join("MANIFEST.json"));
     manifest.as_array().expect("a list of files").clone()
 }

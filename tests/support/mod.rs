@@ -7,7 +7,8 @@
 //! [`journey`] carries requests through proxies, [`hop`] does to their heads what proxies do, and
 //! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it. The other
 //! way round, [`read`] takes a capture file apart, [`dissect`] a frame, [`streams`] puts payload together, and
-//! [`rewrite`] renames what they show.
+//! [`rewrite`] renames what they show; [`frames`] writes and reads what is said behind a 101,
+//! and [`peers`] lets two ends say it.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -19,11 +20,13 @@
 pub(crate) mod accept;
 pub(crate) mod dissect;
 pub(crate) mod file;
+pub(crate) mod frames;
 pub(crate) mod hop;
 pub(crate) mod joined;
 pub(crate) mod journey;
 pub(crate) mod link;
 pub(crate) mod pack;
+pub(crate) mod peers;
 pub(crate) mod read;
 pub(crate) mod rewrite;
 pub(crate) mod run;

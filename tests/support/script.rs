@@ -54,6 +54,8 @@ pub(crate) struct Script {
     segment_bytes: usize,
     /// Whether the next payload is followed by an acknowledgement of its own.
     acknowledge: bool,
+    /// Frames that the client sent.
+    masks: u8,
     segments: Vec<Segment>,
 }
 
@@ -78,7 +80,8 @@ impl Script {
         let server: SocketAddr = server.parse().expect("an address and a port");
         // The client numbers start near the end of their range, so that every test wraps.
         let next = [0xffff_ff00 - u32::from(client.port() % 97), 1_000_000];
-        Script { client, server, now_ns: START_NS, next, segment_bytes: 1448, acknowledge: true, segments: Vec::new() }
+        let (now_ns, segments) = (START_NS, Vec::new());
+        Script { client, server, now_ns, next, segment_bytes: 1448, acknowledge: true, masks: 0, segments }
     }
 
     /// SYN, SYN and ACK, ACK (RFC 9293 §3.5).
@@ -134,9 +137,15 @@ impl Script {
         self.head(Side::Client, &upgrade_request(key)).head(Side::Server, &upgrade_response(key))
     }
 
-    /// One unfragmented WebSocket frame, masked where the client sends it (RFC 6455 §5.2).
-    pub(crate) fn frame(self, from: Side, opcode: u8, payload: &[u8]) -> Script {
-        self.say(from, &frame(opcode, payload, from == Side::Client))
+    /// One unfragmented WebSocket frame, where the client sends it masked, each time by another mask (RFC 6455 §5.2).
+    pub(crate) fn frame(mut self, from: Side, opcode: u8, payload: &[u8]) -> Script {
+        let mut mask = None;
+        if from == Side::Client {
+            let [a, b, c, d] = MASK;
+            mask = Some([a, b, c, d ^ self.masks]);
+            self.masks = self.masks.wrapping_add(1);
+        }
+        self.say(from, &frame_by(opcode, payload, mask))
     }
 
     /// The closing handshake, begun by the client, and both FINs (RFC 6455 §7.1).
@@ -249,9 +258,16 @@ pub(crate) fn upgrade_response(key: &str) -> String {
     format!("HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: {accept}")
 }
 
+/// The mask of RFC 6455 §5.7.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
 /// A final WebSocket frame.
 pub(crate) fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
-    let mask_bit = if masked { 0x80 } else { 0 };
+    frame_by(opcode, payload, masked.then_some(MASK))
+}
+
+fn frame_by(opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+    let mask_bit = if mask.is_some() { 0x80 } else { 0 };
     let mut bytes = vec![0x80 | opcode];
     match payload.len() {
         n @ 0..=125 => bytes.push(mask_bit | n as u8),
@@ -264,13 +280,12 @@ pub(crate) fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
             bytes.extend_from_slice(&(n as u64).to_be_bytes());
         }
     }
-    if masked {
-        let mask = [0x37, 0xfa, 0x21, 0x3d];
-        bytes.extend_from_slice(&mask);
-        bytes.extend(payload.iter().enumerate().map(|(i, b)| b ^ mask[i % 4]));
-    } else {
+    let Some(mask) = mask else {
         bytes.extend_from_slice(payload);
-    }
+        return bytes;
+    };
+    bytes.extend_from_slice(&mask);
+    bytes.extend(payload.iter().enumerate().map(|(i, b)| b ^ mask[i % 4]));
     bytes
 }
 
@@ -301,6 +316,13 @@ mod tests {
         assert_eq!(frame(1, b"Hello", false), [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
         assert_eq!(frame(1, b"Hello", true), [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
         assert_eq!(frame(2, &[0; 256], false)[..4], [0x82, 0x7e, 0x01, 0x00]);
+    }
+
+    #[test]
+    fn no_two_frames_of_a_client_in_a_row_have_one_mask() {
+        let said = Script::flow().frame(Side::Client, 1, b"a").frame(Side::Client, 1, b"a").segments();
+        let masks: Vec<&[u8]> = said.iter().filter(|s| !s.payload.is_empty()).map(|s| &s.payload[2..6]).collect();
+        assert!(masks[0] == MASK && masks[1] != MASK);
     }
 
     #[test]

@@ -43,7 +43,7 @@ struct Context<'a> {
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let facts = Facts::new(a);
     let clock = Clock::new(options.utc, facts.first);
-    let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets) };
+    let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets).naming(&a.inputs) };
     let mut page = Page::new(out, options.color, options.columns);
     if let Some(n) = options.filtered_out {
         let plural = if n == 1 { "" } else { "s" };
@@ -226,7 +226,7 @@ mod tests {
         from this capture, 1 failed in a way that is known and allowed. 1 connection never got as far as a
         request.
           1 × connect-refused at 10.0.0.2:81: the TCP connection was refused
-          1 × idle-timeout at 10.0.0.2:80: see below
+          1 × idle-timeout at 10.0.0.2:80: a tunnel was cut after a silence that is no known limit
           1 × unknown at 10.0.0.2:80: the capture cannot tell what came of it
         2 inputs: 123 packets, 4 TCP connections, 5 HTTP requests; 2026-01-02 02:14:07 to 02:31:07 UTC
 

@@ -51,6 +51,7 @@ impl Answer {
             frames_with_101: false,
             times: Times::default(),
             ws: None,
+            talk: None,
             end: End::default(),
             quality: Quality::default(),
             index_in_flow: 0,

@@ -185,17 +185,8 @@ pub(super) fn sentence(view: &HopView<'_>, did: Text) -> Text {
 
 /// Who did what, between which packets: `… (packets 7 → 8).`
 pub(super) fn told(who: &str, did: Text, came: PacketRef, left: Option<PacketRef>) -> Text {
-    let several = left.is_some_and(|left| left.input() != came.input());
-    let place = |at: PacketRef| match several {
-        true => format!("{} of input {}", at.number(), at.input()),
-        false => at.number().to_string(),
-    };
-    let packets = match left {
-        Some(left) => format!(" (packets {} → {}).", place(came), place(left)),
-        None => format!(" (packet {}).", place(came)),
-    };
-    let first = Text::own(format!("{} ", capital(who)));
-    Text(first.0.into_iter().chain(did.0).chain(Text::own(packets).0).collect())
+    let packets = [came].into_iter().chain(left);
+    Text::own(format!("{} ", capital(who))).join(did).say(" (").packets(packets).say(").")
 }
 
 /// With a capital where the first word is ours; names keep their letters.

@@ -136,7 +136,7 @@ pub(super) fn sentence(view: &HopView<'_>, what: Text) -> Text {
     let who = view.who();
     let who = who.strip_prefix("the ").map_or_else(|| who.clone(), |rest| format!("The {rest}"));
     let start = Text::own(who).say(" ");
-    Text(start.0.into_iter().chain(what.0).chain(Text::own(" ").0).chain(view.packets().0).collect()).say(".")
+    start.join(what).say(" ").join(view.packets()).say(".")
 }
 
 /// All lines of this name as one value: `Name: value`, or `no Name field`.

@@ -1,6 +1,6 @@
 //! Compressed messages are relayed to a leg that never agreed on compression.
 
-use crate::model::{FaultClass, Severity, Text};
+use crate::model::{Direction, Evidence, Exchange, FaultClass, FrameFault, FrameFaultKind, Head, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, both_granted, passes_on, sentence};
 use crate::rules::hop::extensions::compresses;
 use crate::rules::journey::HopView;
@@ -27,26 +27,46 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let Some((far, near)) = both_granted(view).filter(|_| passes_on(view)) else { return };
-    let side = match (compresses(far), compresses(near)) {
-        (true, false) => "towards its client",
-        (false, true) => "towards its backend",
+    let (side, without) = match (in_force(view.far.x, far), in_force(view.near.x, near)) {
+        (true, false) => ("towards its client", view.near.x),
+        (false, true) => ("towards its backend", view.far.x),
         _ => return,
     };
-    let compressed = [view.near.x, view.far.x].iter().all(|x| x.ws.is_some_and(|ws| ws.compressed));
-    if !compressed {
+    let marked = [view.near.x, view.far.x].iter().all(|x| x.ws.is_some_and(|ws| ws.compressed));
+    let fault = first_marked(without);
+    if !marked && fault.is_none() {
         return;
     }
-    out.add(sentence(view, Text::own(format!("relays compressed frames {side}, where no compression was agreed on"))))
+    let split = out
+        .add(sentence(view, Text::own(format!("relays compressed frames {side}, where no compression was agreed on"))))
         .expected(Text::own("the same compression on both sides, or frames that are recoded"))
         .found(Text::own("RSV1 on the leg without permessage-deflate"))
         .field(far, "sec-websocket-extensions", ANSWER)
         .field(near, "sec-websocket-extensions", ANSWER);
+    if let Some((fault, direction)) = fault {
+        let bytes = fault.offset..fault.offset.saturating_add(u64::from(fault.length));
+        split.evidence(Evidence { at: fault.at, direction: Some(direction), bytes: Some(bytes) });
+    }
+}
+
+/// Whether messages may be compressed on this leg.
+fn in_force(x: &Exchange, head: &Head) -> bool {
+    x.talk.as_ref().is_some_and(|talk| talk.deflate.is_some()) || compresses(head)
+}
+
+/// The first frame that is marked as compressed on a leg that did not agree on it.
+fn first_marked(x: &Exchange) -> Option<(&FrameFault, Direction)> {
+    let talk = x.talk.as_deref()?;
+    let of = |from| talk.of(from).fault(FrameFaultKind::Rsv1WithoutExtension).map(|fault| (fault, from));
+    let both = [of(Direction::ClientToServer), of(Direction::ServerToClient)];
+    both.into_iter().flatten().min_by_key(|(fault, _)| fault.ts)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::{Exchange, Finding, WsTotals};
+    use crate::base::{PacketRef, Timestamp};
+    use crate::model::{Finding, Rare, Talk, WsTotals};
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of};
 
     pub(in crate::rules::hop) const DEFLATE: &str = "permessage-deflate; client_max_window_bits=12";
@@ -74,5 +94,25 @@ pub(super) mod tests {
         assert!(found(leg("", false), leg(DEFLATE, true)).is_empty(), "recoded");
         assert!(found(leg("", false), leg(DEFLATE, false)).is_empty(), "not used");
         assert!(found(leg("", true), leg("", true)).is_empty(), "the backend's own fault");
+    }
+
+    #[test]
+    fn the_frame_that_breaks_the_agreement_is_evidence() {
+        let fault = FrameFault {
+            kind: FrameFaultKind::Rsv1WithoutExtension,
+            at: PacketRef::new(0, 12),
+            ts: Timestamp::default(),
+            offset: 300,
+            length: 2,
+            detail: 0,
+            count: 1,
+        };
+        let near = leg("", false).with(|x| {
+            let mut talk = Talk::default();
+            talk.server.rare = Some(Box::new(Rare { faults: vec![fault], ..Rare::default() }));
+            x.talk = Some(Box::new(talk));
+        });
+        let found = found(near, leg(DEFLATE, true));
+        assert!(found[0].evidence.iter().any(|e| e.at == fault.at && e.bytes == Some(300..302)));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Text, WsCounts};
 use crate::rules::hop::answer::{capital, granted};
+use crate::rules::hop::said::{Way, ways};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 use crate::wire::websocket::{self, BINARY, Header, TEXT};
@@ -31,29 +32,57 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     if view.tried_again || [near, far].iter().any(|x| granted(x).is_none() || is_holed(x)) {
         return;
     }
+    let ways = ways(view);
     for (at, from, to, direction, sender) in
         [(1, far, near, Direction::ServerToClient, "backend"), (0, near, far, Direction::ClientToServer, "client")]
     {
-        let Some((lost, confidence)) = lost(at, from, to) else { continue };
-        let Some(first) = from.after_101.get(at).and_then(Option::as_ref) else { continue };
-        let (came, left) = (counts(from, at).frames, counts(to, at).frames);
+        let (came, left) = (counts(from, at), counts(to, at));
+        let way = ways.get(at).filter(|way| !way.came.messages().is_empty() && !way.left.messages().is_empty());
+        // What is known of whole messages goes before what the first bytes show.
+        let lost = match way.and_then(|way| Some((way, way.skipped()?))) {
+            Some((_, 0)) => None,
+            Some((way, skip)) if came.messages.saturating_sub(left.messages) as usize >= skip => {
+                lost_messages(way, skip)
+            }
+            _ => lost(at, from, to).and_then(|(frames, confidence)| {
+                let first = from.after_101.get(at).and_then(Option::as_ref)?;
+                let bytes = first.offset..first.offset.saturating_add(first.bytes.len() as u64);
+                let evidence = Evidence { at: first.at, direction: Some(direction), bytes: Some(bytes) };
+                Some(Lost { what: some("frame", frames), confidence, evidence })
+            }),
+        };
+        let Some(Lost { what, confidence, evidence }) = lost else { continue };
         let who = view.who();
-        let what = if lost == 1 { "the first frame".to_owned() } else { format!("the first {lost} frames") };
-        let text = format!(
-            "{} lost {what} that its {sender} sent behind the 101 (packet {}), and relayed later ones.",
-            capital(&who),
-            first.at.number()
-        );
-        out.add(Text::own(text))
+        let text = format!("{} lost {what} that its {sender} sent behind the 101 (", capital(&who));
+        out.add(Text::own(text).packets([evidence.at]).say("), and relayed later ones."))
             .confidence(confidence)
-            .expected(Text::own(format!("{came} frames on the other leg")))
-            .found(Text::own(format!("{left} frames, without the first")))
-            .evidence(Evidence {
-                at: first.at,
-                direction: Some(direction),
-                bytes: Some(first.offset..first.offset.saturating_add(first.bytes.len() as u64)),
-            });
+            .expected(Text::own(format!("{} frames on the other leg", came.frames)))
+            .found(Text::own(format!("{} frames, without the first", left.frames)))
+            .evidence(evidence);
     }
+}
+
+/// What was lost.
+struct Lost {
+    /// `the first frame`.
+    what: String,
+    confidence: Confidence,
+    evidence: Evidence,
+}
+
+/// `the first message`, `the first 3 messages`.
+fn some(what: &str, count: usize) -> String {
+    if count == 1 { format!("the first {what}") } else { format!("the first {count} {what}s") }
+}
+
+/// So many messages entered before the first that left. Equal contents prove it where they say something: a single
+/// one of few bytes may have been said twice.
+fn lost_messages(way: &Way<'_>, skip: usize) -> Option<Lost> {
+    let first = way.came.messages().first()?;
+    let alike: u64 = way.pairs().map(|(a, _)| u64::from(a.bytes)).sum();
+    let certain = alike >= ALIKE as u64 && way.came.messages().iter().take(skip).all(|m| m.whole);
+    let confidence = if certain { Confidence::Certain } else { Confidence::Likely };
+    Some(Lost { what: some("message", skip), confidence, evidence: way.place(first) })
 }
 
 /// Whether frames may be missing from the capture.
@@ -215,5 +244,25 @@ mod tests {
         assert!(found(leg(&[], &[text("one")]), pinged).is_empty(), "a hop may answer pings");
         let holed = leg(&[], &[text("one")]).with(|x| x.quality.gap = true);
         assert!(found(holed, far()).is_empty());
+    }
+
+    #[test]
+    fn whole_messages_prove_it_whatever_frames_masks_and_compression_they_have() {
+        use crate::rules::hop::said::tests as said;
+        let (mut news, ms) = said::text("the news", 30);
+        let far = said::leg(&[], &[said::text("welcome", 10), said::text("hello", 20), (news, ms)]);
+        (news.frames, news.compressed, news.wire_bytes) = (2, true, 10);
+        let near = said::leg(&[], &[(news, ms)]);
+        let lost = found(near, far.clone());
+        assert_eq!((lost.len(), lost[0].confidence), (1, Confidence::Certain));
+        assert!(words(&lost[0].message).contains("lost the first 2 messages that its backend sent"));
+        assert!(found(far.clone(), far).is_empty());
+    }
+
+    #[test]
+    fn messages_that_say_the_same_again_prove_nothing() {
+        use crate::rules::hop::said::tests as said;
+        let ticks = |count: usize| said::leg(&[], &vec![said::text("tick", 10); count]);
+        assert!(found(ticks(1), ticks(2)).is_empty());
     }
 }

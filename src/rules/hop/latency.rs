@@ -44,7 +44,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let took: Vec<String> = [words("request", forward), words("answer", back)].into_iter().flatten().collect();
     let who = view.who();
     let text = Text::own(format!("{} {} ", capital(&who), took.join(" and ")));
-    let text = Text(text.0.into_iter().chain(view.packets().0).chain(Text::own(".").0).collect());
+    let text = text.join(view.packets()).say(".");
     let found = out
         .add(text)
         .severity(if slowest > SLOW { Severity::Warning } else { Severity::Info })

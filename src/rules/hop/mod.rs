@@ -1,6 +1,6 @@
 //! Rules on two legs: what a hop did to what it passed on. One file per rule; what
-//! several of them ask is in `asked` (of the request on its way through), `answer` (of answers), `tried` (of
-//! connections without a request) and `support`.
+//! several of them ask is in `asked` (of the request on its way through), `answer` (of answers), `side` and `said` (of
+//! the time after the 101), `tried` (of connections without a request) and `support`.
 
 mod accept_changed;
 mod accept_not_translated;
@@ -12,14 +12,19 @@ mod auth_stripped;
 mod backend_closed_early;
 mod backend_refused;
 mod backend_silent;
+mod buffered;
+mod bytes_altered;
+mod close_changed;
 mod downgraded_http10;
 mod duplicated_field;
+mod ended_it;
 mod extensions;
 mod extensions_request_changed;
 mod extensions_response_changed;
 mod extensions_split;
 mod fabricated_101;
 mod first_frames_lost;
+mod half_open;
 mod host_rewritten;
 mod interim_mishandled;
 mod join_ambiguous;
@@ -30,8 +35,13 @@ mod method_changed;
 mod origin_changed;
 mod path_rewritten;
 mod query_lost;
+mod recompressed;
+mod refragmented;
+mod remasked;
 mod retried;
 mod rewrote_upgrade_value;
+mod said;
+mod side;
 mod status_changed;
 mod stripped_connection;
 mod stripped_sec;
@@ -72,6 +82,14 @@ pub(super) static RULES: &[&Rule] = &[
     &extensions_request_changed::RULE,
     &extensions_split::RULE,
     &first_frames_lost::RULE,
+    &bytes_altered::RULE,
+    &remasked::RULE,
+    &refragmented::RULE,
+    &recompressed::RULE,
+    &buffered::RULE,
+    &half_open::RULE,
+    &ended_it::RULE,
+    &close_changed::RULE,
     &retried::RULE,
     &latency::RULE,
     &affinity_broken::RULE,

@@ -1,8 +1,12 @@
 //! Both legs were upgraded, and the hop passes nothing on.
 
-use crate::base::Nanos;
-use crate::model::{Confidence, Direction, Evidence, Exchange, FaultClass, Head, Preview, Severity, Text};
-use crate::rules::hop::answer::{WAIT, capital, granted};
+use std::ops::Range;
+
+use crate::base::{PacketRef, Timestamp};
+use crate::model::{Confidence, Direction, Evidence, FaultClass, Severity, Spoken, Text, WsTotals};
+use crate::rules::hop::answer::{WAIT, capital};
+use crate::rules::hop::said::{Way, ways};
+use crate::rules::hop::side::{Side, sides};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -27,16 +31,12 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
-    let (Some(near), Some(far)) = (granted(view.near.x), granted(view.far.x)) else { return };
-    if view.tried_again {
-        return;
-    }
-    let near = Side { x: view.near.x, head: near, hop: Direction::ServerToClient };
-    let far = Side { x: view.far.x, head: far, hop: Direction::ClientToServer };
+    let Some((near, far)) = sides(view) else { return };
+    let said = ways(view);
     let ways = [(0, &near, &far, "its client", "backend"), (1, &far, &near, "its backend", "client")];
     let dead = ways.map(|(at, from, to, sender, receiver)| {
-        let first = from.x.after_101.get(at).and_then(Option::as_ref)?;
-        let confidence = stuck(at, from, to, first)?;
+        let first = first(at, from, to, said.get(at))?;
+        let confidence = stuck(from, to, first.ts)?;
         Some((first, confidence, from.hop, sender, receiver))
     });
     let (both, found) = match dead {
@@ -49,60 +49,56 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         true => "nothing on, in either direction".to_owned(),
         false => format!("nothing of what {sender} sent on to its {receiver}"),
     };
-    let packets = first.at.number();
     let who = view.who();
-    let text = format!("{} passed the 101 on and then {what} (packet {packets}).", capital(&who));
+    let text = format!("{} passed the 101 on and then {what} (", capital(&who));
     let from = if hop == Direction::ServerToClient { Direction::ClientToServer } else { Direction::ServerToClient };
-    out.add(Text::own(text))
+    out.add(Text::own(text).packets([first.at]).say(")."))
         .confidence(confidence)
         .expected(Text::own("the same bytes or messages on the other leg"))
         .found(Text::own("none"))
-        .evidence(place(first, from));
+        .evidence(Evidence { at: first.at, direction: Some(from), bytes: Some(first.bytes) });
 }
 
-/// One leg of the hop, and which of its directions is the hop's own.
-struct Side<'a> {
-    x: &'a Exchange,
-    head: &'a Head,
-    hop: Direction,
+/// What entered the hop first of what never left it.
+struct First {
+    at: PacketRef,
+    ts: Timestamp,
+    bytes: Range<u64>,
 }
 
-impl Side<'_> {
-    /// How long after its 101.
-    fn after(&self, at: crate::base::Timestamp) -> Nanos {
-        at.since(self.head.last)
+/// What entered the hop, if nothing of its kind left it: bytes, or messages where the hop sends frames of its own
+/// (it may send and answer Pings by itself, and so pass on none of those that came). `at`: 0 for what the client
+/// sends, 1 for the server.
+fn first(at: usize, from: &Side<'_>, to: &Side<'_>, said: Option<&Way<'_>>) -> Option<First> {
+    let counts = |ws: WsTotals| if at == 0 { ws.client } else { ws.server };
+    let frames = to.x.ws.is_some_and(|ws| counts(ws).frames > 0);
+    let messages = said.map(|way| {
+        let spoke = |spoken: &Spoken| spoken.text_bytes + spoken.binary_bytes > 0 || !spoken.messages().is_empty();
+        (way.came.messages().first(), spoke(way.left) || way.counts().1.messages > 0 || to.lost_track())
+    });
+    if to.x.after_101.get(at).is_some_and(Option::is_some) || frames {
+        let (message, left) = messages?;
+        let m = message.filter(|_| !left)?;
+        let end = m.offset.saturating_add(u64::from(m.wire_bytes));
+        return Some(First { at: m.at, ts: m.ts, bytes: m.offset..end });
     }
-
-    /// Until when the capture shows it open, after its 101.
-    fn open(&self) -> Nanos {
-        self.x.end.tcp_at.or(self.x.times.last).map_or(Nanos::ZERO, |at| self.after(at))
-    }
-
-    fn ended_by_hop(&self) -> bool {
-        self.x.end.tcp_by == Some(self.hop)
-    }
-
-    /// Whether the end that is not the hop said goodbye first.
-    fn left(&self) -> bool {
-        self.x.end.by.is_some_and(|by| by != self.hop)
-    }
-
-    /// Whether bytes could be missing from the capture.
-    fn holed(&self) -> bool {
-        let q = &self.x.quality;
-        q.gap || q.snapped || q.overlap_conflict || q.no_client_packets || q.no_server_packets
-    }
-}
-
-/// Whether what entered the hop never left it, and how sure that is. `at`: 0 for what the client sends, 1 for
-/// the server. Times are counted from each leg's own 101, so that other clocks change nothing.
-fn stuck(at: usize, from: &Side<'_>, to: &Side<'_>, first: &Preview) -> Option<Confidence> {
-    let sent = to.x.after_101.get(at).is_some_and(Option::is_some)
-        || to.x.ws.is_some_and(|ws| if at == 0 { ws.client.frames > 0 } else { ws.server.frames > 0 });
-    if sent || to.holed() {
+    let answered = said.and_then(|way| way.came.pings()).is_some_and(|pings| pings.answered > 0);
+    let only_pings = from.x.ws.map(counts).is_some_and(|came| came.frames == came.ping.saturating_add(came.pong));
+    if answered && only_pings {
         return None;
     }
-    let entered = from.after(first.ts);
+    let preview = from.x.after_101.get(at).and_then(Option::as_ref)?;
+    let bytes = preview.offset..preview.offset.saturating_add(preview.bytes.len() as u64);
+    Some(First { at: preview.at, ts: preview.ts, bytes })
+}
+
+/// Whether what entered the hop at this time never left it, and how sure that is. Times are counted from each leg's
+/// own 101, so that other clocks change nothing.
+fn stuck(from: &Side<'_>, to: &Side<'_>, entered: Timestamp) -> Option<Confidence> {
+    if to.holed() {
+        return None;
+    }
+    let entered = from.after(entered);
     let waited = |side: &Side<'_>| side.open().0 >= entered.0.saturating_add(WAIT.0);
     if waited(to) {
         return Some(Confidence::Certain);
@@ -118,17 +114,13 @@ fn stuck(at: usize, from: &Side<'_>, to: &Side<'_>, first: &Preview) -> Option<C
     (both && later).then_some(Confidence::Likely)
 }
 
-fn place(p: &Preview, direction: Direction) -> Evidence {
-    let bytes = p.offset..p.offset.saturating_add(p.bytes.len() as u64);
-    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::base::PacketRef;
-    use crate::model::{EndHow, Finding};
+    use crate::base::Nanos;
+    use crate::model::{EndHow, Exchange, Finding, Pings, Preview, Rare, WsCounts};
+    use crate::rules::hop::said::tests as said;
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
 
     /// A granted leg that lasts so long after its 101, with bytes of client and server 10 ms after it.
@@ -195,5 +187,40 @@ mod tests {
         let holed = leg(false, true, 3_000).with(|x| x.quality.gap = true);
         assert!(found(leg(true, true, 3_000), holed).is_empty());
         assert!(found(leg(true, true, 20), leg(false, true, 20)).is_empty(), "the capture ends at once");
+    }
+
+    #[test]
+    fn frames_of_the_hop_itself_are_not_the_messages_that_it_swallows() {
+        let last = |x: Exchange| x.with(|x| x.times.last = x.times.last.map(|at| at + Nanos::from_secs(3)));
+        let near = || last(said::leg(&[said::text("anybody there?", 10)], &[]));
+        let pinged = || {
+            last(said::leg(&[], &[])).with(|x| {
+                let counts = WsCounts { frames: 2, ping: 2, ..WsCounts::default() };
+                x.ws = Some(WsTotals { client: counts, ..WsTotals::default() });
+            })
+        };
+        let swallowed = found(near(), pinged());
+        assert!(words(&swallowed[0].message).contains("nothing of what its client sent on to its backend (packet 9)"));
+        assert_eq!(swallowed[0].confidence, Confidence::Certain);
+        assert!(found(near(), last(said::leg(&[said::text("anybody there?", 10)], &[]))).is_empty());
+        let unknown = pinged().with(|x| x.talk = None);
+        assert!(found(near(), unknown).is_empty());
+    }
+
+    #[test]
+    fn pings_that_the_hop_answers_by_itself_need_not_leave_it() {
+        let pinged = |answered: u32| {
+            leg(true, true, 3_000).with(|x| {
+                let counts = WsCounts { frames: 3, ping: 3, ..WsCounts::default() };
+                x.ws = Some(WsTotals { client: counts, ..WsTotals::default() });
+                let pings = Some(Box::new(Pings { answered, ..Pings::default() }));
+                let mut talk = crate::model::Talk::default();
+                talk.client.rare = Some(Box::new(Rare { pings, ..Rare::default() }));
+                x.talk = Some(Box::new(talk));
+            })
+        };
+        let far = || leg(false, true, 3_000).with(|x| x.talk = Some(Box::default()));
+        assert!(found(pinged(3), far()).is_empty());
+        assert_eq!(found(pinged(0), far()).len(), 1);
     }
 }

@@ -1,9 +1,9 @@
 //! `extension-not-offered`.
 
-use super::extensions;
 use super::support::{FROM_CLIENT, FROM_SERVER, show_field, websocket_heads};
 use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
+use crate::wire::extensions;
 
 pub(super) static RULE: Rule = Rule {
     id: "extension-not-offered",

@@ -1,9 +1,9 @@
 //! `extension-params-bad`.
 
-use super::extensions::{self, Extension};
 use super::support::{FROM_CLIENT, FROM_SERVER, show_field, websocket_heads};
 use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
+use crate::wire::extensions::{self, Extension};
 
 pub(super) static RULE: Rule = Rule {
     id: "extension-params-bad",

@@ -4,7 +4,6 @@ mod client_abandoned;
 mod connect_refused_by_proxy;
 mod extension_not_offered;
 mod extension_params_bad;
-mod extensions;
 mod handshake_slow;
 mod looks_like;
 mod no_response;

@@ -73,6 +73,7 @@ pub(crate) fn exchange(request: &str, response: Option<&str>) -> Exchange {
         frames_with_101: false,
         times: Times { syn: Some(at(-2)), rtt: Some(Nanos::from_millis(1)), last: Some(at(20)) },
         ws: None,
+        talk: None,
         end: End::default(),
         quality: Quality::default(),
         index_in_flow: 0,

@@ -1,6 +1,6 @@
 //! Frames of one direction, counted in place: 64 bytes of state beside the flow's record, payloads
 //! passed over, nothing allocated. What it takes: in-order bytes and gaps. What it gives: counts, and
-//! the bytes of Close frames.
+//! what an [`Ear`] asks for.
 
 use crate::base::Timestamp;
 use crate::model::WsCounts;
@@ -29,8 +29,8 @@ pub struct Frames {
 const MASKED: u8 = 1;
 const UNMASKED: u8 = 1 << 1;
 const RSV1: u8 = 1 << 2;
-/// The current payload is a Close frame's.
-const IN_CLOSE: u8 = 1 << 3;
+/// Somebody wants the current payload.
+const HEARD: u8 = 1 << 3;
 /// No frame can be read here any more.
 const BROKEN: u8 = 1 << 4;
 /// Bytes were lost across a header: look for the way back at the next edge.
@@ -39,41 +39,68 @@ const LOST: u8 = 1 << 5;
 /// Frames that must follow each other plausibly after a loss.
 const RESYNC: usize = 3;
 
+/// Hears what frames bring, beside their counts.
+pub trait Ear {
+    /// A frame's header, which ends `end` bytes into what was pushed. `true`: its payload is wanted.
+    fn frame(&mut self, header: &Header, end: usize) -> bool;
+    /// The next bytes of a wanted payload, as on the wire.
+    fn payload(&mut self, bytes: &[u8]);
+    /// A wanted payload is over.
+    fn over(&mut self);
+    /// Bytes of a wanted payload are not there. `over`: to its end.
+    fn missed(&mut self, over: bool);
+    /// Bytes were lost across a header.
+    fn lost(&mut self);
+    /// A length that no frame can have: nothing behind it can be read.
+    fn endless(&mut self, header: &Header, end: usize);
+}
+
 impl Frames {
     /// In-order bytes of one segment. `client`: who sent them, so whether they should be masked.
-    /// `close` gets each Close frame's header, then its payload in pieces.
     #[inline]
-    pub fn push(&mut self, mut data: &[u8], client: bool, close: &mut dyn FnMut(Option<&Header>, &[u8])) {
+    pub fn push(&mut self, data: &[u8], client: bool, ear: &mut impl Ear) {
         if self.flags & (BROKEN | LOST) != 0 && !self.resync(data, client) {
             return;
         }
-        while !data.is_empty() {
+        let mut rest = data;
+        while !rest.is_empty() {
             if self.skip != 0 {
-                let n = usize::try_from(self.skip).map_or(data.len(), |skip| skip.min(data.len()));
-                let (payload, rest) = data.split_at(n);
+                let n = usize::try_from(self.skip).map_or(rest.len(), |skip| skip.min(rest.len()));
+                let (payload, behind) = rest.split_at(n);
                 self.skip -= n as u64;
-                if self.flags & IN_CLOSE != 0 {
-                    close(None, payload);
+                if self.flags & HEARD != 0 {
+                    ear.payload(payload);
+                    if self.skip == 0 {
+                        self.flags &= !HEARD;
+                        ear.over();
+                    }
                 }
-                data = rest;
+                rest = behind;
                 continue;
             }
-            let Some(rest) = self.header(data, close) else { return };
-            data = rest;
+            let Some(behind) = self.header(data, rest, client, ear) else { return };
+            rest = behind;
         }
     }
 
     /// Bytes that are not there.
-    pub fn gap(&mut self, len: u64) {
+    pub fn gap(&mut self, len: u64, ear: &mut impl Ear) {
         if self.flags & BROKEN != 0 {
             return;
         }
         if len <= self.skip && self.partial_len == 0 {
             self.skip -= len;
+            if self.flags & HEARD != 0 {
+                ear.missed(self.skip == 0);
+                if self.skip == 0 {
+                    self.flags &= !HEARD;
+                }
+            }
         } else {
             self.skip = 0;
             self.partial_len = 0;
-            self.flags = self.flags & !IN_CLOSE | LOST;
+            self.flags = self.flags & !HEARD | LOST;
+            ear.lost();
         }
     }
 
@@ -103,27 +130,28 @@ impl Frames {
         self.flags & RSV1 != 0
     }
 
-    /// Reads a header, across segments where it must; returns what stands behind it.
+    /// Reads a header at the start of `rest`, which is the end of `data`, across segments where it must; returns
+    /// what stands behind it.
     #[inline]
-    fn header<'a>(&mut self, data: &'a [u8], close: &mut dyn FnMut(Option<&Header>, &[u8])) -> Option<&'a [u8]> {
+    fn header<'a>(&mut self, data: &[u8], rest: &'a [u8], client: bool, ear: &mut impl Ear) -> Option<&'a [u8]> {
         let header;
-        let rest;
+        let behind;
         if self.partial_len == 0
-            && let Some(whole) = websocket::header(data)
+            && let Some(whole) = websocket::header(rest)
         {
             header = whole;
-            rest = data.get(usize::from(whole.length)..)?;
+            behind = rest.get(usize::from(whole.length)..)?;
         } else {
             // Byte by byte: at most 14 times for one header.
             let mut joined = [0; websocket::HEADER_BYTES];
             let held = usize::from(self.partial_len);
             joined[..held].copy_from_slice(&self.partial[..held]);
-            let take = data.len().min(websocket::HEADER_BYTES - held);
-            joined[held..held + take].copy_from_slice(&data[..take]);
+            let take = rest.len().min(websocket::HEADER_BYTES - held);
+            joined[held..held + take].copy_from_slice(&rest[..take]);
             match websocket::header(&joined[..held + take]) {
                 Some(whole) => {
                     header = whole;
-                    rest = data.get(usize::from(whole.length).saturating_sub(held)..)?;
+                    behind = rest.get(usize::from(whole.length).saturating_sub(held)..)?;
                     self.partial_len = 0;
                 }
                 None => {
@@ -134,16 +162,21 @@ impl Frames {
                 }
             }
         }
-        self.count(&header, close).then_some(rest)
+        self.count(&header, data.len() - behind.len(), behind.len(), client, ear).then_some(behind)
     }
 
-    /// Counts a frame. `false`: this was no frame.
+    /// Counts a frame, behind whose header this segment has `behind` bytes. `false`: this was no frame.
     #[inline]
-    fn count(&mut self, h: &Header, close: &mut dyn FnMut(Option<&Header>, &[u8])) -> bool {
-        // The first bytes of a direction must read as a frame; later faults are a peer's own and the
-        // lengths still carry on. A length beyond 2^63 cannot be passed over (RFC 6455 §5.2).
-        if (self.frames == 0 && !h.is_plausible()) || h.payload >> 63 != 0 {
+    fn count(&mut self, h: &Header, end: usize, behind: usize, client: bool, ear: &mut impl Ear) -> bool {
+        // The first bytes of a direction must read as a frame, or as one with a fault: whole, with FIN, and masked as
+        // it should be. Later faults are a peer's own and the lengths still carry on. A length beyond 2^63 cannot be
+        // passed over (RFC 6455 §5.2).
+        let faulty = || h.fin && h.mask.is_some() == client && h.payload <= behind as u64;
+        if (self.frames == 0 && !h.is_plausible() && !faulty()) || h.payload >> 63 != 0 {
             self.flags |= BROKEN;
+            if h.payload >> 63 != 0 && (self.frames != 0 || h.may_begin()) {
+                ear.endless(h, end);
+            }
             return false;
         }
         self.frames = self.frames.saturating_add(1);
@@ -152,31 +185,25 @@ impl Frames {
         if h.rsv1() {
             self.flags |= RSV1;
         }
-        self.flags &= !IN_CLOSE;
         if h.fin && !h.is_control() {
             self.messages = self.messages.saturating_add(1);
         }
-        let counter = match h.opcode {
-            websocket::TEXT => &mut self.text,
-            websocket::BINARY => &mut self.binary,
-            websocket::PING => &mut self.ping,
-            websocket::PONG => &mut self.pong,
-            websocket::CLOSE => {
-                self.close = self.close.saturating_add(1);
-                if self.close == 1 {
-                    self.flags |= IN_CLOSE;
-                    close(Some(h), &[]);
-                }
-                self.skip = h.payload;
-                return true;
-            }
-            _ => {
-                self.skip = h.payload;
-                return true;
-            }
-        };
-        *counter = counter.saturating_add(1);
+        match h.opcode {
+            websocket::TEXT => self.text = self.text.saturating_add(1),
+            websocket::BINARY => self.binary = self.binary.saturating_add(1),
+            websocket::PING => self.ping = self.ping.saturating_add(1),
+            websocket::PONG => self.pong = self.pong.saturating_add(1),
+            websocket::CLOSE => self.close = self.close.saturating_add(1),
+            _ => {}
+        }
         self.skip = h.payload;
+        if ear.frame(h, end) {
+            if h.payload == 0 {
+                ear.over();
+            } else {
+                self.flags |= HEARD;
+            }
+        }
         true
     }
 
@@ -190,16 +217,40 @@ impl Frames {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
+    /// Hears Close frames alone.
+    #[derive(Default)]
+    struct Closes {
+        bytes: Vec<u8>,
+        over: usize,
+    }
+
+    impl Ear for Closes {
+        fn frame(&mut self, header: &Header, _: usize) -> bool {
+            header.opcode == websocket::CLOSE
+        }
+        fn payload(&mut self, bytes: &[u8]) {
+            self.bytes.extend_from_slice(bytes);
+        }
+        fn over(&mut self) {
+            self.over += 1;
+        }
+        fn missed(&mut self, _: bool) {}
+        fn lost(&mut self) {}
+        fn endless(&mut self, _: &Header, _: usize) {}
+    }
+
     fn run(pieces: &[&[u8]], client: bool) -> (WsCounts, Vec<u8>) {
         let mut frames = Frames::default();
-        let mut closed = Vec::new();
+        let mut closes = Closes::default();
         for piece in pieces {
-            frames.push(piece, client, &mut |_, bytes| closed.extend_from_slice(bytes));
+            frames.push(piece, client, &mut closes);
         }
-        (frames.counts(), closed)
+        assert_eq!(closes.over, usize::try_from(frames.counts().close).unwrap());
+        (frames.counts(), closes.bytes)
     }
 
     const SERVER: &[u8] =
@@ -231,9 +282,9 @@ mod tests {
     #[test]
     fn a_gap_in_a_payload_is_stepped_over() {
         let mut frames = Frames::default();
-        let mut nothing = |_: Option<&Header>, _: &[u8]| {};
+        let mut nothing = Closes::default();
         frames.push(&[0x82, 10, 1, 2], false, &mut nothing);
-        frames.gap(5);
+        frames.gap(5, &mut nothing);
         frames.push(&[8, 9, 10, 0x81, 1, b'x'], false, &mut nothing);
         assert_eq!((frames.counts().frames, frames.counts().text), (2, 1));
     }
@@ -241,9 +292,9 @@ mod tests {
     #[test]
     fn after_a_lost_header_three_good_frames_lead_back() {
         let mut frames = Frames::default();
-        let mut nothing = |_: Option<&Header>, _: &[u8]| {};
+        let mut nothing = Closes::default();
         frames.push(&[0x82, 1, 1], false, &mut nothing);
-        frames.gap(5);
+        frames.gap(5, &mut nothing);
         frames.push(b"not a frame", false, &mut nothing);
         assert_eq!(frames.counts().frames, 1);
         frames.push(&[0x81, 0, 0x81, 0, 0x81, 0], false, &mut nothing);

@@ -1,17 +1,20 @@
 //! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1) and the parameters of
-//! permessage-deflate (RFC 7692 §7.1). Not a rule: two rules read with it.
+//! permessage-deflate (RFC 7692 §7.1).
 
+use crate::model::Deflate;
 use crate::model::head::{split_list, trim};
 
 /// One extension with its parameters, in wire order. Quotes are taken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Extension {
-    pub(super) name: Vec<u8>,
-    pub(super) params: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+pub struct Extension {
+    pub name: Vec<u8>,
+    /// Name and, where there is one, value.
+    pub params: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl Extension {
-    pub(super) fn is_deflate(&self) -> bool {
+    /// Whether it is permessage-deflate.
+    pub fn is_deflate(&self) -> bool {
         self.name.eq_ignore_ascii_case(b"permessage-deflate")
     }
 
@@ -22,7 +25,7 @@ impl Extension {
 }
 
 /// Reads a whole list. `Err` says in words what does not follow the grammar.
-pub(super) fn parse(list: &[u8]) -> Result<Vec<Extension>, &'static str> {
+pub fn parse(list: &[u8]) -> Result<Vec<Extension>, &'static str> {
     split_list(list).iter().map(|member| parse_one(member)).collect()
 }
 
@@ -98,7 +101,7 @@ fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// What makes this permessage-deflate answer wrong by itself (RFC 7692 §7.1), in words.
-pub(super) fn bad_deflate_answer(answer: &Extension) -> Option<String> {
+pub fn bad_deflate_answer(answer: &Extension) -> Option<String> {
     for (i, (name, value)) in answer.params.iter().enumerate() {
         let lower = name.to_ascii_lowercase();
         let shown = String::from_utf8_lossy(&lower).into_owned();
@@ -122,7 +125,7 @@ pub(super) fn bad_deflate_answer(answer: &Extension) -> Option<String> {
 }
 
 /// Why this answer does not fit this offer (RFC 7692 §7.1.1, §7.1.2), in words.
-pub(super) fn unfit_deflate_answer(offer: &Extension, answer: &Extension) -> Option<String> {
+pub fn unfit_deflate_answer(offer: &Extension, answer: &Extension) -> Option<String> {
     let bits = |e: &Extension, name: &[u8]| e.param(name).flatten().and_then(window_bits);
     if answer.param(b"client_max_window_bits").is_some() && offer.param(b"client_max_window_bits").is_none() {
         return Some("client_max_window_bits was not offered".to_owned());
@@ -143,6 +146,19 @@ pub(super) fn unfit_deflate_answer(offer: &Extension, answer: &Extension) -> Opt
         }
     }
     None
+}
+
+/// permessage-deflate as a 101 agrees on it. `None`: it does not, or not in a way that can be followed.
+pub fn agreed(answer: &[u8]) -> Option<Deflate> {
+    let answer = parse(answer).ok()?;
+    let deflate = answer.iter().find(|extension| extension.is_deflate())?;
+    let bits = |name: &[u8]| deflate.param(name).flatten().and_then(window_bits).unwrap_or(15);
+    Some(Deflate {
+        client_bits: bits(b"client_max_window_bits"),
+        server_bits: bits(b"server_max_window_bits"),
+        client_no_context_takeover: deflate.param(b"client_no_context_takeover").is_some(),
+        server_no_context_takeover: deflate.param(b"server_no_context_takeover").is_some(),
+    })
 }
 
 /// 8 to 15 without leading zeros (RFC 7692 §7.1.2).
@@ -188,6 +204,19 @@ mod tests {
         ] {
             assert_eq!(bad_deflate_answer(&one(answer)).is_none(), good, "{answer}");
         }
+    }
+
+    #[test]
+    fn what_a_101_agrees_on_is_read() {
+        let found = agreed(b"x-other, permessage-deflate; server_max_window_bits=10; client_no_context_takeover");
+        let whole = Deflate {
+            client_bits: 15,
+            server_bits: 10,
+            client_no_context_takeover: true,
+            server_no_context_takeover: false,
+        };
+        assert_eq!(found, Some(whole));
+        assert_eq!(agreed(b"x-webkit-deflate-frame"), None);
     }
 
     #[test]

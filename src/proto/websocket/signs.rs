@@ -1,0 +1,117 @@
+//! What TCP says of a tunnel beside its bytes: windows that close, bytes that come again, resets from elsewhere.
+
+use crate::base::{Nanos, PacketRef, Timestamp};
+use crate::model::{Direction, Resent, Stall, Transport};
+use crate::stream::Signs;
+
+/// What was seen of one tunnel.
+#[derive(Default)]
+pub(super) struct Watched {
+    transport: Transport,
+    /// Since when the bytes of client (server) are not taken, and the packet that says so.
+    closed: [Option<(Timestamp, PacketRef)>; 2],
+}
+
+impl Watched {
+    /// Bytes of this side came again. `first`: when somebody last said something new, in packet `at`.
+    pub(super) fn again(&mut self, by: Direction, at: PacketRef, first: Timestamp, ts: Timestamp) {
+        match &mut self.transport.resent {
+            Some(resent) if resent.by == by => {
+                resent.times = resent.times.saturating_add(1);
+                resent.last = ts;
+            }
+            resent => *resent = Some(Resent { by, times: 1, at, first, last: ts }),
+        }
+    }
+
+    /// A segment of this side. `true`: the next ones are wanted too.
+    pub(super) fn take(&mut self, from: Direction, usual: u8, signs: Signs) -> bool {
+        if signs.rst {
+            if usual != 0 && usual != signs.ttl && self.transport.rst_ttl.is_none() {
+                self.transport.rst_ttl = Some((usual, signs.ttl));
+            }
+            // Whoever sent it, the side that was silent is no more heard by it.
+            return false;
+        }
+        if self.transport.resent.is_some_and(|resent| resent.by != from) {
+            self.transport.resent = None;
+        }
+        // Whose bytes wait: those of the other side.
+        let waits = usize::from(from == Direction::ClientToServer);
+        self.window(waits, signs);
+        self.closed.iter().any(Option::is_some) || self.transport.resent.is_some()
+    }
+
+    fn window(&mut self, waits: usize, signs: Signs) {
+        let (closed, stall) = (&mut self.closed[waits], &mut self.transport.stalls[waits]);
+        let Some((from, at)) = *closed else {
+            if signs.closes_window {
+                *closed = Some((signs.ts, signs.at));
+                let new = Stall { at: signs.at, from: signs.ts, length: Nanos::ZERO, times: 0 };
+                let stall = stall.get_or_insert(new);
+                stall.times = stall.times.saturating_add(1);
+            }
+            return;
+        };
+        let length = signs.ts.since(from);
+        if let Some(stall) = stall.as_mut().filter(|stall| length > stall.length) {
+            *stall = Stall { at, from, length, times: stall.times };
+        }
+        if !signs.closes_window {
+            *closed = None;
+        }
+    }
+
+    /// What there is to tell.
+    pub(super) fn tell(self) -> Option<Box<Transport>> {
+        (self.transport != Transport::default()).then(|| Box::new(self.transport))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{ClientToServer as CLIENT, ServerToClient as SERVER};
+
+    fn sign(s: i64, closes_window: bool) -> Signs {
+        let ts = Timestamp(0) + Nanos::from_secs(s);
+        Signs { ts, at: PacketRef::new(0, s.unsigned_abs()), ttl: 64, rst: false, closes_window }
+    }
+
+    #[test]
+    fn the_longest_time_that_a_window_was_closed_is_told() {
+        let mut watched = Watched::default();
+        assert!(watched.take(CLIENT, 64, sign(1, true)));
+        assert!(!watched.take(CLIENT, 64, sign(3, false)));
+        assert!(watched.take(CLIENT, 64, sign(10, true)));
+        assert!(watched.take(SERVER, 64, sign(11, false)), "the other side's window says nothing of it");
+        assert!(watched.take(CLIENT, 64, sign(15, true)), "it answers a probe");
+        let stall = watched.tell().and_then(|t| t.stalls[1]);
+        let length = Nanos::from_secs(5);
+        assert_eq!(stall, Some(Stall { at: PacketRef::new(0, 10), from: sign(10, true).ts, length, times: 2 }));
+    }
+
+    #[test]
+    fn bytes_that_come_again_until_a_sign_of_life_are_nothing() {
+        let mut watched = Watched::default();
+        let ts = |s| sign(s, false).ts;
+        for s in 1..5 {
+            watched.again(CLIENT, PacketRef::new(0, 7), ts(0), ts(s));
+        }
+        assert!(watched.take(CLIENT, 64, sign(5, false)));
+        let whole = Resent { by: CLIENT, times: 4, at: PacketRef::new(0, 7), first: ts(0), last: ts(4) };
+        assert_eq!(watched.transport.resent, Some(whole));
+        assert!(!watched.take(SERVER, 64, sign(6, false)));
+        assert!(watched.tell().is_none());
+    }
+
+    #[test]
+    fn a_reset_from_elsewhere_has_another_ttl() {
+        let mut watched = Watched::default();
+        watched.take(SERVER, 64, Signs { rst: true, ttl: 64, ..sign(1, true) });
+        watched.take(SERVER, 0, Signs { rst: true, ttl: 251, ..sign(1, true) });
+        assert_eq!(watched.transport.rst_ttl, None);
+        watched.take(SERVER, 64, Signs { rst: true, ttl: 251, ..sign(1, true) });
+        assert_eq!(watched.transport.rst_ttl, Some((64, 251)));
+    }
+}

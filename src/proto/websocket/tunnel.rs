@@ -1,0 +1,391 @@
+//! Both directions of one WebSocket while it is open. What every frame touches is two cache lines; they can be
+//! fetched before they are needed.
+
+use std::slice::from_ref;
+
+use prefetch_index::prefetch_index;
+
+use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
+use crate::model::{Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, WsTotals};
+
+use crate::stream::Signs;
+
+use super::frames::Frames;
+use super::listener::Listener;
+use super::live::Live;
+use super::signs::Watched;
+
+/// An upgraded connection's stream.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub struct Tunnel {
+    pub(super) both: Both,
+    /// Client, server.
+    pub(super) sides: [Speaker; 2],
+    pub(super) cold: Cold,
+}
+
+/// What both directions touch.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub(super) struct Both {
+    /// When the 101 came.
+    opened: Timestamp,
+    /// When the last payload byte of either direction came, at first the 101; and the one before.
+    pub(super) heard: Timestamp,
+    before: Timestamp,
+    /// The longest time without one, and since when, in milliseconds, from the 101 on; they stop at 49 days.
+    longest_ms: u32,
+    longest_from_ms: u32,
+    /// What tells the last two small messages of each direction apart.
+    pub(super) recent: [[u32; 2]; 2],
+    /// The longest time without a payload byte of each direction, in milliseconds.
+    silence_ms: [u32; 2],
+    /// Frames of each direction in a row that had the mask of the one before.
+    pub(super) same_masks: [u8; 2],
+    pub(super) flags: u8,
+}
+
+/// Bits of [`Both::flags`].
+pub(super) mod flag {
+    /// permessage-deflate was agreed on.
+    pub(in super::super) const DEFLATE: u8 = 1;
+    /// Another extension may have been: what RSV bits mean is not known.
+    pub(in super::super) const UNKNOWN_EXTENSION: u8 = 1 << 1;
+    /// The first frames are still to be kept.
+    pub(in super::super) const LOGS: u8 = 1 << 2;
+    /// Something was heard behind the 101.
+    pub(in super::super) const HEARD: u8 = 1 << 3;
+    /// The first Close of all was seen.
+    pub(in super::super) const CLOSED: u8 = 1 << 4;
+}
+
+/// One direction: what nearly every frame changes.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub(super) struct Speaker {
+    /// The last frame's packet.
+    pub(super) at: PacketRef,
+    pub(super) text_bytes: u64,
+    pub(super) live: Option<Box<Live>>,
+    pub(super) largest_text: u32,
+    pub(super) largest_binary: u32,
+    /// Of the message under way: CRC-32 and bytes of its content, and bytes of its payloads.
+    pub(super) crc: u32,
+    pub(super) bytes: u32,
+    pub(super) wire: u32,
+    pub(super) digest_crc: u32,
+    pub(super) digest_bytes: u32,
+    /// The last frame's masking key.
+    pub(super) mask: [u8; 4],
+    pub(super) utf8: super::utf8::Utf8,
+    /// The last frame's FIN, RSV bits and opcode.
+    pub(super) bits: u8,
+    pub(super) state: u8,
+    /// Where in its mask the next payload byte stands.
+    pub(super) phase: u8,
+    /// TEXT or BINARY of the message under way.
+    pub(super) opcode: u8,
+}
+
+/// Bits of [`Speaker::state`].
+pub(super) mod state {
+    /// Inside a data message.
+    pub(in super::super) const MESSAGE: u8 = 1;
+    /// It is compressed.
+    pub(in super::super) const COMPRESSED: u8 = 1 << 1;
+    /// All of it was seen, and read.
+    pub(in super::super) const WHOLE: u8 = 1 << 2;
+    /// It is text that can still be UTF-8.
+    pub(in super::super) const TEXT: u8 = 1 << 3;
+    /// The frame under way is a control frame.
+    pub(in super::super) const CONTROL: u8 = 1 << 4;
+    /// It sent its Close.
+    pub(in super::super) const CLOSED: u8 = 1 << 5;
+    /// Frames were lost: whether a message is under way is not known.
+    pub(in super::super) const LOST: u8 = 1 << 6;
+    /// Nothing more goes into the digest.
+    pub(in super::super) const NO_DIGEST: u8 = 1 << 7;
+}
+
+/// What is seldom touched.
+#[derive(Default)]
+pub(super) struct Cold {
+    pub(super) deflate: Option<Deflate>,
+    pub(super) log: Option<Box<Log>>,
+    pub(super) closed: Option<Closed>,
+    pub(super) signs: Option<Box<Watched>>,
+    /// Digests that ended because something was missing.
+    pub(super) broken: [bool; 2],
+    /// Messages of each direction that are kept, and not counted among the rare.
+    pub(super) kept_bytes: u32,
+}
+
+/// The first Close of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub by: Direction,
+    pub ts: Timestamp,
+    pub at: PacketRef,
+}
+
+/// Frames kept to be shown.
+#[derive(Default)]
+pub(super) struct Log {
+    first: Vec<FrameRecord>,
+    /// A ring; the next place to be written is `count` modulo its length.
+    last: Vec<FrameRecord>,
+    count: usize,
+}
+
+/// What all tunnels of an analysis share.
+#[derive(Default)]
+pub struct Common {
+    /// Bytes that kept frames and messages take.
+    pub(super) kept: usize,
+    /// Directions that are being inflated.
+    pub(super) inflaters: usize,
+    /// The content of the small message that this segment brought, as far as it came.
+    pub(super) beat: Vec<u8>,
+    /// Unmasked, and inflated, bytes on their way.
+    pub(super) plain: Vec<u8>,
+    pub(super) inflated: Vec<u8>,
+    /// Tunnels of which no frames and messages were kept, and directions that were not inflated.
+    pub unkept: u64,
+    pub uninflated: u64,
+}
+
+impl Common {
+    /// Adds its counts.
+    pub fn count(&self, counters: &mut Counters) {
+        counters.talks_not_kept += self.unkept;
+        counters.not_inflated += self.uninflated;
+    }
+}
+
+impl Tunnel {
+    /// The 101 is out. `extensions`: what it agreed on, as it said; `None` where that is not known.
+    pub fn opened(&mut self, ts: Timestamp, extensions: Option<&[u8]>) {
+        *self = Tunnel::default();
+        self.both.heard = ts;
+        self.both.before = ts;
+        self.both.opened = ts;
+        self.cold.deflate = extensions.and_then(crate::wire::extensions::agreed);
+        let others = extensions.is_none_or(|list| {
+            crate::wire::extensions::parse(list).is_ok_and(|all| all.iter().any(|one| !one.is_deflate()))
+        });
+        self.both.flags = flag::LOGS
+            | if self.cold.deflate.is_some() { flag::DEFLATE } else { 0 }
+            | if others { flag::UNKNOWN_EXTENSION } else { 0 };
+    }
+
+    /// Starts fetching what a frame of this direction touches.
+    #[inline]
+    pub fn prefetch(&self, from: Direction) {
+        prefetch_index(from_ref(&self.both), 0);
+        prefetch_index(from_ref(&self.sides[usize::from(from == Direction::ServerToClient)]), 0);
+    }
+
+    /// In-order bytes of one segment. `offset`: of the first one in its direction's stream. `true`: the first
+    /// Close of all was in them.
+    #[inline]
+    pub fn push(
+        &mut self,
+        frames: &mut Frames,
+        from: Direction,
+        data: &[u8],
+        (ts, at, offset): (Timestamp, PacketRef, u64),
+        common: &mut Common,
+    ) -> bool {
+        let side = usize::from(from == Direction::ServerToClient);
+        self.spoke(side, frames.last, ts);
+        let had = self.both.flags & flag::CLOSED;
+        let mut listener = Listener::new(self, side, (ts, at, offset), common);
+        frames.push(data, side == 0, &mut listener);
+        listener.end();
+        had != self.both.flags & flag::CLOSED
+    }
+
+    /// Bytes that are not there.
+    pub fn gap(&mut self, frames: &mut Frames, from: Direction, len: u64, common: &mut Common) {
+        let side = usize::from(from == Direction::ServerToClient);
+        let mut listener = Listener::new(self, side, (self.both.heard, PacketRef::default(), 0), common);
+        frames.gap(len, &mut listener);
+    }
+
+    /// Bytes of this side came again, which its peer should have had.
+    #[cold]
+    pub fn again(&mut self, by: Direction, ts: Timestamp) {
+        let at = self.sides[usize::from(by == Direction::ServerToClient)].at;
+        let first = self.both.heard;
+        self.cold.signs.get_or_insert_default().again(by, at, first, ts);
+    }
+
+    /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have, 0 where that is not
+    /// known. `true`: what the next ones say is wanted too.
+    #[cold]
+    pub fn signs(&mut self, from: Direction, usual: u8, signs: Signs) -> bool {
+        self.cold.signs.get_or_insert_default().take(from, usual, signs)
+    }
+
+    /// The first Close of all. `None`: there was none.
+    pub fn closed(&self) -> Option<Closed> {
+        self.cold.closed
+    }
+
+    /// What the first Close of this side said.
+    pub fn close_of(&self, by: Direction) -> Option<Close> {
+        let live = self.sides[usize::from(by == Direction::ServerToClient)].live.as_ref()?;
+        let close = live.rare.close.as_ref()?;
+        Some(Close { code: close.code, reason: close.reason.clone() })
+    }
+
+    /// It is over: what is to be told of it. `frames`: of client and server.
+    pub fn tell(&mut self, frames: [&Frames; 2], common: &mut Common) -> (WsTotals, Box<Talk>) {
+        let totals = WsTotals {
+            client: frames[0].counts(),
+            server: frames[1].counts(),
+            compressed: frames.iter().any(|frames| frames.compressed()),
+        };
+        let mut talk = Box::<Talk>::default();
+        for (side, spoken) in [&mut talk.client, &mut talk.server].into_iter().enumerate() {
+            *spoken = self.spoken(side, frames[side], common);
+        }
+        talk.deflate = self.cold.deflate;
+        if let Some(log) = self.cold.log.take() {
+            (talk.first_frames, talk.frames) = log.tell();
+        }
+        common.kept = common.kept.saturating_sub(self.cold.kept_bytes as usize);
+        common.kept += talk.frames.len() * size_of::<FrameRecord>();
+        if self.both.flags & flag::HEARD != 0 {
+            let millis = |ms| Nanos::from_millis(i64::from(ms));
+            let from = self.both.opened + millis(self.both.longest_from_ms);
+            talk.silence = Some(Silence { from, length: millis(self.both.longest_ms) });
+            let length = self.both.heard.since(self.both.before).max(Nanos::ZERO);
+            talk.before_last = Some(Silence { from: self.both.before, length });
+        }
+        talk.transport = self.cold.signs.take().and_then(|signs| signs.tell());
+        (totals, talk)
+    }
+
+    /// Somebody spoke. `last`: when this side did before.
+    #[inline]
+    fn spoke(&mut self, side: usize, last: Timestamp, ts: Timestamp) {
+        let both = &mut self.both;
+        both.flags |= flag::HEARD;
+        let quiet = ts.since(both.heard).0;
+        if quiet >= (i64::from(both.longest_ms) + 1) * 1_000_000 {
+            both.longest_ms = millis(quiet);
+            both.longest_from_ms = millis(both.heard.since(both.opened).0);
+        }
+        let since = ts.since(last.max(both.opened)).0;
+        if since >= (i64::from(both.silence_ms[side]) + 1) * 1_000_000 {
+            both.silence_ms[side] = millis(since);
+        }
+        both.before = both.heard;
+        both.heard = ts.max(both.heard);
+    }
+
+    fn spoken(&mut self, side: usize, frames: &Frames, common: &mut Common) -> Spoken {
+        let s = &mut self.sides[side];
+        let counts = frames.counts();
+        let mut live = s.live.take();
+        if let Some(live) = &mut live {
+            common.inflaters -= usize::from(live.inflate.take().is_some());
+        }
+        let other = live.as_ref().map_or(0, |live| live.other_bytes);
+        let rare = live.filter(|live| live.is_worth_telling()).map(|live| {
+            let mut rare = Box::new(live.rare);
+            rare.faults.shrink_to_fit();
+            rare.messages.shrink_to_fit();
+            rare
+        });
+        Spoken {
+            text_bytes: s.text_bytes,
+            binary_bytes: counts.payload_bytes.saturating_sub(s.text_bytes).saturating_sub(other),
+            largest_text: s.largest_text,
+            largest_binary: s.largest_binary,
+            last: (counts.frames != 0).then_some(LastFrame { at: s.at, ts: frames.last, bits: s.bits }),
+            silence: (self.both.flags & flag::HEARD != 0 && counts.frames != 0)
+                .then(|| Nanos::from_millis(i64::from(self.both.silence_ms[side]))),
+            digest: Digest { crc: s.digest_crc, bytes: s.digest_bytes, broken: self.cold.broken[side] },
+            rare,
+        }
+    }
+}
+
+impl Speaker {
+    /// Whether anybody wants what its message says.
+    #[inline]
+    pub(super) fn is_read(&self) -> bool {
+        self.state & (state::TEXT | state::COMPRESSED) != 0
+            || self.state & state::NO_DIGEST == 0
+            || self.wire as usize <= limits::BEAT_BYTES
+            || self.live.as_ref().is_some_and(|live| live.message.is_some())
+    }
+}
+
+impl Log {
+    /// What one may take.
+    pub(super) const BYTES: usize = (limits::FRAMES_FIRST + limits::FRAMES_LAST) * size_of::<FrameRecord>();
+
+    pub(super) fn add(&mut self, frame: FrameRecord) {
+        if self.first.len() < limits::FRAMES_FIRST {
+            self.first.push(frame);
+        } else if self.last.len() < limits::FRAMES_LAST {
+            self.last.push(frame);
+        } else if let Some(place) = self.last.get_mut(self.count % limits::FRAMES_LAST) {
+            *place = frame;
+        }
+        self.count = self.count.wrapping_add(1);
+    }
+
+    /// How many are the first ones, and all, in their order.
+    fn tell(mut self) -> (usize, Box<[FrameRecord]>) {
+        let first = self.first.len();
+        if self.last.len() == limits::FRAMES_LAST {
+            self.last.rotate_left(self.count % limits::FRAMES_LAST);
+        }
+        self.first.append(&mut self.last);
+        (first, self.first.into_boxed_slice())
+    }
+}
+
+fn millis(nanos: i64) -> u32 {
+    u32::try_from(nanos / 1_000_000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_frame_touches_is_two_cache_lines() {
+        assert_eq!(size_of::<Both>(), 64);
+        assert_eq!(size_of::<Speaker>(), 64);
+        assert!(size_of::<Tunnel>() <= 5 * 64, "{}", size_of::<Tunnel>());
+    }
+
+    #[test]
+    fn first_and_last_frames_are_kept_in_their_order() {
+        for n in [0_u64, 3, 8, 11, 16, 17, 40] {
+            let mut log = Log::default();
+            for offset in 0..n {
+                let record = FrameRecord {
+                    at: PacketRef::default(),
+                    ts: Timestamp(0),
+                    offset,
+                    payload: 0,
+                    bits: 0x81,
+                    masked: false,
+                    from: Direction::ServerToClient,
+                };
+                log.add(record);
+            }
+            let (first, all) = log.tell();
+            let offsets: Vec<u64> = all.iter().map(|f| f.offset).collect();
+            let expected: Vec<u64> = (0..n.min(8)).chain(n.saturating_sub(8).max(8)..n).collect();
+            assert_eq!((first as u64, offsets), (n.min(8), expected), "{n}");
+        }
+    }
+}

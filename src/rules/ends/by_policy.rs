@@ -1,0 +1,99 @@
+//! `end-by-policy`.
+
+use super::close_code_meaning::{close, evidence};
+use super::support::{FROM_SERVER, name, tunnel};
+use crate::model::{Confidence, Exchange, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "end-by-policy",
+    severity: Severity::Warning,
+    title: "the tunnel was closed because of who asks or what it did",
+    about: "The Close frame says so: code 1008 (policy violation), or a code of the application (4000 to 4999) together \
+        with a reason that speaks of log-in, tokens or permission. The network is fine; the client must authenticate \
+        anew, or may not do what it did.",
+    refs: &["RFC 6455 §7.4.1", "RFC 6455 §7.4.2"],
+    causes: &[
+        "a token or session that ran out",
+        "the client is not allowed to do what it asked for",
+        "a limit on rate or number",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &[],
+    check: Check::Exchange(check),
+};
+
+/// What reasons of this kind contain, in small letters.
+const WORDS: &[&str] = &[
+    "auth",
+    "token",
+    "jwt",
+    "session",
+    "login",
+    "log in",
+    "logged",
+    "credential",
+    "permission",
+    "forbidden",
+    "denied",
+    "not allowed",
+    "policy",
+    "expired",
+    "invalid key",
+    "api key",
+    "rate limit",
+    "too many",
+];
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some((by, code, reason)) = close(x).filter(|(by, ..)| tunnel(x).is_some() && *by == FROM_SERVER) else {
+        return;
+    };
+    let words = String::from_utf8_lossy(reason).to_lowercase();
+    let speaks = WORDS.iter().any(|word| words.contains(word));
+    let confidence = match code {
+        1008 => Confidence::Certain,
+        4000..=4999 if speaks => Confidence::Likely,
+        _ => return,
+    };
+    let mut text = Text::own(format!("The {} closed the WebSocket with code {code}", name(by)));
+    if !reason.is_empty() {
+        text = text.say(" (").bytes(reason).say(")");
+    }
+    let found = out
+        .add(text.say(": it does not let this client go on."))
+        .confidence(confidence)
+        .expected(Text::own("a client that may go on"))
+        .found(Text::own(format!("Close {code}")));
+    if let Some(evidence) = evidence(x, by) {
+        found.evidence(evidence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::ends::testing::*;
+
+    fn closed(code: u16, reason: &str) -> Exchange {
+        let mut x = goodbye(code);
+        x.end.close.iter_mut().for_each(|close| close.reason = reason.as_bytes().into());
+        x
+    }
+
+    #[test]
+    fn policy_violations_and_codes_with_words_of_log_in_are_found() {
+        assert_eq!(run(&RULE, &closed(1008, ""))[0].confidence, Confidence::Certain);
+        let found = run(&RULE, &closed(4401, "Token expired"));
+        assert!(words(&found[0].message).starts_with("The server closed the WebSocket with code 4401 (Token expired)"));
+    }
+
+    #[test]
+    fn other_codes_and_other_words_are_not() {
+        assert!(!fires(&RULE, &closed(4000, "game over")) && !fires(&RULE, &closed(1000, "session done")));
+        let mut by_client = closed(1008, "");
+        by_client.end.by = Some(CLIENT);
+        assert!(!fires(&RULE, &by_client));
+    }
+}

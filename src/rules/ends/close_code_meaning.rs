@@ -1,0 +1,108 @@
+//! `close-code-meaning`.
+
+use super::support::{FROM_CLIENT, name, tunnel};
+use crate::model::{Direction, EndHow, Evidence, Exchange, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "close-code-meaning",
+    severity: Severity::Warning,
+    title: "the Close frame says why the WebSocket ended",
+    about: "The first Close frame has another code than 1000, and so tells why its sender ended the WebSocket.\n\nA client \
+        that says 1001 left the page, which is a note. What only one side can see (a message too big for it, data that it \
+        does not take, a fault in the other's frames) is told by the code and, if there is one, the reason.",
+    refs: &["RFC 6455 §7.4.1", "RFC 6455 §7.4.2"],
+    causes: &["what the code says, as its sender sees it"],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &["end-by-policy", "close-code-invalid"],
+    check: Check::Exchange(check),
+};
+
+/// What codes mean (RFC 6455 §7.4.1 and IANA's registry), as the end of a sentence about their sender.
+const MEANINGS: &[(u16, &str)] = &[
+    (1001, "going away: it shuts down, or the page was left"),
+    (1002, "the other side broke the protocol"),
+    (1003, "it got data of a kind that it does not take"),
+    (1007, "a message's data did not fit its type, such as text that is not UTF-8"),
+    (1008, "the other side broke its policy"),
+    (1009, "a message was too big for it"),
+    (1010, "the server did not agree on an extension that it needs"),
+    (1011, "something unexpected went wrong inside it"),
+    (1012, "it restarts"),
+    (1013, "it is overloaded: try again later"),
+    (1014, "it is a gateway and got a bad answer from behind it"),
+];
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some((by, code, reason)) = close(x).filter(|_| tunnel(x).is_some()) else { return };
+    let meaning = match code {
+        3000..=3999 => "a code that a library or framework registered",
+        4000..=4999 => "a code of the application's own",
+        _ => match MEANINGS.iter().find(|(known, _)| *known == code) {
+            Some((_, meaning)) => meaning,
+            // 1000 is as it should be, and others may not be sent at all.
+            None => return,
+        },
+    };
+    let left = by == FROM_CLIENT && code == 1001;
+    let mut text = Text::own(format!("The {} closed the WebSocket with code {code}: {meaning}", name(by)));
+    if !reason.is_empty() {
+        text = text.say(" (its reason: ").bytes(reason).say(")");
+    }
+    let found = out
+        .add(text.say("."))
+        .severity(if left { Severity::Info } else { Severity::Warning })
+        .expected(Text::own("1000, or no end"))
+        .found(Text::own(code.to_string()));
+    if let Some(evidence) = evidence(x, by) {
+        found.evidence(evidence);
+    }
+}
+
+/// The first Close with a code: its sender, code and reason.
+pub(super) fn close(x: &Exchange) -> Option<(Direction, u16, &[u8])> {
+    let close = x.end.close.as_ref().filter(|_| x.end.how == EndHow::CloseFrame)?;
+    Some((x.end.by?, close.code?, &close.reason))
+}
+
+/// The Close frame of this side, or the packet that brought it.
+pub(super) fn evidence(x: &Exchange, by: Direction) -> Option<Evidence> {
+    let sent = x.talk.as_ref().and_then(|talk| talk.of(by).close());
+    let bytes = sent.map(|sent| sent.offset..sent.offset.saturating_add(sent.length.into()));
+    let at = sent.map(|sent| sent.at).or(x.end.packet)?;
+    Some(Evidence { at, direction: Some(by), bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::ends::testing::*;
+
+    #[test]
+    fn each_code_is_told_with_its_meaning_and_sender() {
+        for (code, said) in [(1009, "too big"), (1012, "restarts"), (3008, "registered"), (4401, "application's own")] {
+            let found = run(&RULE, &goodbye(code));
+            let message = words(&found[0].message);
+            assert!(message.starts_with(&format!("The server closed the WebSocket with code {code}: ")), "{message}");
+            assert!(message.contains(said) && found[0].severity == Severity::Warning, "{message}");
+        }
+    }
+
+    #[test]
+    fn the_reason_is_told_as_captured_bytes() {
+        let mut x = goodbye(1011);
+        x.end.close.iter_mut().for_each(|close| close.reason = (*b"oops").into());
+        assert!(words(&run(&RULE, &x)[0].message).ends_with("(its reason: oops)."));
+    }
+
+    #[test]
+    fn a_client_that_leaves_is_noted_and_1000_says_nothing() {
+        let mut left = goodbye(1001);
+        assert_eq!(run(&RULE, &left)[0].severity, Severity::Warning, "a server that goes away cuts its clients off");
+        left.end.by = Some(CLIENT);
+        assert_eq!(run(&RULE, &left)[0].severity, Severity::Info);
+        assert!(!fires(&RULE, &goodbye(1000)) && !fires(&RULE, &goodbye(1005)) && !fires(&RULE, &goodbye(999)));
+        assert!(!fires(&RULE, &cut(SERVER, EndHow::Fin, 30)));
+    }
+}

@@ -1,0 +1,139 @@
+//! `idle-timeout`.
+
+use super::idle_timeout_match;
+use super::limit::{CutOff, cut_off, limits_of, next, or};
+use super::support::{FROM_SERVER, last_packet, spell};
+use crate::base::Nanos;
+use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
+use crate::rules::journey::Journey;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "idle-timeout",
+    severity: Severity::Error,
+    title: "a tunnel was cut after a silence that is no known limit",
+    about: "A hop, or the server end of the last leg in view, ended the connection by itself, without a Close frame, \
+        after a silence that fits no idle limit which products are known to have by themselves: somebody set it. The \
+        measured time is the limit.\n\nIt is a warning, and an error where the same host did it again after the same \
+        silence. A short silence counts only where it is a whole number of seconds, as limits are, or came again.",
+    refs: &["RFC 6455 §5.5.2"],
+    causes: &["an idle limit that was set on the hop, and no Ping or message within it"],
+    fix: Some(FaultClass::Idle),
+    explains: &[Explains::Ended],
+    symptom_of: &["hop-first-frames-lost", "hop-half-open", "hop-tunnel-dead", "idle-timeout-match", "silent-drop"],
+    check: Check::Chain(check),
+};
+
+/// The shortest silence that counts where a hop ended both of its legs, and where one leg is all that is in view.
+const LEAST: [Nanos; 2] = [Nanos::from_millis(1_500), Nanos::from_secs(5)];
+
+/// From here on a silence is long enough by itself.
+const LONG: Nanos = Nanos::from_secs(20);
+
+/// How far a timer may be off the second.
+const OFF: i64 = Nanos::from_millis(50).0;
+
+fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    let Some(cut) = cut_off(journey) else { return };
+    if idle_timeout_match::found(journey, seen).is_some() {
+        return;
+    }
+    let times = seen.tunnels.cut_after_idle(cut.host(), cut.idle);
+    let Some(sure) = sure(&cut, times) else { return };
+    let own = limits_of(seen, cut.software, LimitKind::Idle);
+    let mut names: Vec<String> = Vec::new();
+    for limit in own {
+        if !names.contains(&limit.setting.to_string()) {
+            names.push(limit.setting.to_string());
+        }
+    }
+    let setting = if names.is_empty() { "an idle limit of its".to_owned() } else { format!("its {}", or(&names)) };
+    let text = format!(
+        "{}, then {} of silence; {} {} without a Close frame: {setting}.{}",
+        cut.story(),
+        spell(cut.idle),
+        cut.name(),
+        cut.did(),
+        next(journey, seen, &cut),
+    );
+    let found = out
+        .add(Text::own(text))
+        .severity(if times >= 2 { Severity::Error } else { Severity::Warning })
+        .confidence(sure)
+        .expected(Text::own(format!("payload more often than every {}", spell(cut.idle))))
+        .found(Text::own(match times {
+            0 | 1 => "none".to_owned(),
+            times => format!("none, {times} times at this host"),
+        }));
+    if let Some(packet) = last_packet(cut.who.leg().x, FROM_SERVER) {
+        found.evidence(packet);
+    }
+}
+
+/// `None`: it is no limit.
+fn sure(cut: &CutOff<'_>, times: u32) -> Option<Confidence> {
+    let [least, alone] = LEAST;
+    let least = if cut.by_hop() && cut.both { least } else { alone };
+    let second = Nanos::from_secs(1).0;
+    let rest = cut.idle.0.rem_euclid(second);
+    let whole = rest <= OFF || rest >= second - OFF;
+    match (cut.by_hop(), times >= 2) {
+        _ if cut.idle < least => None,
+        (true, true) => Some(Confidence::Certain),
+        (false, true) => Some(Confidence::Likely),
+        // A hop that crashes or gives up resets; one that waited in vain closes.
+        _ if cut.reset => None,
+        (true, false) if whole => Some(Confidence::Likely),
+        _ if whole || cut.idle >= LONG => Some(Confidence::Possible),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EndHow;
+    use crate::rules::ends::testing::*;
+
+    #[test]
+    fn a_hop_that_closes_both_legs_after_whole_seconds_has_a_limit() {
+        let near = || cut(SERVER, EndHow::Fin, 3_012);
+        let found = over(&RULE, near(), cut(CLIENT, EndHow::Rst, 3_013), Some("acme"), &known());
+        assert_eq!((found[0].severity, found[0].confidence), (Severity::Warning, Confidence::Likely));
+        let said = words(&found[0].message);
+        assert!(
+            said.contains(
+                "then 3.0 s of silence; acme at 198.51.100.2 closed both legs without a Close frame: its quiet_limit."
+            ),
+            "{said}"
+        );
+        let unknown = over(&RULE, near(), cut(CLIENT, EndHow::Fin, 3_013), None, &known());
+        assert!(words(&unknown[0].message).contains("an idle limit of its"));
+    }
+
+    #[test]
+    fn the_shorter_of_both_silences_counts() {
+        let near = cut(SERVER, EndHow::Fin, 4_012);
+        let found = over(&RULE, near, cut(CLIENT, EndHow::Fin, 3_012), None, &known());
+        assert!(words(&found[0].message).contains("then 3.0 s of silence"));
+    }
+
+    #[test]
+    fn resets_odd_times_and_short_ones_are_no_limit() {
+        let over = |how, ms| over(&RULE, cut(SERVER, how, ms), cut(CLIENT, how, ms), None, &known());
+        assert!(over(EndHow::Rst, 2_012).is_empty() && over(EndHow::Fin, 2_400).is_empty());
+        assert!(over(EndHow::Fin, 1_012).is_empty() && !over(EndHow::Fin, 2_012).is_empty());
+        assert!(over(EndHow::Fin, 60_012).is_empty(), "it is a known one");
+    }
+
+    #[test]
+    fn the_same_silence_again_is_an_error_with_one_leg_too() {
+        let x = || cut(SERVER, EndHow::Fin, 7_412);
+        let mut seen = known();
+        assert!(alone(&RULE, x(), None, &seen).is_empty());
+        seen.tunnels.learn(&x());
+        seen.tunnels.learn(&x());
+        let found = alone(&RULE, x(), None, &seen);
+        assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, Confidence::Likely));
+    }
+}

@@ -1,0 +1,94 @@
+//! `lifetime-limit-match`.
+
+use super::limit::{cut_off, matching};
+use super::support::{FROM_SERVER, last_packet, spell};
+use crate::model::{Confidence, LimitKind, Severity, Text};
+use crate::rules::journey::Journey;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "lifetime-limit-match",
+    severity: Severity::Error,
+    title: "a busy tunnel was cut at the age of a known limit",
+    about: "Nobody sent a Close frame, payload passed in the last quarter of the tunnel's life, and the whole life is as \
+        long as a limit that a product puts on connections, busy or not. Pings do not help against it: the client must \
+        come back, or the limit be raised.\n\nOne such end is a warning, since the age may be chance; the same age again \
+        at the same host is an error.",
+    refs: &[],
+    causes: &["a limit on the life of connections"],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "silent-drop"],
+    check: Check::Chain(check),
+};
+
+fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    let Some(cut) = cut_off(journey) else { return };
+    let Some(life) = cut.life.filter(|life| cut.idle.0 <= life.0 / 4) else { return };
+    let Some(limit) = matching(seen, LimitKind::Lifetime, life, cut.software, !cut.by_hop()) else { return };
+    let times = seen.tunnels.cut_after_life(cut.host(), life);
+    let sure = match (times >= 2, limit.is_own()) {
+        _ if limit.guess() => Confidence::Possible,
+        (true, true) => Confidence::Certain,
+        (true, false) => Confidence::Likely,
+        (false, true) if cut.by_hop() => Confidence::Likely,
+        (false, _) => Confidence::Possible,
+    };
+    let whose = if limit.is_own() { "its" } else { "as long as" };
+    let text = format!(
+        "{}, busy until {} before the end; {} {} without a Close frame at the age of {}: {whose} {}.",
+        cut.story(),
+        spell(cut.idle),
+        cut.name(),
+        cut.did(),
+        spell(life),
+        limit.words(),
+    );
+    let found = out
+        .add(Text::own(text))
+        .severity(if times >= 2 && !limit.guess() { Severity::Error } else { Severity::Warning })
+        .confidence(sure)
+        .expected(Text::own("a tunnel that lasts while it is used"))
+        .found(Text::own(match times {
+            0 | 1 => format!("its end after {}", spell(life)),
+            times => format!("its end after {}, {times} times at this host", spell(life)),
+        }));
+    if let Some(packet) = last_packet(cut.who.leg().x, FROM_SERVER) {
+        found.evidence(packet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Nanos;
+    use crate::model::{EndHow, Exchange};
+    use crate::rules::ends::testing::*;
+
+    fn busy(ms: i64) -> Exchange {
+        let mut x = cut(SERVER, EndHow::Fin, ms);
+        x.end.idle_before = Some(Nanos::from_secs(4));
+        x
+    }
+
+    #[test]
+    fn a_busy_tunnel_cut_at_a_known_age_is_found() {
+        let mut seen = known();
+        let once = alone(&RULE, busy(7_200_400), Some("acme"), &seen);
+        assert_eq!((once[0].severity, once[0].confidence), (Severity::Warning, Confidence::Possible));
+        assert!(words(&once[0].message).contains("at the age of 2 h: its age_limit (2 h unless set)"));
+        seen.tunnels.learn(&busy(7_200_400));
+        seen.tunnels.learn(&busy(7_200_900));
+        assert_eq!(alone(&RULE, busy(7_200_400), Some("acme"), &seen)[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn an_idle_one_another_age_and_a_goodbye_are_not() {
+        let idle = cut(SERVER, EndHow::Fin, 7_200_400);
+        assert!(alone(&RULE, idle, Some("acme"), &known()).is_empty());
+        assert!(alone(&RULE, busy(7_000_000), Some("acme"), &known()).is_empty());
+        let mut left = busy(7_200_400);
+        (left.end.by, left.end.tcp_by) = (Some(CLIENT), Some(CLIENT));
+        assert!(alone(&RULE, left, Some("acme"), &known()).is_empty());
+    }
+}

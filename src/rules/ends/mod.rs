@@ -1,0 +1,77 @@
+//! Rules on how a WebSocket ended, or why it may end soon. One file per rule; `support` is what several of them ask
+//! of one leg, `who` finds out over all legs who ended it, `limit` which known limit a measured time is.
+
+mod backpressure;
+mod by_policy;
+mod clean;
+mod client_closed_tcp_first;
+mod close_code_meaning;
+mod close_unanswered;
+mod flapping;
+mod half_closed;
+mod idle_timeout;
+mod idle_timeout_match;
+mod lifetime_limit_match;
+mod limit;
+mod mass_end;
+mod ping_period_vs_timeout;
+mod reset;
+mod rst_injected;
+mod silent_drop;
+mod still_open;
+mod support;
+#[cfg(test)]
+mod testing;
+pub(in crate::rules) mod who;
+mod without_close;
+
+use crate::model::{Direction, EndHow, Exchange};
+use crate::rules::Rule;
+
+pub(in crate::rules) use support::beats;
+
+/// The rules of this folder, sorted as in the catalogue.
+pub(super) static RULES: &[&Rule] = &[
+    &clean::RULE,
+    &without_close::RULE,
+    &reset::RULE,
+    &rst_injected::RULE,
+    &silent_drop::RULE,
+    &idle_timeout_match::RULE,
+    &idle_timeout::RULE,
+    &lifetime_limit_match::RULE,
+    &mass_end::RULE,
+    &flapping::RULE,
+    &by_policy::RULE,
+    &half_closed::RULE,
+    &still_open::RULE,
+    &close_code_meaning::RULE,
+    &close_unanswered::RULE,
+    &client_closed_tcp_first::RULE,
+    &ping_period_vs_timeout::RULE,
+    &backpressure::RULE,
+];
+
+/// Whether this rule is one of these: then who ended the tunnel is to blame.
+pub(super) fn is_end(rule: &Rule) -> bool {
+    RULES.iter().any(|own| own.id == rule.id)
+}
+
+/// Rules about a third box, which nobody's address tells.
+pub(super) fn by_stranger(rule: &Rule) -> bool {
+    matches!(rule.id, "rst-injected" | "silent-drop")
+}
+
+/// Whether the end of this tunnel must be looked at over its whole journey.
+pub fn needs_journey(x: &Exchange) -> bool {
+    if support::tunnel(x).is_none() {
+        return false;
+    }
+    let farewell = match (x.end.how, x.end.close.as_ref().and_then(|close| close.code)) {
+        (EndHow::CloseFrame, None | Some(1000)) => true,
+        (EndHow::CloseFrame, Some(1001)) => x.end.by == Some(Direction::ClientToServer),
+        (EndHow::Open, _) => true,
+        _ => false,
+    };
+    !farewell || beats(x).next().is_some() || x.talk.as_ref().is_some_and(|talk| talk.transport.is_some())
+}

@@ -1,0 +1,72 @@
+//! `end-reset`.
+
+use super::support::{closed, is_probe, last_packet, name, spans, tunnel};
+use super::without_close;
+use crate::model::{EndHow, Exchange, Severity, Text};
+use crate::rules::rule::both;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+const OWN: &[&str] = &["client-abandoned"];
+
+pub(super) static RULE: Rule = Rule {
+    id: "end-reset",
+    severity: Severity::Warning,
+    title: "the connection was reset",
+    about: "One side reset the TCP connection of a WebSocket (RST). What was on its way is lost, and the other side \
+        learns no reason. Hops seldom pass a reset on: the leg behind one shows a FIN.\n\nBehind a Close frame it is a \
+        note: browsers leave a page like that.",
+    refs: &["RFC 6455 §7.1.1", "RFC 9293 §3.10.7"],
+    causes: &[
+        "the program crashed or was killed",
+        "it closed the socket with bytes that it had not read",
+        "a proxy or firewall resets what it gave up",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &both::<{ without_close::CAUSES.len() + OWN.len() }>(without_close::CAUSES, OWN),
+    check: Check::Exchange(check),
+};
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some(by) = x.end.tcp_by.filter(|_| tunnel(x).is_some() && x.end.tcp_how == EndHow::Rst) else { return };
+    let (closed, note) = (closed(x), is_probe(x, by));
+    let behind = if closed { "after a Close frame" } else { "without a Close frame" };
+    let text = format!("The {} reset the connection (RST) {behind}{}.", name(by), spans(x));
+    let found = out
+        .add(Text::own(text))
+        .severity(if closed || note { Severity::Info } else { Severity::Warning })
+        .expected(Text::own("Close frames and FIN"))
+        .found(Text::own("RST"));
+    if let Some(packet) = last_packet(x, by) {
+        found.evidence(packet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::ends::support::{FROM_CLIENT, FROM_SERVER};
+    use crate::rules::ends::testing::*;
+
+    #[test]
+    fn a_reset_without_a_close_is_found_with_its_sender() {
+        let found = run(&RULE, &cut(FROM_SERVER, EndHow::Rst, 31));
+        assert!(words(&found[0].message).starts_with("The server reset the connection (RST) without a Close frame"));
+        assert_eq!(found[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_browser_that_closes_its_tab_is_noted_only() {
+        let mut tab = goodbye(1001);
+        (tab.end.by, tab.end.tcp_by, tab.end.tcp_how) = (Some(FROM_CLIENT), Some(FROM_CLIENT), EndHow::Rst);
+        assert_eq!(run(&RULE, &tab)[0].severity, Severity::Info);
+        let mut probe = cut(FROM_CLIENT, EndHow::Rst, 31);
+        probe.ws = None;
+        assert_eq!(run(&RULE, &probe)[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn a_fin_is_no_reset() {
+        assert!(!fires(&RULE, &cut(FROM_SERVER, EndHow::Fin, 31)) && !fires(&RULE, &goodbye(1000)));
+    }
+}

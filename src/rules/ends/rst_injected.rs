@@ -1,0 +1,87 @@
+//! `rst-injected`.
+
+use super::support::{last_packet, name, tunnel};
+use crate::model::{Confidence, EndHow, Exchange, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "rst-injected",
+    severity: Severity::Warning,
+    title: "the reset came from somewhere else than the side that it names",
+    about: "The RST that ended this WebSocket has another TTL (hop limit) than all other packets of the side whose address \
+        it bears: it came a way of another length, so a box on the path sent it in that side's name. Firewalls, intrusion \
+        detection and some load balancers do that.\n\nA difference that two usual first values of TTL explain (64, 128, \
+        255) may also be the same machine, and counts for less.",
+    refs: &["RFC 9293 §3.10.7", "RFC 791 §3.1"],
+    causes: &[
+        "a firewall or intrusion detection on the path forbids the connection",
+        "a box on the path forgot the connection",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &[],
+    check: Check::Exchange(check),
+};
+
+/// What systems begin with.
+const FIRST: [u8; 4] = [32, 64, 128, 255];
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some(by) = x.end.tcp_by.filter(|_| tunnel(x).is_some() && x.end.tcp_how == EndHow::Rst) else { return };
+    let transport = x.talk.as_ref().and_then(|talk| talk.transport.as_ref());
+    let Some((usual, reset)) = transport.and_then(|transport| transport.rst_ttl) else { return };
+    if usual.abs_diff(reset) < 2 {
+        return;
+    }
+    let text = format!(
+        "The RST in the name of the {} has TTL {reset}, and its other packets have {usual}: another box sent it.",
+        name(by)
+    );
+    let found = out
+        .add(Text::own(text))
+        .confidence(if steps(usual) == steps(reset) { Confidence::Possible } else { Confidence::Likely })
+        .expected(Text::own(format!("TTL {usual}")))
+        .found(Text::own(format!("TTL {reset}")));
+    if let Some(packet) = last_packet(x, by) {
+        found.evidence(packet);
+    }
+}
+
+/// Routers on the way, if it began with the next of the usual values.
+fn steps(ttl: u8) -> u8 {
+    FIRST.into_iter().find(|first| *first >= ttl).map_or(0, |first| first - ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Transport;
+    use crate::rules::ends::testing::*;
+
+    fn reset(ttl: Option<(u8, u8)>) -> Exchange {
+        let mut x = cut(SERVER, EndHow::Rst, 3_000);
+        let transport = Transport { rst_ttl: ttl, ..Transport::default() };
+        x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
+        x
+    }
+
+    #[test]
+    fn a_reset_over_another_way_is_found() {
+        let found = run(&RULE, &reset(Some((52, 61))));
+        assert!(words(&found[0].message).contains("has TTL 61, and its other packets have 52"));
+        assert_eq!(found[0].confidence, Confidence::Likely);
+        assert_eq!(
+            run(&RULE, &reset(Some((60, 251))))[0].confidence,
+            Confidence::Possible,
+            "both are four routers away"
+        );
+    }
+
+    #[test]
+    fn the_same_way_one_step_and_a_fin_are_not() {
+        assert!(!fires(&RULE, &reset(None)) && !fires(&RULE, &reset(Some((52, 53)))));
+        let mut fin = reset(Some((52, 61)));
+        fin.end.tcp_how = EndHow::Fin;
+        assert!(!fires(&RULE, &fin));
+    }
+}

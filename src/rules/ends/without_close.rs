@@ -1,0 +1,95 @@
+//! `end-without-close`.
+
+use super::support::{cut_by, is_probe, last_packet, name, spans};
+use crate::model::{EndHow, Exchange, Severity, Text};
+use crate::rules::rule::both;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+/// What ends a tunnel, and leaves a FIN or RST without a Close on one leg or another.
+pub(super) const CAUSES: &[&str] = &[
+    "backend-closed-early",
+    "end-by-policy",
+    "hop-101-fabricated",
+    "hop-101-swallowed",
+    "hop-ended-it",
+    "hop-extensions-split",
+    "hop-first-frames-lost",
+    "hop-half-open",
+    "hop-tunnel-dead",
+    "idle-timeout",
+    "idle-timeout-match",
+    "lifetime-limit-match",
+    "not-websocket-after-101",
+    "res-101-then-http",
+    "res-101-then-tls",
+    "rst-injected",
+    "silent-drop",
+];
+
+const OWN: &[&str] = &["client-abandoned", "end-half-closed", "end-reset"];
+
+pub(super) static RULE: Rule = Rule {
+    id: "end-without-close",
+    severity: Severity::Warning,
+    title: "the connection was closed without a Close frame",
+    about: "One side closed the TCP connection of a WebSocket (FIN), and nobody had sent a Close frame. The program on \
+        the other side learns no reason; a browser reports code 1006.\n\nIt is a note where the client leaves without \
+        ever having sent a frame: probes and command-line tools do.",
+    refs: &["RFC 6455 §7.1.5", "RFC 6455 §7.1.7"],
+    causes: &[
+        "the program ended, crashed, or was restarted",
+        "its library closes the socket without the closing handshake",
+        "a proxy gave up",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &both::<{ CAUSES.len() + OWN.len() }>(CAUSES, OWN),
+    check: Check::Exchange(check),
+};
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some(by) = cut_by(x).filter(|_| x.end.tcp_how == EndHow::Fin) else { return };
+    let text = format!("The {} closed the connection (FIN) without a Close frame{}.", name(by), spans(x));
+    let found = out
+        .add(Text::own(text))
+        .severity(if is_probe(x, by) { Severity::Info } else { Severity::Warning })
+        .expected(Text::own("a Close frame before the end"))
+        .found(Text::own("none from either side"));
+    if let Some(packet) = last_packet(x, by) {
+        found.evidence(packet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::ends::support::{FROM_CLIENT, FROM_SERVER};
+    use crate::rules::ends::testing::*;
+
+    #[test]
+    fn a_fin_without_a_close_is_found_with_its_sender() {
+        let found = run(&RULE, &cut(FROM_SERVER, EndHow::Fin, 3_000));
+        assert!(
+            words(&found[0].message)
+                .starts_with("The server closed the connection (FIN) without a Close frame; open 3.0 s")
+        );
+        assert_eq!(found[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_client_that_never_spoke_is_noted_only() {
+        let mut x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
+        x.ws = None;
+        assert_eq!(run(&RULE, &x)[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn a_close_frame_a_reset_and_other_protocols_are_no_case_of_it() {
+        assert!(!fires(&RULE, &goodbye(1000)) && !fires(&RULE, &cut(FROM_SERVER, EndHow::Rst, 3_000)));
+        assert!(!fires(&RULE, &open()));
+        let mut half = cut(FROM_CLIENT, EndHow::Fin, 20);
+        half.ws.iter_mut().for_each(|ws| ws.server.close = 1);
+        assert!(!fires(&RULE, &half));
+        assert!(!fires(&RULE, &other_protocol()));
+    }
+}

@@ -1,0 +1,190 @@
+//! `ping-unanswered`.
+
+use crate::base::{Nanos, Timestamp};
+use crate::model::{Direction, EndHow, Exchange, OpenPing, Pings, Severity, Text};
+use crate::rules::frames::support::{BOTH, against, bytes, talk};
+use crate::rules::response::length;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "ping-unanswered",
+    severity: Severity::Warning,
+    title: "a Ping gets no Pong",
+    about: "A Ping is answered by a Pong with the same payload, soon; a later Pong may answer several. None came \
+        within 30 s, before the next Ping, or before the one who asked gave the connection up. Programs that ping take \
+        the other side for dead then and close, often with 1011 or without a Close.\n\nIt is not told where bytes that \
+        may have been the Pong are missing in the capture, nor of Pings behind a Close.",
+    refs: &["RFC 6455 §5.5.2", "RFC 6455 §5.5.3"],
+    causes: &[
+        "the other side is gone: its machine slept or lost its network",
+        "its program is busy and does not read: a blocked event loop, a handler that waits",
+        "a hop between them does not pass Pings or Pongs on",
+        "its frames are written by hand, and Pings are not answered",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "silent-drop"],
+    check: Check::Exchange(check),
+};
+
+/// After which a Ping counts as unanswered.
+const PATIENCE: Nanos = Nanos::from_secs(30);
+
+/// How long one who gives the connection up must have waited for the Ping to be the reason.
+const GIVEN_UP: Nanos = Nanos::from_secs(5);
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    for from in BOTH {
+        let Some(pings) = talk(x).and_then(|talk| talk.of(from).pings()) else { continue };
+        if pings.open.is_empty() || may_be_lost(x, against(from)) {
+            continue;
+        }
+        let Some(until) = until(x, from) else { continue };
+        let given_up = gave_up(x, from);
+        let late = |(at, ping): (usize, &OpenPing)| {
+            let next = pings.open.get(at + 1).map(|next| next.ts);
+            let wait = patience(ping, next);
+            let waited = until.since(ping.ts);
+            (waited >= wait || given_up && waited >= GIVEN_UP).then_some(*ping)
+        };
+        let late: Vec<OpenPing> = pings.open.iter().enumerate().filter_map(late).collect();
+        let Some(first) = late.first() else { continue };
+        tell(from, pings, first, late.len(), until, given_up, out);
+    }
+}
+
+fn tell(
+    from: Direction,
+    pings: &Pings,
+    first: &OpenPing,
+    late: usize,
+    until: Timestamp,
+    given_up: bool,
+    out: &mut Findings<'_>,
+) {
+    let (asked, silent) = (from.sender(), against(from).sender());
+    let many = late.saturating_add(usize::try_from(pings.open_more).unwrap_or(usize::MAX));
+    let what = if many > 1 { format!("{many} Pings") } else { "a Ping".to_owned() };
+    let waited = length(first.ts, until);
+    let end = if given_up { format!(", and the {asked} gave the connection up") } else { String::new() };
+    let before = match pings.answered {
+        0 => String::new(),
+        1 => "; one was answered before".to_owned(),
+        answered => format!("; {answered} were answered before"),
+    };
+    out.add(Text::own(format!("The {silent} did not answer {what} of the {asked} within {waited}{end}{before}.")))
+        .expected(Text::own("a Pong with the payload of the Ping"))
+        .found(Text::own(format!("none in {waited}")))
+        .evidence(bytes(from, first.at, first.offset, first.length));
+}
+
+/// How long this Ping may wait: at most until the next one.
+fn patience(ping: &OpenPing, next: Option<Timestamp>) -> Nanos {
+    next.map_or(PATIENCE, |next| next.since(ping.ts).min(PATIENCE))
+}
+
+/// Until when an answer could have come. `None`: it is not known.
+fn until(x: &Exchange, from: Direction) -> Option<Timestamp> {
+    let talk = x.talk.as_deref()?;
+    let seen = [x.times.last, x.end.at, x.end.tcp_at].into_iter().flatten().max()?;
+    // Behind a Close nobody need answer.
+    let closed = [from, against(from)].into_iter().filter_map(|side| talk.of(side).close()).map(|close| close.ts).min();
+    Some(closed.map_or(seen, |closed| closed.min(seen)))
+}
+
+/// Whether the one who asked ended the connection, and not as if all were well.
+fn gave_up(x: &Exchange, from: Direction) -> bool {
+    let own = x.talk.as_deref().and_then(|talk| talk.of(from).close());
+    match own {
+        Some(close) => {
+            let first = x.end.by.is_none_or(|by| by == from);
+            first && close.code.is_some_and(|code| !matches!(code, 1000 | 1001))
+        }
+        None => x.end.tcp_by == Some(from) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst),
+    }
+}
+
+/// Whether the capture may lack the answer, which would have come in this direction.
+fn may_be_lost(x: &Exchange, direction: Direction) -> bool {
+    let q = &x.quality;
+    let (unseen, broken) = match direction {
+        Direction::ClientToServer => (q.no_client_packets, x.ws.is_some_and(|ws| ws.client.broken)),
+        Direction::ServerToClient => (q.no_server_packets, x.ws.is_some_and(|ws| ws.server.broken)),
+    };
+    q.gap || q.snapped || unseen || broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::frames::testing::*;
+    use crate::rules::testing::{With as _, words};
+
+    fn told(x: &Exchange) -> String {
+        found(&RULE, x).first().map(|f| words(&f.message)).unwrap_or_default()
+    }
+
+    fn ends(x: &mut Exchange, by: Direction, seconds: i64) {
+        x.times.last = Some(later(seconds));
+        (x.end.by, x.end.tcp_by, x.end.tcp_how) = (Some(by), Some(by), EndHow::Fin);
+        x.end.tcp_at = Some(later(seconds));
+    }
+
+    #[test]
+    fn a_ping_waits_for_30_s_or_until_the_next() {
+        assert_eq!(
+            told(&pinged(SERVER, &[29])),
+            "The client did not answer a Ping of the server within 31.0 s; 2 were answered before."
+        );
+        assert_eq!(told(&pinged(SERVER, &[31])), "");
+        assert!(
+            told(&pinged(CLIENT, &[50, 55])).starts_with("The server did not answer a Ping of the client within 10")
+        );
+        assert!(told(&pinged(CLIENT, &[10, 20, 59])).starts_with("The server did not answer 2 Pings of the client"));
+    }
+
+    #[test]
+    fn one_who_gives_up_does_so_for_want_of_an_answer() {
+        let given_up = pinged(SERVER, &[40]).with(|x| {
+            ends(x, SERVER, 60);
+            close(x, SERVER, Some(1011), 60);
+        });
+        assert!(
+            told(&given_up).contains("within 20.0 s, and the server gave the connection up"),
+            "{}",
+            told(&given_up)
+        );
+        let cut = pinged(SERVER, &[40]).with(|x| ends(x, SERVER, 60));
+        assert!(told(&cut).contains("gave the connection up"));
+        for x in [
+            pinged(SERVER, &[40]).with(|x| ends(x, CLIENT, 60)),
+            pinged(SERVER, &[58]).with(|x| ends(x, SERVER, 60)),
+            pinged(SERVER, &[40]).with(|x| {
+                ends(x, SERVER, 60);
+                close(x, SERVER, Some(1000), 60);
+            }),
+        ] {
+            assert_eq!(told(&x), "");
+        }
+    }
+
+    #[test]
+    fn nobody_need_answer_behind_a_close() {
+        assert_eq!(told(&pinged(SERVER, &[5]).with(|x| close(x, CLIENT, Some(1000), 10))), "");
+        assert_ne!(told(&pinged(SERVER, &[5]).with(|x| close(x, CLIENT, Some(1000), 50))), "");
+    }
+
+    #[test]
+    fn where_the_answer_may_be_missing_nothing_is_told() {
+        let spoils: [fn(&mut Exchange); 4] = [
+            |x| x.quality.gap = true,
+            |x| x.quality.snapped = true,
+            |x| x.quality.no_client_packets = true,
+            |x| x.ws.get_or_insert_default().client.broken = true,
+        ];
+        for spoil in spoils {
+            assert_eq!(told(&pinged(SERVER, &[5]).with(spoil)), "");
+        }
+        assert_ne!(told(&pinged(SERVER, &[5]).with(|x| x.quality.no_server_packets = true)), "");
+    }
+}

@@ -1,0 +1,226 @@
+//! The hop ended a tunnel on both sides, and nobody had asked it to.
+
+use crate::base::Nanos;
+use crate::model::{Confidence, EndHow, Evidence, Severity, Text};
+use crate::rules::hop::answer::capital;
+use crate::rules::hop::side::{self, Side, one_clock, sides};
+use crate::rules::journey::HopView;
+use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hop-ended-it",
+    severity: Severity::Error,
+    title: "a hop ended a tunnel that neither the client nor the backend had ended",
+    about: "On both of its connections the first FIN or RST came from the hop itself, at the same time or within \
+        five seconds, and neither the client nor the backend had sent a FIN, a RST or a Close before. Whoever is at the two ends sees a \
+        connection that was lost for no reason of theirs; a browser reports 1006 unless the hop sent a Close.\n\n\
+        Where a limit explains it, idle-timeout, idle-timeout-match, lifetime-limit-match or mass-end names that. \
+        Otherwise the log of the hop at that second says why.",
+    refs: &["RFC 9110 §7.8", "RFC 6455 §7.1.5"],
+    causes: &[
+        "a limit of the proxy on idle or long connections ran out",
+        "the proxy was reloaded, restarted or stopped",
+        "the proxy failed over something in the stream",
+        "somebody or something closed the connection at the proxy on purpose",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &[
+        "hop-bytes-altered",
+        "hop-extensions-split",
+        "hop-first-frames-lost",
+        "hop-tunnel-dead",
+        "idle-timeout",
+        "idle-timeout-match",
+        "lifetime-limit-match",
+        "mass-end",
+        "not-websocket-after-101",
+        "res-101-then-http",
+        "res-101-then-tls",
+    ],
+    check: Check::Hop(check),
+};
+
+/// How far apart the two ends of one decision may be, and at most where the hop gives one side time to close by itself.
+const TOGETHER: Nanos = Nanos::from_millis(200);
+const GRACE: Nanos = Nanos::from_secs(5);
+
+fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let Some((near, far)) = sides(view) else { return };
+    let (Some(near_at), Some(far_at)) = (near.x.end.tcp_at, far.x.end.tcp_at) else { return };
+    if [near, far].iter().any(|side| !side.ended_by_hop() || side.left()) {
+        return;
+    }
+    let between = side::apart(view, (&near, near_at), (&far, far_at));
+    let apart = between.by.0.abs().saturating_sub(between.slack.0);
+    if apart > GRACE.0 {
+        return;
+    }
+    // A Close could have gone by where frames were not followed, a FIN where packets are missing.
+    let mut confidence = Confidence::Certain;
+    if !one_clock(view) || apart > TOGETHER.0 {
+        confidence = confidence.lower();
+    }
+    if [near, far].iter().any(|side| side.holed() || side.lost_track()) {
+        confidence = confidence.lower();
+    }
+    let far_first = between.by.0 < 0;
+    let (first, first_at) = if far_first { (&far, far_at) } else { (&near, near_at) };
+    let sides = match apart > TOGETHER.0 {
+        true => format!(
+            "towards its {}, and {} later towards its {},",
+            if far_first { "backend" } else { "client" },
+            length(Nanos(between.by.0.abs())),
+            if far_first { "client" } else { "backend" },
+        ),
+        false => "on both sides".to_owned(),
+    };
+    let who = view.who();
+    let idle = first.x.end.idle_before.filter(|_| first.x.end.how != EndHow::CloseFrame);
+    let idle = idle.map(|idle| format!(" and {} after the last payload", length(idle))).unwrap_or_default();
+    let text = format!(
+        "{} ended the tunnel {sides} {} after the 101{idle}; neither the client nor the backend had ended it",
+        capital(&who),
+        response::length(first.head.last, first_at),
+    );
+    let mut text = Text::own(text);
+    let ends = [near, far].map(|side| side.x.end.packet);
+    if ends.iter().any(Option::is_some) {
+        text = text.say(" (").packets(ends.into_iter().flatten()).say(")");
+    }
+    let found = Text::own(format!("{} to the client, {} to the backend", how(&near), how(&far)));
+    let mut found = out
+        .add(text.say("."))
+        .confidence(confidence)
+        .expected(Text::own("a Close, FIN or RST of the client or the backend first"))
+        .found(found);
+    for (at, side) in ends.into_iter().zip([near, far]) {
+        let Some(at) = at else { continue };
+        found = found.evidence(Evidence { at, direction: Some(side.hop), bytes: None });
+    }
+}
+
+/// `FIN`, `Close 1001 and FIN`.
+fn how(side: &Side<'_>) -> String {
+    let tcp = side.tcp_word().unwrap_or("an end");
+    match &side.x.end.close {
+        Some(close) => match close.code {
+            Some(code) => format!("Close {code} and {tcp}"),
+            None => format!("Close and {tcp}"),
+        },
+        None => tcp.to_owned(),
+    }
+}
+
+/// As long as it was.
+fn length(time: Nanos) -> String {
+    let start = crate::base::Timestamp::default();
+    response::length(start, start + time)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use crate::base::PacketRef;
+    use crate::model::{Close, Direction, Exchange, Finding};
+    use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
+
+    const CLIENT: Direction = Direction::ClientToServer;
+    const SERVER: Direction = Direction::ServerToClient;
+
+    /// A granted leg that this side ended so long after its 101.
+    fn ended(by: Direction, how: EndHow, ms: i64) -> Exchange {
+        exchange(GOOD, Some(&granted())).with(|x| {
+            let at = x.response.as_ref().unwrap().last + Nanos::from_millis(ms);
+            (x.end.tcp_by, x.end.by) = (Some(by), Some(by));
+            (x.end.tcp_how, x.end.how) = (how, how);
+            (x.end.tcp_at, x.end.at) = (Some(at), Some(at));
+            x.end.packet = Some(PacketRef::new(0, 20));
+            x.end.idle_before = Some(Nanos::from_millis(ms - 50));
+        })
+    }
+
+    fn found(near: Exchange, far: Exchange) -> Vec<Finding> {
+        run_hop_of(&RULE, near, far, |_| {})
+    }
+
+    #[test]
+    fn a_hop_that_ends_both_legs_at_once_is_found() {
+        for how in [EndHow::Fin, EndHow::Rst] {
+            let found = found(ended(SERVER, EndHow::Fin, 3_000), ended(CLIENT, how, 3_002));
+            assert_eq!((found.len(), found[0].confidence), (1, Confidence::Certain));
+            let message = words(&found[0].message);
+            assert!(message.contains("3.0 s after the 101 and 3.0 s after the last payload"), "{message}");
+            assert!(message.ends_with("(packets 20 → 20)."), "{message}");
+        }
+        assert_eq!(
+            words(&found(ended(SERVER, EndHow::Fin, 9), ended(CLIENT, EndHow::Rst, 9))[0].found),
+            "FIN to the client, RST to the backend"
+        );
+    }
+
+    #[test]
+    fn an_end_that_came_from_an_endpoint_on_either_leg_is_not() {
+        let near = || ended(SERVER, EndHow::Fin, 3_000);
+        let far = || ended(CLIENT, EndHow::Fin, 3_000);
+        assert_eq!(found(near(), far()).len(), 1);
+        assert!(found(near(), ended(SERVER, EndHow::Rst, 2_999)).is_empty(), "the backend reset it");
+        assert!(found(ended(CLIENT, EndHow::Fin, 2_999), far()).is_empty(), "the client left");
+        let said_goodbye = |x: Exchange, by| x.with(|x| (x.end.how, x.end.by) = (EndHow::CloseFrame, Some(by)));
+        assert!(found(near(), said_goodbye(far(), SERVER)).is_empty(), "the backend's Close came before");
+        assert!(found(said_goodbye(near(), CLIENT), far()).is_empty(), "the client's Close came before");
+    }
+
+    #[test]
+    fn a_close_that_the_hop_itself_sends_both_sides_is_its_own_end() {
+        let close = |x: Exchange, by| {
+            x.with(|x| {
+                (x.end.how, x.end.by) = (EndHow::CloseFrame, Some(by));
+                x.end.close = Some(Close { code: Some(1001), reason: Box::default() });
+            })
+        };
+        let near = close(ended(SERVER, EndHow::Fin, 3_000), SERVER);
+        let found = found(near, close(ended(CLIENT, EndHow::Fin, 3_000), CLIENT));
+        assert_eq!(words(&found[0].found), "Close 1001 and FIN to the client, Close 1001 and FIN to the backend");
+    }
+
+    #[test]
+    fn a_hop_that_gives_one_side_time_is_found_too() {
+        let late = found(ended(SERVER, EndHow::Fin, 4_000), ended(CLIENT, EndHow::Fin, 3_000));
+        assert_eq!(late[0].confidence, Confidence::Likely);
+        let message = words(&late[0].message);
+        let order = "ended the tunnel towards its backend, and 1.0 s later towards its client, 3.0 s after the 101";
+        assert!(message.contains(order), "{message}");
+    }
+
+    #[test]
+    fn ends_that_are_far_apart_and_legs_still_open_are_not() {
+        assert!(found(ended(SERVER, EndHow::Fin, 3_000), ended(CLIENT, EndHow::Fin, 8_300)).is_empty());
+        let open = exchange(GOOD, Some(&granted()));
+        assert!(found(ended(SERVER, EndHow::Fin, 3_000), open).is_empty());
+    }
+
+    #[test]
+    fn by_other_clocks_and_with_holes_it_is_less_sure() {
+        let near = || ended(SERVER, EndHow::Fin, 3_000);
+        let far = || {
+            ended(CLIENT, EndHow::Fin, 3_000).with(|x| {
+                let by = Nanos::from_secs(90);
+                x.shift(by);
+            })
+        };
+        let other = run_hop_of(&RULE, near(), far(), |hop| hop.forward = None);
+        assert_eq!(other[0].confidence, Confidence::Likely);
+        assert!(found(near(), far()).is_empty(), "by one clock they are 90 s apart");
+        let holed = ended(CLIENT, EndHow::Fin, 3_000).with(|x| x.quality.gap = true);
+        assert_eq!(found(near(), holed)[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn a_relay_of_bytes_ends_tunnels_too() {
+        let kind = |hop: &mut crate::model::Hop| hop.kind = crate::model::HopKind::Relay;
+        let found = run_hop_of(&RULE, ended(SERVER, EndHow::Fin, 3_000), ended(CLIENT, EndHow::Fin, 3_000), kind);
+        assert_eq!(found.len(), 1);
+    }
+}

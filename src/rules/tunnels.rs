@@ -1,0 +1,309 @@
+//! What is remembered of how tunnels ended, over the whole capture: which hosts cut them after the same silence or
+//! the same life, when many ended at once, and who comes back again and again. Bounded, also while streaming.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::base::{Endpoint, Nanos, PacketRef, Timestamp, limits};
+use crate::model::{Direction, EndHow, Exchange};
+use crate::rules::ends;
+
+/// How tunnels ended, by the host at their server end.
+#[derive(Debug, Default)]
+pub struct Tunnels {
+    hosts: HashMap<IpAddr, Host, foldhash::fast::RandomState>,
+    lives: HashMap<(IpAddr, Endpoint, Box<[u8]>), Lives, foldhash::fast::RandomState>,
+    /// Slots of all hosts.
+    slots: usize,
+    /// A tunnel ended without a Close frame, or is kept alive: the limits of products matter.
+    pub limited: bool,
+    /// What did not find a place.
+    pub evicted: u64,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    idle: Vec<Cut>,
+    life: Vec<Cut>,
+    /// By half seconds.
+    slots: BTreeMap<i64, Slot>,
+}
+
+/// Ends without a Close after the same time.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    after: Nanos,
+    times: u32,
+}
+
+/// What happened in half a second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    begun: u32,
+    ended: u32,
+    ended_by_server: u32,
+    /// The packet of the first of these ends.
+    at: Option<(Timestamp, PacketRef)>,
+}
+
+/// Tunnels of one client to one target, one after the other.
+#[derive(Clone, Debug)]
+pub struct Lives {
+    pub client: IpAddr,
+    pub server: Endpoint,
+    pub times: u32,
+    pub shortest: Nanos,
+    pub longest: Nanos,
+    /// Where the last one ended.
+    pub at: PacketRef,
+    last: Timestamp,
+    /// Some were open at the same time: these are no reconnects.
+    overlap: bool,
+}
+
+/// Many tunnels that ended at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mass {
+    pub host: IpAddr,
+    pub ts: Timestamp,
+    /// The packet of the first end.
+    pub at: PacketRef,
+    pub ended: u64,
+    /// Tunnels that were open just before.
+    pub open: u64,
+}
+
+impl Tunnels {
+    /// Remembers a tunnel that is over. What was no WebSocket, or goes on, is passed over.
+    pub fn learn(&mut self, x: &Exchange) {
+        let Some(granted) = x.response.as_ref().filter(|r| r.status() == Some(101) && x.is_websocket()) else { return };
+        let clean = x.end.how == EndHow::CloseFrame;
+        let cut = !clean && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
+        self.limited |= cut || ends::beats(x).next().is_some();
+        if !self.hosts.contains_key(&x.server.ip) && self.hosts.len() >= limits::TUNNEL_HOSTS {
+            self.evicted += 1;
+            return;
+        }
+        let by_server = x.end.by == Some(Direction::ServerToClient);
+        let host = self.hosts.entry(x.server.ip).or_default();
+        if cut && by_server {
+            let kept = x.end.idle_before.is_none_or(|idle| note(&mut host.idle, idle))
+                && x.end.lifetime.is_none_or(|life| note(&mut host.life, life));
+            self.evicted += u64::from(!kept);
+        }
+        for (at, ended) in [(Some(granted.last), None), (x.end.at, x.end.packet)] {
+            let Some(at) = at else { continue };
+            let key = at.0.div_euclid(SLOT.0);
+            if self.slots >= limits::TUNNEL_SLOTS && !host.slots.contains_key(&key) {
+                self.evicted += 1;
+                continue;
+            }
+            let before = host.slots.len();
+            let slot = host.slots.entry(key).or_default();
+            match ended {
+                None => slot.begun += 1,
+                Some(packet) => {
+                    slot.ended += 1;
+                    slot.ended_by_server += u32::from(by_server);
+                    if by_server && slot.at.is_none_or(|(first, _)| at < first) {
+                        slot.at = Some((at, packet));
+                    }
+                }
+            }
+            self.slots += host.slots.len() - before;
+        }
+        // A client that said goodbye comes back because it wants to.
+        let farewell = clean && !by_server;
+        if let (false, Some(life), Some(end), Some(packet)) = (farewell, x.end.lifetime, x.end.at, x.end.packet) {
+            self.live(x, life, end, packet);
+        }
+    }
+
+    fn live(&mut self, x: &Exchange, life: Nanos, end: Timestamp, at: PacketRef) {
+        let path = x.request.target().split(|&b| b == b'?').next().unwrap_or_default();
+        let key = (x.client.ip, x.server, path.into());
+        if !self.lives.contains_key(&key) && self.lives.len() >= limits::TUNNEL_LIVES {
+            self.evicted += 1;
+            return;
+        }
+        let lives = self.lives.entry(key).or_insert(Lives {
+            client: x.client.ip,
+            server: x.server,
+            times: 0,
+            shortest: life,
+            longest: life,
+            at,
+            last: Timestamp(i64::MIN),
+            overlap: false,
+        });
+        lives.overlap |= lives.times > 0 && x.request.first < lives.last;
+        lives.times = lives.times.saturating_add(1);
+        lives.shortest = lives.shortest.min(life);
+        lives.longest = lives.longest.max(life);
+        if end >= lives.last {
+            (lives.last, lives.at) = (end, at);
+        }
+    }
+
+    /// Tunnels that this host cut after the same silence, this one among them.
+    pub fn cut_after_idle(&self, host: IpAddr, idle: Nanos) -> u32 {
+        self.hosts.get(&host).map_or(0, |host| times(&host.idle, idle))
+    }
+
+    /// Tunnels that this host cut after the same life, this one among them.
+    pub fn cut_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
+        self.hosts.get(&host).map_or(0, |host| times(&host.life, life))
+    }
+
+    /// For each host the time at which most of its tunnels ended within a second by its own doing, where these were
+    /// three at least and three in ten of those that were open. By address.
+    pub fn mass_ends(&self) -> Vec<Mass> {
+        let mut all: Vec<Mass> = self.hosts.iter().filter_map(|(ip, host)| host.mass(*ip)).collect();
+        all.sort_unstable_by_key(|mass| (mass.ts, mass.host));
+        all
+    }
+
+    /// Clients that came back again and again, each time for the same time. In the order of their last ends.
+    pub fn flapping(&self) -> Vec<&Lives> {
+        let constant = |lives: &&Lives| {
+            // Five in a hundred up and down.
+            let spread = lives.longest.0.saturating_sub(lives.shortest.0).saturating_mul(10);
+            lives.times >= RECONNECTS && !lives.overlap && lives.shortest >= LEAST_LIFE && spread <= lives.longest.0
+        };
+        let mut all: Vec<&Lives> = self.lives.values().filter(constant).collect();
+        all.sort_unstable_by_key(|lives| (lives.last, lives.at));
+        all
+    }
+}
+
+impl Host {
+    fn mass(&self, ip: IpAddr) -> Option<Mass> {
+        let mut open = 0_u64;
+        let mut worst: Option<Mass> = None;
+        for (key, slot) in &self.slots {
+            let next = self.slots.get(&(key + 1)).copied().unwrap_or_default();
+            let ended = u64::from(slot.ended_by_server) + u64::from(next.ended_by_server);
+            open += u64::from(slot.begun);
+            let all = open + u64::from(next.begun);
+            if let (true, true, Some((ts, at))) = (ended >= 3, ended * 10 > all * 3, slot.at)
+                && worst.is_none_or(|worst| ended > worst.ended)
+            {
+                worst = Some(Mass { host: ip, ts, at, ended, open: all });
+            }
+            open = open.saturating_sub(u64::from(slot.ended));
+        }
+        worst
+    }
+}
+
+/// Two neighbours are a second.
+const SLOT: Nanos = Nanos::from_millis(500);
+
+/// Tunnels of one client that make a pattern.
+const RECONNECTS: u32 = 5;
+
+/// Shorter ones say nothing of a limit.
+const LEAST_LIFE: Nanos = Nanos::from_secs(1);
+
+/// Whether two measured times are one limit: within 2 %, and 300 ms at least.
+pub(super) fn is_same(a: Nanos, b: Nanos) -> bool {
+    let more = a.0.max(b.0);
+    a.0.abs_diff(b.0) <= (more / 50).max(300_000_000).unsigned_abs()
+}
+
+/// `false`: there is no place for it.
+fn note(cuts: &mut Vec<Cut>, after: Nanos) -> bool {
+    if let Some(cut) = cuts.iter_mut().find(|cut| is_same(cut.after, after)) {
+        cut.times = cut.times.saturating_add(1);
+        return true;
+    }
+    if cuts.len() >= limits::TUNNEL_CUTS {
+        return false;
+    }
+    cuts.push(Cut { after, times: 1 });
+    true
+}
+
+fn times(cuts: &[Cut], after: Nanos) -> u32 {
+    cuts.iter().filter(|cut| is_same(cut.after, after)).map(|cut| cut.times).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::response::testing::*;
+
+    /// A tunnel that began at one time and was closed by its server at another, in milliseconds.
+    fn tunnel(from: i64, to: i64) -> Exchange {
+        let mut x = ended(exchange(ASK, Some(GRANT)), Direction::ServerToClient, EndHow::Fin, to);
+        x.request.first = at(from);
+        x.response.iter_mut().for_each(|r| r.last = at(from + 1));
+        x.end.lifetime = Some(Nanos::from_millis(to - from));
+        x.end.idle_before = Some(Nanos::from_millis(to - from - 10));
+        x
+    }
+
+    fn learnt(all: &[Exchange]) -> Tunnels {
+        let mut tunnels = Tunnels::default();
+        all.iter().for_each(|x| tunnels.learn(x));
+        tunnels
+    }
+
+    #[test]
+    fn the_same_silence_is_counted_for_each_host() {
+        let tunnels = learnt(&[tunnel(0, 60_000), tunnel(500, 60_700), tunnel(0, 9_000)]);
+        let host = tunnel(0, 1).server.ip;
+        assert_eq!(tunnels.cut_after_idle(host, Nanos::from_secs(60)), 2);
+        assert_eq!(tunnels.cut_after_life(host, Nanos::from_secs(9)), 1);
+        assert_eq!(tunnels.cut_after_idle(tunnel(0, 1).client.ip, Nanos::from_secs(60)), 0);
+        assert!(tunnels.limited);
+    }
+
+    #[test]
+    fn three_of_few_ends_at_once_are_many_and_three_of_many_are_not() {
+        let all = [tunnel(0, 20_000), tunnel(900, 20_300), tunnel(5_000, 20_600), tunnel(6_000, 90_000)];
+        let mass = learnt(&all).mass_ends();
+        assert_eq!(mass.iter().map(|m| (m.ended, m.open)).collect::<Vec<_>>(), [(3, 4)]);
+        let apart = [tunnel(0, 20_000), tunnel(900, 22_300), tunnel(5_000, 24_600)];
+        assert!(learnt(&apart).mass_ends().is_empty());
+        let mut many: Vec<Exchange> = (0..10).map(|n| tunnel(n, 90_000 + 2_000 * n)).collect();
+        many.extend_from_slice(&all[..3]);
+        assert!(learnt(&many).mass_ends().is_empty());
+    }
+
+    #[test]
+    fn a_client_that_comes_back_each_minute_flaps() {
+        let all: Vec<Exchange> = (0..5).map(|n| tunnel(n * 61_000, n * 61_000 + 60_000 + n * 100)).collect();
+        let tunnels = learnt(&all);
+        assert_eq!(tunnels.flapping().len(), 1);
+        assert!(learnt(&all[..4]).flapping().is_empty());
+        let beside: Vec<Exchange> = (0..5).map(|n| tunnel(n, 60_000)).collect();
+        assert!(learnt(&beside).flapping().is_empty(), "at the same time is not again and again");
+        let uneven: Vec<Exchange> = (0..5).map(|n| tunnel(n * 61_000, n * 61_000 + 50_000 + n * 2_000)).collect();
+        assert!(learnt(&uneven).flapping().is_empty());
+    }
+
+    #[test]
+    fn a_goodbye_of_the_client_is_no_flapping() {
+        let bye = |n: i64| {
+            let mut x = tunnel(n * 61_000, n * 61_000 + 60_000);
+            (x.end.by, x.end.how) = (Some(Direction::ClientToServer), EndHow::CloseFrame);
+            x
+        };
+        let tunnels = learnt(&(0..6).map(bye).collect::<Vec<_>>());
+        assert!(tunnels.flapping().is_empty() && !tunnels.limited);
+    }
+
+    #[test]
+    fn more_than_the_bounds_is_counted() {
+        let mut tunnels = Tunnels::default();
+        for n in 0..limits::TUNNEL_CUTS + 2 {
+            let life = 1_000 * (n as i64 + 1) * (n as i64 + 1);
+            tunnels.learn(&tunnel(0, life));
+        }
+        assert!(tunnels.evicted > 0);
+        assert!(tunnels.hosts.values().all(|host| host.idle.len() <= limits::TUNNEL_CUTS));
+    }
+}
