@@ -346,6 +346,9 @@ pub const TLS_HELLO_BYTES: usize = 64 << 10;
 pub const TLS_ALPN: usize = 32;
 pub const TLS_SUITES: usize = 128;
 
+/// Names, with the protocols offered to them, under which TLS connections that are not read are counted.
+pub const TLS_NAMES: usize = 64;
+
 /// TLS records of each direction whose size and time are kept, the first ones.
 pub const TLS_FIRST_RECORDS: usize = 16;
 

@@ -308,6 +308,7 @@ fn note_use(used: &mut Vec<LinkType>, link: LinkType) {
 mod tests {
     use super::super::made::{Pcapng, T0, read, small_pcapng, us};
     use super::super::{Merged, Source, Window};
+    use crate::model::KeyLog;
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -401,7 +402,7 @@ mod tests {
         file.block(5, &late);
         let (seen, facts) = read(&file.bytes);
         assert_eq!((seen.len(), facts.damage.len()), (1, 0));
-        assert_eq!(facts.secrets, [b"CLIENT_RANDOM".to_vec().into_boxed_slice()]);
+        assert_eq!(facts.secrets, [KeyLog::new(b"CLIENT_RANDOM")]);
         assert_eq!((facts.dropped_interface, facts.dropped_kernel), (11, 42));
         let names: Vec<_> = facts.names.iter().map(|(ip, name)| format!("{ip} {}", name.escape_ascii())).collect();
         assert_eq!(names[..2], ["10.0.0.1 a.example", "10.0.0.1 b.example"]);

@@ -10,7 +10,7 @@ use super::pcapng::{INTERFACE, NAMES, Pcapng, SECRETS, SECTION_HEADER, STATISTIC
 use super::record;
 use super::walk::{index, u16_at, u32_at};
 use crate::base::{Timestamp, limits};
-use crate::model::{InputFacts, LinkType};
+use crate::model::{InputFacts, KeyLog, LinkType};
 
 /// One interface of a section.
 #[derive(Clone, Debug)]
@@ -177,7 +177,7 @@ fn secrets(big: bool, body: &[u8], side: &mut Side<'_>) {
     let log = body.get(8..).unwrap_or_default();
     let log = log.get(..index(length)).unwrap_or(log);
     if side.keep(log.len()) {
-        side.facts.secrets.push(log.into());
+        side.facts.secrets.push(KeyLog::new(log));
     }
 }
 

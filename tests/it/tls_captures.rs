@@ -87,7 +87,7 @@ fn read(file: &Path, key_logs: &[PathBuf]) -> Legs {
     let mut inputs = open();
     while let Ok(Some(_)) = inputs.next_batch() {}
     for log in inputs.into_facts().iter().flat_map(|f| &f.secrets) {
-        legs.tools.secrets.read(log);
+        legs.tools.secrets.read(log.bytes());
     }
     let mut inputs = open();
     let (mut decoder, mut table, mut counters) = (Decoder::default(), Table::new(10_000), Counters::default());

@@ -2,6 +2,7 @@
 //! here can print them.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use hashbrown::HashMap;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -63,8 +64,16 @@ impl Secret {
     }
 }
 
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        let mut kept = Box::new(Kept { length: self.0.length, bytes: [0; SECRET_BYTES] });
+        kept.bytes.copy_from_slice(&self.0.bytes);
+        Secret(kept)
+    }
+}
+
 /// The secrets of one client random.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Entry([Option<Secret>; LABELS.len()]);
 
 /// What was counted while reading key logs.
@@ -83,7 +92,7 @@ pub struct Counted {
 }
 
 /// The secrets of all key logs of an analysis.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Secrets {
     entries: HashMap<Random, Entry, foldhash::fast::RandomState>,
     /// In the order in which they were learnt.
@@ -93,6 +102,13 @@ pub struct Secrets {
     /// to `limits::TLS_HELD_BYTES`, and are to be asked again by `Session::retry`.
     pub may_grow: bool,
     pub counted: Counted,
+}
+
+/// Their number, nothing else.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.len())
+    }
 }
 
 /// Reads one key log that comes in pieces: a line waits until its end has come.

@@ -94,14 +94,18 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
         format!("{n} {were} open before the capture began: the opening handshake is not in it")
     });
     // Where no upgrade was seen, that is the first thing said anyway.
-    add(if tried > 0 { c.flows_tls } else { 0 }, false, &|n| {
-        let are = if c.flows_tls == 1 { "is" } else { "are" };
+    add(if tried > 0 { c.flows_tls_unread() } else { 0 }, false, &|n| {
+        let are = if c.flows_tls_unread() == 1 { "is" } else { "are" };
         format!(
-            "{n} of {} {are} in TLS and not read: an upgrade in there is not in this report; capture behind the proxy \
-             that ends TLS",
+            "{n} of {} {are} in TLS and not read: an upgrade in there is not in this report; give their secrets by \
+             --keylog, or capture behind the proxy that ends TLS",
             count(c.flows, "TCP connection", "TCP connections")
         )
     });
+    add(c.flows_tls_missed, false, &|n| {
+        format!("{n} of them are in none of the key logs: these were written by another process, or later or earlier")
+    });
+    add(c.tls_secrets_dropped, false, &|n| format!("{n} lines of the key logs are damaged, or too many to be kept"));
     for (name, i) in named(a) {
         let ends = match (i.packed_cut, i.cut_short) {
             (true, _) => "the compressed data is cut: what was behind the cut is unknown",

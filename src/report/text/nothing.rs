@@ -60,11 +60,11 @@ impl When {
         let n = &c.a.counters;
         match self {
             When::Always => true,
-            When::Tls => n.flows_tls > 0,
+            When::Tls => n.flows_tls_unread() > 0,
             When::OnlyAnswers => n.http_responses > 0,
             When::Midstream => n.flows_websocket_midstream > 0,
             When::NoMidstream => n.flows_websocket_midstream == 0,
-            When::Foreign => n.flows_tls == 0 && n.http_responses == 0 && n.flows_websocket_midstream == 0,
+            When::Foreign => n.flows_tls_unread() == 0 && n.http_responses == 0 && n.flows_websocket_midstream == 0,
             When::Snapped => n.gaps_cut > 0,
             When::Lost => n.gaps > n.gaps_cut,
             When::Undecodable => n.undecodable > 0,
