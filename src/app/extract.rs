@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
+use zeroize::Zeroize as _;
 
 use crate::base::Nanos;
 use crate::capture::write::{InterfaceKey, Packet, Writer};
@@ -69,6 +70,9 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
             let masker = Masker::new(args.show_secrets).naming(&a.inputs);
             let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), masker);
             let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
+            let mut log = keys.of(chosen::around(&wanted, &a));
+            packets.secrets(&log)?;
+            log.zeroize();
             packets.shifts = estimated(&a.inputs, &clocks);
             let mut inputs = Merged::open_by(files, &window, &clocks)?;
             whole =
@@ -128,6 +132,16 @@ impl<'a> Packets<'a> {
         let mut block = Vec::new();
         let writer = Writer::new(&mut block, header.to_owned(), program());
         Packets { writer, comments, out, block, written: 0, shifts: Vec::new() }
+    }
+
+    /// What opens the connections, before their packets.
+    fn secrets(&mut self, key_log: &[u8]) -> io::Result<()> {
+        if !key_log.is_empty() {
+            Writer::secrets(&mut self.block, key_log);
+            self.out.write_all(&self.block)?;
+            self.block.zeroize();
+        }
+        Ok(())
     }
 
     fn write(&mut self, batch: &Batch<'_>, record: &Record) -> io::Result<()> {

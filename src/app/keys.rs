@@ -1,6 +1,7 @@
-//! TLS secrets: of `--keylog` and `SSLKEYLOGFILE`, and of the inputs themselves. They stay in memory, and nothing
-//! here writes them.
+//! TLS secrets: of `--keylog` and `SSLKEYLOGFILE`, and of the inputs themselves. They stay in memory; an
+//! extract alone holds those that belong to its connections.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use crate::cli::Inputs;
-use crate::model::InputFacts;
+use crate::model::{InputFacts, Wrapper};
 use crate::proto::tls::{KeyLog, Secrets};
 
 /// Bytes of a key log that are read at once.
@@ -59,6 +60,21 @@ impl Keys {
 
     pub(super) fn secrets(&self) -> Secrets {
         self.secrets.clone()
+    }
+
+    /// A key log with what opens the connections of these wrappers.
+    pub(super) fn of<'a>(&self, around: impl Iterator<Item = &'a Wrapper>) -> Zeroizing<Vec<u8>> {
+        let mut log = Zeroizing::new(Vec::new());
+        let mut written = HashSet::new();
+        for wrapper in around {
+            if let Wrapper::Tls(tls) = wrapper
+                && let Some(random) = &tls.client_random
+                && written.insert(**random)
+            {
+                self.secrets.write(random, &mut log);
+            }
+        }
+        log
     }
 
     fn file(&mut self, path: &Path) -> io::Result<()> {

@@ -346,6 +346,10 @@ pub const TLS_HELLO_BYTES: usize = 64 << 10;
 pub const TLS_ALPN: usize = 32;
 pub const TLS_SUITES: usize = 128;
 
+/// Bytes of a ClientHello in pieces that are kept of a connection that nobody will read, for the name in it. With
+/// a key share of X25519MLKEM768 and tickets it has some 2,000.
+pub const TLS_WATCHED_HELLO_BYTES: usize = 4 << 10;
+
 /// Names, with the protocols offered to them, under which TLS connections that are not read are counted.
 pub const TLS_NAMES: usize = 64;
 

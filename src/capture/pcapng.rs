@@ -19,6 +19,8 @@ pub(super) const STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
 pub(super) const JOURNAL: u32 = 9;
 pub(super) const SECRETS: u32 = 10;
+/// The type of secrets that is a TLS key log.
+pub(super) const TLS_KEY_LOG: u32 = 0x544c_534b;
 pub(super) const CUSTOM: u32 = 0xbad;
 pub(super) const CUSTOM_NO_COPY: u32 = 0x4000_0bad;
 

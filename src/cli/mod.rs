@@ -150,8 +150,8 @@ pub struct Report {
   hopscope extract a.pcap --exchange 3,7-9 -o some.pcapng
   hopscope extract edge.pcap app.pcap -Y 'status:502 host:chat.*' -o refused.pcapng
 
-The packets are written as they were captured, with all the secrets in them. The inputs are read
-twice, so they must be files.")]
+The packets are written as they were captured, with all the secrets in them, and with those that
+open TLS connections which were read. The inputs are read twice, so they must be files.")]
 pub struct Extract {
     #[command(flatten)]
     pub inputs: Inputs,

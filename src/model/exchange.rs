@@ -51,6 +51,8 @@ pub struct Tls {
     pub cipher: Option<&'static str>,
     /// An earlier session went on.
     pub resumed: bool,
+    /// The random of the ClientHello, by which key logs name the connection. `None`: not known.
+    pub client_random: Option<Box<[u8; 32]>>,
 }
 
 /// One upgrade candidate (or plain request that is a leg of one) and all that is known of it.

@@ -70,7 +70,7 @@ impl Tls {
         for side in [Some(chunk.side), both.then_some(chunk.side.other())].into_iter().flatten() {
             let dir = direction(self.client, side);
             step = self.feed(flow, Input { dir, ts: chunk.ts, at: chunk.at, offset: chunk.offset, what });
-            if let Step::Opaque = step {
+            if !matches!(step, Step::Stay) {
                 return step;
             }
         }
@@ -84,7 +84,7 @@ impl Tls {
         }
     }
 
-    /// The number of the tunnel inside, as [`super::http1::Http::talk`].
+    /// Where the machine of what runs inside stands. `None`: nothing came yet.
     pub(super) fn inside(&self) -> Option<&Place> {
         self.inner.as_ref().map(|inner| &*inner.place)
     }
@@ -94,7 +94,7 @@ impl Tls {
         let mut step = Step::Stay;
         while let Some(event) = self.session.next(&mut flow.shared.tls, &mut input, &mut plain) {
             step = self.event(flow, &input, &event, &plain);
-            if let Step::Opaque = step {
+            if !matches!(step, Step::Stay) {
                 break;
             }
         }
@@ -199,5 +199,6 @@ fn told(facts: &Facts) -> model::Tls {
         alpn: facts.alpn.clone(),
         cipher: facts.suite.and_then(suite::find).map(|suite| suite.name),
         resumed: facts.resumed == Some(true),
+        client_random: facts.client_random.map(Box::new),
     }
 }

@@ -20,7 +20,7 @@ pub struct Watch {
     first: [Option<First>; 2],
     /// Bytes of the client so far.
     sent: u64,
-    /// Its ClientHello, where it came in pieces, as far as it came.
+    /// Its ClientHello, where it came in pieces, as far as it came; about `limits::TLS_WATCHED_HELLO_BYTES` at the most.
     hello: Vec<u8>,
     /// The name in it was counted.
     named: bool,
@@ -118,7 +118,7 @@ impl Watch {
         }
         self.hello.extend_from_slice(data);
         let record = whole_record(&self.hello);
-        if record.is_some() || self.sent > limits::FIRST_WORD_BYTES {
+        if record.is_some() || self.hello.len() > limits::TLS_WATCHED_HELLO_BYTES {
             self.named = true;
             count_name(shared, record.unwrap_or_default());
             self.hello = Vec::new();

@@ -58,6 +58,7 @@ mod readme;
 mod reassembly;
 mod resets;
 mod scenes;
+mod secured;
 mod shared;
 mod sources;
 mod split;

@@ -31,6 +31,9 @@ const LABELS: [(&[u8], Label); 6] = [
     (b"SERVER_TRAFFIC_SECRET_0", Label::ServerApplication),
 ];
 
+/// Longest line with a meaning, its end included.
+const LINE_BYTES: usize = 31 + 1 + 64 + 1 + 96 + 1;
+
 /// Longest secret: SHA-384's output, and a master secret (RFC 5246 §8.1).
 const SECRET_BYTES: usize = 48;
 
@@ -145,6 +148,31 @@ impl Secrets {
     /// One secret of a client random.
     pub fn find(&self, random: &Random, label: Label) -> Option<&Secret> {
         self.entries.get(random)?.0.get(label as usize)?.as_ref()
+    }
+
+    /// Adds the lines of a key log that hold the secrets of this client random.
+    pub fn write(&self, random: &Random, log: &mut Zeroizing<Vec<u8>>) {
+        let Some(Entry(secrets)) = self.entries.get(random) else { return };
+        let digits = |bytes: &[u8], log: &mut Vec<u8>| {
+            for byte in bytes {
+                log.extend([byte >> 4, byte & 15].map(|n| b"0123456789abcdef"[usize::from(n)]));
+            }
+        };
+        // All at once: growing would leave copies behind.
+        let room = log.len() + LABELS.len() * LINE_BYTES;
+        let mut longer = Zeroizing::new(Vec::with_capacity(room));
+        longer.extend_from_slice(log);
+        for (label, secret) in
+            LABELS.iter().filter_map(|(name, label)| Some((name, secrets[*label as usize].as_ref()?)))
+        {
+            longer.extend_from_slice(label);
+            longer.push(b' ');
+            digits(random, &mut longer);
+            longer.push(b' ');
+            digits(secret.bytes(), &mut longer);
+            longer.push(b'\n');
+        }
+        *log = longer;
     }
 
     fn line(&mut self, line: &[u8]) {
@@ -281,6 +309,19 @@ mod tests {
         assert_eq!(s.find(&[2; 32], Label::ClientEarly).unwrap().bytes(), [0xa3; 48]);
         assert!(s.find(&[2; 32], Label::Master).is_none() && !s.knows(&[3; 32]));
         assert_eq!(s.counted, Counted { secrets: 3, ..Counted::default() });
+    }
+
+    #[test]
+    fn the_secrets_of_one_random_are_written_as_they_were_read_and_no_others() {
+        let own = [line("CLIENT_HANDSHAKE_TRAFFIC_SECRET", 2, 1, 48), line("SERVER_TRAFFIC_SECRET_0", 2, 2, 32)];
+        let mut s = Secrets::default();
+        s.read((own.join("\n") + "\n" + &line("CLIENT_RANDOM", 1, 0xa1, 48)).as_bytes());
+        let mut log = Zeroizing::new(Vec::new());
+        s.write(&[3; 32], &mut log);
+        assert!(log.is_empty());
+        s.write(&[2; 32], &mut log);
+        assert_eq!(String::from_utf8_lossy(&log), own.join("\n") + "\n");
+        assert_eq!(log.capacity(), LABELS.len() * LINE_BYTES);
     }
 
     #[test]

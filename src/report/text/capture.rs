@@ -102,10 +102,14 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
             count(c.flows, "TCP connection", "TCP connections")
         )
     });
-    add(c.flows_tls_missed, false, &|n| {
-        format!("{n} of them are in none of the key logs: these were written by another process, or later or earlier")
+    add(c.flows_tls_missed, false, &|_| {
+        let missed = count(c.flows_tls_missed, "TLS connection is", "TLS connections are");
+        format!("{missed} in none of the key logs: another program wrote these, or at another time")
     });
-    add(c.tls_secrets_dropped, false, &|n| format!("{n} lines of the key logs are damaged, or too many to be kept"));
+    add(c.tls_secrets_dropped, false, &|_| {
+        let lines = count(c.tls_secrets_dropped, "line", "lines");
+        format!("{lines} of the key logs cannot be read, or too many secrets are there to keep them all")
+    });
     for (name, i) in named(a) {
         let ends = match (i.packed_cut, i.cut_short) {
             (true, _) => "the compressed data is cut: what was behind the cut is unknown",

@@ -107,7 +107,7 @@ const NO_HTTP: &[Reason] = &[
     (When::Foreign, "these are connections of something else: any port is looked at, so HTTP would have been found"),
 ];
 
-const ENCRYPTED: &str = "the upgrades are encrypted (wss://): capture where they are plain again, on the machine that ends TLS (tcpdump -i any -s 0 -w plain.pcap tcp)";
+const ENCRYPTED: &str = "the upgrades are encrypted (wss://): give their secrets with --keylog FILE (docs/keys.md), or capture where they are plain again, on the machine that ends TLS (tcpdump -i any -s 0 -w plain.pcap tcp)";
 
 const NO_UPGRADE: &[Reason] = &[
     (
