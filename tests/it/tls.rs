@@ -1,4 +1,5 @@
 //! The TLS layer against rustls: what was sent inside comes out, and nothing else.
+#![allow(clippy::cast_possible_truncation, reason = "numbers of a test are small, or cut on purpose")]
 
 use hopscope::base::{PacketRef, Timestamp};
 use hopscope::model::Direction::{self, ClientToServer, ServerToClient};
