@@ -200,6 +200,9 @@ pub const ACCEPT_UNEXPLAINED: u32 = 3;
 /// Ways that are tried for all mismatches of one analysis together: a few seconds of hashing.
 pub const ACCEPT_TRIES_TOTAL: usize = 5_000_000;
 
+/// Requests of a capture, the first ones, of whose tunnels it is noted that nothing is wrong with their end.
+pub const NOTED: u64 = 10_000;
+
 /// Findings kept for one subject.
 pub const FINDINGS_PER_SUBJECT: usize = 64;
 
@@ -392,7 +395,7 @@ pub const FRAMES_LAST: usize = 8;
 pub const MESSAGES_KEPT: usize = 8;
 
 /// Bytes that all kept frames and messages of a capture may take. What comes later keeps none, and is counted.
-pub const TALK_BYTES: usize = 8 << 20;
+pub const TALK_BYTES: usize = 2 << 20;
 
 /// Bytes of the content of one direction's messages that go into its digest.
 pub const DIGEST_BYTES: u32 = 1 << 20;

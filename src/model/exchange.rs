@@ -144,6 +144,8 @@ pub struct WsCounts {
     pub unmasked: bool,
     /// Bytes that did not read as a frame header ended the counting.
     pub broken: bool,
+    /// Bytes are missing behind the last frame, and frames may have been among them.
+    pub lost: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

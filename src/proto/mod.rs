@@ -330,8 +330,8 @@ impl<S: Sink> Handler for Protocols<S> {
                 let place = (chunk.ts, chunk.at, chunk.offset);
                 let first = talk.push(frames, from, data, place, &mut self.shared.common);
                 frames.last = chunk.ts;
-                if let Some(closed) = talk.closed().filter(|_| first) {
-                    // Only here is the other direction's line worth touching.
+                // Only here are the tunnel's seldom lines and the other direction's worth touching.
+                if first && let Some(closed) = talk.closed() {
                     let mut spoken = [0, 1].map(|side: usize| inline.sides[side].last);
                     spoken[side] = before;
                     if tag_now.client() == Side::High {

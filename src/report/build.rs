@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::base::{self, Endpoint};
-use crate::model::{self, Head, Wrapper, WsCounts};
+use crate::model::{self, Head, Wrapper, WsCounts, WsTotals};
 use crate::report::document as doc;
 use crate::report::mask::{self, Masker};
 use crate::report::passed;
@@ -123,7 +123,7 @@ pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
         handshake: handshake(row, masker),
         outcome: Cow::Borrowed(row.outcome.word()),
         latency_ns: x.latency().map(|l| l.0),
-        websocket: x.ws.map(|ws| doc::WebSocket {
+        websocket: x.ws.filter(is_seen).map(|ws| doc::WebSocket {
             client: frames(&ws.client),
             server: frames(&ws.server),
             compressed: ws.compressed,
@@ -289,6 +289,11 @@ fn end(e: &model::End, masker: &mut Masker) -> doc::End {
             at: e.tcp_at.map(rfc3339),
         },
     }
+}
+
+/// Whether there was a frame, or what should have been one.
+fn is_seen(ws: &WsTotals) -> bool {
+    [ws.client, ws.server].iter().any(|c| c.frames != 0 || c.broken)
 }
 
 fn frames(c: &WsCounts) -> doc::Frames {

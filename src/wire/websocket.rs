@@ -99,13 +99,14 @@ pub fn looks_like_frames(bytes: &[u8], masked: bool, least: usize) -> bool {
 /// Undoes the masking (RFC 6455 §5.3); `at`: the first byte's place in the payload.
 pub fn unmask(payload: &mut [u8], mut mask: [u8; 4], at: usize) {
     mask.rotate_left(at % 4);
-    let word = u32::from_ne_bytes(mask);
-    let mut words = payload.chunks_exact_mut(4);
+    let word = u64::from(u32::from_ne_bytes(mask)) * 0x1_0000_0001;
+    let mut words = payload.chunks_exact_mut(8);
     for bytes in &mut words {
-        if let Ok(bytes) = <&mut [u8; 4]>::try_from(bytes) {
-            *bytes = (u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+        if let Ok(bytes) = <&mut [u8; 8]>::try_from(bytes) {
+            *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
         }
     }
+    let mask = mask.into_iter().cycle();
     for (byte, key) in words.into_remainder().iter_mut().zip(mask) {
         *byte ^= key;
     }

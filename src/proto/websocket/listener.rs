@@ -211,6 +211,14 @@ impl Ear for Listener<'_> {
             self.content(bytes);
             return;
         }
+        if bytes.len() <= SHORT {
+            let mut plain = [0; SHORT];
+            let plain = &mut plain[..bytes.len()];
+            plain.copy_from_slice(bytes);
+            unmask(plain, mask, usize::from(phase));
+            self.content(plain);
+            return;
+        }
         let mut plain = std::mem::take(&mut self.common.plain);
         for (n, piece) in bytes.chunks(UNMASKED_AT_ONCE).enumerate() {
             plain.clear();
@@ -265,3 +273,6 @@ impl Ear for Listener<'_> {
 
 /// Bytes of a payload that are unmasked at once, a multiple of the mask's length.
 const UNMASKED_AT_ONCE: usize = 4 << 10;
+
+/// Bytes of a payload below which it is unmasked on the stack.
+const SHORT: usize = 64;

@@ -26,8 +26,12 @@ pub(in crate::rules) fn closed(x: &Exchange) -> bool {
     x.end.how == EndHow::CloseFrame || sent_close(x, FROM_CLIENT) || sent_close(x, FROM_SERVER)
 }
 
-/// Who ended the TCP connection of a WebSocket without any Close frame before. `None`: it was not ended like that.
+/// Who ended the TCP connection of a WebSocket without any Close frame before. `None`: it was not ended like that, or a
+/// Close may have been among what is missing.
 pub(in crate::rules) fn cut_by(x: &Exchange) -> Option<Direction> {
+    if x.ws.is_some_and(|ws| ws.client.lost || ws.server.lost) {
+        return None;
+    }
     let ended = tunnel(x).is_some() && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
     x.end.tcp_by.filter(|_| ended && !closed(x))
 }
