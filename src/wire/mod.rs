@@ -11,6 +11,7 @@ pub mod proxy_protocol;
 pub mod sniff;
 pub mod socks;
 pub mod tcp;
+pub mod tls;
 pub mod tunnel;
 pub mod websocket;
 

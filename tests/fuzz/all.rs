@@ -8,6 +8,7 @@
 mod packets;
 mod segments;
 mod table;
+mod tls;
 mod tunnels;
 
 use std::net::IpAddr;
@@ -40,6 +41,7 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b'g', segment_programs),
     (b'h', heads),
     (b'i', fragments),
+    (b'l', tls::connections),
     (b'm', masking),
     (b'n', sniffing),
     (b'p', pipeline),

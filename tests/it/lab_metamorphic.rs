@@ -112,6 +112,7 @@ pub(crate) fn whole_scenarios(tally: &mut Tally) -> Vec<(Scenario, Random)> {
         random.below(2);
         match scenario.needs().or_else(|| scenario.cuts_evidence()) {
             Some(why) => tally.leave_out(&scenario.name, why),
+            None if scenario.has_secrets => tally.leave_out(&scenario.name, "encrypted bytes cannot be rewritten"),
             None => whole.push((scenario, Random(random.0))),
         }
     }
