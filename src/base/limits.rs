@@ -386,6 +386,54 @@ pub const H2_STALL_MS: i64 = 1_000;
 /// Times at which one direction of an HTTP/2 connection is found again; then it is left alone.
 pub const H2_RESYNCS: u32 = 64;
 
+/// Largest body of a TLS record that is believed, in bytes (RFC 5246 §6.2.3; RFC 8446 §5.2 allows less).
+pub const TLS_RECORD_BYTES: usize = (1 << 14) + 2_048;
+
+/// Largest TLS hello that is put together, in bytes; of a longer one nothing is read.
+pub const TLS_HELLO_BYTES: usize = 64 << 10;
+
+/// Names of ALPN kept of those that a client offers, and suites of TLS kept of its list.
+pub const TLS_ALPN: usize = 32;
+pub const TLS_SUITES: usize = 128;
+
+/// Bytes of a ClientHello in pieces that are kept of a connection that nobody will read, for the name in it. With
+/// a key share of X25519MLKEM768 and tickets it has some 2,000.
+pub const TLS_WATCHED_HELLO_BYTES: usize = 4 << 10;
+
+/// Names, with the protocols offered to them, under which TLS connections that are not read are counted.
+pub const TLS_NAMES: usize = 64;
+
+/// TLS records of each direction whose size and time are kept, the first ones.
+pub const TLS_FIRST_RECORDS: usize = 16;
+
+/// Bytes of TLS records that one connection may hold back, waiting for their secrets.
+pub const TLS_HELD_BYTES: usize = 64 << 10;
+
+/// Bytes of TLS records that all connections together may hold back.
+pub const TLS_HELD_TOTAL_BYTES: usize = 64 << 20;
+
+/// Sequence numbers that are tried for one TLS record behind a hole.
+pub const TLS_SEQUENCE_TRIES: u64 = 1_024;
+
+/// Bytes of TLS records that may be opened in vain on one connection: a second or so of work.
+pub const TLS_TRIED_BYTES: u64 = 512 << 20;
+
+/// TLS records that may have passed before a direction spoke with its application keys, where that could not
+/// be seen.
+pub const TLS_HANDSHAKE_RECORDS: u64 = 64;
+
+/// Buffers for TLS records in pieces that are kept for the next connection.
+pub const TLS_SPARE_BUFFERS: usize = 64;
+
+/// Longest line of a TLS key log that is read, in bytes; the longest with a meaning has 192.
+pub const TLS_KEY_LINE_BYTES: usize = 1_024;
+
+/// Client randoms whose TLS secrets are held. The one learnt first goes first.
+pub const TLS_SECRETS: usize = 200_000;
+
+/// Bytes of TLS secrets that are held: all of those with five secrets of 48 bytes.
+pub const TLS_SECRET_BYTES: usize = TLS_SECRETS * 5 * 48;
+
 /// Frames kept of one WebSocket to be shown: its first ones, and its last ones.
 pub const FRAMES_FIRST: usize = 8;
 pub const FRAMES_LAST: usize = 8;

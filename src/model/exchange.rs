@@ -37,6 +37,25 @@ pub enum Wrapper {
     Socks(u8, Box<[u8]>),
     /// A VLAN, tunnel or other link layer worth telling.
     Link(Box<str>),
+    /// Inside TLS, which was read with its secrets.
+    Tls(Box<Tls>),
+}
+
+/// What the hellos of a TLS connection told (RFC 8446, RFC 5246).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// `1.3`, `1.2`. `None`: not known.
+    pub version: Option<&'static str>,
+    /// The name that the client asked for (SNI, RFC 6066 §3). `None`: none.
+    pub server_name: Option<Box<[u8]>>,
+    /// The protocol chosen (ALPN, RFC 7301). `None`: none, or not known.
+    pub alpn: Option<Box<[u8]>>,
+    /// The suite chosen, as the registry spells it. `None`: not known.
+    pub cipher: Option<&'static str>,
+    /// An earlier session went on.
+    pub resumed: bool,
+    /// The random of the ClientHello, by which key logs name the connection. `None`: not known.
+    pub client_random: Option<Box<[u8; 32]>>,
 }
 
 /// One upgrade candidate (or plain request that is a leg of one) and all that is known of it.

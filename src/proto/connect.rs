@@ -78,7 +78,7 @@ impl Http {
             HeldChunk::of(&Chunk { offset: chunk.offset.saturating_add(outer[chunk.side.index()]), ..chunk })
         };
         // What the client sent before it was answered was meant for the tunnel.
-        base[client] = flow.context.track.offset(self.client);
+        base[client] = flow.offset(self.client);
         if let Some(early) = self.early.take() {
             let what = What::Data(&early.bytes);
             let first = Chunk { side: self.client, ts: early.ts, at: early.at, offset: early.offset, what };

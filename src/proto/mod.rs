@@ -19,10 +19,12 @@ mod pending;
 pub mod proxy_protocol;
 pub mod request;
 pub mod response;
+pub mod secured;
 pub mod sniff;
 pub mod socks;
 mod stream_leg;
 mod talks;
+pub mod tls;
 pub mod tunnel;
 mod upgraded;
 mod wanted;
@@ -31,7 +33,7 @@ pub mod websocket;
 
 use std::collections::VecDeque;
 
-use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Signs, What};
 
@@ -45,6 +47,7 @@ use machines::{Machines, Place};
 use midstream::Midstream;
 use multiplex::Multiplex;
 use proxy_protocol::ProxyHeader;
+use secured::Tls;
 use sniff::Sniff;
 use socks::Socks;
 use talks::Talks;
@@ -105,6 +108,10 @@ pub struct Shared {
     /// What hears the frames of upgraded connections.
     talks: Talks,
     common: websocket::Common,
+    /// Secrets of TLS, and what its sessions share.
+    pub tls: tls::Tools,
+    /// Scratch for a name that is counted.
+    name: Vec<u8>,
 }
 
 impl Shared {
@@ -112,7 +119,25 @@ impl Shared {
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters.clone();
         self.common.count(&mut counters);
+        let (tls, keys) = (&self.tls.counted, &self.tls.secrets.counted);
+        counters.tls_records_failed += tls.failed;
+        counters.tls_given_up += tls.tries_exhausted + tls.not_held + tls.hellos_too_long;
+        counters.tls_secrets += keys.secrets;
+        counters.tls_secrets_dropped += keys.evicted + keys.too_long + keys.malformed;
         counters
+    }
+
+    /// A TLS connection to this name is not read; `offered`: the protocols that its client offers.
+    fn unread<'a>(&mut self, name: Option<&[u8]>, offered: impl Iterator<Item = &'a [u8]>) {
+        let offers = &mut self.name;
+        offers.clear();
+        for protocol in offered.take(limits::TLS_ALPN) {
+            if !offers.is_empty() {
+                offers.extend_from_slice(b", ");
+            }
+            offers.extend_from_slice(protocol);
+        }
+        self.counters.tls_name(name.unwrap_or_default(), offers, 1);
     }
 
     /// The next request's id.
@@ -144,6 +169,7 @@ pub enum Machine {
     Watch(Box<Watch>),
     Midstream(Box<Midstream>),
     Http2(Box<Multiplex>),
+    Tls(Box<Tls>),
 }
 
 /// The tag beside a flow: the machine's index plus one, and a byte of mode.
@@ -194,9 +220,16 @@ pub struct Flow<'a> {
     pub inline: &'a mut Inline,
     pub shared: &'a mut Shared,
     pub sink: &'a mut dyn Sink,
+    /// Inside TLS: bytes of each side's stream that were passed on so far, which no packet counts.
+    pub passed: Option<[u64; 2]>,
 }
 
 impl Flow<'_> {
+    /// Bytes of a side's stream that were passed on so far.
+    fn offset(&self, side: Side) -> u64 {
+        self.passed.map_or_else(|| self.context.track.offset(side), |passed| passed[side.index()])
+    }
+
     pub fn endpoint(&self, side: Side) -> Endpoint {
         self.context.endpoint(side)
     }
@@ -232,7 +265,7 @@ impl<S: Sink> Protocols<S> {
 
     fn drop_machine(&mut self, tag: &mut Tag) {
         if let Some(index) = tag.machine() {
-            let left = self.machines.get_mut(index).and_then(|place| place.http.talk());
+            let left = self.machines.get_mut(index).and_then(|place| place.innermost()?.talk());
             if let Some(mut talk) = self.shared.talks.close(left) {
                 talk.tell([&Frames::default(); 2], &mut self.shared.common);
             }
@@ -381,7 +414,7 @@ impl<S: Sink> Protocols<S> {
             tag.set_machine(index);
         }
         let Some(index) = tag.machine() else { return Interest::Nothing };
-        let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink };
+        let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink, passed: None };
         let Some(place) = self.machines.get_mut(index) else { return Interest::Nothing };
         let mut step = place.chunk(&mut flow, &chunk);
         if let Step::Replace(to, held) = step {
@@ -404,6 +437,14 @@ impl<S: Sink> Protocols<S> {
                 } else if http.passes_body(side) {
                     tag.0 |= FAST[side.index()];
                 }
+            }
+        } else if let Some(http) = place.innermost() {
+            // The signs of its packets are wanted; its frames lie inside records and are counted there.
+            if http.client == Side::High {
+                tag.0 |= CLIENT_HIGH;
+            }
+            if let Some(talk) = http.talk() {
+                tag.set_talk(talk);
             }
         }
         Interest::All
@@ -461,6 +502,7 @@ impl Machine {
             Machine::Watch(watch) => watch.chunk(flow, chunk),
             Machine::Midstream(midstream) => midstream.chunk(flow, chunk),
             Machine::Http2(http2) => http2.chunk(flow, chunk),
+            Machine::Tls(tls) => tls.chunk(flow, chunk),
         }
     }
 }

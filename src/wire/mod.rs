@@ -13,6 +13,7 @@ pub mod proxy_protocol;
 pub mod sniff;
 pub mod socks;
 pub mod tcp;
+pub mod tls;
 pub mod tunnel;
 pub mod websocket;
 

@@ -9,6 +9,7 @@ mod http2;
 mod packets;
 mod segments;
 mod table;
+mod tls;
 mod tunnels;
 
 use std::net::IpAddr;
@@ -44,6 +45,7 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b'g', segment_programs),
     (b'h', heads),
     (b'i', fragments),
+    (b'l', tls::connections),
     (b'm', masking),
     (b'n', sniffing),
     (b'p', pipeline),

@@ -35,6 +35,7 @@ pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
 pub(crate) mod streams;
+pub(crate) mod tls;
 pub(crate) mod vantage;
 pub(crate) mod wrap;
 

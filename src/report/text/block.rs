@@ -129,7 +129,7 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
         who(page, chain, x.client, x.server)?;
     }
     cause(c, page, chain)?;
-    let via: Vec<String> = x.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
+    let via: Vec<String> = x.via.iter().map(|w| build::via_at_length(w, &mut c.masker)).collect();
     page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
     page.row("behind", Tone::Plain, &clip(&connection::preceded(c, x.proxied.as_deref()), VALUE))?;
     let request = &x.request;

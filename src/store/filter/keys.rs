@@ -194,6 +194,10 @@ impl Subject<'_> {
                     Wrapper::ProxyProtocol(_) => test(b"proxy-protocol"),
                     Wrapper::Socks(_, target) => test(b"socks") || test(target),
                     Wrapper::Link(name) => test(name.as_bytes()),
+                    Wrapper::Tls(tls) => {
+                        let texts = [tls.version.map(str::as_bytes), tls.server_name.as_deref(), tls.alpn.as_deref()];
+                        test(b"tls") || texts.into_iter().flatten().any(&mut *test)
+                    }
                 })
             }),
             // Numbers as they are written, for `status:4*`.
