@@ -62,6 +62,9 @@ pub struct Counters {
     /// Directions of upgraded connections whose compressed messages were not all read because of
     /// `limits::INFLATERS`, `limits::INFLATED_*` or a hole.
     pub not_inflated: u64,
+    /// Ends of tunnels that are not remembered because of `limits::TUNNEL_*`, so that what many have in common may be
+    /// missed.
+    pub ends_not_kept: u64,
     /// Flows that spoke HTTP/1.x, TLS, and HTTP/2 in clear.
     pub flows_http1: u64,
     pub flows_tls: u64,
@@ -144,6 +147,7 @@ impl Counters {
             heads_too_large,
             talks_not_kept,
             not_inflated,
+            ends_not_kept,
             flows_http1,
             flows_tls,
             flows_http2,
@@ -193,6 +197,7 @@ impl Counters {
         self.heads_too_large += heads_too_large;
         self.talks_not_kept += talks_not_kept;
         self.not_inflated += not_inflated;
+        self.ends_not_kept += ends_not_kept;
         self.flows_http1 += flows_http1;
         self.flows_tls += flows_tls;
         self.flows_http2 += flows_http2;
