@@ -33,6 +33,11 @@ pub(super) fn fetch(all: &[Box<Exchange>], at: usize) {
     if let Some(x) = all.get(at + NEAR) {
         content(&x.request);
         x.response.as_ref().into_iter().for_each(content);
+        if let Some(talk) = &x.talk {
+            prefetch_index(from_ref(&talk.client), 0);
+            prefetch_index(from_ref(&talk.server), 0);
+            prefetch_index(from_ref(&talk.silence), 0);
+        }
     }
 }
 

@@ -216,7 +216,7 @@ impl Fingerprints {
             proxied: x.proxied.as_ref().and_then(|p| p.source),
             request: self.whole(request),
             response: response.map(|r| self.whole(r)),
-            first: [0, 1].map(|side| x.after_101.get(side).and_then(Option::as_ref).and_then(first)),
+            first: [0, 1].map(|side| x.after_101.get(side).and_then(Option::as_deref).and_then(first)),
             said: said(x),
             messages: messages(x),
         }

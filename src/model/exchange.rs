@@ -86,7 +86,7 @@ pub struct Exchange {
     /// Client bytes behind the request head and before the 101, where the head announced no content.
     pub early: Option<Box<Preview>>,
     /// First bytes after a 101 (or what grants an extended CONNECT), from the client and from the server.
-    pub after_101: [Option<Preview>; 2],
+    pub after_101: [Option<Box<Preview>>; 2],
     /// Server bytes after the 101 that came in the packet of its last byte.
     pub frames_with_101: bool,
     pub times: Times,
@@ -329,9 +329,10 @@ impl Exchange {
             head.first = head.first + by;
             head.last = head.last + by;
         }
-        let boxed = [&mut self.odd_response, &mut self.before_response, &mut self.early];
+        let [client, server] = &mut self.after_101;
+        let boxed = [&mut self.odd_response, &mut self.before_response, &mut self.early, client, server];
         let previews = boxed.into_iter().flatten().map(|preview| &mut **preview);
-        previews.chain(self.after_101.iter_mut().flatten()).for_each(|preview| preview.ts = preview.ts + by);
+        previews.for_each(|preview| preview.ts = preview.ts + by);
         if let Some(proxied) = &mut self.proxied {
             proxied.ts = proxied.ts + by;
         }

@@ -36,9 +36,6 @@ pub struct Spoken {
     pub largest_binary: u32,
     /// The last frame. `None`: there was none.
     pub last: Option<LastFrame>,
-    /// The longest time without a payload byte in this direction, between two that were seen or from the 101; whole
-    /// milliseconds. `None`: nothing came.
-    pub silence: Option<Nanos>,
     pub digest: Digest,
     /// What few directions have. `None`: nothing of it.
     pub rare: Option<Box<Rare>>,
@@ -102,8 +99,9 @@ pub struct Silence {
 /// where they were compressed, whatever frames they came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
-    /// Of the CRC-32C and length of each message, one after the other: [`Digest::add`].
-    pub crc: u32,
+    /// Of the sum and length of each message, one after the other: [`Digest::add`]. The sum is [`Digest::of_small`]
+    /// of what is no longer than `limits::BEAT_BYTES`, and CRC-32C of what is longer.
+    pub sum: u32,
     /// Bytes of content that it covers, at most `limits::DIGEST_BYTES`: whole messages.
     pub bytes: u32,
     /// Bytes were lost, or not inflated: from there on nothing was added.
@@ -367,9 +365,33 @@ pub enum FrameFaultKind {
 impl Digest {
     /// What the sum over all messages becomes by one more.
     #[must_use]
-    pub fn add(sum: u32, crc: u32, bytes: u32) -> u32 {
+    pub fn add(all: u32, sum: u32, bytes: u32) -> u32 {
         // Any order of steps that no other messages undo: each multiplies by an odd number.
-        (sum.rotate_left(5) ^ crc).wrapping_mul(0x9e37_79b1) ^ bytes
+        (all.rotate_left(5) ^ sum).wrapping_mul(0x9e37_79b1) ^ bytes
+    }
+
+    /// What tells a small content from others: eight bytes at a time, which takes a third of the time of a CRC.
+    #[inline]
+    #[must_use]
+    pub fn of_small(content: &[u8]) -> u32 {
+        let mix = |sum: u64, word: u64| {
+            let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            sum ^ sum >> 32
+        };
+        let mut words = content.chunks_exact(8);
+        let mut sum = content.len() as u64;
+        for word in &mut words {
+            sum = mix(sum, <[u8; 8]>::try_from(word).map_or(0, u64::from_le_bytes));
+        }
+        let rest = words.remainder();
+        let mut last = 0;
+        if let Some((four, rest)) = rest.split_first_chunk::<4>() {
+            last = rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte));
+            last = last << 32 | u64::from(u32::from_le_bytes(*four));
+        } else {
+            last = rest.iter().rev().fold(last, |last, byte| last << 8 | u64::from(*byte));
+        }
+        u32::try_from(mix(sum, last) >> 32).unwrap_or(0)
     }
 }
 

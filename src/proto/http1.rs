@@ -29,7 +29,7 @@ pub struct Http {
     pub(super) requests: u32,
     /// The exchange whose handshake is decided and whose end is not.
     pub(super) open: Option<Box<Exchange>>,
-    pub(super) tunnel: Option<Box<Upgraded>>,
+    pub(super) tunnel: Option<Upgraded>,
     /// What stands around this connection's stream. `None`: nothing.
     pub(super) around: Option<Box<Around>>,
     /// A CONNECT was granted by the chunk under work.
@@ -219,7 +219,7 @@ impl Http {
         // The order of the streams decides, not that of the capture's times. After a FIN or RST of the connection
         // a Close is no longer what ended it.
         if let (Some(tunnel), None) = (&mut self.tunnel, &self.tcp_end) {
-            tunnel.close = Some((closed, spoken));
+            tunnel.close = Some(Box::new((closed, spoken)));
         }
     }
 
@@ -274,7 +274,7 @@ impl Http {
         self.request.buf = Vec::new();
         self.response.buf = Vec::new();
         let talk = websocket.then(|| flow.shared.talks.open(ts, extensions));
-        self.tunnel = Some(Box::new(Upgraded { talk, ..Upgraded::default() }));
+        self.tunnel = Some(Upgraded { talk, ..Upgraded::default() });
     }
 
     fn close(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) {
@@ -386,7 +386,7 @@ impl Http {
     fn end(&self, flow: &Flow<'_>, x: &Exchange) -> End {
         let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
         let ending = self.tcp_end.map(|(side, how, ts, at)| (direction(self.client, side), how, ts, at));
-        upgraded::end(x, self.tunnel.as_deref(), ending, spoken, flow.shared)
+        upgraded::end(x, self.tunnel.as_ref(), ending, spoken, flow.shared)
     }
 
     fn tell_tunnel(&mut self, flow: &mut Flow<'_>, x: &mut Exchange) {

@@ -248,7 +248,7 @@ impl Http {
         let extensions =
             head.complete.then(|| head.combined("sec-websocket-extensions").unwrap_or_default().into_owned());
         let ts = head.last;
-        let http2 = x.request.has_token("upgrade", "h2c") && head.has_token("upgrade", "h2c");
+        let http2 = head.has_token("upgrade", "h2c") && x.request.has_token("upgrade", "h2c");
         x.response = Some(head);
         if !http2 {
             self.take_early(&mut x);

@@ -96,7 +96,7 @@ impl Leg {
                 frames.last = mark.ts;
                 // Behind the end of its side a Close is no longer what ended it.
                 if let (true, Some(closed), None) = (first, talk.closed(), self.ending) {
-                    granted.upgraded.close = Some((closed, self.spoken));
+                    granted.upgraded.close = Some(Box::new((closed, self.spoken)));
                 }
             }
         } else if client && self.x.response.is_none() && self.x.mechanism == Mechanism::Http2ExtendedConnect {

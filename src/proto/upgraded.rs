@@ -13,14 +13,16 @@ pub(super) struct Upgraded {
     pub(super) talk: Option<u32>,
     /// The first Close frame of all, if it came before the end of the transport, and when client and server had last
     /// spoken before it.
-    pub(super) close: Option<(Closed, [Timestamp; 2])>,
+    pub(super) close: Option<Box<(Closed, [Timestamp; 2])>>,
 }
 
 /// Keeps the first bytes of a direction.
-pub(super) fn keep_first(kept: &mut Option<Preview>, data: &[u8], (ts, at, offset): (Timestamp, PacketRef, u64)) {
-    let preview = kept.get_or_insert_with(|| Preview { bytes: Box::default(), at, ts, offset });
+pub(super) fn keep_first(kept: &mut Option<Box<Preview>>, data: &[u8], (ts, at, offset): (Timestamp, PacketRef, u64)) {
+    let preview = kept.get_or_insert_with(|| Box::new(Preview { bytes: Box::default(), at, ts, offset }));
     let room = limits::AFTER_101_BYTES.saturating_sub(preview.bytes.len());
-    if room != 0 {
+    if preview.bytes.is_empty() {
+        preview.bytes = data[..data.len().min(room)].into();
+    } else if room != 0 {
         preview.bytes = [&preview.bytes, &data[..data.len().min(room)]].concat().into_boxed_slice();
     }
 }
@@ -43,7 +45,7 @@ pub(super) fn end(
         (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));
     }
     if let Some(upgraded) = upgraded
-        && let Some((Closed { by, ts, at }, before)) = upgraded.close
+        && let Some((Closed { by, ts, at }, before)) = upgraded.close.as_deref().copied()
     {
         (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
         end.close = shared.talks.get(upgraded.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));

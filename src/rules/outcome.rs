@@ -138,7 +138,7 @@ mod tests {
             Outcome::Unanswered
         );
         let mut garbage = exchange(ASK, None);
-        garbage.odd_response = preview(b"SSH-2.0-x\r\n").map(Box::new);
+        garbage.odd_response = preview(b"SSH-2.0-x\r\n");
         assert_eq!(outcome(&garbage), Outcome::Unanswered);
         garbage.quality.response_gap = true;
         assert_eq!(outcome(&garbage), Outcome::Unknown);

@@ -96,7 +96,7 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         if answer.status() == Some(101) {
             let preview =
                 Preview { bytes: rest.into(), at: PacketRef::new(0, 6), ts: answered, offset: answer.range.end };
-            x.after_101[1] = (!rest.is_empty()).then_some(preview);
+            x.after_101[1] = (!rest.is_empty()).then_some(Box::new(preview));
             x.frames_with_101 = !rest.is_empty();
         } else {
             x.body = rest.into();

@@ -646,7 +646,7 @@ mod tests {
         let late = ended(exchange(ASK, None), Direction::ClientToServer, EndHow::Fin, 1_900);
         assert_eq!(verdict_on(&late).blame.map(|b| b.role), Some(Role::Server));
         let mut garbage = silent;
-        garbage.odd_response = preview(b"SSH-2.0-x\r\n").map(Box::new);
+        garbage.odd_response = preview(b"SSH-2.0-x\r\n");
         assert_eq!(verdict_on(&garbage).rule, "res-not-http");
         let browser = ask("User-Agent: Mozilla/5.0\r\n");
         let left = ended(exchange(&browser, Some(GRANT)), Direction::ClientToServer, EndHow::Fin, 15);

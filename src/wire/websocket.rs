@@ -107,8 +107,13 @@ pub fn unmask_into(out: &mut [u8], payload: &[u8], mut mask: [u8; 4], at: usize)
             *to = (u64::from_ne_bytes(from) ^ word).to_ne_bytes();
         }
     }
-    let rest = to.into_remainder().iter_mut().zip(from.remainder());
-    for ((to, from), key) in rest.zip(mask.into_iter().cycle()) {
+    let (mut to, mut from) = (to.into_remainder(), from.remainder());
+    if let Some((word, behind)) = from.split_first_chunk::<4>() {
+        let (now, rest) = to.split_at_mut(4.min(to.len()));
+        now.copy_from_slice(&(u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(mask)).to_ne_bytes()[..now.len()]);
+        (to, from) = (rest, behind);
+    }
+    for ((to, from), key) in to.iter_mut().zip(from).zip(mask) {
         *to = from ^ key;
     }
 }

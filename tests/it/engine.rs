@@ -41,7 +41,7 @@ pub(crate) fn text_of(x: &Exchange) -> String {
     head(&mut x.request);
     x.interim.iter_mut().chain(&mut x.response).for_each(head);
     let previews = [&mut x.odd_response, &mut x.before_response, &mut x.early];
-    previews.into_iter().flatten().map(|boxed| &mut **boxed).chain(x.after_101.iter_mut().flatten()).for_each(preview);
+    previews.into_iter().flatten().chain(x.after_101.iter_mut().flatten()).for_each(|boxed| preview(boxed));
     if let Some(header) = &mut x.proxied {
         (header.at, header.ts) = Default::default();
     }
@@ -68,7 +68,6 @@ fn timeless(talk: &mut Talk) {
     talk.frames.iter_mut().for_each(|f| (f.at, f.ts) = Default::default());
     talk.frames.sort_by_key(|f| (f.from == Direction::ServerToClient, f.offset));
     for spoken in [&mut talk.client, &mut talk.server] {
-        spoken.silence = None;
         spoken.last.iter_mut().for_each(|last| (last.at, last.ts) = Default::default());
         let Some(rare) = &mut spoken.rare else { continue };
         rare.faults.iter_mut().for_each(|f| (f.at, f.ts) = Default::default());

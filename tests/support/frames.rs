@@ -142,6 +142,22 @@ pub(crate) fn messages(frames: &[Frame], mut inflater: Option<Inflater>) -> Vec<
     all
 }
 
+/// What a message's content is told from others by: of at most 64 bytes a product over its words of eight bytes,
+/// the last one filled up with zeros, of a longer one its CRC-32C.
+pub(crate) fn sum(content: &[u8]) -> u32 {
+    if content.len() > 64 {
+        return crc(content);
+    }
+    let mut filled = content.to_vec();
+    filled.resize(content.len() / 8 * 8 + 8, 0);
+    let sum = filled.chunks(8).fold(content.len() as u64, |sum, word| {
+        let word = word.iter().enumerate().map(|(n, byte)| u64::from(*byte) << (8 * n)).sum::<u64>();
+        let sum = (u128::from(sum ^ word) * 0x9e37_79b9_7f4a_7c15 % (1 << 64)) as u64;
+        sum ^ (sum >> 32)
+    });
+    (sum >> 32) as u32
+}
+
 pub(crate) fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 != 0 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))

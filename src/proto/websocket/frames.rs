@@ -104,6 +104,23 @@ impl Frames {
         }
     }
 
+    /// Between two frames, and what was read so far was read well.
+    #[inline]
+    pub fn is_between(&self) -> bool {
+        self.skip == 0 && self.partial_len == 0 && self.flags & (BROKEN | LOST | HEARD) == 0 && self.frames != 0
+    }
+
+    /// Counts a data message of one frame that lay whole in a segment and is passed over.
+    #[inline]
+    pub fn ordinary(&mut self, text: bool, masked: bool, bytes: u64) {
+        self.frames = self.frames.saturating_add(1);
+        self.messages = self.messages.saturating_add(1);
+        self.payload = self.payload.saturating_add(bytes);
+        self.flags |= if masked { MASKED } else { UNMASKED };
+        let of_opcode = if text { &mut self.text } else { &mut self.binary };
+        *of_opcode = of_opcode.saturating_add(1);
+    }
+
     /// Forgets all but when somebody last spoke: another stream begins.
     pub fn restart(&mut self) {
         *self = Frames { last: self.last, ..Frames::default() };

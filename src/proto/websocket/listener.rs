@@ -29,7 +29,7 @@ pub(super) struct Listener<'a> {
 pub(super) type Place = (PacketRef, u64, u32);
 
 /// Same masks in a row, after the first, that make a fault.
-const SAME_MASKS: u8 = 3;
+pub(super) const SAME_MASKS: u8 = 3;
 
 impl<'a> Listener<'a> {
     #[inline]
@@ -94,13 +94,13 @@ impl<'a> Listener<'a> {
     /// Keeps the frame to be shown.
     #[cold]
     fn log(&mut self, h: &Header, end: usize) {
-        if self.tunnel.cold.log.is_none() {
+        if self.tunnel.both.log.is_none() {
             if !self.may_keep(Log::BYTES) {
-                self.tunnel.both.flags &= !flag::LOGS;
+                self.tunnel.both.flags &= !(flag::LOGS | flag::KEEPS);
                 self.common.unkept += 1;
                 return;
             }
-            self.tunnel.cold.log = Some(Box::default());
+            self.tunnel.both.log = Some(Box::default());
         }
         let record = FrameRecord {
             at: self.at,
@@ -111,7 +111,7 @@ impl<'a> Listener<'a> {
             masked: h.mask.is_some(),
             from: self.from(),
         };
-        if let Some(log) = &mut self.tunnel.cold.log {
+        if let Some(log) = &mut self.tunnel.both.log {
             log.add(record);
         }
     }

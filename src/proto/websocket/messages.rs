@@ -63,16 +63,19 @@ impl Listener<'_> {
         if compressed {
             self.begin_compressed();
         }
-        let logs = self.tunnel.both.flags & flag::LOGS != 0;
+        let keeps = self.tunnel.both.flags & flag::KEEPS != 0;
         let s = self.speaker();
         // Nothing to say of it that is not said already, in most.
-        if s.live.is_none() && !logs {
+        if s.live.is_none() && !keeps {
             return;
         }
         let kept = s.live.as_ref().map_or(0, |live| live.rare.messages.len());
-        let all = kept >= limits::MESSAGES_KEPT || !logs;
+        let all = kept >= limits::MESSAGES_KEPT || !keeps;
         let made = if s.live.is_some() { 0 } else { size_of::<Live>() };
         if all || !self.may_keep(size_of::<Message>() + made) {
+            if !all {
+                self.tunnel.both.flags &= !flag::KEEPS;
+            }
             self.speaker().live.iter_mut().for_each(|live| live.message = None);
             return;
         }
@@ -116,7 +119,7 @@ impl Listener<'_> {
         let content = self.common.beat.as_slice();
         let s = &mut self.tunnel.sides[self.side];
         let kept = s.live.as_ref().is_some_and(|live| live.message.is_some());
-        if kept || s.wire as usize <= limits::BEAT_BYTES {
+        if kept || s.wire as usize <= limits::BEAT_BYTES || s.state & state::COMPRESSED != 0 {
             let live = s.live.get_or_insert_default();
             live.content.clear();
             live.content.extend_from_slice(content);
@@ -219,19 +222,21 @@ impl Listener<'_> {
             self.not_utf8(place);
         }
         let side = self.side;
+        let small = self.fresh && self.speaker().bytes as usize <= limits::BEAT_BYTES;
+        let sum = if small { Digest::of_small(&self.common.beat) } else { self.speaker().crc };
         let s = self.speaker();
         let whole = s.state & state::WHOLE != 0;
         s.state &= !(state::MESSAGE | state::COMPRESSED | state::TEXT);
         let largest = if s.opcode == TEXT { &mut s.largest_text } else { &mut s.largest_binary };
         *largest = s.wire.max(*largest);
         if s.state & state::NO_DIGEST == 0 {
-            if !whole {
+            if !whole || !small && s.bytes as usize <= limits::BEAT_BYTES {
                 s.state |= state::NO_DIGEST;
                 self.tunnel.cold.broken[side] = true;
             } else if s.bytes.saturating_add(s.digest_bytes) > limits::DIGEST_BYTES {
                 s.state |= state::NO_DIGEST;
             } else {
-                s.digest_crc = Digest::add(s.digest_crc, s.crc, s.bytes);
+                s.digest_sum = Digest::add(s.digest_sum, sum, s.bytes);
                 s.digest_bytes += s.bytes;
             }
         }
@@ -239,8 +244,8 @@ impl Listener<'_> {
         if s.live.is_some() {
             self.keep_message(whole);
         }
-        if whole && self.fresh && self.speaker().bytes as usize <= limits::BEAT_BYTES {
-            self.beat();
+        if whole && small {
+            self.beat(sum);
         }
     }
 
@@ -261,10 +266,10 @@ impl Listener<'_> {
 
     /// A small message: whether it comes again and again.
     #[inline]
-    fn beat(&mut self) {
+    fn beat(&mut self, sum: u32) {
         let side = self.side;
         let s = self.speaker();
-        let key = (s.crc ^ s.bytes.rotate_left(20) ^ u32::from(s.opcode).rotate_left(28)).max(1);
+        let key = beat_key(sum, s.bytes, s.opcode);
         let recent = &mut self.tunnel.both.recent[side];
         let again = recent.contains(&key);
         *recent = if recent[0] == key { *recent } else { [key, recent[0]] };
@@ -414,6 +419,12 @@ impl Listener<'_> {
             self.common.uninflated += 1;
         }
     }
+}
+
+/// What tells a small message from others: never 0.
+#[inline]
+pub(super) fn beat_key(sum: u32, bytes: u32, opcode: u8) -> u32 {
+    (sum ^ bytes.rotate_left(20) ^ u32::from(opcode).rotate_left(28)).max(1)
 }
 
 /// Whether a small content is a JSON object or list.

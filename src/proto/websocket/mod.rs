@@ -14,6 +14,7 @@ mod inflate;
 mod listener;
 mod live;
 mod messages;
+mod ordinary;
 mod signs;
 mod tunnel;
 mod utf8;

@@ -39,8 +39,7 @@ pub(super) struct Both {
     longest_from_ms: u32,
     /// What tells the last two small messages of each direction apart.
     pub(super) recent: [[u32; 2]; 2],
-    /// The longest time without a payload byte of each direction, in milliseconds.
-    silence_ms: [u32; 2],
+    pub(super) log: Option<Box<Log>>,
     /// Frames of each direction in a row that had the mask of the one before.
     pub(super) same_masks: [u8; 2],
     pub(super) flags: u8,
@@ -58,6 +57,8 @@ pub(super) mod flag {
     pub(in super::super) const HEARD: u8 = 1 << 3;
     /// The first Close of all was seen.
     pub(in super::super) const CLOSED: u8 = 1 << 4;
+    /// The first messages are still to be kept.
+    pub(in super::super) const KEEPS: u8 = 1 << 5;
 }
 
 /// One direction: what nearly every frame changes.
@@ -74,7 +75,7 @@ pub(super) struct Speaker {
     pub(super) crc: u32,
     pub(super) bytes: u32,
     pub(super) wire: u32,
-    pub(super) digest_crc: u32,
+    pub(super) digest_sum: u32,
     pub(super) digest_bytes: u32,
     /// The last frame's masking key.
     pub(super) mask: [u8; 4],
@@ -112,7 +113,6 @@ pub(super) mod state {
 #[derive(Default)]
 pub(super) struct Cold {
     pub(super) deflate: Option<Deflate>,
-    pub(super) log: Option<Box<Log>>,
     pub(super) closed: Option<Closed>,
     pub(super) signs: Option<Box<Watched>>,
     /// Digests that ended because something was missing.
@@ -175,6 +175,7 @@ impl Tunnel {
             crate::wire::extensions::parse(list).is_ok_and(|all| all.iter().any(|one| !one.is_deflate()))
         });
         self.both.flags = flag::LOGS
+            | flag::KEEPS
             | if self.cold.deflate.is_some() { flag::DEFLATE } else { 0 }
             | if others { flag::UNKNOWN_EXTENSION } else { 0 };
     }
@@ -198,7 +199,24 @@ impl Tunnel {
         common: &mut Common,
     ) -> bool {
         let side = usize::from(from == Direction::ServerToClient);
-        self.spoke(side, frames.last, ts);
+        self.spoke(ts);
+        let done = self.ordinary(frames, side, data, ts, at, offset);
+        if done == data.len() {
+            return false;
+        }
+        self.others(frames, side, &data[done..], (ts, at, offset + done as u64), common)
+    }
+
+    /// Bytes at which not all is ordinary.
+    #[inline(never)]
+    fn others(
+        &mut self,
+        frames: &mut Frames,
+        side: usize,
+        data: &[u8],
+        (ts, at, offset): (Timestamp, PacketRef, u64),
+        common: &mut Common,
+    ) -> bool {
         let had = self.both.flags & flag::CLOSED;
         let mut listener = Listener::new(self, side, (ts, at, offset), common);
         frames.push(data, side == 0, &mut listener);
@@ -252,7 +270,7 @@ impl Tunnel {
             *spoken = self.spoken(side, frames[side], common);
         }
         talk.deflate = self.cold.deflate;
-        if let Some(log) = self.cold.log.take() {
+        if let Some(log) = self.both.log.take() {
             (talk.first_frames, talk.frames) = log.tell();
         }
         common.kept = common.kept.saturating_sub(self.cold.kept_bytes as usize);
@@ -268,19 +286,15 @@ impl Tunnel {
         (totals, talk)
     }
 
-    /// Somebody spoke. `last`: when this side did before.
+    /// Somebody spoke.
     #[inline]
-    fn spoke(&mut self, side: usize, last: Timestamp, ts: Timestamp) {
+    fn spoke(&mut self, ts: Timestamp) {
         let both = &mut self.both;
         both.flags |= flag::HEARD;
         let quiet = ts.since(both.heard).0;
         if quiet >= (i64::from(both.longest_ms) + 1) * 1_000_000 {
             both.longest_ms = millis(quiet);
             both.longest_from_ms = millis(both.heard.since(both.opened).0);
-        }
-        let since = ts.since(last.max(both.opened)).0;
-        if since >= (i64::from(both.silence_ms[side]) + 1) * 1_000_000 {
-            both.silence_ms[side] = millis(since);
         }
         both.before = both.heard;
         both.heard = ts.max(both.heard);
@@ -306,9 +320,7 @@ impl Tunnel {
             largest_text: s.largest_text,
             largest_binary: s.largest_binary,
             last: (counts.frames != 0).then_some(LastFrame { at: s.at, ts: frames.last, bits: s.bits }),
-            silence: (self.both.flags & flag::HEARD != 0 && counts.frames != 0)
-                .then(|| Nanos::from_millis(i64::from(self.both.silence_ms[side]))),
-            digest: Digest { crc: s.digest_crc, bytes: s.digest_bytes, broken: self.cold.broken[side] },
+            digest: Digest { sum: s.digest_sum, bytes: s.digest_bytes, broken: self.cold.broken[side] },
             rare,
         }
     }

@@ -56,12 +56,12 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
                 .evidence(way.place(b));
         } else if sums_differ(&way) {
             let text = format!("{} changed something in what its {} sent.", capital(&who), way.sender);
-            let sum = |crc| Text::own(format!("CRC-32C {crc:08x} over {} bytes", way.came.digest.bytes));
+            let sum = |sum| Text::own(format!("checksum {sum:08x} over {} bytes", way.came.digest.bytes));
             let mut found = out
                 .add(Text::own(text))
                 .confidence(Confidence::Certain)
-                .expected(sum(way.came.digest.crc))
-                .found(sum(way.left.digest.crc));
+                .expected(sum(way.came.digest.sum))
+                .found(sum(way.left.digest.sum));
             for message in [way.came.messages().last(), way.left.messages().last()].into_iter().flatten() {
                 found = found.evidence(way.place(message));
             }
@@ -72,7 +72,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
 /// Whether all that was said, as far as it was added up, is as long on both legs and not the same.
 fn sums_differ(way: &Way<'_>) -> bool {
     let (a, b) = (way.came.digest, way.left.digest);
-    !a.broken && !b.broken && a.bytes == b.bytes && a.crc != b.crc
+    !a.broken && !b.broken && a.bytes == b.bytes && a.sum != b.sum
 }
 
 /// `text of 5 bytes, CRC-32C 3610a686`.
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_sum_that_differs_behind_the_first_messages_is_found() {
         let all = || leg(&[text("one", 5)], &[]);
-        let near = all().with(|x| x.talk.as_mut().unwrap().client.digest.crc ^= 1);
+        let near = all().with(|x| x.talk.as_mut().unwrap().client.digest.sum ^= 1);
         assert!(words(&found(near, all())[0].message).contains("changed something in what its client sent"));
     }
 

@@ -202,7 +202,7 @@ mod tests {
             ..WsCounts::default()
         };
         exchange(GOOD, Some(&granted())).with(|x| {
-            x.after_101 = [preview(client), preview(server)];
+            x.after_101 = [preview(client), preview(server)].map(|first| first.map(Box::new));
             x.ws = Some(WsTotals { client: count(client), server: count(server), compressed: false });
         })
     }

@@ -157,7 +157,7 @@ pub(super) mod tests {
             let head = x.response.as_ref().unwrap();
             let granted = head.last;
             let digest = |all: &[(Message, i64)]| Digest {
-                crc: all.iter().fold(0, |crc, (m, _)| crc ^ m.crc),
+                sum: all.iter().fold(0, |crc, (m, _)| crc ^ m.crc),
                 bytes: all.iter().map(|(m, _)| m.bytes).sum(),
                 broken: false,
             };

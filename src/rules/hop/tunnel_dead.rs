@@ -133,7 +133,7 @@ mod tests {
                 let ts = last + Nanos::from_millis(10);
                 there.then(|| Preview { bytes: b"\x81\x01a"[..].into(), at, ts, offset: range.end })
             };
-            x.after_101 = [preview(client), preview(server)];
+            x.after_101 = [preview(client), preview(server)].map(|first| first.map(Box::new));
             x.times.last = Some(last + Nanos::from_millis(ms));
         })
     }

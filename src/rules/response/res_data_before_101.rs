@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_frame_before_the_101_is_found() {
         let mut x = exchange(ASK, Some(GRANT));
-        x.before_response = preview(b"\x81\x05early").map(Box::new);
+        x.before_response = preview(b"\x81\x05early");
         let found = run(&RULE, &x);
         assert_eq!(found[0].rule, "res-data-before-101");
         assert!(format!("{:?}", found[0].message).contains("WebSocket frame"));

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_banner_instead_of_a_status_line_is_found() {
         let mut x = exchange(ASK, None);
-        x.odd_response = preview(b"SSH-2.0-OpenSSH_9.6\r\n").map(Box::new);
+        x.odd_response = preview(b"SSH-2.0-OpenSSH_9.6\r\n");
         let found = run(&RULE, &x);
         assert_eq!(found[0].rule, "res-not-http");
         assert!(format!("{:?}", found[0].message).contains("SSH banner"));
@@ -66,7 +66,7 @@ mod tests {
     fn a_status_line_or_a_gap_is_not() {
         assert!(slugs(&RULE, &exchange(ASK, Some(GRANT))).is_empty());
         let mut x = exchange(ASK, None);
-        x.odd_response = preview(b"rest of something").map(Box::new);
+        x.odd_response = preview(b"rest of something");
         x.quality.response_gap = true;
         assert!(slugs(&RULE, &x).is_empty());
     }

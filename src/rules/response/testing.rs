@@ -101,8 +101,8 @@ pub(crate) fn with_frames(mut x: Exchange, client: u32, server: u32) -> Exchange
     x
 }
 
-pub(crate) fn preview(bytes: &[u8]) -> Option<Preview> {
-    Some(Preview { bytes: bytes.into(), at: PacketRef::new(0, 7), ts: at(12), offset: 0 })
+pub(crate) fn preview(bytes: &[u8]) -> Option<Box<Preview>> {
+    Some(Box::new(Preview { bytes: bytes.into(), at: PacketRef::new(0, 7), ts: at(12), offset: 0 }))
 }
 
 /// What one rule finds.
