@@ -43,6 +43,7 @@ impl Front {
             }
         }
         self.counters.duplicate_packets += segments.mark_copies(&mut self.copies);
+        segments.look(batch.bytes);
         segments.wrappers(self.decoder.aside().vias, &mut self.told);
     }
 

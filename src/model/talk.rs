@@ -374,6 +374,13 @@ impl Digest {
     #[inline]
     #[must_use]
     pub fn of_small(content: &[u8]) -> u32 {
+        Digest::of_words(content, |word, _| word)
+    }
+
+    /// The same of words that `read` makes something else of before. It is told which of a word's bits are the
+    /// content's, and must leave the others zero.
+    #[inline]
+    pub fn of_words(content: &[u8], mut read: impl FnMut(u64, u64) -> u64) -> u32 {
         let mix = |sum: u64, word: u64| {
             let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             sum ^ sum >> 32
@@ -381,16 +388,19 @@ impl Digest {
         let mut words = content.chunks_exact(8);
         let mut sum = content.len() as u64;
         for word in &mut words {
-            sum = mix(sum, <[u8; 8]>::try_from(word).map_or(0, u64::from_le_bytes));
+            sum = mix(sum, read(<[u8; 8]>::try_from(word).map_or(0, u64::from_le_bytes), u64::MAX));
         }
         let rest = words.remainder();
-        let mut last = 0;
-        if let Some((four, rest)) = rest.split_first_chunk::<4>() {
-            last = rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte));
-            last = last << 32 | u64::from(u32::from_le_bytes(*four));
-        } else {
-            last = rest.iter().rev().fold(last, |last, byte| last << 8 | u64::from(*byte));
-        }
+        let bits = 8 * rest.len();
+        let last = match (content.last_chunk::<8>(), rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            _ if rest.is_empty() => 0,
+            (Some(eight), ..) => u64::from_le_bytes(*eight) >> (64 - bits),
+            (_, Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (bits - 32)
+            }
+            _ => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        let last = if rest.is_empty() { 0 } else { read(last, u64::MAX >> (64 - bits)) };
         u32::try_from(mix(sum, last) >> 32).unwrap_or(0)
     }
 }

@@ -36,6 +36,7 @@ use std::collections::VecDeque;
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Signs, What};
+use crate::wire::short::Short;
 
 use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
@@ -298,6 +299,31 @@ impl<S: Sink> Handler for Protocols<S> {
             self.machines.prefetch(index);
         }
         HEAD_FETCHED
+    }
+
+    #[inline]
+    fn takes_short(&self, tag: u64, side: Side) -> bool {
+        tag & FRAMES[side.index()] != 0
+    }
+
+    #[inline]
+    fn short(
+        &mut self,
+        tag: u64,
+        inline: &mut Inline,
+        short: &Short,
+        (side, ts, at, offset): (Side, Timestamp, PacketRef, u64),
+    ) -> bool {
+        if tag & FRAMES[side.index()] == 0 {
+            return false;
+        }
+        let Some(talk) = self.shared.talks.get_mut(Tag(tag).talk()) else { return false };
+        let frames = &mut inline.sides[side.index()];
+        let taken = talk.short(frames, direction(Tag(tag).client(), side), short, (ts, at, offset));
+        if taken {
+            frames.last = ts;
+        }
+        taken
     }
 
     fn prefetch_end(&self, tag: u64) {

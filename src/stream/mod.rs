@@ -28,6 +28,7 @@ pub use via::Vias;
 
 use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
 use crate::model::Layer;
+use crate::wire::short::Short;
 
 /// In-order bytes of one direction, or what became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,25 @@ pub trait Handler {
     #[inline]
     fn prefetch(&self, _tag: u64, _side: Side) -> usize {
         1
+    }
+
+    /// A segment that is next in line, and one short frame by itself. `true`: that was all there was to say, and
+    /// its bytes are not told as a chunk. `offset`: of its first byte in its direction's stream.
+    #[inline]
+    fn short(
+        &mut self,
+        _tag: u64,
+        _inline: &mut Self::Inline,
+        _short: &Short,
+        _from: (Side, Timestamp, PacketRef, u64),
+    ) -> bool {
+        false
+    }
+
+    /// Whether [`Handler::short`] may be all that is asked of such a segment.
+    #[inline]
+    fn takes_short(&self, _tag: u64, _side: Side) -> bool {
+        false
     }
 
     /// Starts fetching what the end of a flow will touch beside its record.

@@ -6,6 +6,7 @@
 //! First bytes win; later ones for the same place are compared where both are at hand.
 
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
+use crate::wire::short::Short;
 use crate::wire::tcp::Flags;
 
 use super::flow::{Opened, Side, Track, flag, hint};
@@ -25,6 +26,8 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Bytes of payload the snap length took, behind those of `payload`.
     pub cut: u32,
+    /// What the payload is, where it is one short frame by itself.
+    pub short: Option<&'a Short>,
 }
 
 /// A window of TCP is at most 1 GiB (RFC 7323 §2.2); what is farther ahead is of no connection.
@@ -61,7 +64,7 @@ impl<H: Handler> Flow<'_, H> {
             && self.expected(side, s.ack)
         {
             self.track.set(flag::SEEN, side);
-            if !s.payload.is_empty() {
+            if !s.payload.is_empty() && !s.short.is_some_and(|short| self.short(s, short)) {
                 self.data(side, s.ts, s.at, s.payload);
             }
             return;
@@ -595,6 +598,18 @@ impl<H: Handler> Flow<'_, H> {
         }
         self.track.flags &= !flag::HELD;
         self.track.hints &= !(0b11 * hint::RESET);
+    }
+
+    /// Tells a segment that is one short frame by itself. `false`: its bytes are wanted.
+    #[inline]
+    fn short(&mut self, s: &Segment<'_>, short: &Short) -> bool {
+        let place = (s.side, s.ts, s.at, self.track.offset(s.side));
+        let taken = !self.track.has(flag::IGNORED) && self.handler.short(self.track.tag, self.inline, short, place);
+        if taken {
+            self.track.flags |= flag::PAYLOAD;
+            self.track.advance(s.side, s.payload.len() as u64);
+        }
+        taken
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{PacketRef, Timestamp};
 use crate::model::Layer;
+use crate::wire::short::Short;
 use crate::wire::tcp::Flags;
 
 use super::copies::Copies;
@@ -75,6 +76,8 @@ impl Entry {
 /// Segments in the order of their packets.
 pub struct Segments {
     pub(super) entries: Vec<Entry>,
+    /// What payloads of the first entries are, where each is one short frame by itself.
+    shorts: Vec<Short>,
     pub(super) keys6: Vec<Key6>,
     /// Payloads that stand in no read buffer: of datagrams that were put together from fragments.
     spare: Vec<u8>,
@@ -86,7 +89,14 @@ pub struct Segments {
 impl Segments {
     /// None yet; `hasher` is the table's.
     pub(super) fn new(hasher: Hasher) -> Self {
-        Segments { entries: Vec::new(), keys6: Vec::new(), spare: Vec::new(), stacks: (0, Vec::new()), hasher }
+        Segments {
+            entries: Vec::new(),
+            shorts: Vec::new(),
+            keys6: Vec::new(),
+            spare: Vec::new(),
+            stacks: (0, Vec::new()),
+            hasher,
+        }
     }
 
     /// None yet, for the same table.
@@ -142,6 +152,25 @@ impl Segments {
         });
     }
 
+    /// Looks at the payloads that were added last, which `bytes` holds: whoever follows the flows need not fetch those
+    /// that say all they have to say here.
+    pub fn look(&mut self, bytes: &[u8]) {
+        let Segments { entries, shorts, spare, .. } = self;
+        let new = entries.get(shorts.len()..).unwrap_or_default();
+        shorts.extend(new.iter().map(|entry| {
+            let whole = entry.cut() == 0;
+            payload(entry, bytes, spare)
+                .and_then(|bytes| if whole { Short::whole(bytes) } else { None })
+                .unwrap_or_default()
+        }));
+    }
+
+    /// The short frame that the payload of entry number `at` is.
+    #[inline]
+    pub(super) fn short(&self, at: usize) -> Option<&Short> {
+        self.shorts.get(at).filter(|short| short.bits != 0)
+    }
+
     /// Notes the stacks of wrappers that came up since this was last asked; `told`: how many had.
     pub fn wrappers(&mut self, vias: &Vias, told: &mut usize) {
         let Some(new) = vias.stacks().get(*told..).filter(|new| !new.is_empty()) else { return };
@@ -155,9 +184,7 @@ impl Segments {
     /// A segment's payload. `bytes`: what it came in.
     #[inline]
     pub(super) fn payload<'a>(&'a self, entry: &Entry, bytes: &'a [u8]) -> &'a [u8] {
-        let from = if entry.place & SPARE == 0 { bytes } else { &*self.spare };
-        let at = (entry.place & !(SPARE | COPY)) as usize;
-        from.get(at..at + entry.payload_len as usize).unwrap_or_default()
+        payload(entry, bytes, &self.spare).unwrap_or_default()
     }
 
     #[inline(never)]
@@ -194,6 +221,7 @@ impl Segments {
 
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.shorts.clear();
         self.keys6.clear();
         self.spare.clear();
         self.stacks.1.clear();
@@ -201,12 +229,20 @@ impl Segments {
 
     pub fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
+        self.shorts.reserve(more);
     }
 
     /// The IPv6 key that an entry's key stands for.
     pub(super) fn key6(&self, entry: &Entry) -> Key6 {
         usize::try_from(entry.key.0).ok().and_then(|at| self.keys6.get(at)).copied().unwrap_or_default()
     }
+}
+
+#[inline]
+fn payload<'a>(entry: &Entry, bytes: &'a [u8], spare: &'a [u8]) -> Option<&'a [u8]> {
+    let from = if entry.place & SPARE == 0 { bytes } else { spare };
+    let at = (entry.place & !(SPARE | COPY)) as usize;
+    from.get(at..at + entry.payload_len as usize)
 }
 
 #[cfg(test)]

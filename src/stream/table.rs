@@ -9,6 +9,7 @@ use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, FlowId, Nanos, PacketRef, Timestamp, limits};
 use crate::model::Layer;
+use crate::wire::short::Short;
 use crate::wire::tcp::Flags;
 
 use super::flow::{FlowKey, Key4, Opened, Side, Track, flag, hint};
@@ -147,7 +148,7 @@ impl<I: Inline> Table<I> {
         } else {
             self.fetch_slots(entries);
             self.flows.clear();
-            fetch_records(&self.slots, &self.blocks, entries, &mut self.flows);
+            self.flows.extend(entries.iter().map(|entry| fetch_record(&self.slots, &self.blocks, entry)));
         }
         self.next.clear();
         self.next_at = range.end;
@@ -155,28 +156,15 @@ impl<I: Inline> Table<I> {
         let following = following.get(..limits::BATCH_PACKETS).unwrap_or(following);
         self.fetch_slots(following);
         // The records are under way; those of interest need the handler's line too.
-        let mut flows = std::mem::take(&mut self.flows);
-        for (entry, flow) in entries.iter().zip(&mut flows) {
-            if *flow == NONE {
-                continue;
-            }
-            let (block, at) = split(*flow);
-            let record = &self.blocks[block].records[at];
-            if !self.is(*flow, segments, entry) {
-                *flow = NONE;
-            } else if !record.track.has(flag::IGNORED) {
-                let looked_at = handler.prefetch(record.track.tag, entry.side).min(entry.payload_len as usize);
-                for at in (0..looked_at).step_by(LINE) {
-                    prefetch_index(bytes, entry.payload_at() + at);
-                }
-            }
+        for number in 0..entries.len() {
+            self.fetch_handlers(bytes, segments, range.start, number, handler);
         }
-        self.flows = flows;
         // What the next batch needs comes while this one is worked on.
-        fetch_records(&self.slots, &self.blocks, following, &mut self.next);
+        self.next.extend(following.iter().map(|entry| fetch_record(&self.slots, &self.blocks, entry)));
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
-            self.entry(bytes, segments, entry, number, handler, counters);
+            let short = segments.short(*current);
+            self.entry(bytes, segments, (entry, short), number, handler, counters);
         }
         *current = range.end;
     }
@@ -186,7 +174,7 @@ impl<I: Inline> Table<I> {
         &mut self,
         bytes: &[u8],
         segments: &Segments,
-        d: &Entry,
+        (d, short): (&Entry, Option<&Short>),
         number: usize,
         handler: &mut H,
         counters: &mut Counters,
@@ -240,8 +228,17 @@ impl<I: Inline> Table<I> {
         {
             track.set_rtt(d.ts.since(opened.first));
         }
-        let segment =
-            Segment { side: d.side, ts: d.ts, at: d.at, seq: d.seq, ack: d.ack, flags: d.flags, payload, cut: d.cut() };
+        let segment = Segment {
+            side: d.side,
+            ts: d.ts,
+            at: d.at,
+            seq: d.seq,
+            ack: d.ack,
+            flags: d.flags,
+            payload,
+            cut: d.cut(),
+            short,
+        };
         if (d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0) && !track.has(flag::IGNORED) {
             tell_signs(track, opened, d, handler);
         }
@@ -583,6 +580,36 @@ impl<I: Inline> Table<I> {
         }
     }
 
+    /// A record is here: whether it is the one, and what else its segment needs, of those of interest. `number`: in
+    /// its batch, which begins at `start`.
+    #[inline]
+    fn fetch_handlers<H: Handler<Inline = I>>(
+        &mut self,
+        bytes: &[u8],
+        segments: &Segments,
+        start: usize,
+        number: usize,
+        handler: &H,
+    ) {
+        let (Some(flow), Some(entry)) = (self.flows.get(number), segments.entries.get(start + number)) else { return };
+        if *flow == NONE {
+            return;
+        }
+        let (block, at) = split(*flow);
+        let record = &self.blocks[block].records[at];
+        if !self.is(*flow, segments, entry) {
+            self.flows[number] = NONE;
+        } else if !record.track.has(flag::IGNORED) {
+            let mut looked_at = handler.prefetch(record.track.tag, entry.side).min(entry.payload_len as usize);
+            if segments.short(start + number).is_some() && handler.takes_short(record.track.tag, entry.side) {
+                looked_at = 0;
+            }
+            for at in (0..looked_at).step_by(LINE) {
+                prefetch_index(bytes, entry.payload_at() + at);
+            }
+        }
+    }
+
     /// Whether a record is of this segment's flow.
     #[inline]
     fn is(&self, index: u32, segments: &Segments, entry: &Entry) -> bool {
@@ -620,21 +647,19 @@ impl<I: Inline> Table<I> {
     }
 }
 
-/// Looks up where entries' records are, by their hashes alone, and starts fetching them: whether each is the
-/// one is asked when it is here.
+/// Looks up where an entry's record is, by its hash alone, and starts fetching it: whether it is the one is asked
+/// when it is here.
 #[inline]
-fn fetch_records<I: Inline>(slots: &Slots, blocks: &[Block<I>], entries: &[Entry], flows: &mut Vec<u32>) {
-    for entry in entries {
-        let flow = slots.find(entry.hash, |_| true).unwrap_or(NONE);
-        if flow != NONE {
-            let (block, at) = split(flow);
-            let record = &blocks[block].records[at];
-            prefetch_index(std::slice::from_ref(&record.track), 0);
-            // Whether it will be wanted, the track would tell too late.
-            record.inline.prefetch(entry.side);
-        }
-        flows.push(flow);
+fn fetch_record<I: Inline>(slots: &Slots, blocks: &[Block<I>], entry: &Entry) -> u32 {
+    let flow = slots.find(entry.hash, |_| true).unwrap_or(NONE);
+    if flow != NONE {
+        let (block, at) = split(flow);
+        let record = &blocks[block].records[at];
+        prefetch_index(std::slice::from_ref(&record.track), 0);
+        // Whether it will be wanted, the track would tell too late.
+        record.inline.prefetch(entry.side);
     }
+    flow
 }
 
 #[inline]

@@ -9,6 +9,7 @@ use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, WsTotals};
 
 use crate::stream::Signs;
+use crate::wire::short::Short;
 
 use super::frames::Frames;
 use super::listener::Listener;
@@ -205,6 +206,24 @@ impl Tunnel {
             return false;
         }
         self.others(frames, side, &data[done..], (ts, at, offset + done as u64), common)
+    }
+
+    /// A segment that is one short frame by itself. `false`: nothing was done, and its bytes are wanted.
+    #[inline]
+    pub fn short(
+        &mut self,
+        frames: &mut Frames,
+        from: Direction,
+        short: &Short,
+        (ts, at, offset): (Timestamp, PacketRef, u64),
+    ) -> bool {
+        let side = usize::from(from == Direction::ServerToClient);
+        let takes = self.takes(frames, side, short);
+        if takes {
+            self.spoke(ts);
+            self.take(frames, side, short, ts, at, offset);
+        }
+        takes
     }
 
     /// Bytes at which not all is ordinary.
