@@ -39,7 +39,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     };
     let filter = args.filter.as_deref().map(parse_filter).transpose()?;
     let allowed = Allowed::read(&args.allow)?;
-    let products = products()?;
+    let known = Known::begin()?;
     let told = told::told(&args.inputs)?;
     let mut keys = Keys::read(&args.inputs)?;
     let mut inputs = open(&args.inputs)?;
@@ -58,7 +58,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         let live = inputs.progress().bytes_total.is_none();
         let places = args.inputs.files.len() > 1;
         let stream =
-            streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out, live, told, places);
+            streaming::Stream::new(known.products(), &options, filter.as_ref(), &allowed, &mut out, live, told, places);
         let closed = stream.failed();
         let mut engine = Engine::new(stream);
         engine.secrets(keys.secrets());
@@ -75,7 +75,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     } else {
         let Read { collected, counters, facts: inputs, .. } = read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
-        let mut judge = Judge::new(&products);
+        let mut judge = Judge::new(known.products());
         judge.told = told;
         let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs, &allow);
         progress.clear();
@@ -169,15 +169,40 @@ fn write(format: &Format, a: &store::Analysis, options: &Options, out: &mut dyn 
     (format.write)(a, options, out)
 }
 
+/// Knowledge of products, which may still be loading.
+pub(super) struct Known(Option<Products>);
+
+impl Known {
+    /// The user's own files are read at once, since they may be wrong; what comes with the program, on a thread of its
+    /// own: it is not needed before the capture was read.
+    pub(super) fn begin() -> anyhow::Result<Self> {
+        if let Some(dir) = own_products() {
+            return Ok(Known(Some(Products::with_user_dir(&dir)?)));
+        }
+        // Where there is no such thread, whoever asks first loads it.
+        let _ = std::thread::Builder::new().name("products".into()).spawn(Products::builtin);
+        Ok(Known(None))
+    }
+
+    pub(super) fn products(&self) -> &Products {
+        self.0.as_ref().unwrap_or_else(|| Products::builtin())
+    }
+}
+
 /// Built-in knowledge, and the user's own files where there are some.
 pub(super) fn products() -> anyhow::Result<Cow<'static, Products>> {
-    let base = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
-    match base.map(|b| b.join("hopscope").join("products")).filter(|dir| dir.is_dir()) {
+    match own_products() {
         Some(dir) => Ok(Cow::Owned(Products::with_user_dir(&dir)?)),
         None => Ok(Cow::Borrowed(Products::builtin())),
     }
+}
+
+/// Where the user keeps files of products. `None`: there is no such folder.
+fn own_products() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    base.map(|b| b.join("hopscope").join("products")).filter(|dir| dir.is_dir())
 }
 
 pub(super) fn parse_filter(text: &str) -> anyhow::Result<Filter> {

@@ -6,8 +6,9 @@ use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{Head, Proxied, Stream, Talk};
 
 /// Who sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
+    #[default]
     ClientToServer,
     ServerToClient,
 }

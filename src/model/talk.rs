@@ -119,7 +119,7 @@ pub struct Deflate {
 }
 
 /// A frame's header as it is kept to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameRecord {
     /// The packet that brought the header's last byte.
     pub at: PacketRef,

@@ -111,8 +111,9 @@ impl<'a> Listener<'a> {
             masked: h.mask.is_some(),
             from: self.from(),
         };
-        if let Some(log) = &mut self.tunnel.both.log {
-            log.add(record);
+        let both = &mut self.tunnel.both;
+        if let Some(log) = &mut both.log {
+            log.add(record, &mut both.logged);
         }
     }
 

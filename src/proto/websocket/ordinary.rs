@@ -93,7 +93,7 @@ impl Tunnel {
         if let Some(log) = &mut self.both.log {
             let from = if short.masked { Direction::ClientToServer } else { Direction::ServerToClient };
             let (bits, masked) = (short.bits, short.masked);
-            log.add(FrameRecord { at, ts, offset, payload: bytes, bits, masked, from });
+            log.add(FrameRecord { at, ts, offset, payload: bytes, bits, masked, from }, &mut self.both.logged);
         }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Both {
     /// What tells the last two small messages of each direction apart.
     pub(super) recent: [[u32; 2]; 2],
     pub(super) log: Option<Box<Log>>,
+    /// Frames that were put into it.
+    pub(super) logged: u32,
     /// Frames of each direction in a row that had the mask of the one before.
     pub(super) same_masks: [u8; 2],
     pub(super) flags: u8,
@@ -130,14 +132,9 @@ pub struct Closed {
     pub at: PacketRef,
 }
 
-/// Frames kept to be shown.
-#[derive(Default)]
-pub(super) struct Log {
-    first: Vec<FrameRecord>,
-    /// A ring; the next place to be written is `count` modulo its length.
-    last: Vec<FrameRecord>,
-    count: usize,
-}
+/// Frames kept to be shown: the first ones, and a ring of the last ones. One piece of memory, and how many frames there
+/// were is elsewhere, so that a frame touches nothing of it but its own place.
+pub(super) struct Log([FrameRecord; limits::FRAMES_FIRST + limits::FRAMES_LAST]);
 
 /// What all tunnels of an analysis share.
 #[derive(Default)]
@@ -290,7 +287,7 @@ impl Tunnel {
         }
         talk.deflate = self.cold.deflate;
         if let Some(log) = self.both.log.take() {
-            (talk.first_frames, talk.frames) = log.tell();
+            (talk.first_frames, talk.frames) = log.tell(self.both.logged);
         }
         common.kept = common.kept.saturating_sub(self.cold.kept_bytes as usize);
         common.kept += talk.frames.len() * size_of::<FrameRecord>();
@@ -357,28 +354,39 @@ impl Speaker {
 }
 
 impl Log {
-    /// What one may take.
-    pub(super) const BYTES: usize = (limits::FRAMES_FIRST + limits::FRAMES_LAST) * size_of::<FrameRecord>();
+    /// What one takes.
+    pub(super) const BYTES: usize = size_of::<Log>();
 
-    pub(super) fn add(&mut self, frame: FrameRecord) {
-        if self.first.len() < limits::FRAMES_FIRST {
-            self.first.push(frame);
-        } else if self.last.len() < limits::FRAMES_LAST {
-            self.last.push(frame);
-        } else if let Some(place) = self.last.get_mut(self.count % limits::FRAMES_LAST) {
+    /// `count`: of the frames before.
+    #[inline]
+    pub(super) fn add(&mut self, frame: FrameRecord, count: &mut u32) {
+        let n = *count as usize;
+        let at = n.checked_sub(limits::FRAMES_FIRST).map_or(n, |n| limits::FRAMES_FIRST + n % limits::FRAMES_LAST);
+        if let Some(place) = self.0.get_mut(at) {
             *place = frame;
         }
-        self.count = self.count.wrapping_add(1);
+        // Where it would overflow it goes on with another of the same place in the ring.
+        *count = count.checked_add(1).unwrap_or(FULL);
     }
 
-    /// How many are the first ones, and all, in their order.
-    fn tell(mut self) -> (usize, Box<[FrameRecord]>) {
-        let first = self.first.len();
-        if self.last.len() == limits::FRAMES_LAST {
-            self.last.rotate_left(self.count % limits::FRAMES_LAST);
+    /// How many are the first ones, and all, in their order. `count`: of all that were added.
+    fn tell(mut self, count: u32) -> (usize, Box<[FrameRecord]>) {
+        let count = count as usize;
+        if let Some(over) = count.checked_sub(self.0.len()) {
+            self.0[limits::FRAMES_FIRST..].rotate_left(over % limits::FRAMES_LAST);
         }
-        self.first.append(&mut self.last);
-        (first, self.first.into_boxed_slice())
+        let kept = count.min(self.0.len());
+        (kept.min(limits::FRAMES_FIRST), self.0[..kept].into())
+    }
+}
+
+/// Frames that fill it.
+const FULL: u32 = 16;
+const _: () = assert!(FULL as usize == limits::FRAMES_FIRST + limits::FRAMES_LAST);
+
+impl Default for Log {
+    fn default() -> Self {
+        Log([FrameRecord::default(); limits::FRAMES_FIRST + limits::FRAMES_LAST])
     }
 }
 
@@ -400,7 +408,7 @@ mod tests {
     #[test]
     fn first_and_last_frames_are_kept_in_their_order() {
         for n in [0_u64, 3, 8, 11, 16, 17, 40] {
-            let mut log = Log::default();
+            let (mut log, mut count) = (Log::default(), 0);
             for offset in 0..n {
                 let record = FrameRecord {
                     at: PacketRef::default(),
@@ -411,9 +419,9 @@ mod tests {
                     masked: false,
                     from: Direction::ServerToClient,
                 };
-                log.add(record);
+                log.add(record, &mut count);
             }
-            let (first, all) = log.tell();
+            let (first, all) = log.tell(count);
             let offsets: Vec<u64> = all.iter().map(|f| f.offset).collect();
             let expected: Vec<u64> = (0..n.min(8)).chain(n.saturating_sub(8).max(8)..n).collect();
             assert_eq!((first as u64, offsets), (n.min(8), expected), "{n}");
