@@ -5,7 +5,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
-use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -59,13 +58,16 @@ pub struct Attempt {
     pub credentials: u64,
     /// Target, key, accept and version, one behind the other: one piece of memory instead of four.
     text: Box<[u8]>,
-    target: u32,
-    key: Option<Range<u32>>,
-    accept: Option<Range<u32>>,
-    version: Option<Range<u32>>,
-    /// The accept that belongs to the key.
-    expected: Option<Accept>,
+    /// Where each of them ends in it.
+    ends: [u32; 4],
+    /// Which of them there are, by bits.
+    parts: u8,
+    /// The accept that belongs to the key, where it is not the accept that was sent.
+    expected: Option<Box<Accept>>,
 }
+
+/// A bit of [`Attempt::parts`]: the accept sent is the one that belongs to the key.
+const EXPECTED: u8 = 1 << 7;
 
 /// Base64 of 20 bytes.
 type Accept = [u8; 28];
@@ -73,26 +75,37 @@ type Accept = [u8; 28];
 impl Attempt {
     /// As sent, to find a retry.
     pub fn target(&self) -> &[u8] {
-        self.part(&(0..self.target))
+        self.part(0).unwrap_or_default()
     }
 
     /// The first key of the request.
     pub fn key(&self) -> Option<&[u8]> {
-        self.key.as_ref().map(|range| self.part(range))
+        self.part(1)
     }
 
     /// As sent; `None` where there was no 101.
     pub fn accept(&self) -> Option<&[u8]> {
-        self.accept.as_ref().map(|range| self.part(range))
+        self.part(2)
     }
 
     /// As sent, to see what a retry changed.
     pub fn version(&self) -> Option<&[u8]> {
-        self.version.as_ref().map(|range| self.part(range))
+        self.part(3)
     }
 
-    fn part(&self, range: &Range<u32>) -> &[u8] {
-        self.text.get(range.start as usize..range.end as usize).unwrap_or_default()
+    /// The accept that belongs to the key.
+    fn expected(&self) -> Option<&[u8]> {
+        match &self.expected {
+            Some(other) => Some(other.as_slice()),
+            None if self.parts & EXPECTED != 0 => self.accept(),
+            None => None,
+        }
+    }
+
+    fn part(&self, at: usize) -> Option<&[u8]> {
+        let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let there = self.parts & 1 << at != 0;
+        there.then(|| self.text.get(from as usize..self.ends[at] as usize).unwrap_or_default())
     }
 }
 
@@ -111,14 +124,20 @@ impl Seen {
             (None, _) => response.is_some(),
             _ => false,
         };
-        let parts = [Some(target), key, accept, version];
-        let mut text = Vec::with_capacity(parts.iter().flatten().map(|part| part.len()).sum());
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let [_, key, accept, version] = parts.map(|part| {
-            let from = text.len();
-            text.extend_from_slice(part?);
-            Some(place(from)..place(text.len()))
+        let all = [Some(target), key, accept, version];
+        let mut text = Vec::with_capacity(all.iter().flatten().map(|part| part.len()).sum());
+        let mut parts = 0;
+        let ends = [0, 1, 2, 3].map(|at: usize| {
+            if let Some(part) = all[at] {
+                text.extend_from_slice(part);
+                parts |= 1 << at;
+            }
+            u32::try_from(text.len()).unwrap_or(u32::MAX)
         });
+        let is_accept = expected.as_ref().is_some_and(|expected| accept == Some(expected));
+        if is_accept {
+            parts |= EXPECTED;
+        }
         Attempt {
             id: x.id,
             at: x.request.first,
@@ -131,12 +150,10 @@ impl Seen {
             credentials: self.fingerprint(
                 &["authorization", "proxy-authorization", "cookie"].map(|name| x.request.first_value(name)),
             ),
-            target: place(target.len()),
             text: text.into_boxed_slice(),
-            key,
-            accept,
-            version,
-            expected,
+            ends,
+            parts,
+            expected: expected.filter(|_| !is_accept).map(Box::new),
         }
     }
 
@@ -212,7 +229,7 @@ impl Seen {
 
     /// The attempts whose key makes this accept the right one.
     pub fn with_expected(&self, accept: &[u8]) -> impl Iterator<Item = &Attempt> {
-        let is = move |a: &&Attempt| a.expected.as_ref().is_some_and(|expected| expected == accept);
+        let is = move |a: &&Attempt| a.expected() == Some(accept);
         self.numbers(&self.by_expected, self.hash(accept)).filter(is)
     }
 
@@ -263,7 +280,7 @@ impl Seen {
     fn hashes(&self, a: &Attempt) -> [Option<u64>; 4] {
         [
             a.key().map(|key| self.hash(key)),
-            a.expected.map(|expected| self.hash(&expected)),
+            a.expected().map(|expected| self.hash(expected)),
             a.accept().map(|accept| self.hash(accept)),
             a.granted.then(|| self.place(a.client, a.target())),
         ]
