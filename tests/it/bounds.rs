@@ -88,6 +88,7 @@ pub(crate) fn data(from: Side, seq: u32, payload: &[u8]) -> Segment {
         ack: 1,
         flags: Flags { ack: true, ..Flags::default() },
         payload: payload.to_vec(),
+        look: Default::default(),
     }
 }
 

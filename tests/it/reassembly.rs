@@ -110,6 +110,7 @@ fn say(turns: &[(bool, usize)], mss: usize, bases: [u32; 2]) -> Said {
         ack: if flags.ack { next[usize::from(!server)] } else { 0 },
         flags,
         payload,
+        look: Default::default(),
     };
     let ack = Flags { ack: true, ..Flags::default() };
     let mut next = bases;

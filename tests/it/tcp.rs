@@ -47,6 +47,7 @@ impl Hand {
             ack: if flags.ack { BASES[1 - own].wrapping_add_signed(ack) } else { 0 },
             flags,
             payload: payload.as_ref().to_vec(),
+            look: Default::default(),
         });
         self
     }

@@ -140,11 +140,11 @@ fn put_ip(
     options: &[TcpOptionElement],
 ) {
     let ip = match (source.ip(), destination.ip()) {
-        (IpAddr::V4(s), IpAddr::V4(d)) => PacketBuilder::ipv4(s.octets(), d.octets(), 64),
-        (IpAddr::V6(s), IpAddr::V6(d)) => PacketBuilder::ipv6(s.octets(), d.octets(), 64),
+        (IpAddr::V4(s), IpAddr::V4(d)) => PacketBuilder::ipv4(s.octets(), d.octets(), segment.look.ttl),
+        (IpAddr::V6(s), IpAddr::V6(d)) => PacketBuilder::ipv6(s.octets(), d.octets(), segment.look.ttl),
         _ => panic!("{source} and {destination} are of two families"),
     };
-    let mut tcp = ip.tcp(source.port(), destination.port(), segment.seq, 64_240);
+    let mut tcp = ip.tcp(source.port(), destination.port(), segment.seq, segment.look.window);
     if segment.flags.syn {
         tcp = tcp.syn();
     }

@@ -150,6 +150,29 @@ pub(crate) enum Step {
     SegmentBytes(usize),
     Fin(End),
     Rst(End),
+    /// A side says that it takes so many bytes.
+    Window(Of<u16>),
+    /// The TTL of a side's packets from here on.
+    Ttl(Of<u8>),
+    /// A text of the client that nobody acknowledges, sent again so many times.
+    Unheard(u32),
+    /// A Ping of the client and the Pong that answers it, so many times, each after so many milliseconds.
+    Pings(Pings),
+}
+
+/// Something of one side.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Of<T> {
+    pub of: End,
+    pub is: T,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pings {
+    pub times: u32,
+    pub every_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -289,6 +312,14 @@ impl Step {
             Step::SegmentBytes(bytes) => script.segment_bytes(*bytes),
             Step::Fin(end) => script.fin(end.side()),
             Step::Rst(end) => script.rst(end.side()),
+            Step::Window(Of { of, is }) => script.window(of.side(), *is),
+            Step::Ttl(Of { of, is }) => script.ttl(of.side(), *is),
+            Step::Unheard(times) => script.unheard(Side::Client, "anybody there?", *times),
+            Step::Pings(Pings { times, every_ms }) => (0..*times).fold(script, |script, n| {
+                let number = n.to_string();
+                let script = script.wait_ms(*every_ms).frame(Side::Client, 9, number.as_bytes());
+                script.frame(Side::Server, 10, number.as_bytes())
+            }),
         }
     }
 }

@@ -41,6 +41,20 @@ pub(crate) struct Segment {
     pub ack: u32,
     pub flags: Flags,
     pub payload: Vec<u8>,
+    pub look: Look,
+}
+
+/// What a side's packets show besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub ttl: u8,
+    pub window: u16,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Look { ttl: 64, window: 64_240 }
+    }
 }
 
 /// Fills segments with what is said. Starts with the TCP handshake; every payload is acknowledged.
@@ -56,6 +70,8 @@ pub(crate) struct Script {
     acknowledge: bool,
     /// Frames that the client sent.
     masks: u8,
+    /// Of the client and of the server.
+    looks: [Look; 2],
     segments: Vec<Segment>,
 }
 
@@ -81,7 +97,8 @@ impl Script {
         // The client numbers start near the end of their range, so that every test wraps.
         let next = [0xffff_ff00 - u32::from(client.port() % 97), 1_000_000];
         let (now_ns, segments) = (START_NS, Vec::new());
-        Script { client, server, now_ns, next, segment_bytes: 1448, acknowledge: true, masks: 0, segments }
+        let looks = [Look::default(); 2];
+        Script { client, server, now_ns, next, segment_bytes: 1448, acknowledge: true, masks: 0, looks, segments }
     }
 
     /// SYN, SYN and ACK, ACK (RFC 9293 §3.5).
@@ -170,6 +187,30 @@ impl Script {
         self.now_ns
     }
 
+    /// The TTL of this side's packets from here on.
+    pub(crate) fn ttl(mut self, of: Side, ttl: u8) -> Script {
+        self.looks[usize::from(of == Side::Server)].ttl = ttl;
+        self
+    }
+
+    /// This side says that it takes so many bytes, now and from here on.
+    pub(crate) fn window(mut self, of: Side, bytes: u16) -> Script {
+        self.looks[usize::from(of == Side::Server)].window = bytes;
+        self.ack(of)
+    }
+
+    /// A text that nobody acknowledges, and that is sent again so many times, each time after twice as long.
+    pub(crate) fn unheard(self, from: Side, text: &str, times: u32) -> Script {
+        let acknowledge = self.acknowledge;
+        let mut script = self.acknowledge(false).frame(from, 1, text.as_bytes()).acknowledge(acknowledge);
+        let sent = script.segments.last().cloned().expect("it was just sent");
+        for n in 0..times {
+            script.now_ns += 300_000_000 << n;
+            script.segments.push(Segment { at_ns: script.now_ns, ..sent.clone() });
+        }
+        script
+    }
+
     /// How many segments there are so far.
     pub(crate) fn len(&self) -> usize {
         self.segments.len()
@@ -219,6 +260,7 @@ impl Script {
             ack,
             flags,
             payload,
+            look: self.looks[own],
         });
         self.now_ns += STEP_NS;
     }
