@@ -80,6 +80,9 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         flows_tls_unknown: c.flows_tls_unknown,
         tls_records_failed: c.tls_records_failed,
         tls_given_up: c.tls_given_up,
+        talks_not_kept: c.talks_not_kept,
+        not_inflated: c.not_inflated,
+        ends_not_kept: c.ends_not_kept,
         tls_secrets_dropped: c.tls_secrets_dropped,
         flows_seen_twice: c.flows_seen_twice,
     }

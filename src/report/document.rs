@@ -119,6 +119,15 @@ pub struct Counters {
     /// What was given up of TLS connections because a limit was reached.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_given_up: u64,
+    /// Upgrades whose frames and messages were counted and judged, but not kept.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub talks_not_kept: u64,
+    /// Directions of upgrades whose compressed messages were not all read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_inflated: u64,
+    /// Ends of tunnels that are not remembered: what many have in common may be missed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ends_not_kept: u64,
     /// Lines of key logs that are malformed or too long, and secrets beyond the limit.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_secrets_dropped: u64,

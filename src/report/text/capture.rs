@@ -166,6 +166,24 @@ fn beyond_reading(a: &Analysis, add: &mut Add<'_>) {
     add(c.nested_too_deep, false, &|n| format!("{n} streams lie inside too many tunnels and were not read"));
     add(c.stacks_beyond, false, &|n| format!("{n} packets lie in tunnels too many to be told apart"));
     add(c.heads_too_large, false, &|n| format!("{n} heads were too large to keep"));
+    add(c.talks_not_kept, false, &|n| {
+        let upgrades = if c.talks_not_kept == 1 { "upgrade's" } else { "upgrades'" };
+        format!(
+            "{n} {upgrades} frames and messages were counted and judged but not kept, to stay within the memory limits"
+        )
+    });
+    add(c.not_inflated, false, &|_| {
+        let directions = count(c.not_inflated, "direction", "directions");
+        format!("compressed messages of {directions} were not all read: their text was not checked, and joins nothing")
+    });
+    add(c.ends_not_kept, false, &|_| {
+        let ends = count(c.ends_not_kept, "end of a tunnel was", "ends of tunnels were");
+        format!("{ends} not remembered: what many ends have in common may be missed")
+    });
+    add(c.tls_given_up, false, &|_| {
+        let given = count(c.tls_given_up, "TLS connection was", "TLS connections were");
+        format!("{given} given up to stay within the memory limits, though there may be secrets for them")
+    });
     add(c.socks_refused, false, &|n| format!("{n} SOCKS requests were refused by their proxy"));
 }
 
@@ -312,6 +330,19 @@ mod tests {
                     seen below may have been sent";
         assert_eq!(lines(&a), [said]);
         assert!(command(&a).contains(" -s 0 -B 32768 -w again.pcap "));
+    }
+
+    #[test]
+    fn what_was_not_kept_of_the_time_after_the_101_is_told() {
+        let mut a = whole();
+        (a.counters.talks_not_kept, a.counters.not_inflated, a.counters.ends_not_kept) = (3, 1, 2);
+        a.counters.tls_given_up = 1;
+        let lines = lines(&a);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines[0].starts_with("3 upgrades' frames and messages were counted and judged but not kept"));
+        assert!(lines[1].starts_with("compressed messages of 1 direction were not all read"));
+        assert!(lines[2].starts_with("2 ends of tunnels were not remembered"));
+        assert!(lines[3].starts_with("1 TLS connection was given up"));
     }
 
     #[test]
