@@ -246,7 +246,7 @@ impl Stream<'_> {
                 self.line(&line);
             }
             let fix = std::mem::take(&mut chain.verdict.fix);
-            let rule = chain.verdict.rule.clone();
+            let rule = chain.verdict.told_by().to_owned();
             for finding in a.findings {
                 let fix = if finding.rule == rule { fix.as_slice() } else { &[] };
                 self.print_finding(finding, fix);

@@ -117,7 +117,7 @@ fn measure(proxy: &mut Intermediary, chain: &Chain, near: &Exchange, far: Option
     let blame = chain.verdict.blame.as_ref();
     let address = blame.filter(|b| b.role == Role::Hop).and_then(|b| b.address.as_deref());
     let by_it = address.is_some_and(|address| proxy.addresses.iter().any(|ip| ip.to_string() == address));
-    let rule = &*chain.verdict.rule;
+    let rule = chain.verdict.told_by();
     let bore = near.talk.as_ref().and_then(|talk| talk.silence).map(|silence| silence.length);
     // Where both legs were cut, what the shorter one was: the hop was late with the other.
     let idle = [Some(near), far].into_iter().flatten().filter_map(|x| x.end.idle_before).min();

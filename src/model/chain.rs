@@ -50,6 +50,9 @@ pub struct Fix {
 pub struct Verdict {
     /// A rule's slug, `ok` or `unknown`.
     pub rule: Cow<'static, str>,
+    /// The rule whose finding says why, where `rule` says what was done: a limit, where a hop ended a tunnel. `None`:
+    /// `rule` says it all.
+    pub because: Option<Cow<'static, str>>,
     pub severity: Severity,
     pub confidence: Confidence,
     /// `None` when ok.
@@ -57,6 +60,13 @@ pub struct Verdict {
     /// One sentence a person can act on.
     pub summary: Text,
     pub fix: Vec<Fix>,
+}
+
+impl Verdict {
+    /// The rule whose finding tells most: summary and fix are its.
+    pub fn told_by(&self) -> &str {
+        self.because.as_deref().unwrap_or(&self.rule)
+    }
 }
 
 /// One journey.

@@ -148,6 +148,7 @@ pub fn chain<'a>(c: &model::Chain, leg: passed::Legs<'_, 'a>, masker: &mut Maske
         outcome: Cow::Borrowed(c.outcome.word()),
         verdict: doc::Verdict {
             rule: Cow::Owned(mask::own(&v.rule)),
+            because: v.because.as_ref().map(|slug| Cow::Owned(mask::own(slug))),
             severity: Cow::Borrowed(v.severity.word()),
             confidence: Cow::Borrowed(v.confidence.word()),
             blame: v.blame.as_ref().map(|b| doc::Blame {
@@ -206,7 +207,7 @@ pub fn row(a: &Analysis, id: base::ExchangeId) -> Option<&Row> {
 /// beyond the end.
 pub fn finding_of(a: &Analysis, owners: &Owners, index: usize, masker: &mut Masker) -> Option<doc::Finding> {
     let found = a.findings.get(index)?;
-    let chain = owners.chain(a, index).filter(|c| c.verdict.rule == found.rule);
+    let chain = owners.chain(a, index).filter(|c| c.verdict.told_by() == found.rule);
     Some(finding(index, found, chain.map(|c| c.verdict.fix.as_slice()).unwrap_or_default(), masker))
 }
 

@@ -411,6 +411,10 @@ pub struct Verdict {
     /// A rule, `ok`, or `unknown` (the summary says what is missing).
     #[schemars(extend("examples" = ["ok", "unknown", "accept-mismatch"]))]
     pub rule: Word,
+    /// The rule that says why a hop did what `rule` says; left out where `rule` says it all.
+    #[schemars(extend("examples" = ["idle-timeout-match"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<Word>,
     #[schemars(extend("examples" = ["error", "warning", "info"]))]
     pub severity: Word,
     #[schemars(extend("examples" = ["certain", "likely", "possible"]))]

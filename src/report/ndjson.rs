@@ -94,7 +94,7 @@ pub fn write_all(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Re
         if std::mem::replace(printed, true) {
             return None;
         }
-        let chain = owners.chain(a, index).filter(|c| c.verdict.rule == finding.rule);
+        let chain = owners.chain(a, index).filter(|c| c.verdict.told_by() == finding.rule);
         Some(lines.finding_line(index, finding, chain.map(|c| c.verdict.fix.as_slice()).unwrap_or_default()))
     };
     writeln!(out, "{}", lines.start_line(&a.inputs))?;

@@ -69,8 +69,20 @@ pub fn of(
         Place { hop, .. } => on_hop(journey, hop.and_then(|hop| journey.hops.get(hop)), &candidate, known),
     };
     verdict.severity = severity;
+    let ended = found.iter().map(|(_, f)| f).find(|f| f.rule == ENDED_IT && f.severity == Severity::Error);
+    if let Some(ended) = ended.filter(|_| LIMITS.contains(&&*verdict.rule)) {
+        // Both legs show that it was the hop; the limit says why.
+        verdict.confidence = verdict.confidence.max(ended.confidence);
+        verdict.because = Some(std::mem::replace(&mut verdict.rule, ENDED_IT.into()));
+    }
     Some(verdict)
 }
+
+/// Both of its legs show that a hop ended a tunnel.
+const ENDED_IT: &str = "hop-ended-it";
+
+/// What makes a hop do so by itself.
+const LIMITS: [&str; 3] = ["idle-timeout", "idle-timeout-match", "lifetime-limit-match"];
 
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,6 +215,7 @@ fn on_leg(
     }
     let joined = if at.x.id == journey.first()?.x.id { Confidence::Certain } else { least(journey) };
     Some(Verdict {
+        because: None,
         rule: finding.rule.clone(),
         severity: finding.severity,
         confidence: confidence.min(joined),
@@ -225,6 +238,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
         None => {
             let nobody = Blame { role: Role::Unknown, address: None, product: None };
             return Some(Verdict {
+                because: None,
                 rule: finding.rule.clone(),
                 severity: finding.severity,
                 confidence: finding.confidence.min(least(journey)),
@@ -251,6 +265,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
     let local = Blame { address: address(x, by_client), ..blame.clone() };
     let joined = if x.id == first.id && journey.hops.is_empty() { Confidence::Certain } else { least(journey) };
     Some(Verdict {
+        because: None,
         rule: finding.rule.clone(),
         severity: finding.severity,
         confidence: finding.confidence.min(joined),
@@ -289,6 +304,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     };
     let fix: Vec<Fix> = class.map(|class| known.fixes_of(software, class)).unwrap_or_default();
     Verdict {
+        because: None,
         rule: finding.rule.clone(),
         severity: finding.severity,
         confidence: finding.confidence,
@@ -371,7 +387,7 @@ pub fn id(first: &Exchange) -> i64 {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::model::{FaultClass, FrameFaultKind, Head};
+    use crate::model::{EndHow, FaultClass, FrameFaultKind, Head};
     use crate::rules::Seen;
     use crate::rules::frames::testing::{CLIENT, SERVER, pinged, spoken, talked};
     use crate::rules::journey::View;
@@ -396,18 +412,24 @@ mod tests {
 
     /// The verdict on two upgraded legs and what is between them.
     fn judged(near: Exchange, far: Exchange) -> Verdict {
+        judged_by(near, far, &Seen::default(), None)
+    }
+
+    /// The same with what is known; between them stands this product.
+    fn judged_by(near: Exchange, far: Exchange, seen: &Seen, product: Option<&str>) -> Verdict {
         let far = behind(far);
-        let hops = [hop(&near, &far)];
+        let product = product.map(ends::testing::software);
+        let hops = [Hop { product, ..hop(&near, &far) }];
         let legs = [near, far];
-        let seen = Seen::default();
         let handshakes: Vec<_> = legs.iter().map(crate::rules::accept::compare).collect();
         let found: Vec<_> =
-            legs.iter().zip(&handshakes).map(|(x, h)| crate::rules::run::exchange(x, h, &seen)).collect();
+            legs.iter().zip(&handshakes).map(|(x, h)| crate::rules::run::exchange(x, h, seen)).collect();
         let all = legs.iter().zip(&handshakes).zip(&found);
         let legs: Vec<Leg<'_>> =
             all.map(|((x, handshake), findings)| Leg { x, handshake, outcome: Outcome::Upgraded, findings }).collect();
         let journey = Journey { legs: &legs, hops: &hops, tried: &[], view: &View::default() };
-        of(&journey, Outcome::Upgraded, &[], None, &Nothing).unwrap()
+        let found = crate::rules::run::journey(1, &journey, seen);
+        of(&journey, Outcome::Upgraded, &found, None, &Nothing).unwrap()
     }
 
     /// Rule, role and address of the blamed, kind of mending.
@@ -453,6 +475,30 @@ mod tests {
             assert_eq!(told(&verdict), ("opcode-reserved", Role::Client, "192.0.2.10", Some("client")));
             assert_eq!(verdict.confidence, Confidence::Likely);
         }
+    }
+
+    #[test]
+    fn a_limit_of_a_hop_says_why_it_ended_both_legs() {
+        let cut = ends::testing::cut;
+        let seen = ends::testing::known();
+        let verdict =
+            judged_by(cut(SERVER, EndHow::Fin, 60_020), cut(CLIENT, EndHow::Fin, 60_015), &seen, Some("acme"));
+        assert_eq!(told(&verdict), ("hop-ended-it", Role::Hop, "198.51.100.2", Some("idle")));
+        assert_eq!((verdict.told_by(), verdict.confidence), ("idle-timeout-match", Confidence::Certain));
+        assert!(words(&verdict.summary).contains("then 60 s of silence; acme at "), "{}", words(&verdict.summary));
+        // No limit is known that is as long as that.
+        let verdict = judged_by(cut(SERVER, EndHow::Rst, 777), cut(CLIENT, EndHow::Rst, 776), &seen, Some("acme"));
+        assert_eq!((&*verdict.rule, verdict.because), ("hop-ended-it", None));
+    }
+
+    #[test]
+    fn one_leg_is_ended_by_a_limit_alone() {
+        let open = |x: Exchange| x.with(|x| x.end = crate::model::End::default());
+        let seen = ends::testing::known();
+        let near = ends::testing::cut(SERVER, EndHow::Fin, 60_020);
+        let verdict = judged_by(near.clone(), open(near), &seen, Some("acme"));
+        assert_eq!((&*verdict.rule, verdict.because), ("idle-timeout-match", None));
+        assert_eq!(verdict.blame.map(|blame| blame.role), Some(Role::Hop));
     }
 
     #[test]

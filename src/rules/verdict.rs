@@ -98,6 +98,7 @@ pub fn of(
     let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
     let class = class_of(x, finding, page.as_ref());
     Verdict {
+        because: None,
         rule: finding.rule.clone(),
         severity,
         // The fault was seen, that it did harm was not.
@@ -135,6 +136,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
     };
     let address = Some(if by_client { flow.client.ip.to_string() } else { flow.server.ip.to_string() });
     let verdict = Verdict {
+        because: None,
         rule: finding.rule.clone(),
         severity,
         confidence: finding.confidence,
@@ -479,7 +481,15 @@ pub(super) fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recove
 
 /// One that blames nobody.
 pub(super) fn plain(rule: &'static str, confidence: Confidence, summary: Text) -> Verdict {
-    Verdict { rule: Cow::Borrowed(rule), severity: Severity::Info, confidence, blame: None, summary, fix: Vec::new() }
+    Verdict {
+        because: None,
+        rule: Cow::Borrowed(rule),
+        severity: Severity::Info,
+        confidence,
+        blame: None,
+        summary,
+        fix: Vec::new(),
+    }
 }
 
 #[cfg(test)]

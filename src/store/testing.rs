@@ -107,6 +107,7 @@ fn request(extra: &str) -> String {
 
 fn ok() -> Verdict {
     Verdict {
+        because: None,
         rule: Cow::Borrowed("ok"),
         severity: Severity::Info,
         confidence: Confidence::Certain,
@@ -223,6 +224,7 @@ pub(crate) fn wrong_accept(a: &mut Analysis, id: u64, server: &str) {
     });
     a.rows.push(Row { exchange: Box::new(x), handshake, outcome: Outcome::Broken, findings: vec![index] });
     let verdict = Verdict {
+        because: None,
         rule: Cow::Borrowed("accept-mismatch"),
         severity: Severity::Error,
         confidence: Confidence::Certain,
@@ -262,6 +264,7 @@ pub(crate) fn refused(a: &mut Analysis, id: u64, server: &str) {
     a.findings.push(finding("origin-host-mismatch", Severity::Warning, id, Text::own("Origin and Host differ")));
     a.rows.push(Row { exchange: Box::new(x), handshake, outcome: Outcome::Refused, findings: vec![index, index + 1] });
     let verdict = Verdict {
+        because: None,
         rule: Cow::Borrowed("refused-403"),
         severity: Severity::Error,
         confidence: Confidence::Likely,
@@ -301,6 +304,7 @@ pub(crate) fn odd() -> Analysis {
         healthy(&mut a, id, "10.0.0.2:80");
     }
     let verdict = |rule: &'static str, severity, text: &'static str| Verdict {
+        because: None,
         rule: Cow::Borrowed(rule),
         severity,
         blame: Some(Blame {

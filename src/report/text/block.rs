@@ -84,7 +84,8 @@ fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
         Severity::Warning => (Tone::Warning, "WARNING"),
         Severity::Info => (Tone::Plain, "NOTE"),
     };
-    let rule = if unknown { String::new() } else { format!(" {}", mask::own(&v.rule)) };
+    let because = v.because.as_ref().map(|slug| format!(" ({})", mask::own(slug))).unwrap_or_default();
+    let rule = if unknown { String::new() } else { format!(" {}{because}", mask::own(&v.rule)) };
     let at = facts::began(c.a, chain).map(|ts| format!(" at {}", c.clock.time(ts))).unwrap_or_default();
     let id = if chain.id < 0 { format!("connection {}", chain.id.unsigned_abs()) } else { format!("#{}", chain.id) };
     page.headline(tone, &format!("{word}{rule}"), &format!("  {id}{at}"))?;
@@ -357,7 +358,7 @@ fn also(c: &Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
         let leg = facts::legs_of(c.a, chain, found);
         let leg = if leg.is_empty() { leg } else { format!(", {leg}") };
         let text = format!("{} ({}{leg})", mask::own(&found.rule), found.severity.word());
-        if found.rule != chain.verdict.rule && !others.contains(&text) {
+        if found.rule != chain.verdict.rule && found.rule != chain.verdict.told_by() && !others.contains(&text) {
             others.push(text);
         }
     }

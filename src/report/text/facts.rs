@@ -118,7 +118,7 @@ pub(super) fn findings(a: &Analysis, chain: &Chain) -> Vec<usize> {
 /// The findings from which the verdict comes.
 pub(super) fn behind_verdict<'a>(a: &'a Analysis, chain: &Chain) -> Vec<&'a Finding> {
     let all = findings(a, chain).into_iter().filter_map(|i| a.findings.get(i));
-    all.filter(|f| f.rule == chain.verdict.rule).collect()
+    all.filter(|f| f.rule == chain.verdict.told_by()).collect()
 }
 
 /// Which leg of several a finding is about: `leg 2`, or `legs 1 and 2` where it is about the hop between

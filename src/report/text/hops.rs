@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 
-use crate::base::Endpoint;
+use crate::base::{Endpoint, Nanos};
 use crate::model::{Chain, Confidence, Hop, HopKind, Intermediary, Software};
 use crate::report::text::Context;
 use crate::report::text::page::{Page, Tone, count, length, short};
@@ -28,8 +28,8 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> 
     for hop in &chain.hops {
         let again = before.replace(hop.between.0) == Some(hop.between.0);
         let mut parts = vec![if again { "once more".to_owned() } else { who(c, hop) }];
-        parts.extend(hop.forward.map(|t| format!("request on after {}", human(t))));
-        parts.extend(hop.back.map(|t| format!("answer back after {}", human(t))));
+        parts.extend(hop.forward.map(|t| format!("request on {}", after(t))));
+        parts.extend(hop.back.map(|t| format!("answer back {}", after(t))));
         let mut keys: Vec<&str> = hop.joined_by.iter().take(KEYS).map(|key| key.word()).collect();
         if hop.joined_by.len() > KEYS {
             keys.push("…");
@@ -242,6 +242,15 @@ fn who(c: &mut Context<'_>, hop: &Hop) -> String {
     }
 }
 
+/// How long the hop took. A little below zero: packets of two interfaces were stamped out of order.
+fn after(time: Nanos) -> String {
+    match time.0 {
+        0.. => format!("after {}", human(time)),
+        n if n >= -Nanos::from_millis(1).0 => "at once".to_owned(),
+        n => format!("{} before it came (the clocks differ)", human(Nanos(n.saturating_neg()))),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
@@ -289,6 +298,13 @@ mod tests {
         Worked: 1 at 10.0.0.2:80; answered in 1.67 ms (median), 1.67 ms (slowest); all through edge
         10.0.0.2:80 and nginx 10.0.1.3:8000
         ");
+    }
+
+    #[test]
+    fn no_time_is_told_as_less_than_none() {
+        assert_eq!(after(Nanos(118_000)), "after 118 µs");
+        assert_eq!(after(Nanos(-7_000)), "at once");
+        assert_eq!(after(Nanos::from_millis(-5)), "5.00 ms before it came (the clocks differ)");
     }
 
     #[test]

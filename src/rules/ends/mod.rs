@@ -21,7 +21,7 @@ mod silent_drop;
 mod still_open;
 mod support;
 #[cfg(test)]
-mod testing;
+pub(in crate::rules) mod testing;
 pub(in crate::rules) mod who;
 mod without_close;
 

@@ -24,7 +24,7 @@ pub(super) fn open() -> Exchange {
 }
 
 /// As [`open`], ended so long after its request without a Close.
-pub(super) fn cut(by: Direction, how: EndHow, ms: i64) -> Exchange {
+pub(in crate::rules) fn cut(by: Direction, how: EndHow, ms: i64) -> Exchange {
     let mut x = ended(open(), by, how, ms);
     x.end.lifetime = Some(Nanos::from_millis(ms));
     x.end.idle_before = Some(Nanos::from_millis((ms - 12).max(0)));
@@ -80,13 +80,13 @@ pub(super) fn alone(rule: &'static Rule, x: Exchange, product: Option<&str>, see
     run_whole(rule, &[x], &[], &[], view, seen)
 }
 
-fn software(slug: &str) -> Software {
+pub(in crate::rules) fn software(slug: &str) -> Software {
     let confidence = crate::model::Confidence::Certain;
     Software { slug: slug.to_owned(), name: slug.to_owned(), version: None, confidence, evidence: Vec::new() }
 }
 
 /// What is known: `acme` ends what is idle for 60 s and what is two hours old, `other` what is idle for 5 minutes.
-pub(super) fn known() -> Seen {
+pub(in crate::rules) fn known() -> Seen {
     let limit = |slug: &str, kind, s, setting: &str| KnownLimit {
         slug: slug.into(),
         kind_of: None,

@@ -14,8 +14,8 @@ pub(super) static RULE: Rule = Rule {
     about: "On both of its connections the first FIN or RST came from the hop itself, at the same time or within \
         five seconds, and neither the client nor the backend had sent a FIN, a RST or a Close before. Whoever is at the two ends sees a \
         connection that was lost for no reason of theirs; a browser reports 1006 unless the hop sent a Close.\n\n\
-        Where a limit explains it, idle-timeout, idle-timeout-match, lifetime-limit-match or mass-end names that. \
-        Otherwise the log of the hop at that second says why.",
+        Where a limit explains it, idle-timeout, idle-timeout-match or lifetime-limit-match says which, and the verdict \
+        tells its story and its fix; mass-end stands for itself. Otherwise the log of the hop at that second says why.",
     refs: &["RFC 9110 §7.8", "RFC 6455 §7.1.5"],
     causes: &[
         "a limit of the proxy on idle or long connections ran out",

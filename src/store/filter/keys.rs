@@ -166,7 +166,9 @@ impl Subject<'_> {
             Key::Server => self.ends().is_some_and(|(_, server)| of_end(server, test)),
             Key::Ip => self.ends().is_some_and(|(client, server)| of_end(client, test) || of_end(server, test)),
             Key::Confidence => self.chain.is_some_and(|c| test(c.verdict.confidence.word().as_bytes())),
-            Key::Verdict => self.chain.is_some_and(|c| test(c.verdict.rule.as_bytes())),
+            Key::Verdict => {
+                self.chain.is_some_and(|c| test(c.verdict.rule.as_bytes()) || test(c.verdict.told_by().as_bytes()))
+            }
             Key::Rule => self.findings().any(|f| test(f.rule.as_bytes())),
             Key::Severity => self.findings().any(|f| test(f.severity.word().as_bytes())),
             Key::Outcome => {

@@ -80,6 +80,7 @@ fn add(a: &mut Analysis, x: Exchange, outcome: Outcome, findings: Vec<usize>) {
 fn refused(a: &Analysis, id: u64, hops: Vec<Hop>, findings: Vec<usize>, verdict: (&'static str, &str, &str)) -> Chain {
     let (rule, summary, fix) = verdict;
     let verdict = Verdict {
+        because: None,
         rule: Cow::Borrowed(rule),
         severity: Severity::Error,
         confidence: Confidence::Certain,
