@@ -135,6 +135,11 @@ impl Masker {
     }
 }
 
+/// Whether a request target or URL holds what would be masked.
+pub fn has_secret(url: &[u8]) -> bool {
+    secrets::in_url(url).iter().any(|range| range.start < range.end)
+}
+
 /// Our own words, safe in any case: line breaks and backslashes stay (configuration has both), other
 /// controls are spelt out.
 pub fn own(words: &str) -> String {

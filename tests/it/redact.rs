@@ -1,0 +1,170 @@
+//! `--redact`: what must not leave the house is planted wherever it can stand, and looked for in every output.
+
+use serde_json::Value;
+
+use crate::support::file::Format;
+use crate::support::link::{self, Link};
+use crate::support::run;
+use crate::support::script::{self, Script, Side};
+
+/// Planted, each in several places; none may be in any output.
+const SECRETS: [&str; 21] = [
+    "203.0.113.77",
+    "203.0.113.88",
+    "192.0.2.111",
+    "192.0.2.122",
+    "10.11.12.13",
+    "10.11.12.14",
+    "2001:db8:7:7::99",
+    "chat.customer.example.org",
+    "intranet-app",
+    "origin.customer.example.net",
+    "web-07.corp.example.com",
+    "login.customer.example.org",
+    "sso.customer.example.org",
+    "refer.customer.example.org",
+    "cookiesecret1",
+    "bearersecret2",
+    "querysecret3",
+    "protosecret4567890123456",
+    "setcookiesecret5",
+    "customer-dir",
+    "bodyhost.customer.example.org",
+];
+
+const FORMATS: [&str; 9] = ["text", "json", "ndjson", "csv", "markdown", "html", "mermaid", "sarif", "junit"];
+
+fn request(host: &str, more: &str) -> String {
+    format!(
+        "GET /chat?access_token=querysecret3&next=https%3A%2F%2Flogin.customer.example.org HTTP/1.1\nHost: {host}\n\
+         Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nOrigin: https://origin.customer.example.net\n\
+         Cookie: sid=cookiesecret1\nAuthorization: Bearer bearersecret2\n\
+         Sec-WebSocket-Protocol: chat, access_token, protosecret4567890123456\n\
+         Referer: https://user:querysecret3@refer.customer.example.org/x?token=querysecret3\n\
+         X-Forwarded-For: 10.11.12.13, 2001:db8:7:7::99\nForwarded: for=\"[2001:db8:7:7::99]:4711\";host=chat.customer.example.org\n\
+         X-Upstream-Addr: up_10.11.12.14:80{more}"
+    )
+}
+
+/// Two journeys over one proxy: one refused, with all that an answer can hold; one granted, and closed with a reason.
+fn capture() -> Vec<u8> {
+    let mut scripts = Vec::new();
+    for granted in [false, true] {
+        let port = if granted { 40_002 } else { 40_001 };
+        let near = Script::between(&format!("203.0.113.77:{port}"), "203.0.113.88:80");
+        let near = if granted { near.wait_ms(500) } else { near };
+        let key = if granted { "AQIDBAUGBwgJCgsMDQ4PEA==" } else { "dGhlIHNhbXBsZSBub25jZQ==" };
+        let of = |host: &str, more: &str| request(host, more).replace("dGhlIHNhbXBsZSBub25jZQ==", key);
+        let near = near.head(Side::Client, &of("chat.customer.example.org", ""));
+        let far = Script::midstream(&format!("192.0.2.111:{port}"), "192.0.2.122:8080").not_before(near.now_ns());
+        let far = far.handshake().head(Side::Client, &of("intranet-app:8080", "\nX-Real-IP: 203.0.113.77"));
+        if granted {
+            let answer = script::upgrade_response(key);
+            let answer = format!("{}\nVia: 1.1 web-07.corp.example.com", answer.trim_end());
+            let far = far.head(Side::Server, &answer);
+            let near = near.not_before(far.now_ns()).head(Side::Server, &answer);
+            let close = [&1011_u16.to_be_bytes()[..], b"lost 10.11.12.14 at bodyhost.customer.example.org"].concat();
+            let near = near.frame(Side::Server, 8, &close).fin(Side::Server).fin(Side::Client);
+            scripts.extend([near, far.frame(Side::Server, 8, &close).fin(Side::Server).fin(Side::Client)]);
+            continue;
+        }
+        let body = "<p>no route from 10.11.12.13 to bodyhost.customer.example.org</p>";
+        let answer = format!(
+            "HTTP/1.1 403 no entry for 10.11.12.13\nServer: nginx/1.22.1\nVia: 1.1 web-07.corp.example.com (squid/5.7)\n\
+             Set-Cookie: sid=setcookiesecret5\nLocation: https://sso.customer.example.org/?code=querysecret3\n\
+             X-Served-By: web-07.corp.example.com\nContent-Length: {}",
+            body.len()
+        );
+        let far = far.head(Side::Server, &answer).server(body).fin(Side::Server).fin(Side::Client);
+        let near = near.not_before(far.now_ns()).head(Side::Server, &answer).server(body);
+        scripts.extend([near.fin(Side::Server).fin(Side::Client), far]);
+    }
+    // Nobody listens there.
+    let lone = Script::midstream("203.0.113.77:40003", "10.11.12.14:81").syn();
+    scripts.push(lone.rst(Side::Server));
+    let format = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) };
+    format.write(&link::packets(&script::together(scripts), Link::Ethernet))
+}
+
+/// What the program prints of it.
+fn printed(command: &str, format: &str, more: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("customer-dir");
+    std::fs::create_dir(&folder).expect("a folder");
+    let path = folder.join("capture.pcap");
+    std::fs::write(&path, capture()).expect("room for a capture");
+    let output =
+        run::hopscope().arg(command).arg(&path).args(["--format", format]).args(more).output().expect("a start");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn every_secret_is_in_the_report_when_nothing_is_hidden() {
+    // Else it would say nothing that they are not there when it is.
+    let open = printed("report", "json", &["--show-secrets"]);
+    for secret in SECRETS.iter().filter(|s| **s != "bodyhost.customer.example.org") {
+        assert!(open.contains(secret), "{secret}");
+    }
+    let text = printed("report", "text", &["--show-secrets"]);
+    assert!(text.contains("bodyhost.customer.example.org"), "{text}");
+}
+
+#[test]
+fn no_secret_is_in_any_output_that_is_redacted() {
+    for format in FORMATS {
+        let text = printed("report", format, &["--redact"]);
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {format}:\n{text}");
+        }
+        assert!(text.contains("198.18.0.") || format == "mermaid", "{format}: pseudonyms stand there instead");
+    }
+    for format in ["text", "json", "markdown", "html"] {
+        let text = printed("audit", format, &["--redact"]);
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in an audit as {format}:\n{text}");
+        }
+        assert!(text.contains("198.18.0."), "{text}");
+    }
+}
+
+#[test]
+fn the_same_value_has_the_same_pseudonym_and_all_else_stays() {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let (open, hidden) = (parse(&printed("report", "json", &[])), parse(&printed("report", "json", &["--redact"])));
+    let names = |report: &Value| {
+        let address = |x: &Value, end: &str| x[end]["ip"].as_str().expect("an address").to_owned();
+        let list = report["exchanges"].as_array().expect("a list").clone();
+        list.iter().flat_map(|x| [address(x, "client"), address(x, "server")]).collect::<Vec<_>>()
+    };
+    let (before, after) = (names(&open), names(&hidden));
+    assert_eq!(before.len(), after.len());
+    for (a, x) in before.iter().zip(&after) {
+        for (b, y) in before.iter().zip(&after) {
+            assert_eq!(a == b, x == y, "{a} {b}: {x} {y}");
+        }
+    }
+    for pointer in
+        ["/chains/0/verdict/rule", "/chains/0/legs", "/chains/1/verdict/rule", "/chains/0/outcome", "/counters"]
+    {
+        assert_eq!(open.pointer(pointer), hidden.pointer(pointer), "{pointer}");
+    }
+    let rules = |report: &Value| -> Vec<Value> {
+        report["findings"].as_array().expect("a list").iter().map(|f| f["rule"].clone()).collect()
+    };
+    assert_eq!(rules(&open), rules(&hidden));
+    // Who asked from where is told by field and packet alike.
+    let chains = hidden["chains"].as_array().expect("a list");
+    let hop = chains.iter().find_map(|chain| chain["hops"].get(0)).expect("a hop");
+    let added = hop["request"]["added"].as_array().expect("a list");
+    let real = added.iter().find(|pair| pair[0] == "X-Real-IP").expect("the hop's own field");
+    let near = hidden["exchanges"].as_array().expect("a list").iter().find(|x| x["id"] == hop["between"][0]);
+    assert_eq!(real[1], near.expect("its leg")["client"]["ip"], "{hop:#}");
+}
+
+#[test]
+fn nobody_asks_for_both() {
+    let output = run::output(&["report", "samples/accept-in-hex.pcap", "--redact", "--show-secrets"]);
+    assert_eq!(output.status.code(), Some(2));
+}
