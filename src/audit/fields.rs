@@ -1,6 +1,7 @@
 //! What the intermediary does with the fields that an upgrade hangs on.
 
-use crate::model::{Exchange, FaultClass, Head, HopKind};
+use crate::model::{AcceptVerdict, Exchange, FaultClass, Head, HopKind};
+use crate::report::build;
 use crate::report::passed::Passed;
 
 use super::line::{Maker, Status, Tally, both};
@@ -40,15 +41,7 @@ pub(super) fn upgrade(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
     let words = ["passes Sec-WebSocket-Version on", "does not pass Sec-WebSocket-Version on"];
     m.tallied(("websocket-version", "Sec-WebSocket-Version"), &tally, Status::Fail, words, fwd);
     key(scope, m);
-    let answered = scope.hops.iter().filter(|(_, p)| p.near.granted().is_some() && p.far.granted().is_some()).count();
-    let slugs = ["hop-accept-changed", "hop-accept-not-translated"];
-    m.found(
-        "accept-passed",
-        "Sec-WebSocket-Accept",
-        &slugs,
-        answered as u64,
-        "each client got an accept that fits its key",
-    );
+    accept(scope, m);
     let answered = scope.hops.iter().filter(|(_, p)| p.near.response.is_some() && p.far.response.is_some()).count();
     let slugs = [
         "hop-101-fabricated",
@@ -107,6 +100,27 @@ pub(super) fn others(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
         http.count() as u64,
         "adds and takes out nothing that an upgrade needs",
     );
+}
+
+/// Whether the accept that clients get is as good as the one that came to it.
+fn accept(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
+    let (id, title) = ("accept-passed", "Sec-WebSocket-Accept");
+    let faults = scope.findings(&["hop-accept-changed", "hop-accept-not-translated"]);
+    if !faults.is_empty() {
+        m.from(id, title, &faults);
+        return;
+    }
+    let tally = count(scope, |p| {
+        let verdict = |x: &Exchange| build::row(scope.a, x.id).map(|row| row.handshake.accept_verdict);
+        match (verdict(p.far)?, verdict(p.near)?) {
+            (AcceptVerdict::Valid, AcceptVerdict::Valid) => Some(true),
+            (AcceptVerdict::Valid, AcceptVerdict::Invalid | AcceptVerdict::Missing) => Some(false),
+            // It is the backend's fault, or nobody asks for one.
+            _ => None,
+        }
+    });
+    let words = ["clients get an accept that fits their key", "takes out or spoils the accept of the backend"];
+    m.tallied((id, title), &tally, Status::Fail, words, None);
 }
 
 fn key(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {

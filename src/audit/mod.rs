@@ -89,7 +89,7 @@ fn card(a: &Analysis, proxy: &Intermediary, products: &Products, masker: &mut Ma
             _ => "fail",
         }),
         asked: scope.fronts.len() as u64,
-        kept: scope.hops.iter().filter(|(_, p)| p.upgrade_kept() == Some(true)).count() as u64,
+        kept: scope.passed_on(),
         upgraded: scope.upgraded(),
         verdicts: scope.verdicts().into_iter().map(|(rule, n)| (mask::own(rule), n)).collect(),
         lines,
@@ -169,8 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_proxy_there_is_no_card() {
-        assert!(audited(&testing::sample()).cards.is_empty());
+    fn a_proxy_has_a_card_where_it_is_to_blame_and_without_one_there_is_none() {
+        let mut a = testing::sample();
+        let cards = audited(&a).cards;
+        assert_eq!((cards.len(), &cards[0].addresses[0]), (1, &"10.0.0.2".to_owned()));
+        assert_eq!(status(&cards[0], "no-fault"), "fail");
+        a.chains.iter_mut().for_each(|chain| chain.verdict.blame = None);
+        assert!(audited(&a).cards.is_empty());
         assert_eq!(worst(&audited(&Analysis::default())), None);
     }
 }

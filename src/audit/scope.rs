@@ -69,6 +69,16 @@ impl<'a> Scope<'a> {
         all
     }
 
+    /// Requests that it passed on with what they asked for, from one version of HTTP into another too.
+    pub(super) fn passed_on(&self) -> u64 {
+        let kept = |p: &Passed<'_, '_>| match p.near.is_stream() || p.far.is_stream() {
+            true => p.near.protocol().is_some() && p.near.protocol() == p.far.protocol(),
+            false => p.upgrade_kept() == Some(true),
+        };
+        let ids: HashSet<ExchangeId> = self.hops.iter().filter(|(_, p)| kept(p)).map(|(_, p)| p.near.id).collect();
+        ids.len() as u64
+    }
+
     /// Chains through it that came up.
     pub(super) fn upgraded(&self) -> u64 {
         self.fronts.iter().filter(|(chain, _)| chain.outcome == Outcome::Upgraded).count() as u64

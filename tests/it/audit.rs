@@ -146,6 +146,14 @@ const EXPECTED: &[(&str, &[(&str, &str)])] = &[
     ("varnish-pipe-ok", &[("upgrade-passed", "pass")]),
     ("squid-reverse-default", &[("upgrade-passed", "fail")]),
     ("squid-reverse-allow", &[("upgrade-passed", "pass")]),
+    ("nginx-many-mixed", &[("no-fault", "fail"), ("upgrade-passed", "fail"), ("answers-passed", "fail")]),
+    ("nginx-strip-subprotocol", &[("upgrade-passed", "pass"), ("subprotocols", "fail|warn")]),
+    ("nginx-strip-origin", &[("origin", "fail|warn")]),
+    ("nginx-strip-path", &[("target", "fail|warn")]),
+    ("badproxy-resp-strip-accept", &[("accept-passed", "fail"), ("no-fault", "fail")]),
+    ("badproxy-one-way", &[("tunnel", "fail")]),
+    ("badproxy-rekey-ok", &[("key-passed", "pass|warn"), ("accept-passed", "pass")]),
+    ("badproxy-key-trim", &[("key-passed", "fail"), ("no-fault", "fail")]),
 ];
 
 #[test]
