@@ -210,7 +210,7 @@ pub struct Audit {
   hopscope extract edge.pcap app.pcap -Y 'status:502 host:chat.*' -o refused.pcapng
 
 The packets are written as they were captured, with all the secrets in them, and with those that
-open TLS connections which were read. The inputs are read twice, so they must be files.")]
+open TLS connections which were read, unless --redact is given. The inputs are read twice, so they must be files.")]
 pub struct Extract {
     #[command(flatten)]
     pub inputs: Inputs,
@@ -234,6 +234,11 @@ pub struct Extract {
     /// Show cookies, tokens and passwords in the comments instead of masking them there
     #[arg(long)]
     pub show_secrets: bool,
+
+    /// Replace addresses, hosts, cookies and tokens in packets by made-up ones of the same length, and cut off all
+    /// payload but the heads of HTTP that were read; refused where that cannot be done
+    #[arg(long, conflicts_with = "show_secrets")]
+    pub redact: bool,
 
     /// No progress, no warnings, not a word about what was written
     #[arg(short, long)]

@@ -49,13 +49,20 @@ fn request(host: &str, more: &str) -> String {
 
 /// Two journeys over one proxy: one refused, with all that an answer can hold; one granted, and closed with a reason.
 fn capture() -> Vec<u8> {
+    capture_with("2001:db8:7:7::99")
+}
+
+/// The same with another address in the fields of forwarded requests.
+fn capture_with(address: &str) -> Vec<u8> {
     let mut scripts = Vec::new();
     for granted in [false, true] {
         let port = if granted { 40_002 } else { 40_001 };
         let near = Script::between(&format!("203.0.113.77:{port}"), "203.0.113.88:80");
         let near = if granted { near.wait_ms(500) } else { near };
         let key = if granted { "AQIDBAUGBwgJCgsMDQ4PEA==" } else { "dGhlIHNhbXBsZSBub25jZQ==" };
-        let of = |host: &str, more: &str| request(host, more).replace("dGhlIHNhbXBsZSBub25jZQ==", key);
+        let of = |host: &str, more: &str| {
+            request(host, more).replace("dGhlIHNhbXBsZSBub25jZQ==", key).replace("2001:db8:7:7::99", address)
+        };
         let near = near.head(Side::Client, &of("chat.customer.example.org", ""));
         let far = Script::midstream(&format!("192.0.2.111:{port}"), "192.0.2.122:8080").not_before(near.now_ns());
         let far = far.handshake().head(Side::Client, &of("intranet-app:8080", "\nX-Real-IP: 203.0.113.77"));
@@ -167,4 +174,117 @@ fn the_same_value_has_the_same_pseudonym_and_all_else_stays() {
 fn nobody_asks_for_both() {
     let output = run::output(&["report", "samples/accept-in-hex.pcap", "--redact", "--show-secrets"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// The capture without what packets cannot be redacted of.
+fn without_ipv6() -> Vec<u8> {
+    capture_with("10.11.12.13")
+}
+
+fn extract(capture: &[u8], more: &[&str]) -> (std::process::Output, Vec<u8>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, out) = (folder.path().join("customer-dir.pcap"), folder.path().join("out.pcapng"));
+    std::fs::write(&path, capture).expect("room for a capture");
+    let mut command = run::hopscope();
+    command.arg("extract").arg(&path).arg("-o").arg(&out).args(more);
+    let output = command.output().expect("a start");
+    (output, std::fs::read(&out).unwrap_or_default())
+}
+
+#[test]
+fn no_secret_is_in_packets_that_are_redacted_and_their_report_is_the_same() {
+    let capture = without_ipv6();
+    let before = run::report_on_bytes(&capture);
+    let (output, written) = extract(&capture, &["-Y", "", "--redact"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for secret in SECRETS.iter().filter(|s| !s.contains("2001")) {
+        // The file's own name is the user's.
+        let found = written.windows(secret.len()).any(|w| w == secret.as_bytes());
+        assert!(!found || *secret == "customer-dir", "{secret}");
+    }
+    for address in ["203.0.113.77", "203.0.113.88", "192.0.2.111", "192.0.2.122", "10.11.12.14"] {
+        let raw = address.parse::<std::net::Ipv4Addr>().expect("an address").octets();
+        assert!(!written.windows(4).any(|w| w == raw), "{address} as bytes");
+    }
+    let after = run::report_on_bytes(&written);
+    let told = |report: &Value| -> Vec<(Value, Value)> {
+        let exchanges = report["exchanges"].as_array().expect("a list");
+        exchanges.iter().map(|x| (x["outcome"].clone(), x["response"]["status"].clone())).collect()
+    };
+    assert_eq!(told(&before), told(&after), "{after:#}");
+    let lengths = |report: &Value| report["inputs"][0]["packets"].clone();
+    assert_eq!(lengths(&before), lengths(&after));
+    // Legs are joined as before, and the hop's own field names the client as packets do.
+    let hop = |report: &Value| {
+        let chains = report["chains"].as_array().expect("a list").clone();
+        chains.into_iter().find_map(|chain| chain["hops"].get(0).cloned()).expect("a hop")
+    };
+    assert_eq!(hop(&before)["between"], hop(&after)["between"]);
+    let added = hop(&after)["request"]["added"].as_array().expect("a list").clone();
+    let real = added.iter().find(|pair| pair[0] == "X-Real-IP").expect("the hop's own field");
+    assert_eq!(real[1], after["exchanges"][0]["client"]["ip"]);
+}
+
+#[test]
+fn checksums_of_redacted_packets_are_right_where_they_were() {
+    let capture = without_ipv6();
+    let (_, written) = extract(&capture, &["-Y", "", "--redact"]);
+    let read = |file: &[u8]| crate::support::read::captured(file).packets;
+    let (before, after) = (read(&capture), read(&written));
+    assert_eq!(before.len(), after.len());
+    let mut whole = 0;
+    for (before, after) in before.iter().zip(&after) {
+        let ip = &after.data[14..];
+        assert_eq!(sum(&ip[..20], 0), 0xffff, "the IP header's checksum");
+        if before.data.len() == after.data.len() && is_right(&before.data[14..]) {
+            assert!(is_right(ip), "a TCP checksum");
+            whole += 1;
+        }
+    }
+    assert!(whole >= 8, "{whole} packets were whole");
+}
+
+/// Whether the checksum of TCP over IPv4 fits.
+fn is_right(ip: &[u8]) -> bool {
+    let length = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
+    let tcp = &ip[20..length];
+    let pseudo = sum(&ip[12..20], 6 + u32::try_from(tcp.len()).expect("small"));
+    sum(tcp, u32::from(pseudo)) == 0xffff
+}
+
+/// RFC 1071.
+fn sum(bytes: &[u8], start: u32) -> u16 {
+    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+    let mut sum: u32 = start + words.sum::<u32>();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).expect("folded")
+}
+
+#[test]
+fn packets_are_refused_where_lengths_do_not_allow_it() {
+    let (output, written) = extract(&capture(), &["-Y", "", "--redact"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(words.contains("--redact") && words.contains("X-Forwarded-For") && written.is_empty(), "{words}");
+}
+
+#[test]
+fn what_is_cut_into_many_packets_is_redacted_all_the_same() {
+    for bytes in [1, 7, 40] {
+        let script = Script::flow().segment_bytes(bytes);
+        let lines = request("chat.customer.example.org", "").replace("2001:db8:7:7::99", "10.11.12.13");
+        let script = script.head(Side::Client, &lines).head(Side::Server, "HTTP/1.1 403 Forbidden\nContent-Length: 0");
+        let packets = link::packets(&script.segments(), Link::Ethernet);
+        let capture = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) }.write(&packets);
+        let (output, written) = extract(&capture, &["-Y", "", "--redact"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report = run::report_on_bytes(&written);
+        assert_eq!(report["exchanges"][0]["response"]["status"], 403);
+        let text = report.to_string();
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in segments of {bytes}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::model::{
 use crate::store::Analysis;
 
 mod names;
+pub mod packets;
 
 use names::{Eager, Names};
 
@@ -18,7 +19,10 @@ use names::{Eager, Names};
 pub fn redact(a: &mut Analysis) {
     let mut names = Names::default();
     learn(&mut names, a);
-    let n = &mut names;
+    rewrite(&mut names, a);
+}
+
+fn rewrite(n: &mut Names, a: &mut Analysis) {
     a.inputs.iter_mut().for_each(|input| n.input(input));
     for row in &mut a.rows {
         n.exchange(&mut row.exchange);

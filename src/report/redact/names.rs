@@ -42,6 +42,15 @@ pub(super) struct Names {
     v6: u128,
     addresses: HashMap<IpAddr, IpAddr>,
     hosts: HashMap<Vec<u8>, Vec<u8>>,
+    /// Pseudonyms are as long as what they stand for: for packets, where nothing can move.
+    same_length: bool,
+    /// By the digits of its four parts: how many addresses there are.
+    v4_by_digits: HashMap<[u8; 4], u32>,
+    /// By length: how many hosts and secrets there are.
+    by_length: HashMap<usize, u64>,
+    secrets: HashMap<Vec<u8>, Vec<u8>>,
+    /// Something had no room for a pseudonym of its own.
+    pub(super) full: bool,
 }
 
 /// How eagerly words are taken for hosts.
@@ -56,6 +65,66 @@ pub(super) enum Eager {
 }
 
 impl Names {
+    /// Pseudonyms as long as what they stand for.
+    pub(super) fn same_length() -> Self {
+        Names { same_length: true, ..Names::default() }
+    }
+
+    /// What stands for a secret, in as many bytes.
+    pub(super) fn secret(&mut self, secret: &[u8]) -> Vec<u8> {
+        if let Some(known) = self.secrets.get(secret) {
+            return known.clone();
+        }
+        let new = self.numbered(secret.len(), b'x');
+        self.secrets.insert(secret.to_vec(), new.clone());
+        new
+    }
+
+    /// The next word of this length: letters, and a number in base 36 at its end.
+    fn numbered(&mut self, length: usize, letter: u8) -> Vec<u8> {
+        let count = self.by_length.entry(length).or_default();
+        *count += 1;
+        let (mut rest, mut word) = (*count, vec![letter; length]);
+        for place in word.iter_mut().rev() {
+            if rest == 0 {
+                break;
+            }
+            const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+            *place = usize::try_from(rest % 36).ok().and_then(|at| DIGITS.get(at)).copied().unwrap_or(letter);
+            rest /= 36;
+        }
+        self.full |= rest != 0;
+        word
+    }
+
+    /// The next address whose parts have as many digits.
+    fn with_digits(&mut self, ip: Ipv4Addr) -> Ipv4Addr {
+        let digits = ip.octets().map(|part| {
+            if part > 99 {
+                3
+            } else if part > 9 {
+                2
+            } else {
+                1
+            }
+        });
+        let count = self.v4_by_digits.entry(digits).or_default();
+        *count += 1;
+        let mut rest = *count;
+        let mut parts = [0_u8; 4];
+        for (part, digits) in parts.iter_mut().zip(digits).rev() {
+            let (first, size) = match digits {
+                1 => (0, 10),
+                2 => (10, 90),
+                _ => (100, 156),
+            };
+            *part = first + u8::try_from(rest % size).unwrap_or(0);
+            rest /= size;
+        }
+        // The last one of all comes around to the first, which no other has.
+        Ipv4Addr::from(parts)
+    }
+
     /// The pseudonym of an address. Loopback and the unspecified address tell nothing and stay.
     pub(super) fn address(&mut self, ip: IpAddr) -> IpAddr {
         if ip.is_loopback() || ip.is_unspecified() {
@@ -73,6 +142,7 @@ impl Names {
             return *known;
         }
         let new = match ip {
+            IpAddr::V4(v4) if self.same_length => self.with_digits(v4).into(),
             IpAddr::V4(_) => {
                 self.v4 += 1;
                 let n = self.v4;
@@ -167,10 +237,10 @@ impl Names {
         let text = String::from_utf8_lossy(word);
         if let Ok(end) = text.parse::<SocketAddr>() {
             out.extend(SocketAddr::new(self.address(end.ip()), end.port()).to_string().bytes());
-        } else if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-            let ip = self.address(ip).to_string();
-            let bracket = text.starts_with('[');
-            out.extend(if bracket { format!("[{ip}]") } else { ip }.bytes());
+        } else if let Ok(ip) = text.parse::<IpAddr>() {
+            out.extend(self.address(ip).to_string().bytes());
+        } else if let Some(ip) = bracketed(&text) {
+            out.extend(format!("[{}]", self.address(ip)).bytes());
         } else {
             let (name, port) = split_port(word);
             let labels = name.iter().filter(|&&b| b == b'.').count() + 1;
@@ -220,8 +290,25 @@ impl Names {
         if name.starts_with(b"host-") && name.ends_with(b".example") {
             return name;
         }
+        if self.same_length {
+            if let Some(known) = self.hosts.get(&name) {
+                return known.clone();
+            }
+            // A pseudonym of this sort looks like no host of several labels; it is none anew.
+            if self.hosts.values().any(|known| *known == name) {
+                return name;
+            }
+            let new = self.numbered(name.len(), b'h');
+            self.hosts.insert(name, new.clone());
+            return new;
+        }
         self.hosts.entry(name).or_insert_with(|| format!("host-{next}.example").into_bytes()).clone()
     }
+}
+
+/// An address in brackets, as URLs have it.
+fn bracketed(word: &str) -> Option<IpAddr> {
+    word.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 /// Host and `:port`; the port is empty where there is none.
