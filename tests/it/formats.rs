@@ -48,6 +48,7 @@ fn every_format_is_as_it_was_accepted() {
             let text = written(format, files).replace(env!("CARGO_PKG_VERSION"), "[version]");
             // The page's style and script are in its sources; what is made of a capture is what is accepted.
             let text = without(&without(&text, "<style>", "</style>"), "<script>", "</script>");
+            let text = without_digests(&text);
             insta::with_settings!({
                 snapshot_path => "../golden/formats", prepend_module_to_snapshot => false, omit_expression => true,
             }, {
@@ -55,6 +56,13 @@ fn every_format_is_as_it_was_accepted() {
             });
         }
     }
+}
+
+/// Those of the page's own style and script change with them.
+fn without_digests(text: &str) -> String {
+    let mut parts = text.split("'sha256-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| out + "'[digest]" + part.split_once('\'').map_or("", |(_, rest)| rest))
 }
 
 fn without(text: &str, begin: &str, end: &str) -> String {
