@@ -52,6 +52,10 @@ pub mod engine;
 #[doc(hidden)]
 pub mod report;
 
+/// Score cards: one for each intermediary, from an analysis, and their formats.
+#[doc(hidden)]
+pub mod audit;
+
 /// The command line: what the user asked for.
 #[doc(hidden)]
 pub mod cli;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,10 +51,11 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         progress.tell(at);
         !interrupted.load(Ordering::Relaxed)
     };
-    let mut out = output(args)?;
+    let mut out = output(args.output.as_deref())?;
     let worst;
     let facts: Vec<InputFacts>;
-    if format.name == "ndjson" {
+    // Which names are hosts is known of the whole capture only: then nothing can be streamed.
+    if format.name == "ndjson" && !args.redact {
         let live = inputs.progress().bytes_total.is_none();
         let places = args.inputs.files.len() > 1;
         let stream =
@@ -86,6 +87,9 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
             if analysis.chains.is_empty() && before != 0 {
                 options.filtered_out = Some(before);
             }
+        }
+        if args.redact {
+            report::redact::redact(&mut analysis);
         }
         write(format, &analysis, &options, &mut out).with_context(|| where_to(args))?;
         worst = analysis.findings.iter().filter(|f| !f.allowed).map(|f| f.severity).max();
@@ -226,22 +230,26 @@ fn options(args: &Report) -> Options {
 }
 
 /// Standard output, or the file named by `-o`.
-fn output(args: &Report) -> anyhow::Result<Box<dyn Write>> {
-    Ok(match &args.output {
+pub(super) fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
+    Ok(match path {
         Some(path) => {
-            let file =
-                File::create(path).with_context(|| format!("{}: cannot write the report there", path.display()))?;
+            let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
             Box::new(BufWriter::new(file))
         }
         None => Box::new(BufWriter::new(io::stdout().lock())),
     })
 }
 
-fn where_to(args: &Report) -> String {
-    match &args.output {
-        Some(path) => format!("{}: cannot write the report", path.display()),
-        None => "standard output: cannot write the report".to_owned(),
+/// Where `what` could not be written.
+pub(super) fn place(path: Option<&Path>, what: &str) -> String {
+    match path {
+        Some(path) => format!("{}: cannot write {what}", path.display()),
+        None => format!("standard output: cannot write {what}"),
     }
+}
+
+fn where_to(args: &Report) -> String {
+    place(args.output.as_deref(), "the report")
 }
 
 /// What is wrong with the inputs, beside the report. `quiet`: only what makes the run fail.

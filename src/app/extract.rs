@@ -1,6 +1,7 @@
 //! `hopscope extract`: analyses the inputs as `report` does, then reads them again and writes the packets
 //! of the connections that were asked for.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::sync::atomic::Ordering;
 
@@ -9,13 +10,14 @@ use zeroize::Zeroize as _;
 
 use crate::base::Nanos;
 use crate::capture::write::{InterfaceKey, Packet, Writer};
-use crate::capture::{Batch, Merged, Record, Source};
+use crate::capture::{Batch, Interface, Merged, Record, Source};
 use crate::cli::{Extract, FailOn};
 use crate::engine::replay::{self, replay};
 use crate::engine::{Judge, judge};
 use crate::model::InputFacts;
 use crate::report::comments::Comments;
 use crate::report::mask::Masker;
+use crate::report::redact;
 
 use super::chosen::{self, chosen};
 use super::copies::Copies;
@@ -50,7 +52,7 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
     let mut judge = Judge::new(&products);
     judge.told = super::told::told(&args.inputs)?;
     let copies = Copies::of(&mut collected, &judge.told);
-    let a = judge::whole_by(&mut judge, collected, counters, facts, &|_, _| false);
+    let mut a = judge::whole_by(&mut judge, collected, counters, facts, &|_, _| false);
     let (mut written, mut connections, mut left_out, mut copied) = (0, 0, 0, 0);
     if whole {
         let filter = filter.map(|f| f.with_inputs(&a.inputs));
@@ -67,12 +69,20 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
             wanted.add_pieces(pieces);
         }
         if whole {
+            let mut redacted = None;
+            if args.redact {
+                let packets = redact::packets::Packets::new(&mut a, &|flow| wanted.has(flow));
+                redacted = Some(packets.map_err(|why| refused(&why))?);
+            }
             let masker = Masker::new(args.show_secrets).naming(&a.inputs);
             let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), masker);
             let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
-            let mut log = keys.of(chosen::around(&wanted, &a));
-            packets.secrets(&log)?;
-            log.zeroize();
+            packets.redacted = redacted;
+            if !args.redact {
+                let mut log = keys.of(chosen::around(&wanted, &a));
+                packets.secrets(&log)?;
+                log.zeroize();
+            }
             packets.shifts = estimated(&a.inputs, &clocks);
             let mut inputs = Merged::open_by(files, &window, &clocks)?;
             whole =
@@ -123,6 +133,8 @@ struct Packets<'a> {
     /// One block at a time.
     block: Vec<u8>,
     written: u64,
+    /// `None`: packets are written as they are.
+    redacted: Option<redact::packets::Packets>,
     /// By input, to be added to its times: one file has one clock.
     shifts: Vec<Nanos>,
 }
@@ -131,7 +143,7 @@ impl<'a> Packets<'a> {
     fn new(header: &str, comments: Comments<'a>, out: &'a mut OutFile) -> Self {
         let mut block = Vec::new();
         let writer = Writer::new(&mut block, header.to_owned(), program());
-        Packets { writer, comments, out, block, written: 0, shifts: Vec::new() }
+        Packets { writer, comments, out, block, written: 0, redacted: None, shifts: Vec::new() }
     }
 
     /// What opens the connections, before their packets.
@@ -148,10 +160,17 @@ impl<'a> Packets<'a> {
         let Some(interface) = batch.interfaces.get(usize::from(record.iface)) else { return Ok(()) };
         let key = InterfaceKey { input: batch.input, section: batch.section, number: record.iface };
         let notes = self.comments.of(batch.at(record));
-        let data = record.data(batch.bytes);
+        let mut data = Cow::Borrowed(record.data(batch.bytes));
+        if let Some(redacted) = &mut self.redacted {
+            let new = redacted.packet(record.link, &data);
+            data = Cow::Owned(new.map_err(|why| io::Error::other(format!("{}", refused(&why))))?);
+        }
         let shift = self.shifts.get(usize::from(batch.input)).copied().unwrap_or_default();
         let record = &Record { ts: record.ts + shift, ..*record };
-        let packet = Packet { key, interface, record, data, comments: &notes };
+        // What an interface is called may name a host.
+        let nameless = Interface { name: None, description: None, ..interface.clone() };
+        let interface = if self.redacted.is_some() { &nameless } else { interface };
+        let packet = Packet { key, interface, record, data: &data, comments: &notes };
         let comments = &self.comments;
         self.writer.packet(&mut self.block, &packet, || {
             let InterfaceKey { input, section, number } = key;
@@ -175,7 +194,9 @@ fn estimated(inputs: &[InputFacts], told: &[(usize, Nanos)]) -> Vec<Nanos> {
 
 /// What the file says of itself.
 fn header(args: &Extract, comments: &mut Comments<'_>, inputs: &[InputFacts]) -> String {
-    let filter = comments.words(args.filter.as_deref().unwrap_or_default());
+    // What was looked for may be what is hidden.
+    let filter = args.filter.as_deref().unwrap_or_default();
+    let filter = if args.redact && !filter.is_empty() { "a filter".to_owned() } else { comments.words(filter) };
     let files: Vec<String> = (0..inputs.len()).filter_map(|i| Some(comments.file(u16::try_from(i).ok()?))).collect();
     format!(
         "{}, extract: the connections of {} in {}. Comments name the findings that a packet is evidence of.",
@@ -202,6 +223,11 @@ fn in_words(err: replay::Error, args: &Extract, inputs: &[InputFacts]) -> anyhow
         replay::Error::Write(err) => anyhow::Error::from(err).context(cannot_write(args)),
         err => err.into(),
     }
+}
+
+/// Why packets are not written, and what to do.
+fn refused(why: &str) -> anyhow::Error {
+    anyhow::anyhow!("--redact: {why}; nothing was written. Choose other connections, or hand on a report with --redact")
 }
 
 fn cannot_write(args: &Extract) -> String {

@@ -3,6 +3,7 @@
 
 mod allow;
 mod analyse;
+mod audit;
 mod chosen;
 mod copies;
 mod extract;
@@ -60,6 +61,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         None => analyse::report(&cli.report),
         Some(Command::Report(args)) => analyse::report(&args),
+        Some(Command::Audit(args)) => audit::audit(&args),
         Some(Command::Extract(args)) => extract::extract(&args),
         Some(Command::Explain { rule }) => explain(&rule),
         Some(Command::Rules { format }) => {

@@ -488,3 +488,24 @@ pub const TUNNEL_SLOTS: usize = 100_000;
 
 /// Clients and targets whose reconnects are watched.
 pub const TUNNEL_LIVES: usize = 50_000;
+
+/// Bytes of an earlier audit that an audit is compared with.
+pub const BASELINE_BYTES: u64 = 256 << 20;
+
+/// Rows of the table in a Markdown report; more are counted.
+pub const MARKDOWN_ROWS: usize = 50;
+
+/// Faults that a Markdown report tells at length, of each kind one.
+pub const MARKDOWN_BLOCKS: usize = 20;
+
+/// Chains that a Mermaid report draws; more are counted.
+pub const MERMAID_DIAGRAMS: usize = 50;
+
+/// Rows of the list in an HTML report; more are counted.
+pub const HTML_ROWS: usize = 5_000;
+
+/// Chains that an HTML report tells at length, the worst first.
+pub const HTML_DETAILS: usize = 300;
+
+/// Marks on each line of an HTML report's time line; more are left out.
+pub const HTML_MARKS: usize = 2_000;

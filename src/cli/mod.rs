@@ -18,6 +18,7 @@ use clap_complete::Shell;
   hopscope report leg1.pcap leg2.pcap --utc     several captures, one timeline
   ssh edge tcpdump -U -w - port 80 | hopscope report -
   hopscope report --format json capture.pcap | jq '.chains[].verdict'
+  hopscope audit edge.pcap app.pcap             one score card for each proxy
   hopscope extract capture.pcap --exchange 3 -o one.pcapng
   hopscope accept dGhlIHNhbXBsZSBub25jZQ==      the right Sec-WebSocket-Accept for a key
   hopscope explain accept-mismatch              what a rule means, and what to do
@@ -36,6 +37,8 @@ pub struct Cli {
 pub enum Command {
     /// Analyse captures and write one report
     Report(Report),
+    /// Judge each proxy that the captures show: one score card for each. Exit 1 when a card fails
+    Audit(Audit),
     /// Write just the packets of some connections to a pcapng file, with comments naming the findings
     Extract(Extract),
     /// What a rule checks, why it breaks upgrades, causes and fixes
@@ -103,7 +106,7 @@ pub struct Report {
     #[command(flatten)]
     pub inputs: Inputs,
 
-    /// How to write the report: text, json, ndjson, csv
+    /// How to write the report: text, json, ndjson, csv, markdown, html, mermaid, sarif, junit
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: String,
 
@@ -131,6 +134,10 @@ pub struct Report {
     #[arg(long)]
     pub show_secrets: bool,
 
+    /// Replace addresses and hosts by made-up ones, the same by the same, so that it can be handed on
+    #[arg(long, conflicts_with = "show_secrets")]
+    pub redact: bool,
+
     /// Times in UTC instead of local time
     #[arg(long)]
     pub utc: bool,
@@ -145,13 +152,65 @@ pub struct Report {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  hopscope audit edge.pcap app.pcap                     what each proxy does to upgrades
+  hopscope audit edge.pcap app.pcap --format json -o before.json
+  hopscope audit new-edge.pcap new-app.pcap --baseline before.json
+
+A card needs both sides of its proxy: captures taken at the same time before and behind it.")]
+pub struct Audit {
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// How to write the audit: text, json, markdown, html
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: String,
+
+    /// Write the audit to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// An earlier audit in JSON: tell what changed since
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+
+    /// Print the JSON Schema of `--format json` and end
+    #[arg(long)]
+    pub schema: bool,
+
+    /// Only chains that match, as in `report`
+    #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub filter: Option<String>,
+
+    /// Exit with 1 when a line is at least this bad; a failed one is an error, a note is info
+    #[arg(long, value_name = "SEVERITY", default_value = "error")]
+    pub fail_on: FailOn,
+
+    /// A known fault: fails nothing. RULE, RULE@HOST, or a file of them; repeatable
+    #[arg(long, value_name = "RULE[@HOST]")]
+    pub allow: Vec<String>,
+
+    /// Show cookies, tokens and passwords instead of masking them
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// Replace addresses and hosts by made-up ones, the same by the same, so that it can be handed on
+    #[arg(long, conflicts_with = "show_secrets")]
+    pub redact: bool,
+
+    /// No progress, no warnings
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("choice").required(true).multiple(false).args(["exchange", "chain", "filter"]))]
 #[command(after_help = "Examples:
   hopscope extract a.pcap --exchange 3,7-9 -o some.pcapng
   hopscope extract edge.pcap app.pcap -Y 'status:502 host:chat.*' -o refused.pcapng
 
 The packets are written as they were captured, with all the secrets in them, and with those that
-open TLS connections which were read. The inputs are read twice, so they must be files.")]
+open TLS connections which were read, unless --redact is given. The inputs are read twice, so they must be files.")]
 pub struct Extract {
     #[command(flatten)]
     pub inputs: Inputs,
@@ -175,6 +234,11 @@ pub struct Extract {
     /// Show cookies, tokens and passwords in the comments instead of masking them there
     #[arg(long)]
     pub show_secrets: bool,
+
+    /// Replace addresses, hosts, cookies and tokens in packets by made-up ones of the same length, and cut off all
+    /// payload but the heads of HTTP that were read; refused where that cannot be done
+    #[arg(long, conflicts_with = "show_secrets")]
+    pub redact: bool,
 
     /// No progress, no warnings, not a word about what was written
     #[arg(short, long)]

@@ -57,14 +57,7 @@ impl Masker {
 
     /// The value of a field, whose name decides whether it is a secret.
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> String {
-        let ranges = match secrets::kind_of_field(name) {
-            Kind::Whole => std::iter::once(0..value.len()).collect(),
-            Kind::Credentials => vec![secrets::credentials(value)],
-            Kind::Protocols => secrets::protocols(value),
-            Kind::Content => secrets::in_url(value),
-            Kind::Plain => Vec::new(),
-        };
-        self.cut(value, &ranges)
+        self.cut(value, &secrets_of_field(name, value))
     }
 
     /// A request target, URL or authority.
@@ -133,6 +126,27 @@ impl Masker {
         };
         let _ = write!(out, "[redacted #{number}]");
     }
+}
+
+/// Where secrets stand in a field's value; its name decides.
+pub(super) fn secrets_of_field(name: &[u8], value: &[u8]) -> Vec<Range<usize>> {
+    match secrets::kind_of_field(name) {
+        Kind::Whole => std::iter::once(0..value.len()).collect(),
+        Kind::Credentials => vec![secrets::credentials(value)],
+        Kind::Protocols => secrets::protocols(value),
+        Kind::Content => secrets::in_url(value),
+        Kind::Plain => Vec::new(),
+    }
+}
+
+/// Where secrets stand in a request target or URL.
+pub(super) fn secrets_of_url(url: &[u8]) -> Vec<Range<usize>> {
+    secrets::in_url(url)
+}
+
+/// Whether a request target or URL holds what would be masked.
+pub fn has_secret(url: &[u8]) -> bool {
+    secrets::in_url(url).iter().any(|range| range.start < range.end)
 }
 
 /// Our own words, safe in any case: line breaks and backslashes stay (configuration has both), other

@@ -9,14 +9,21 @@ pub mod build;
 pub mod comments;
 pub mod csv;
 pub mod document;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod mask;
+pub mod mermaid;
 pub mod ndjson;
 pub mod passed;
+pub mod redact;
+pub mod sarif;
 pub mod schema;
 mod secrets;
 pub mod text;
 pub mod time;
+mod view;
 
 /// One format of a report.
 pub struct Format {
@@ -61,7 +68,17 @@ impl Default for Options {
 }
 
 /// Every format, the default first.
-pub static FORMATS: &[&Format] = &[&text::FORMAT, &json::FORMAT, &ndjson::FORMAT, &csv::FORMAT];
+pub static FORMATS: &[&Format] = &[
+    &text::FORMAT,
+    &json::FORMAT,
+    &ndjson::FORMAT,
+    &csv::FORMAT,
+    &markdown::FORMAT,
+    &html::FORMAT,
+    &mermaid::FORMAT,
+    &junit::FORMAT,
+    &sarif::FORMAT,
+];
 
 /// The format with this name.
 pub fn find(name: &str) -> Option<&'static Format> {

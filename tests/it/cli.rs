@@ -137,7 +137,7 @@ fn wrong_usage_is_exit_code_2() {
 
 #[test]
 fn a_closed_pipe_is_success() {
-    for format in ["json", "ndjson", "text", "csv"] {
+    for format in ["json", "ndjson", "text", "csv", "markdown", "html", "mermaid", "sarif", "junit"] {
         let mut child = run::hopscope()
             .args(["report", MANY, "--format", format])
             .stdout(Stdio::piped())

@@ -43,7 +43,7 @@ fn a_file_and_standard_input_give_the_same_report() {
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     for sample in samples() {
-        for format in ["json", "ndjson", "csv", "text"] {
+        for format in ["json", "ndjson", "csv", "text", "markdown", "html", "mermaid", "sarif", "junit"] {
             let bytes = || {
                 run::hopscope().arg("report").arg(&sample).args(["--format", format]).output().expect("a start").stdout
             };

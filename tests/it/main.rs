@@ -8,6 +8,7 @@
     reason = "a test fails by panicking and says why by printing"
 )]
 
+mod audit;
 mod bounds;
 mod bounds_frames;
 mod cli;
@@ -15,14 +16,17 @@ mod damaged;
 mod engine;
 mod extract;
 mod extract_report;
+
 mod fixes;
 mod fixes_program;
 mod fixes_upgrade;
 mod fixes_versions;
+mod formats;
 mod fragments;
 mod frame_cases;
 mod frame_faults;
 mod golden;
+mod html_page;
 mod http2;
 mod http2_streams;
 mod joins;
@@ -58,6 +62,7 @@ mod public;
 mod public_frames;
 mod readme;
 mod reassembly;
+mod redact;
 mod resets;
 mod scenes;
 mod secured;

@@ -1,9 +1,9 @@
-//! What README.md shows is what the program prints. A fenced block marked `console` holds commands
+//! What README.md and the pages for users show is what the program prints. A fenced block marked `console` holds commands
 //! behind `$ ` and below each its output; a line `…` stands for any lines left out.
 //!
 //! To renew the outputs: `HOPSCOPE_UPDATE=1 cargo test --test it readme`, and read the difference.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::sources;
@@ -15,26 +15,54 @@ const FENCE: &str = "```";
 
 #[test]
 fn every_output_that_the_readme_shows_is_real() {
-    let path = Path::new("README.md");
+    for document in [PathBuf::from("README.md")].into_iter().chain(pages()) {
+        holds(&document, &["hopscope "]);
+    }
+}
+
+#[test]
+#[ignore = "needs tshark: .ci/run"]
+fn the_comparison_shows_what_both_programs_print() {
+    holds(Path::new("docs/comparison.md"), &["hopscope ", "tshark "]);
+}
+
+/// A page for each kind of user.
+fn pages() -> impl Iterator<Item = PathBuf> {
+    let pages: Vec<PathBuf> = sources::files("docs", &["md"])
+        .into_iter()
+        .filter(|page| page.file_name().and_then(|n| n.to_str()).is_some_and(|name| name.starts_with("use-")))
+        .collect();
+    assert!(pages.len() >= 4, "{pages:?}");
+    pages.into_iter()
+}
+
+/// Compares what a document shows with what is printed, or renews it. `programs`: what may be shown.
+fn holds(path: &Path, programs: &[&str]) {
     let text = sources::read(path);
+    let name = path.display();
+    let run = |command: &str| {
+        let may = programs.iter().any(|program| command.starts_with(program));
+        assert!(may, "{name}: {command}: only {programs:?} can be shown");
+        output(command)
+    };
     let mut shown = 0;
     if std::env::var_os("HOPSCOPE_UPDATE").is_some() {
-        let renewed = each_example(&text, |command, old| renew(old, &output(command)));
-        std::fs::write(sources::root().join(path), renewed).expect("README.md can be written");
+        let renewed = each_example(&text, |command, old| renew(old, &run(command)));
+        std::fs::write(sources::root().join(path), renewed).expect("a document can be written");
         return;
     }
     let same = each_example(&text, |command, old| {
         shown += 1;
-        let new = output(command);
+        let new = run(command);
         assert!(
             matches(old, &lines(&new)),
-            "README.md: `{command}` prints something else now; HOPSCOPE_UPDATE=1 cargo test --test it readme \
+            "{name}: `{command}` prints something else now; HOPSCOPE_UPDATE=1 cargo test --test it readme \
              renews it:\n{new}"
         );
         old.iter().map(|&line| line.to_owned()).collect()
     });
     assert_eq!(same, text, "nothing is lost in reading the blocks");
-    assert!(shown > 0, "README.md shows no command");
+    assert!(shown > 0, "{name} shows no command");
 }
 
 #[test]
@@ -78,7 +106,6 @@ fn each_example(text: &str, mut each: impl FnMut(&str, &[&str]) -> Vec<String>) 
 
 /// All that a command prints, run by a shell in the root as a user would.
 fn output(command: &str) -> String {
-    assert!(command.starts_with("hopscope "), "README.md: {command}: only hopscope itself can be shown");
     let program = Path::new(env!("CARGO_BIN_EXE_hopscope"));
     let mut path = std::ffi::OsString::from(program.parent().expect("a folder"));
     path.push(":");

@@ -18,11 +18,13 @@
 )]
 
 pub(crate) mod accept;
+pub(crate) mod browser;
 pub(crate) mod dissect;
 pub(crate) mod file;
 pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod hop;
+pub(crate) mod hostile;
 pub(crate) mod joined;
 pub(crate) mod journey;
 pub(crate) mod link;

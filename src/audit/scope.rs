@@ -1,0 +1,175 @@
+//! What one card looks at: the hops of one intermediary, and the requests that reached it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::base::{Endpoint, ExchangeId, PacketRef};
+use crate::model::{Chain, Exchange, Finding, Intermediary, Outcome, Role, Software, Subject};
+use crate::products::Products;
+use crate::report::build;
+use crate::report::passed::Passed;
+use crate::store::Analysis;
+
+/// One intermediary, and all that went through it.
+pub(super) struct Scope<'a> {
+    pub(super) a: &'a Analysis,
+    pub(super) proxy: &'a Intermediary,
+    pub(super) products: &'a Products,
+    /// Its hops, each with the chain that it is part of.
+    pub(super) hops: Vec<(&'a Chain, Passed<'a, 'a>)>,
+    /// The request of each chain that reached it, also where it asked no backend.
+    pub(super) fronts: Vec<(&'a Chain, &'a Exchange)>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(a: &'a Analysis, proxy: &'a Intermediary, products: &'a Products) -> Scope<'a> {
+        let mut scope = Scope { a, proxy, products, hops: Vec::new(), fronts: Vec::new() };
+        let mut places: HashSet<Endpoint> = HashSet::new();
+        for chain in &a.chains {
+            for (at, hop) in chain.hops.iter().enumerate() {
+                let is_it = hop.address().is_some_and(|ip| proxy.addresses.contains(&ip)) && hop.name == proxy.name;
+                let legs = (build::leg(a, hop.between.0), build::leg(a, hop.between.1));
+                let (true, (Some(near), Some(far))) = (is_it, legs) else { continue };
+                let later = chain.hops.get(at + 1..).unwrap_or_default();
+                let tried_again = later.iter().any(|other| other.between.0 == hop.between.0);
+                places.insert(near.server);
+                scope.hops.push((chain, Passed { hop, near, far, tried_again }));
+            }
+        }
+        if scope.hops.is_empty() {
+            // It answered by itself.
+            let blamed = a.chains.iter().filter(|chain| scope.is_blamed(chain));
+            let legs = blamed.flat_map(|chain| &chain.legs).filter_map(|&leg| build::leg(a, leg));
+            places.extend(legs.map(|x| x.server).filter(|server| proxy.addresses.contains(&server.ip)));
+        }
+        let mut seen: HashSet<ExchangeId> = HashSet::new();
+        for chain in &a.chains {
+            let legs = chain.legs.iter().filter_map(|&leg| build::leg(a, leg));
+            for x in legs.filter(|x| places.contains(&x.server)) {
+                if seen.insert(x.id) {
+                    scope.fronts.push((chain, x));
+                }
+            }
+        }
+        scope
+    }
+
+    /// What its fault is in the chains whose verdict blames it, unless it is allowed.
+    pub(super) fn blamed_for(&self) -> Vec<(&'a Chain, &'a Finding)> {
+        let mut all = Vec::new();
+        for (chain, front) in self.fronts.iter().filter(|(chain, _)| self.is_blamed(chain)) {
+            let legs = chain.legs.iter().filter_map(|&leg| build::row(self.a, leg)).flat_map(|row| &row.findings);
+            let found = chain.findings.iter().chain(legs).filter_map(|&index| self.a.findings.get(index));
+            let behind = found.filter(|f| !f.allowed && f.rule == chain.verdict.rule);
+            // Each chain once, whatever the number of its legs there.
+            if chain.legs.iter().find(|&&leg| self.fronts.iter().any(|(_, x)| x.id == leg)) == Some(&front.id) {
+                all.extend(behind.take(1).map(|f| (*chain, f)));
+            }
+        }
+        all
+    }
+
+    /// Requests that it passed on with what they asked for, from one version of HTTP into another too.
+    pub(super) fn passed_on(&self) -> u64 {
+        let kept = |p: &Passed<'_, '_>| match p.near.is_stream() || p.far.is_stream() {
+            true => p.near.protocol().is_some() && p.near.protocol() == p.far.protocol(),
+            false => p.upgrade_kept() == Some(true),
+        };
+        let ids: HashSet<ExchangeId> = self.hops.iter().filter(|(_, p)| kept(p)).map(|(_, p)| p.near.id).collect();
+        ids.len() as u64
+    }
+
+    /// Chains through it that came up.
+    pub(super) fn upgraded(&self) -> u64 {
+        self.fronts.iter().filter(|(chain, _)| chain.outcome == Outcome::Upgraded).count() as u64
+    }
+
+    pub(super) fn verdicts(&self) -> BTreeMap<&'a str, u64> {
+        let mut all = BTreeMap::new();
+        for (chain, _) in &self.fronts {
+            *all.entry(&*chain.verdict.rule).or_default() += 1;
+        }
+        all
+    }
+
+    /// Findings of these rules that are about this hop and not allowed, each with its chain. A slug that ends in `*`
+    /// names all that begin so.
+    pub(super) fn findings(&self, rules: &[&str]) -> Vec<(&'a Chain, &'a Finding)> {
+        let mut seen: HashSet<usize> = HashSet::new();
+        let mut all = Vec::new();
+        for (chain, front) in &self.fronts {
+            let legs = chain.legs.iter().filter_map(|&leg| build::row(self.a, leg)).flat_map(|row| &row.findings);
+            for &index in chain.findings.iter().chain(legs) {
+                let Some(found) = self.a.findings.get(index).filter(|f| !f.allowed && is_one(&f.rule, rules)) else {
+                    continue;
+                };
+                if self.is_mine(chain, front, found) && seen.insert(index) {
+                    all.push((*chain, found));
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether a finding is about this hop of the chain and not about another.
+    fn is_mine(&self, chain: &Chain, front: &Exchange, found: &Finding) -> bool {
+        let mine: Vec<&Passed<'_, '_>> =
+            self.hops.iter().filter(|(c, p)| c.id == chain.id && p.near.id == front.id).map(|(_, p)| p).collect();
+        let legs: HashSet<ExchangeId> = mine.iter().flat_map(|p| [p.near.id, p.far.id]).chain([front.id]).collect();
+        if let Subject::Exchange(id) = found.subject {
+            return legs.contains(&id);
+        }
+        if chain.hops.iter().all(|hop| mine.iter().any(|p| p.hop == hop)) {
+            return true;
+        }
+        // Of several hops, the heads that it points at tell which it is about.
+        let heads = |x: &Exchange| [Some(x.request.at), x.response.as_ref().map(|r| r.at)].into_iter().flatten();
+        let own: HashSet<PacketRef> = legs.iter().filter_map(|&id| build::leg(self.a, id)).flat_map(heads).collect();
+        let all: HashSet<PacketRef> =
+            chain.legs.iter().filter_map(|&id| build::leg(self.a, id)).flat_map(heads).collect();
+        let mut told = found.evidence.iter().filter(|e| all.contains(&e.at)).peekable();
+        match told.peek() {
+            Some(_) => told.all(|e| own.contains(&e.at)),
+            None => self.is_blamed(chain),
+        }
+    }
+
+    /// Whether the chain's verdict blames this intermediary.
+    pub(super) fn is_blamed(&self, chain: &Chain) -> bool {
+        let blame = chain.verdict.blame.as_ref().filter(|blame| blame.role == Role::Hop);
+        blame.and_then(|b| b.address.as_deref()).is_some_and(|address| {
+            self.proxy.addresses.iter().any(|ip| {
+                let ip = ip.to_string();
+                address == ip || address.strip_prefix(&ip).is_some_and(|rest| rest.starts_with(':'))
+            })
+        })
+    }
+}
+
+/// Proxies that are to blame and asked no backend, of which only one side can be seen.
+pub(super) fn alone(a: &Analysis, products: &Products) -> Vec<Intermediary> {
+    let mut all: Vec<Intermediary> = Vec::new();
+    for chain in &a.chains {
+        let Some(blame) = chain.verdict.blame.as_ref().filter(|blame| blame.role == Role::Hop) else { continue };
+        let Some(address) = blame.address.as_deref() else { continue };
+        let ip = address.parse::<IpAddr>().ok().or_else(|| address.parse::<SocketAddr>().ok().map(|end| end.ip()));
+        let Some(ip) = ip else { continue };
+        if a.intermediaries.iter().chain(&all).any(|proxy| proxy.addresses.contains(&ip)) {
+            continue;
+        }
+        let product = blame.product.as_ref().map(|name| Software {
+            slug: products.iter().find(|p| name.starts_with(&p.name)).map(|p| p.slug.clone()).unwrap_or_default(),
+            name: name.clone(),
+            version: None,
+            confidence: chain.verdict.confidence,
+            evidence: Vec::new(),
+        });
+        all.push(Intermediary { addresses: vec![ip], product, ..Intermediary::default() });
+    }
+    all.sort_by(|x, y| x.addresses.cmp(&y.addresses));
+    all
+}
+
+fn is_one(rule: &str, rules: &[&str]) -> bool {
+    rules.iter().any(|slug| slug.strip_suffix('*').map_or(rule == *slug, |begin| rule.starts_with(begin)))
+}

@@ -1,0 +1,70 @@
+//! `markdown`: cards for a ticket or a wiki.
+
+use std::io::{self, Write};
+
+use super::{Audit, counted, nobody, packets, who};
+use crate::audit::document::Line;
+use crate::report::markdown::{cell, code, fenced, text};
+
+pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
+    let mut out = io::BufWriter::new(out);
+    writeln!(out, "## Audit of {} intermediaries\n", audit.cards.len())?;
+    if audit.cards.is_empty() {
+        writeln!(out, "{}\n", text(&nobody(audit)))?;
+    }
+    for input in &audit.inputs {
+        writeln!(out, "- {}: {} packets", code(&input.path), input.packets)?;
+    }
+    for card in &audit.cards {
+        writeln!(out, "\n### {}: {}\n\n{}\n", card.status.to_uppercase(), text(&who(card)), text(&counted(card)))?;
+        writeln!(out, "| | what | seen | rules |\n|---|---|---|---|")?;
+        for line in &card.lines {
+            let rules: Vec<String> = line.rules.iter().map(|rule| cell(rule)).collect();
+            writeln!(out, "| {} | {} | {} | {} |", status(line), text(&line.title), text(&line.text), rules.join(" "))?;
+        }
+        let mut told: Vec<&str> = Vec::new();
+        for line in card.lines.iter().filter(|l| matches!(&*l.status, "fail" | "warn") && !l.fixes.is_empty()) {
+            writeln!(out, "\n**{}** ({})\n", text(&line.title), text(&packets(audit, &line.evidence)))?;
+            for fix in &line.fixes {
+                let product = format!("{} {}", fix.product, fix.versions);
+                if told.contains(&&*fix.text) {
+                    writeln!(out, "Fix ({}): as above.", text(product.trim_end()))?;
+                } else {
+                    writeln!(out, "Fix ({}):\n\n{}", text(product.trim_end()), fenced("", &fix.text))?;
+                    told.push(&fix.text);
+                }
+            }
+        }
+    }
+    if let Some(baseline) = &audit.baseline {
+        writeln!(
+            out,
+            "\n### Since {}\n\n{} worse, {} better.\n\n| | line | at | before | now |\n|---|---|---|---|---|",
+            code(&baseline.path),
+            baseline.worse,
+            baseline.better
+        )?;
+        for change in &baseline.changes {
+            let told = |words: &Option<String>| words.as_deref().map(text).unwrap_or_default();
+            writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                text(&change.kind),
+                change.line.as_deref().map_or_else(|| "card".to_owned(), cell),
+                text(&change.addresses.join(", ")),
+                told(&change.before),
+                told(&change.now)
+            )?;
+        }
+    }
+    out.flush()
+}
+
+fn status(line: &Line) -> &str {
+    match &*line.status {
+        "not-observed" => "–",
+        "fail" => "**fail**",
+        "warn" if line.severity == "info" => "note",
+        other => other,
+    }
+}

@@ -1,0 +1,106 @@
+//! `junit`: one test case for each chain, as CI systems show them. A fault that is an error fails its case; what the
+//! capture cannot tell is skipped.
+
+use std::io::{self, Write};
+
+use crate::report::document as doc;
+use crate::report::view::{self, Status, View};
+use crate::report::{Format, Options};
+use crate::store::Analysis;
+
+pub(super) static FORMAT: Format = Format { name: "junit", extension: "xml", write };
+
+/// Writes one suite with a case for each chain, in their order.
+pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let view = View::new(a, options);
+    let mut out = io::BufWriter::new(out);
+    let chains = &view.report.chains;
+    let count = |status| chains.iter().filter(|c| view.status(c) == status).count();
+    let (tests, failures, skipped) = (chains.len(), count(Status::Error), count(Status::Unknown));
+    let numbers = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"");
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    writeln!(out, "<testsuites name=\"hopscope\" {numbers}>")?;
+    writeln!(out, "  <testsuite name=\"WebSocket upgrades\" {numbers}>")?;
+    for chain in chains {
+        case(&view, chain, &mut out)?;
+    }
+    writeln!(out, "  </testsuite>\n</testsuites>")?;
+    out.flush()
+}
+
+fn case(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
+    let first = view.first(chain);
+    let server = first.map(|x| view::endpoint(&x.server)).unwrap_or_default();
+    let seconds = first.and_then(|x| x.latency_ns).map_or(0.0, |ns| ns as f64 / 1e9);
+    let name = format!("{} {}", View::name(chain), view.title(chain));
+    let v = &chain.verdict;
+    let status = view.status(chain);
+    write!(out, "    <testcase name=\"{}\" classname=\"{}\" time=\"{seconds:.6}\"", quoted(&name), quoted(&server))?;
+    let body = details(view, chain);
+    match status {
+        Status::Worked | Status::Settled => return writeln!(out, "/>"),
+        Status::Error => writeln!(
+            out,
+            ">\n      <failure type=\"{}\" message=\"{}\">{}</failure>",
+            quoted(&v.rule),
+            quoted(&v.summary),
+            quoted(&body)
+        )?,
+        Status::Unknown => writeln!(out, ">\n      <skipped message=\"{}\"/>", quoted(&v.summary))?,
+        Status::Warning | Status::Allowed => {
+            let all = format!("{} {}: {}\n{body}", status.word(), v.rule, v.summary);
+            writeln!(out, ">\n      <system-out>{}</system-out>", quoted(&all))?;
+        }
+    }
+    writeln!(out, "    </testcase>")
+}
+
+fn details(view: &View, chain: &doc::Chain) -> String {
+    let mut lines = Vec::new();
+    lines.extend(View::blamed(chain).map(|blamed| format!("at fault: {blamed}")));
+    for f in view.findings(chain).into_iter().filter(|f| f.rule == chain.verdict.rule).take(1) {
+        lines.extend((!f.expected.is_empty()).then(|| format!("expected: {}", f.expected)));
+        lines.extend((!f.found.is_empty()).then(|| format!("found: {}", f.found)));
+    }
+    lines.extend(view.packets(chain).into_iter().map(|(file, filter)| format!("evidence: {filter} in {file}")));
+    for fix in &chain.verdict.fix {
+        lines.push(format!("fix ({}{}{}):", fix.product, if fix.versions.is_empty() { "" } else { " " }, fix.versions));
+        lines.push(fix.text.clone());
+    }
+    lines.join("\n")
+}
+
+/// Words in an attribute or between tags of XML.
+fn quoted(words: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(words.len());
+    for c in words.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            // What XML 1.0 cannot hold at all (§2.2).
+            '\0'..='\x1f' | '\u{7f}' | '\u{fffe}' | '\u{ffff}' => {
+                let _ = write!(out, "\\u{{{:04x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_its_place_in_xml() {
+        assert_eq!(quoted("<a b=\"c\">&'\n"), "&lt;a b=&quot;c&quot;&gt;&amp;&#39;&#10;");
+        assert_eq!(quoted("\u{1}\u{fffe}"), "\\u{0001}\\u{fffe}");
+    }
+}

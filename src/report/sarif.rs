@@ -1,0 +1,239 @@
+//! `sarif`: SARIF 2.1.0 (OASIS), for systems that collect findings of tools. A rule's slug is its `ruleId`; places are
+//! a file and a packet in it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::report::document as doc;
+use crate::report::view::{self, View};
+use crate::report::{Format, Options};
+use crate::rules::{self, Rule};
+use crate::store::Analysis;
+
+pub(super) static FORMAT: Format = Format { name: "sarif", extension: "sarif", write };
+
+/// Where the schema of SARIF 2.1.0 stands.
+const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+/// What the fingerprint is made of; another number where that changes.
+const FINGERPRINT: &str = "hopscope/v1";
+
+/// Writes one run.
+pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let view = View::new(a, options);
+    let mut out = io::BufWriter::new(out);
+    let mut owners: BTreeMap<u64, &doc::Chain> = BTreeMap::new();
+    for chain in &view.report.chains {
+        view.findings(chain).into_iter().for_each(|f| {
+            owners.insert(f.id, chain);
+        });
+    }
+    // In order of the slugs, so that the index of a rule is known.
+    let mut slugs: Vec<&str> = view.report.findings.iter().map(|f| &*f.rule).collect();
+    slugs.sort_unstable();
+    slugs.dedup();
+    let artifacts: Vec<Value> = a
+        .inputs
+        .iter()
+        .map(|input| json!({"location": {"uri": uri(&input.path)}, "roles": ["analysisTarget"]}))
+        .collect();
+    let results: Vec<Value> = view
+        .report
+        .findings
+        .iter()
+        .map(|f| result(&view, f, owners.get(&f.id).copied(), slugs.binary_search(&&*f.rule).unwrap_or(0), &artifacts))
+        .collect();
+    let notes: Vec<Value> = view
+        .report
+        .inputs
+        .iter()
+        .filter_map(|i| Some((i, i.damage.as_ref()?)))
+        .map(|(i, d)| {
+            let words = format!("{} is damaged at packet {}: {}", i.path, d.packet, d.why);
+            json!({"level": "error", "message": {"text": words}})
+        })
+        .collect();
+    let log = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": view.report.tool.name,
+                "version": view.report.tool.version,
+                "semanticVersion": view.report.tool.version,
+                "rules": slugs.iter().map(|slug| descriptor(slug)).collect::<Vec<_>>(),
+            }},
+            "columnKind": "unicodeCodePoints",
+            "artifacts": artifacts,
+            "invocations": [{"executionSuccessful": notes.is_empty(), "toolExecutionNotifications": notes}],
+            "results": results,
+        }],
+    });
+    serde_json::to_writer_pretty(&mut out, &log)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+fn descriptor(slug: &str) -> Value {
+    let Some(rule) = rules::find(slug) else {
+        return json!({"id": slug, "shortDescription": {"text": slug}, "help": {"text": slug}});
+    };
+    json!({
+        "id": slug,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.about},
+        "help": {"text": help(rule, false), "markdown": help(rule, true)},
+        "defaultConfiguration": {"level": level(rule.severity.word())},
+        "properties": {"tags": ["websocket", "http"], "references": rule.refs},
+    })
+}
+
+/// What it checks, what causes it, and where that is written.
+fn help(rule: &Rule, markdown: bool) -> String {
+    let quoted = |words: &str| if markdown { super::markdown::text(words) } else { words.to_owned() };
+    let mut out: Vec<String> = rule.about.split("\n\n").map(quoted).collect();
+    if !rule.causes.is_empty() {
+        let causes: Vec<String> = rule.causes.iter().map(|cause| format!("- {}", quoted(cause))).collect();
+        out.push(format!("Usual causes, likeliest first:\n\n{}", causes.join("\n")));
+    }
+    if !rule.refs.is_empty() {
+        out.push(format!("See {}.", quoted(&rule.refs.join(", "))));
+    }
+    out.join("\n\n")
+}
+
+fn result(view: &View, f: &doc::Finding, chain: Option<&doc::Chain>, rule: usize, artifacts: &[Value]) -> Value {
+    let locations: Vec<Value> = f.evidence.iter().take(10).map(|e| location(view, e, artifacts)).collect();
+    let mut value = json!({
+        "ruleId": f.rule,
+        "ruleIndex": rule,
+        "level": level(&f.severity),
+        "message": {"text": message(f)},
+        "locations": locations,
+        "partialFingerprints": {FINGERPRINT: fingerprint(view, f, chain)},
+        "properties": {
+            "confidence": f.confidence,
+            "chain": chain.map(|c| c.id),
+            "isVerdict": chain.is_some_and(|c| c.verdict.rule == f.rule),
+            "fixes": f.fixes,
+        },
+    });
+    if f.allowed
+        && let Some(map) = value.as_object_mut()
+    {
+        map.insert("suppressions".to_owned(), json!([{"kind": "external", "justification": "--allow"}]));
+    }
+    value
+}
+
+fn message(f: &doc::Finding) -> String {
+    let mut text = f.message.clone();
+    for (label, words) in [("Expected", &f.expected), ("Found", &f.found)] {
+        if !words.is_empty() {
+            text.push_str(&format!("\n{label}: {words}"));
+        }
+    }
+    for fix in &f.fixes {
+        text.push_str(&format!("\nFix ({}):\n{}", fix.product, fix.text));
+    }
+    text
+}
+
+fn location(view: &View, e: &doc::Evidence, artifacts: &[Value]) -> Value {
+    let uri = artifacts.get(usize::from(e.input)).and_then(|a| a.pointer("/location/uri")).cloned();
+    let mut words = format!("packet {}", e.packet);
+    if let Some(direction) = &e.direction {
+        words.push_str(&format!(", {direction}"));
+    }
+    if let Some((from, to)) = e.bytes {
+        words.push_str(&format!(", bytes {from} to {to} of the stream"));
+    }
+    json!({
+        "physicalLocation": {"artifactLocation": {"uri": uri.unwrap_or(json!("-")), "index": e.input}},
+        "logicalLocations": [{
+            "name": format!("packet {}", e.packet),
+            "fullyQualifiedName": format!("{}#{}", view.file(e.input), e.packet),
+            "kind": "packet",
+        }],
+        "message": {"text": words},
+        "properties": {"packet": e.packet, "direction": e.direction, "bytes": e.bytes},
+    })
+}
+
+/// The same for the same fault at the same place, in whatever capture: the rule, the server that the client asked,
+/// host and path, and who is to blame. No port of a client, time, packet or id.
+fn fingerprint(view: &View, f: &doc::Finding, chain: Option<&doc::Chain>) -> String {
+    let mut parts = vec![f.rule.clone()];
+    if let Some(x) = chain.and_then(|c| view.first(c)) {
+        parts.push(view::endpoint(&x.server));
+        parts.push(view::host(x).unwrap_or_default().to_ascii_lowercase());
+        parts.push(x.request.target.split('?').next().unwrap_or_default().to_owned());
+    }
+    if let Some(blame) = chain.and_then(|c| c.verdict.blame.as_ref()).filter(|b| b.role != "client") {
+        parts.push(blame.address.clone().unwrap_or_default());
+    }
+    // In a client's words its port would come in.
+    parts.push(f.subject.kind.clone().into_owned());
+    let digest = Sha256::digest(parts.join("\0"));
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn level(severity: &str) -> &'static str {
+    match severity {
+        "error" => "error",
+        "warning" => "warning",
+        _ => "note",
+    }
+}
+
+/// A path as a reference of RFC 3986: all but its plainest characters as numbers.
+fn uri(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+mod tests {
+    use super::*;
+    use crate::base::{Endpoint, Nanos};
+    use crate::store::testing;
+
+    fn log(a: &Analysis) -> Value {
+        let mut out = Vec::new();
+        write(a, &Options::default(), &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn another_client_at_another_time_gives_the_same_fingerprints() {
+        let of = |a: &Analysis| -> Vec<Value> {
+            let log = log(a);
+            let results = log["runs"][0]["results"].as_array().unwrap();
+            results.iter().map(|r| r["partialFingerprints"].clone()).collect()
+        };
+        let mut a = testing::journeys();
+        let before = of(&a);
+        assert!(!before.is_empty());
+        for row in &mut a.rows {
+            row.exchange.shift(Nanos::from_secs(77));
+            row.exchange.client = Endpoint::new(row.exchange.client.ip, 50_123);
+        }
+        assert_eq!(of(&a), before);
+        a.rows[0].exchange.server = Endpoint::new([192, 0, 2, 7].into(), 80);
+        assert_ne!(of(&a), before, "another server is another fault");
+    }
+
+    #[test]
+    fn a_path_is_a_reference_whatever_is_in_it() {
+        assert_eq!(uri("a b/ü%.pcap"), "a%20b/%C3%BC%25.pcap");
+    }
+}
