@@ -60,6 +60,7 @@ mod readme;
 mod reassembly;
 mod resets;
 mod scenes;
+mod sealed;
 mod secured;
 mod shared;
 mod sources;

@@ -76,7 +76,7 @@ fn of_frames(slug: &str) -> bool {
 
 /// Scenes speak HTTP/1.x. These rules are tried on streams in their own files and in tests/it/http2_streams.rs.
 fn of_http2(slug: &str) -> bool {
-    slug.starts_with("h2-") || slug == "hop-bridge-without-key"
+    slug.starts_with("h2-") || slug == "alpn-h2-only" || slug == "hop-bridge-without-key"
 }
 
 #[test]
