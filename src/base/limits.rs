@@ -412,6 +412,16 @@ pub const TLS_FIRST_RECORDS: usize = 16;
 /// Bytes of a direction of a TLS connection that is not read, within which its first records are looked for.
 pub const SEALED_LOOKED_AT_BYTES: u64 = 256 << 10;
 
+/// Packets of a capture that are tried as a client's Initial packet of QUIC: a second or so of work.
+pub const QUIC_TRIES: u64 = 65_536;
+
+/// QUIC connections that are remembered by their clients' first packets, the latest.
+pub const QUIC_OPENING: usize = 256;
+
+/// Bytes of a ClientHello in QUIC that are put together, and pieces of it that wait for others.
+pub const QUIC_HELLO_BYTES: usize = 16 << 10;
+pub const QUIC_HELLO_PIECES: usize = 128;
+
 /// TLS connections that are not read and whose records and ends are followed at once; of others nothing is told.
 pub const SEALED_OPEN: usize = 8_192;
 

@@ -148,6 +148,11 @@ impl Shared {
         self.counters.tls_name(name.unwrap_or_default(), offers, 1);
     }
 
+    /// Whether there are secrets of TLS, or some may come.
+    fn reads_tls(&self) -> bool {
+        !self.tls.secrets.is_empty() || self.tls.secrets.may_grow
+    }
+
     /// Whether there is room for one more TLS connection that is not read.
     fn follows_sealed(&self) -> bool {
         self.sealed_open < limits::SEALED_OPEN

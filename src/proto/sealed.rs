@@ -28,7 +28,7 @@ pub struct Sealed {
     /// Header of the record that an alert is. `None`: not known.
     alert: Option<[u8; HEADER_BYTES]>,
     /// What ended it first.
-    end: Option<(Side, EndHow, Timestamp, PacketRef)>,
+    end: Option<Ended>,
     /// Bytes of the connection passed on by each side when the glimpses began. `None`: they did not.
     glimpsed_from: Option<[u64; 2]>,
     /// The last segments of client and server that were seen before this machine was made.
@@ -39,6 +39,9 @@ pub struct Sealed {
     /// What its packets are wrapped in, told while that is known.
     around: Vec<Wrapper>,
 }
+
+/// By whom, how, when, and by which packet.
+type Ended = (Side, EndHow, Timestamp, PacketRef);
 
 #[derive(Default)]
 struct Half {
@@ -60,7 +63,8 @@ const UNKNOWN: u64 = 1 << 33;
 
 impl Sealed {
     /// From what a session saw until nothing more could be read.
-    pub(super) fn new(client: Side, begin: Begin, tls: model::Tls, session: &Session) -> Self {
+    /// `end`: what ended it first, where that came already.
+    pub(super) fn new(client: Side, begin: Begin, tls: model::Tls, session: &Session, end: Option<Ended>) -> Self {
         let facts = session.facts();
         let half = |dir| {
             let left = session.left(dir);
@@ -82,7 +86,7 @@ impl Sealed {
             alpn_offered: facts.alpn_offered.iter().cloned().collect(),
             halves: [Direction::ClientToServer, Direction::ServerToClient].map(half),
             alert: alert_header(facts),
-            end: None,
+            end,
             glimpsed_from: None,
             before: [Direction::ClientToServer, Direction::ServerToClient].map(|dir| {
                 let (bytes, ts, at) = session.seen(dir).last_segment?;

@@ -5,7 +5,8 @@
 //! and packet of the record's last byte, and offsets in what was sent inside. Where nothing can be read,
 //! [`Sealed`] takes over.
 
-use crate::model::{self, Direction, Wrapper};
+use crate::base::{PacketRef, Timestamp};
+use crate::model::{self, Direction, EndHow, Wrapper};
 use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
 use crate::wire::tls::{suite, version_name};
 
@@ -14,7 +15,7 @@ use super::held::HeldChunk;
 use super::inner::{Inner, UNKNOWN};
 use super::machines::Place;
 use super::sealed::Sealed;
-use super::tls::{self, Blind, Event, Facts, Input, Session};
+use super::tls::{self, Blind, Event, Facts, Input, Session, State};
 use super::watch::Watch;
 use super::{Flow, Machine, Step, direction};
 
@@ -25,6 +26,10 @@ pub struct Tls {
     session: Session,
     /// Waits for the server's first word, which may be none of TLS. `None`: it came.
     watch: Option<Box<Watch>>,
+    /// Secrets that were known when it was last asked whether its own are among them.
+    known: u64,
+    /// What ended it first.
+    ended: Option<(Side, EndHow, Timestamp, PacketRef)>,
     /// The name it is for was counted.
     named: bool,
     /// Why bytes are missing, where they are.
@@ -44,7 +49,17 @@ impl Tls {
         };
         let watch = from_the_start.then(|| Box::new(watch(&begin)));
         let session = Session::new([client, client.other()].map(|side| base[side.index()]));
-        Tls { client, begin, session, named: watch.is_some() && !reads, watch, why: GapWhy::Lost, inner: None }
+        Tls {
+            client,
+            begin,
+            session,
+            known: 0,
+            ended: None,
+            named: watch.is_some() && !reads,
+            watch,
+            why: GapWhy::Lost,
+            inner: None,
+        }
     }
 
     /// Takes one chunk.
@@ -54,6 +69,10 @@ impl Tls {
         {
             self.watch = None;
         }
+        if let Step::Replace(to, mut held) = self.secrets_came(flow, chunk) {
+            held.push(HeldChunk::of(chunk));
+            return Step::Replace(to, held);
+        }
         let (what, both) = match chunk.what {
             What::Data(bytes) => (tls::What::Data(bytes), false),
             // The offset of what follows tells how long it was.
@@ -62,14 +81,28 @@ impl Tls {
                 self.why = why;
                 (tls::What::Gap(len), false)
             }
-            What::Close(how) => (tls::What::Close, how != CloseHow::Fin),
+            What::Close(how) => {
+                let end = match how {
+                    CloseHow::Fin => Some(EndHow::Fin),
+                    CloseHow::Rst => Some(EndHow::Rst),
+                    CloseHow::Replaced | CloseHow::CaptureEnd => None,
+                };
+                self.ended = self.ended.or(end.map(|how| (chunk.side, how, chunk.ts, chunk.at)));
+                (tls::What::Close, how != CloseHow::Fin)
+            }
         };
         let mut step = Step::Stay;
         for side in [Some(chunk.side), both.then_some(chunk.side.other())].into_iter().flatten() {
             let dir = direction(self.client, side);
             step = self.feed(flow, Input { dir, ts: chunk.ts, at: chunk.at, offset: chunk.offset, what });
-            if !matches!(step, Step::Stay) {
-                return step;
+            match step {
+                Step::Stay => {}
+                // Who waited for secrets to the end tells what can be told without.
+                Step::Replace(to, mut held) if matches!(chunk.what, What::Close(_)) => {
+                    held.push(HeldChunk::of(chunk));
+                    return Step::Replace(to, held);
+                }
+                step => return step,
             }
         }
         match (chunk.what, &mut self.inner) {
@@ -85,6 +118,23 @@ impl Tls {
     /// Where the machine of what runs inside stands. `None`: nothing came yet.
     pub(super) fn inside(&self) -> Option<&Place> {
         self.inner.as_ref().map(Inner::place)
+    }
+
+    /// Asks again for secrets that were missing, where any came since.
+    fn secrets_came(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let counted = flow.shared.tls.secrets.counted;
+        let known = counted.secrets.wrapping_add(counted.replaced);
+        if !flow.shared.tls.secrets.may_grow || self.known == known {
+            return Step::Stay;
+        }
+        self.known = known;
+        if self.session.state() != State::Waiting {
+            return Step::Stay;
+        }
+        self.session.retry(&mut flow.shared.tls);
+        let dir = direction(self.client, chunk.side);
+        let what = tls::What::Data(&[]);
+        self.feed(flow, Input { dir, ts: chunk.ts, at: chunk.at, offset: chunk.offset, what })
     }
 
     fn feed(&mut self, flow: &mut Flow<'_>, mut input: Input<'_>) -> Step {
@@ -136,7 +186,7 @@ impl Tls {
         if !self.named {
             flow.shared.unread(facts.server_name.as_deref(), facts.alpn_offered.iter().map(|name| &**name));
         }
-        let reads = !flow.shared.tls.secrets.is_empty();
+        let reads = flow.shared.reads_tls();
         match why {
             Blind::SecretsMiss => flow.shared.counters.flows_tls_missed += 1,
             Blind::Suite(_) | Blind::Version(_) if reads => flow.shared.counters.flows_tls_unknown += 1,
@@ -153,7 +203,7 @@ impl Tls {
             return Step::Opaque;
         }
         flow.shared.sealed_open += 1;
-        let sealed = Sealed::new(self.client, std::mem::take(&mut self.begin), told(facts), &self.session);
+        let sealed = Sealed::new(self.client, std::mem::take(&mut self.begin), told(facts), &self.session, self.ended);
         // What is left of the chunk under work goes on there.
         let what = match input.what {
             tls::What::Data(bytes) if !bytes.is_empty() => What::Data(bytes),

@@ -69,8 +69,8 @@ fn hello(
         _ => from_the_start,
     };
     match bytes.first() {
-        Some(&HANDSHAKE) if is_client && (!shared.tls.secrets.is_empty() || shared.follows_sealed()) => {
-            let reads = !shared.tls.secrets.is_empty();
+        Some(&HANDSHAKE) if is_client && (shared.reads_tls() || shared.follows_sealed()) => {
+            let reads = shared.reads_tls();
             Some(Machine::Tls(Box::new(Tls::new(side, begin(), from_the_start, reads))))
         }
         // A ClientHello is worth waiting for its answer.

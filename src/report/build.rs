@@ -81,6 +81,8 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         tls_records_failed: c.tls_records_failed,
         tls_given_up: c.tls_given_up,
         tls_secrets_dropped: c.tls_secrets_dropped,
+        quic_connections: c.quic_connections,
+        quic_not_looked_at: c.quic_not_looked_at,
         flows_seen_twice: c.flows_seen_twice,
     }
 }

@@ -122,6 +122,14 @@ pub struct Counters {
     /// Lines of key logs that are malformed or too long, and secrets beyond the limit.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_secrets_dropped: u64,
+    /// QUIC connections that clients opened; none is read. Left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub quic_connections: u64,
+    /// Packets of QUIC that were not looked at because a limit was reached; left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub quic_not_looked_at: u64,
     /// Connections that were captured at two places and are told once; left out where there is none.
     #[serde(skip_serializing_if = "is_zero")]
     pub flows_seen_twice: u64,

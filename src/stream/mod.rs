@@ -9,6 +9,7 @@ mod descent;
 pub mod flow;
 mod namesakes;
 mod pieces;
+mod quic;
 pub mod reassembly;
 mod reset;
 pub mod segments;

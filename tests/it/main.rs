@@ -56,6 +56,7 @@ mod packed;
 mod prelude;
 mod public;
 mod public_frames;
+mod quic;
 mod readme;
 mod reassembly;
 mod resets;

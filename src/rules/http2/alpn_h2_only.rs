@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::base::{ExchangeId, Nanos};
     use crate::model::Tls;
-    use crate::rules::testing::{GOOD, exchange, run_seen};
+    use crate::rules::testing::{GOOD, exchange, granted as answer, run_seen};
 
     fn asked(alpn: &[u8], offered: Option<bool>) -> Exchange {
         stream(GET, Some("404")).with(|x| {
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_client_that_came_back_over_http1_is_none() {
         let x = asked(b"h2", Some(false));
-        let later = exchange(GOOD, Some("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")).with(|y| {
+        let later = exchange(GOOD, Some(&answer())).with(|y| {
             y.id = ExchangeId(x.id.0 + 1);
             y.request.first = x.request.first + Nanos::from_secs(1);
         });
