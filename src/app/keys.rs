@@ -2,19 +2,16 @@
 //! extract alone holds those that belong to its connections.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
+use crate::capture::KeyLogFile;
 use crate::cli::Inputs;
 use crate::model::{InputFacts, Wrapper};
 use crate::proto::tls::{KeyLog, Secrets};
-
-/// Bytes of a key log that are read at once.
-const PIECE: usize = 64 << 10;
 
 /// What names a key log for browsers and libraries that write one.
 const VARIABLE: &str = "SSLKEYLOGFILE";
@@ -78,17 +75,8 @@ impl Keys {
     }
 
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = File::open(path)?;
         let mut log = KeyLog::default();
-        let mut piece = Zeroizing::new(vec![0; PIECE]);
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(n) => log.push(piece.get(..n).unwrap_or_default(), &mut self.secrets),
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err),
-            }
-        }
+        KeyLogFile::new(path).news(&mut |_, bytes| log.push(bytes, &mut self.secrets))?;
         log.end(&mut self.secrets);
         Ok(())
     }

@@ -165,6 +165,11 @@ impl Sink for Stream<'_> {
         }
     }
 
+    fn sealed(&mut self, flow: FlowFacts) {
+        self.judge.know_sealed(&flow);
+        self.print_lone(&flow);
+    }
+
     fn lone(&mut self, flow: FlowFacts) {
         self.lone.push_back(flow);
         if self.lone.len() > limits::LONE_FLOWS
@@ -208,6 +213,7 @@ impl Stream<'_> {
                 flow: None,
                 hops: Box::default(),
                 tried: Box::default(),
+                sealed: Box::default(),
                 outcome: row.outcome,
                 verdict,
                 findings: row.findings.clone(),

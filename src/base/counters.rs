@@ -102,6 +102,12 @@ pub struct Counters {
     /// Names that TLS connections asked for which were not read, in the order of their first; at most
     /// `limits::TLS_NAMES`.
     pub tls_names: Vec<TlsName>,
+    /// QUIC connections that clients opened, by their first packets.
+    pub quic_connections: u64,
+    /// Packets that look like such a one, and were not looked at because of `limits::QUIC_TRIES`.
+    pub quic_not_looked_at: u64,
+    /// Names that they ask for; at most `limits::TLS_NAMES`, nothing offered is told.
+    pub quic_names: Vec<TlsName>,
 }
 
 /// TLS connections to one name that were not read, as far as their ClientHellos were seen.
@@ -167,7 +173,15 @@ impl Counters {
             flows_seen_twice,
             bugs,
             tls_names,
+            quic_connections,
+            quic_not_looked_at,
+            quic_names,
         } = other;
+        self.quic_connections += quic_connections;
+        self.quic_not_looked_at += quic_not_looked_at;
+        for name in quic_names {
+            count_name(&mut self.quic_names, &name.name, &name.offers, name.flows);
+        }
         self.packets += packets;
         self.undecodable += undecodable;
         self.flows += flows;
@@ -228,13 +242,20 @@ impl Counters {
 
     /// Counts TLS connections under a name; beyond the limit they are not.
     pub fn tls_name(&mut self, name: &[u8], offers: &[u8], flows: u64) {
-        let room = self.tls_names.len() < limits::TLS_NAMES;
-        match self.tls_names.iter_mut().find(|known| *known.name == *name && *known.offers == *offers) {
-            Some(known) => known.flows += flows,
-            None if room => {
-                self.tls_names.push(TlsName { name: name.into(), offers: offers.into(), flows });
-            }
-            None => {}
-        }
+        count_name(&mut self.tls_names, name, offers, flows);
+    }
+
+    /// Counts a QUIC connection under a name; beyond the limit it is not.
+    pub fn quic_name(&mut self, name: &[u8]) {
+        count_name(&mut self.quic_names, name, b"", 1);
+    }
+}
+
+fn count_name(names: &mut Vec<TlsName>, name: &[u8], offers: &[u8], flows: u64) {
+    let room = names.len() < limits::TLS_NAMES;
+    match names.iter_mut().find(|known| *known.name == *name && *known.offers == *offers) {
+        Some(known) => known.flows += flows,
+        None if room => names.push(TlsName { name: name.into(), offers: offers.into(), flows }),
+        None => {}
     }
 }

@@ -376,6 +376,9 @@ pub const H2_RESYNC_FRAMES: usize = 3;
 /// Longest payload of such a frame, in bytes: what every endpoint accepts (RFC 9113 §4.2).
 pub const H2_RESYNC_FRAME_BYTES: u32 = 16_384;
 
+/// Bytes held of both directions until it is certain that a connection joined midstream speaks HTTP/2.
+pub const H2_MIDSTREAM_HELD_BYTES: usize = 64 << 10;
+
 /// Bytes held of one direction while such a chain is looked for, and pieces that they came in.
 pub const H2_RESYNC_BYTES: usize = 64 << 10;
 pub const H2_RESYNC_PIECES: usize = 1_024;
@@ -405,6 +408,25 @@ pub const TLS_NAMES: usize = 64;
 
 /// TLS records of each direction whose size and time are kept, the first ones.
 pub const TLS_FIRST_RECORDS: usize = 16;
+
+/// Bytes of a direction of a TLS connection that is not read, within which its first records are looked for.
+pub const SEALED_LOOKED_AT_BYTES: u64 = 256 << 10;
+
+/// Packets of a capture that are tried as a client's Initial packet of QUIC: a second or so of work.
+pub const QUIC_TRIES: u64 = 65_536;
+
+/// QUIC connections that are remembered by their clients' first packets, the latest.
+pub const QUIC_OPENING: usize = 256;
+
+/// Bytes of a ClientHello in QUIC that are put together, and pieces of it that wait for others.
+pub const QUIC_HELLO_BYTES: usize = 16 << 10;
+pub const QUIC_HELLO_PIECES: usize = 128;
+
+/// TLS connections that are not read and whose records and ends are followed at once; of others nothing is told.
+pub const SEALED_OPEN: usize = 8_192;
+
+/// TLS connections that are not read and that are kept to be told or joined.
+pub const SEALED_KEPT: usize = 4_096;
 
 /// Bytes of TLS records that one connection may hold back, waiting for their secrets.
 pub const TLS_HELD_BYTES: usize = 64 << 10;

@@ -12,6 +12,7 @@ mod buffer;
 pub mod devices;
 mod error;
 mod file;
+mod key_log;
 mod link_names;
 mod looks_like;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub mod write;
 pub use ahead::Ahead;
 pub use buffer::Page;
 pub use error::Error;
+pub use key_log::{KeyLogFile, News};
 pub use link_names::link_name;
 pub use merge::{Merged, Progress};
 pub use record::{Batch, Interface, Record};

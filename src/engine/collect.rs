@@ -10,6 +10,8 @@ pub struct Collected {
     pub exchanges: Vec<Box<Exchange>>,
     /// Flows without a request; at most `limits::LONE_FLOWS`.
     pub lone: Vec<FlowFacts>,
+    /// Connections in TLS that were not read; at most `limits::SEALED_KEPT`.
+    pub sealed: Vec<FlowFacts>,
     /// Exchanges and flows beyond the limits.
     pub evicted: u64,
 }
@@ -28,6 +30,14 @@ impl Sink for Collected {
     fn lone(&mut self, flow: FlowFacts) {
         if self.lone.len() < limits::LONE_FLOWS {
             self.lone.push(flow);
+        } else {
+            self.evicted += 1;
+        }
+    }
+
+    fn sealed(&mut self, flow: FlowFacts) {
+        if self.sealed.len() < limits::SEALED_KEPT {
+            self.sealed.push(flow);
         } else {
             self.evicted += 1;
         }

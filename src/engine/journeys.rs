@@ -42,11 +42,12 @@ pub struct Plan {
 #[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
 pub(super) fn plan(
     exchanges: &mut Vec<Box<Exchange>>,
-    lone: &mut [FlowFacts],
+    lone: [&mut [FlowFacts]; 2],
     inputs: &mut [InputFacts],
     told: &Told,
 ) -> Plan {
     let joined = hops::join(exchanges, told);
+    let mut lone = lone.into_iter().flatten().collect::<Vec<_>>();
     for clock in &joined.clocks {
         let of = |at: crate::base::PacketRef| at.input() == clock.input;
         exchanges.iter_mut().filter(|x| of(x.request.at)).for_each(|x| x.shift(clock.offset));
@@ -280,6 +281,7 @@ impl<'a> Journeys<'a> {
             flow: None,
             tried: tried.iter().map(|(attempted, _)| *attempted).collect(),
             hops: hops.into(),
+            sealed: Box::default(),
             outcome: first.outcome,
             verdict,
             findings: rows.iter().flat_map(|row| row.findings.iter().copied()).collect(),

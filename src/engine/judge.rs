@@ -9,8 +9,8 @@ use hashbrown::HashSet;
 use crate::base::{Counters, Endpoint, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
-    Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome, Severity,
-    Software, Verdict,
+    Beside, Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome,
+    Severity, Software, Stands, Verdict,
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
@@ -79,6 +79,13 @@ impl<'p> Judge<'p> {
         if self.seen.tunnels.limited && self.seen.limits.is_empty() {
             self.seen.limits = self.products.limits();
         }
+    }
+
+    /// Remembers how a connection in TLS that was not read ended.
+    pub fn know_sealed(&mut self, flow: &FlowFacts) {
+        self.seen.tunnels.limited |= rules::ends::ended_idle(flow);
+        self.seen.tunnels.learn_sealed(flow);
+        self.know_limits();
     }
 
     fn shared(&self) -> Shared<'_> {
@@ -172,10 +179,15 @@ fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usiz
         flow: None,
         hops: Box::default(),
         tried: Box::default(),
+        sealed: Box::default(),
         outcome,
         verdict,
         findings,
     }
+}
+
+fn own(flow: &FlowFacts) -> Beside {
+    Beside { flow: Box::new(flow.clone()), stands: Stands::Itself, of: None, joined_by: Vec::new() }
 }
 
 /// The chain of a connection without a request. `findings`: places of what was found on it.
@@ -186,6 +198,7 @@ pub fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findi
         flow: Some(flow.id),
         hops: Box::default(),
         tried: Box::default(),
+        sealed: flow.sealed().map(|_| own(flow)).into_iter().collect(),
         outcome,
         verdict,
         findings,
@@ -277,13 +290,16 @@ pub fn whole_by(
     counters.evicted += collected.evicted;
     let mut exchanges = collected.exchanges;
     let mut lone = collected.lone;
+    let mut sealed = collected.sealed;
     exchanges.sort_by_cached_key(|x| x.id);
-    let plan = journeys::plan(&mut exchanges, &mut lone, &mut inputs, &judge.told);
+    let plan = journeys::plan(&mut exchanges, [&mut lone, &mut sealed], &mut inputs, &judge.told);
     for (at, x) in exchanges.iter().enumerate() {
         ahead::fetch(&exchanges, at);
         judge.seen.learn(x, false);
         judge.seen.tunnels.learn(x);
     }
+    judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
+    sealed.iter().for_each(|flow| judge.seen.tunnels.learn_sealed(flow));
     judge.know_limits();
     counters.ends_not_kept += judge.seen.tunnels.evicted;
     let mut a = Analysis { counters, ..Analysis::default() };
@@ -318,6 +334,7 @@ pub fn whole_by(
         a.chains.push(chain_of_flow(&flow, outcome, verdict, indices));
         a.flows.push(flow);
     }
+    beside(&mut a, judge, &sealed, plan.hosts(), allowed);
     let mut proxies = intermediaries::Proxies::default();
     journeys::proxies(&a.chains, &a.rows, plan.hosts(), &mut proxies);
     a.intermediaries = proxies.list();
@@ -335,6 +352,40 @@ pub fn whole_by(
     a.patterns = shared(&a);
     a.sort_chains();
     a
+}
+
+/// Connections in TLS that were not read: chains of their own where something was found, and beside others where
+/// they may be a leg.
+fn beside(
+    a: &mut Analysis,
+    judge: &Judge<'_>,
+    sealed: &[FlowFacts],
+    hosts: &hops::Hosts,
+    allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
+) {
+    if sealed.is_empty() {
+        return;
+    }
+    let around = hops::Around::new(sealed, hosts);
+    let mut taken = HashSet::<FlowId, foldhash::fast::RandomState>::default();
+    let rows = &a.rows;
+    let leg = |id| rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?).map(|row| &*row.exchange);
+    for chain in &mut a.chains {
+        let ends = [(chain.legs.first(), Stands::Before), (chain.legs.last(), Stands::Behind)];
+        let found = ends.into_iter().filter_map(|(id, stands)| around.of(leg(*id?)?, stands));
+        let found: Vec<_> = found.filter(|beside| taken.insert(beside.flow.id)).collect();
+        chain.sealed = found.into();
+    }
+    for flow in sealed.iter().filter(|flow| !taken.contains(&flow.id)) {
+        let Some((findings, outcome, verdict)) = judge.flow(flow) else { continue };
+        let indices = a.add(findings, |f| allowed(f, None));
+        let mut chain = chain_of_flow(flow, outcome, verdict, indices);
+        let legs = [Stands::Before, Stands::Behind].into_iter().filter_map(|stands| around.of_flow(flow, stands));
+        chain.sealed = chain.sealed.into_iter().chain(legs).collect();
+        a.chains.push(chain);
+        a.flows.push(flow.clone());
+    }
+    a.flows.sort_by_key(|flow| flow.id);
 }
 
 /// What the failures share.

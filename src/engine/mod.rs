@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::{Counters, limits};
 use crate::capture::{Batch, Merged, Progress};
-use crate::proto::tls::Secrets;
+use crate::proto::tls::{KeyLog, Secrets};
 use crate::proto::{Inline, Protocols, Sink};
 use crate::stream::{Packets, Segments, Table};
 
@@ -60,6 +60,17 @@ impl<S: Sink> Engine<S> {
     /// TLS is read with these; to be given before the first packet.
     pub fn secrets(&mut self, secrets: Secrets) {
         self.back.protocols.shared.tls.secrets = secrets;
+    }
+
+    /// From here on secrets may come while packets do, by [`Engine::learn`]: connections in TLS wait for theirs, and
+    /// hold what they cannot read yet, up to `limits::TLS_HELD_BYTES` each and until they end. To be said before the first packet.
+    pub fn secrets_may_come(&mut self) {
+        self.back.protocols.shared.tls.secrets.may_grow = true;
+    }
+
+    /// More of a key log. `log` keeps a line whose end is still to come.
+    pub fn learn(&mut self, log: &mut KeyLog, bytes: &[u8]) {
+        log.push(bytes, &mut self.back.protocols.shared.tls.secrets);
     }
 
     /// What gets the exchanges.

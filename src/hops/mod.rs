@@ -10,6 +10,7 @@ mod hosts;
 mod join;
 mod said;
 mod score;
+mod sealed;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tried;
@@ -21,6 +22,7 @@ pub use clocks::Clock;
 pub use diff::Diff;
 pub use hosts::{Hosts, Pin};
 pub use join::{Edge, Joined, Told, Twin, chains, join};
+pub use sealed::Around;
 pub use tried::tried;
 
 /// Another order of its entries in each run, so that no capture can aim at collisions: nothing that a

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::ExchangeId;
-use crate::model::{Attempted, Confidence, Hop, Severity, Text};
+use crate::model::{Attempted, Beside, Confidence, Hop, Severity, Text};
 
 /// What became of the upgrade, as the client saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +82,8 @@ pub struct Chain {
     pub hops: Box<[Hop]>,
     /// What hops tried towards backends without getting a request through.
     pub tried: Box<[Attempted]>,
+    /// Connections in TLS that were not read: its own, or those that may be its legs. Most chains have none.
+    pub sealed: Box<[Beside]>,
     pub outcome: Outcome,
     pub verdict: Verdict,
     /// Indices into the analysis' findings, in report order: those about the chain and its hops, and

@@ -1,7 +1,7 @@
 //! A TCP connection, as far as a rule may ask about it.
 
 use crate::base::{Endpoint, FlowId, Nanos, PacketRef, Timestamp};
-use crate::model::{End, Preview, Proxied, Wrapper, WsTotals};
+use crate::model::{End, Preview, Proxied, Sealed, Wrapper, WsTotals};
 
 /// How the connection's opening went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,16 @@ impl FlowFacts {
         if let Some(proxied) = &mut said.proxied {
             proxied.ts = proxied.ts + by;
         }
+        if let Some(sealed) = &mut said.sealed {
+            sealed.shift(by);
+        }
+    }
+}
+
+impl FlowFacts {
+    /// What is known of it as TLS that was not read. `None`: it is none.
+    pub fn sealed(&self) -> Option<&Sealed> {
+        self.said.as_ref()?.sealed.as_deref()
     }
 }
 
@@ -62,6 +72,9 @@ pub struct Said {
     pub first: [Option<Preview>; 2],
     /// A WebSocket without its handshake: the frames that were seen.
     pub ws: Option<WsTotals>,
+    /// TLS that was not read. Its hellos' facts stand in `via`. `None`: it is none, or its end came before the
+    /// ServerHello.
+    pub sealed: Option<Box<Sealed>>,
     /// Bytes of the connection were lost to the capture.
     pub gap: bool,
     pub end: End,

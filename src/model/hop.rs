@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::base::{ExchangeId, FlowId, Nanos};
-use crate::model::{Confidence, Lasted, Text};
+use crate::model::{Confidence, FlowFacts, Lasted, Text};
 
 /// What a hop does with what it relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,8 @@ pub enum MatchKey {
     Subprotocols,
     /// The same messages after the upgrade.
     Messages,
+    /// As many bytes.
+    Size,
     /// The far leg lies inside the near one in time.
     Time,
     /// Other pairs show that these addresses belong to one host, or the user says so.
@@ -64,6 +66,7 @@ impl MatchKey {
             MatchKey::UserAgent => "user-agent",
             MatchKey::Subprotocols => "subprotocols",
             MatchKey::Messages => "messages",
+            MatchKey::Size => "size",
             MatchKey::Time => "time",
             MatchKey::Topology => "topology",
         }
@@ -90,6 +93,40 @@ pub struct Hop {
     pub forward: Option<Nanos>,
     /// From the far response's first byte to the near one's. `None` also where one is missing.
     pub back: Option<Nanos>,
+}
+
+/// A connection in TLS that was not read and belongs to a chain, or may: by time, size and topology that is never
+/// more than possible.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    pub flow: Box<FlowFacts>,
+    pub stands: Stands,
+    /// The leg that it stands beside. `None`: the chain's own connection.
+    pub of: Option<ExchangeId>,
+    /// Empty for the chain's own connection.
+    pub joined_by: Vec<MatchKey>,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It is what the chain is about.
+    Itself,
+    /// Nearer the client than the first leg in view.
+    Before,
+    /// Behind the last leg in view.
+    Behind,
+}
+
+impl Stands {
+    /// As reports spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stands::Itself => "itself",
+            Stands::Before => "before",
+            Stands::Behind => "behind",
+        }
+    }
 }
 
 impl Hop {

@@ -11,6 +11,7 @@ pub mod hop;
 pub mod input;
 pub mod limit;
 pub mod proxied;
+pub mod sealed;
 pub mod stream;
 pub mod talk;
 pub mod text;
@@ -26,10 +27,11 @@ pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
 pub use flow::{ConnectState, FlowFacts, Said};
 pub use head::{Field, Head, LineFaults, Names, StartLine};
-pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
+pub use hop::{Attempted, Beside, Hop, HopKind, Intermediary, MatchKey, Software, Stands};
 pub use input::{ClockEstimate, Damage, InputFacts, KeyLog, LinkType};
 pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
+pub use sealed::{Sealed, SealedRecord, SealedSegment, SealedSide};
 pub use stream::{Entry, Place, Stream, StreamEnd, WindowStall};
 pub use talk::{
     Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,

@@ -1,5 +1,5 @@
 //! A connection that was joined while it ran: whether it is a WebSocket whose handshake is not in the
-//! capture, HTTP/1.x after all, or nothing that is read. Never by its port.
+//! capture, HTTP/2 (`midstream_h2.rs`), HTTP/1.x after all, or nothing that is read. Never by its port.
 //!
 //! What comes in: chunks in order. What goes out: frames counted, as behind a 101; the flow to
 //! [`super::Sink::lone`] when it ends; [`Step::Replace`] where a start line stands at the edge of a
@@ -15,6 +15,8 @@ use crate::wire::sniff::{Guess, guess};
 use super::around::Begin;
 use super::held::HeldChunk;
 use super::http1::Http;
+use super::midstream_h2::Trial as Http2Trial;
+use super::multiplex::Multiplex;
 use super::tunnel::Closing;
 use super::watch::{said, tell_alone};
 use super::{Flow, Machine, Step, direction};
@@ -23,6 +25,7 @@ use super::{Flow, Machine, Step, direction};
 pub struct Midstream {
     begin: Begin,
     sides: [Trial; 2],
+    http2: Http2Trial,
     segments: u32,
     /// Set once it is known to be a WebSocket.
     client: Option<Side>,
@@ -60,6 +63,7 @@ impl Midstream {
         Midstream {
             begin,
             sides: Default::default(),
+            http2: Http2Trial::default(),
             segments: 0,
             client: None,
             closing: Default::default(),
@@ -84,6 +88,7 @@ impl Midstream {
             (What::Data(data), None) => self.look(flow, chunk, data),
             (What::Gap { len, .. }, client) => {
                 self.gap = true;
+                self.http2.gap(chunk.side);
                 let frames = &mut flow.inline.sides[chunk.side.index()];
                 if client.is_some() {
                     frames.gap(len, &mut self.closing[chunk.side.index()]);
@@ -113,6 +118,12 @@ impl Midstream {
     fn look(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) -> Step {
         self.segments += 1;
         let side = chunk.side;
+        if let Some(client) = self.http2.segment(chunk, data) {
+            flow.shared.counters.flows_http2 += 1;
+            let around = self.begin.around.take();
+            let machine = Multiplex::midstream(client, around, self.gap);
+            return Step::Replace(Machine::Http2(Box::new(machine)), self.http2.take());
+        }
         let trial = &mut self.sides[side.index()];
         trial.spoke = true;
         if trial.chain.is_none() {
@@ -133,6 +144,7 @@ impl Midstream {
                 self.frames(flow, chunk, data, masked);
                 self.client = self.recognised(flow, side);
                 if self.client.is_some() {
+                    self.http2.give_up();
                     self.begun(flow, side.other());
                     return Step::Stay;
                 }
@@ -161,6 +173,9 @@ impl Midstream {
             return;
         }
         self.sealed = true;
+        if !self.http2.is_promising() {
+            self.http2.give_up();
+        }
         self.close = None;
         for side in Side::BOTH {
             self.sides[side.index()].chain = None;

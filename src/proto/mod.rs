@@ -12,13 +12,16 @@ mod connect;
 pub mod held;
 pub mod http1;
 pub mod http2;
+mod inner;
 mod machines;
 pub mod midstream;
+mod midstream_h2;
 pub mod multiplex;
 mod pending;
 pub mod proxy_protocol;
 pub mod request;
 pub mod response;
+mod sealed;
 pub mod secured;
 pub mod sniff;
 pub mod socks;
@@ -35,7 +38,7 @@ use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
-use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Signs, What};
+use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Side, Signs, What};
 use crate::wire::short::Short;
 
 use hashbrown::HashMap;
@@ -48,6 +51,7 @@ use machines::{Machines, Place};
 use midstream::Midstream;
 use multiplex::Multiplex;
 use proxy_protocol::ProxyHeader;
+use sealed::Sealed;
 use secured::Tls;
 use sniff::Sniff;
 use socks::Socks;
@@ -67,6 +71,8 @@ pub trait Sink {
     /// A flow without a request that may be worth a finding: one without any payload, or whose first
     /// words say something.
     fn lone(&mut self, flow: FlowFacts);
+    /// A connection in TLS that was not read is over.
+    fn sealed(&mut self, _: FlowFacts) {}
     /// A flow's first packet. For those who read the capture again for some of its flows.
     fn opened(&mut self, _: Context<'_>, _: PacketRef) {}
 }
@@ -111,6 +117,8 @@ pub struct Shared {
     common: websocket::Common,
     /// Secrets of TLS, and what its sessions share.
     pub tls: tls::Tools,
+    /// TLS connections that are not read and whose end is waited for.
+    sealed_open: usize,
     /// Scratch for a name that is counted.
     name: Vec<u8>,
 }
@@ -139,6 +147,16 @@ impl Shared {
             offers.extend_from_slice(protocol);
         }
         self.counters.tls_name(name.unwrap_or_default(), offers, 1);
+    }
+
+    /// Whether there are secrets of TLS, or some may come.
+    fn reads_tls(&self) -> bool {
+        !self.tls.secrets.is_empty() || self.tls.secrets.may_grow
+    }
+
+    /// Whether there is room for one more TLS connection that is not read.
+    fn follows_sealed(&self) -> bool {
+        self.sealed_open < limits::SEALED_OPEN
     }
 
     /// The next request's id.
@@ -171,6 +189,7 @@ pub enum Machine {
     Midstream(Box<Midstream>),
     Http2(Box<Multiplex>),
     Tls(Box<Tls>),
+    Sealed(Box<Sealed>),
 }
 
 /// The tag beside a flow: the machine's index plus one, and a byte of mode.
@@ -257,6 +276,8 @@ pub enum Step {
     Replace(Machine, Vec<HeldChunk>),
     /// Nothing here is of interest any more.
     Opaque,
+    /// Nothing but its last segments and its end: see [`stream::Handler::GLIMPSED`].
+    Glimpse,
 }
 
 impl<S: Sink> Protocols<S> {
@@ -280,6 +301,8 @@ impl<S: Sink> Handler for Protocols<S> {
     type Inline = Inline;
 
     const WATCHED: u64 = WATCHED;
+    /// A flow of no interest has no machine, but for one that asked for glimpses.
+    const GLIMPSED: u64 = 0xffff_ffff << 32;
 
     #[inline]
     fn prefetch(&self, tag: u64, side: Side) -> usize {
@@ -408,6 +431,25 @@ impl<S: Sink> Handler for Protocols<S> {
         }
     }
 
+    #[inline]
+    fn glimpse(&mut self, _: Context<'_>, tag: &mut u64, inline: &mut Inline, seen: Glimpse<'_>) {
+        if let Some(sealed) = self.sealed(Tag(*tag)) {
+            sealed.glimpse(inline, &seen);
+        }
+    }
+
+    #[cold]
+    fn over(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline) {
+        let mut tag_now = Tag(*tag);
+        let place = tag_now.machine().and_then(|index| self.machines.get_mut(index));
+        if let Some(Place { other: Some(Machine::Sealed(sealed)), .. }) = place {
+            let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink, passed: None };
+            sealed.tell(&mut flow);
+        }
+        self.drop_machine(&mut tag_now);
+        *tag = tag_now.0;
+    }
+
     fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
         match Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
             Some(Place { http, other: None }) => http.conflict = true,
@@ -419,6 +461,13 @@ impl<S: Sink> Handler for Protocols<S> {
 }
 
 impl<S: Sink> Protocols<S> {
+    fn sealed(&mut self, tag: Tag) -> Option<&mut Sealed> {
+        match self.machines.get_mut(tag.machine()?)? {
+            Place { other: Some(Machine::Sealed(sealed)), .. } => Some(sealed),
+            _ => None,
+        }
+    }
+
     #[inline(never)]
     fn machine(&mut self, context: Context<'_>, tag: &mut Tag, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
         if tag.machine().is_none() {
@@ -430,8 +479,11 @@ impl<S: Sink> Protocols<S> {
             *inline = Inline::default();
             let machine = match sniff::at_once(context, first, &chunk, &mut self.shared) {
                 Some(Step::Replace(machine, _)) => machine,
-                Some(Step::Opaque) => return Interest::Nothing,
-                Some(Step::Stay) | None => Machine::Sniff(Box::new(Sniff::new(first))),
+                Some(Step::Opaque) => {
+                    tag.0 = 0;
+                    return Interest::Nothing;
+                }
+                Some(Step::Stay | Step::Glimpse) | None => Machine::Sniff(Box::new(Sniff::new(first))),
             };
             if let Machine::Http(_) = machine {
                 self.shared.counters.flows_http1 += 1;
@@ -448,6 +500,10 @@ impl<S: Sink> Protocols<S> {
         }
         if matches!(step, Step::Opaque) {
             self.drop_machine(tag);
+            return Interest::Nothing;
+        }
+        if matches!(step, Step::Glimpse) {
+            // The machine stays where the tag says.
             return Interest::Nothing;
         }
         tag.0 &= !(FAST[0] | FAST[1] | FRAMES[0] | FRAMES[1] | CLIENT_HIGH | TALK);
@@ -529,6 +585,7 @@ impl Machine {
             Machine::Midstream(midstream) => midstream.chunk(flow, chunk),
             Machine::Http2(http2) => http2.chunk(flow, chunk),
             Machine::Tls(tls) => tls.chunk(flow, chunk),
+            Machine::Sealed(sealed) => sealed.chunk(flow, chunk),
         }
     }
 }
@@ -553,7 +610,8 @@ fn replace(place: &mut Place, to: Machine, held: Vec<HeldChunk>, flow: &mut Flow
         }
         let Some(held) = queue.pop_front() else { return Step::Stay };
         match place.chunk(flow, &held.as_chunk()) {
-            Step::Stay => {}
+            Step::Glimpse if queue.is_empty() => return Step::Glimpse,
+            Step::Stay | Step::Glimpse => {}
             Step::Opaque => return Step::Opaque,
             Step::Replace(to, first) => {
                 for held in first.into_iter().rev() {

@@ -74,6 +74,12 @@ impl Multiplex {
         Multiplex { http2, owner }
     }
 
+    /// A connection that was joined while it ran. `gap`: bytes of it were lost to the capture.
+    pub fn midstream(client: Side, around: Option<Box<Around>>, gap: bool) -> Self {
+        let owner = Owner { gap, ..Owner::new(client, around, Entry::Midstream) };
+        Multiplex { http2: Http2::midstream(), owner }
+    }
+
     /// Segments of the flow disagreed about a byte.
     pub fn conflict(&mut self) {
         self.owner.conflict = true;
@@ -192,8 +198,9 @@ impl Listener<'_, '_> {
 
     /// The leg's exchange is over.
     fn emit(&mut self, mut leg: Leg, stream: &http2::Stream, last: Timestamp) {
-        // A CONNECT that was granted (RFC 9113 §8.5) carries another stream, which is not followed.
+        // A CONNECT that was granted (RFC 9113 §8.5) carries another stream.
         if leg.is_tunnel_to_elsewhere() {
+            leg.tunnel_over(self.flow, self.owner.client, last);
             return;
         }
         self.owner.describe(&mut leg.x, stream);
@@ -261,24 +268,33 @@ impl Output for Listener<'_, '_> {
             self.owner.judge(self.flow, &mut leg.x, head.last.ts);
             self.flow.sink.decided(&leg.x);
             leg.open(self.flow.shared);
+        } else if leg.x.status().is_some_and(|status| status >= 200) {
+            leg.enter(self.flow, self.owner.client, self.owner.around.as_deref(), head.last);
         }
         self.owner.legs.insert(stream.id, leg);
     }
 
     fn data(&mut self, stream: &http2::Stream, from: Direction, bytes: &[u8], mark: Mark) {
-        if let Some(leg) = self.owner.legs.get_mut(&stream.id) {
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id)
+            && !leg.inside(self.flow, self.owner.client, from, What::Data(bytes), mark)
+        {
             leg.data(from, bytes, mark, self.flow.shared);
         }
     }
 
     fn data_lost(&mut self, stream: &http2::Stream, from: Direction, bytes: u64, mark: Mark) {
-        if let Some(leg) = self.owner.legs.get_mut(&stream.id) {
+        let hole = What::Gap { len: bytes, why: GapWhy::Lost };
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id)
+            && !leg.inside(self.flow, self.owner.client, from, hole, mark)
+        {
             leg.lost(from, bytes, mark, self.flow.shared);
         }
     }
 
     fn side_ended(&mut self, stream: &http2::Stream, from: Direction, mark: Mark) {
-        if let Some(leg) = self.owner.legs.get_mut(&stream.id) {
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id)
+            && !leg.inside(self.flow, self.owner.client, from, What::Close(CloseHow::Fin), mark)
+        {
             leg.side_ended(from, mark);
         }
     }

@@ -2,19 +2,22 @@
 //! own, which begins with a [`Sniff`].
 //!
 //! What comes in: chunks from the ClientHello on. What goes out: chunks of what was sent inside, with the time
-//! and packet of the record's last byte, and offsets in what was sent inside. Where nothing can be read, the
-//! connection is left alone like one without secrets.
+//! and packet of the record's last byte, and offsets in what was sent inside. Where nothing can be read,
+//! [`Sealed`] takes over.
 
-use crate::model::{self, Direction, Wrapper};
+use crate::base::{PacketRef, Timestamp};
+use crate::model::{self, Direction, EndHow, Wrapper};
 use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
 use crate::wire::tls::{suite, version_name};
 
 use super::around::Begin;
+use super::held::HeldChunk;
+use super::inner::{Inner, UNKNOWN};
 use super::machines::Place;
-use super::sniff::Sniff;
-use super::tls::{self, Blind, Event, Facts, Input, Session};
+use super::sealed::Sealed;
+use super::tls::{self, Blind, Event, Facts, Input, Session, State};
 use super::watch::Watch;
-use super::{Flow, Inline, Machine, Step, direction, replace};
+use super::{Flow, Machine, Step, direction};
 
 /// TLS on one connection.
 pub struct Tls {
@@ -23,30 +26,40 @@ pub struct Tls {
     session: Session,
     /// Waits for the server's first word, which may be none of TLS. `None`: it came.
     watch: Option<Box<Watch>>,
+    /// Secrets that were known when it was last asked whether its own are among them.
+    known: u64,
+    /// What ended it first.
+    ended: Option<(Side, EndHow, Timestamp, PacketRef)>,
+    /// The name it is for was counted.
+    named: bool,
     /// Why bytes are missing, where they are.
     why: GapWhy,
     /// What runs inside. `None`: nothing came yet.
     inner: Option<Inner>,
 }
 
-/// A stack of machines with its own counts of frames.
-struct Inner {
-    place: Box<Place>,
-    inline: Inline,
-    /// Bytes of each side that were passed on or are known to be missing.
-    passed: [u64; 2],
-}
-
-/// The length of a hole that is not known: longer than any content or frame.
-const UNKNOWN: u64 = u64::MAX;
-
 impl Tls {
-    /// `from_the_start`: this side opened the connection, and nothing is missing before its ClientHello.
-    pub fn new(client: Side, begin: Begin, from_the_start: bool) -> Self {
+    /// `from_the_start`: this side opened the connection, and nothing is missing before its ClientHello. `reads`:
+    /// there are secrets, or some may come.
+    pub fn new(client: Side, begin: Begin, from_the_start: bool, reads: bool) -> Self {
         let base = begin.base();
-        let watch = from_the_start.then(|| Box::new(Watch::beside(client, begin.clone())));
+        let watch = |begin: &Begin| {
+            // Without any secrets, the name is counted when it is said.
+            if reads { Watch::beside(client, begin.clone()) } else { Watch::new(client, begin.clone()) }
+        };
+        let watch = from_the_start.then(|| Box::new(watch(&begin)));
         let session = Session::new([client, client.other()].map(|side| base[side.index()]));
-        Tls { client, begin, session, watch, why: GapWhy::Lost, inner: None }
+        Tls {
+            client,
+            begin,
+            session,
+            known: 0,
+            ended: None,
+            named: watch.is_some() && !reads,
+            watch,
+            why: GapWhy::Lost,
+            inner: None,
+        }
     }
 
     /// Takes one chunk.
@@ -56,6 +69,10 @@ impl Tls {
         {
             self.watch = None;
         }
+        if let Step::Replace(to, mut held) = self.secrets_came(flow, chunk) {
+            held.push(HeldChunk::of(chunk));
+            return Step::Replace(to, held);
+        }
         let (what, both) = match chunk.what {
             What::Data(bytes) => (tls::What::Data(bytes), false),
             // The offset of what follows tells how long it was.
@@ -64,19 +81,33 @@ impl Tls {
                 self.why = why;
                 (tls::What::Gap(len), false)
             }
-            What::Close(how) => (tls::What::Close, how != CloseHow::Fin),
+            What::Close(how) => {
+                let end = match how {
+                    CloseHow::Fin => Some(EndHow::Fin),
+                    CloseHow::Rst => Some(EndHow::Rst),
+                    CloseHow::Replaced | CloseHow::CaptureEnd => None,
+                };
+                self.ended = self.ended.or(end.map(|how| (chunk.side, how, chunk.ts, chunk.at)));
+                (tls::What::Close, how != CloseHow::Fin)
+            }
         };
         let mut step = Step::Stay;
         for side in [Some(chunk.side), both.then_some(chunk.side.other())].into_iter().flatten() {
             let dir = direction(self.client, side);
             step = self.feed(flow, Input { dir, ts: chunk.ts, at: chunk.at, offset: chunk.offset, what });
-            if !matches!(step, Step::Stay) {
-                return step;
+            match step {
+                Step::Stay => {}
+                // Who waited for secrets to the end tells what can be told without.
+                Step::Replace(to, mut held) if matches!(chunk.what, What::Close(_)) => {
+                    held.push(HeldChunk::of(chunk));
+                    return Step::Replace(to, held);
+                }
+                step => return step,
             }
         }
         match (chunk.what, &mut self.inner) {
             (What::Close(_), Some(inner)) => {
-                let offset = inner.passed[chunk.side.index()];
+                let offset = inner.passed(chunk.side);
                 inner.chunk(flow, &Chunk { offset, ..*chunk })
             }
             (What::Close(how), None) if how != CloseHow::Fin => Step::Opaque,
@@ -86,7 +117,24 @@ impl Tls {
 
     /// Where the machine of what runs inside stands. `None`: nothing came yet.
     pub(super) fn inside(&self) -> Option<&Place> {
-        self.inner.as_ref().map(|inner| &*inner.place)
+        self.inner.as_ref().map(Inner::place)
+    }
+
+    /// Asks again for secrets that were missing, where any came since.
+    fn secrets_came(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let counted = flow.shared.tls.secrets.counted;
+        let known = counted.secrets.wrapping_add(counted.replaced);
+        if !flow.shared.tls.secrets.may_grow || self.known == known {
+            return Step::Stay;
+        }
+        self.known = known;
+        if self.session.state() != State::Waiting {
+            return Step::Stay;
+        }
+        self.session.retry(&mut flow.shared.tls);
+        let dir = direction(self.client, chunk.side);
+        let what = tls::What::Data(&[]);
+        self.feed(flow, Input { dir, ts: chunk.ts, at: chunk.at, offset: chunk.offset, what })
     }
 
     fn feed(&mut self, flow: &mut Flow<'_>, mut input: Input<'_>) -> Step {
@@ -126,7 +174,7 @@ impl Tls {
             // What is open inside ends with the connection.
             let what = What::Gap { len: UNKNOWN, why: GapWhy::Lost };
             for side in Side::BOTH {
-                let offset = self.inner.as_ref().map_or(0, |inner| inner.passed[side.index()]);
+                let offset = self.inner.as_ref().map_or(0, |inner| inner.passed(side));
                 let hole = Chunk { side, ts: input.ts, at: input.at, offset, what };
                 if let Step::Opaque = self.pass(flow, hole) {
                     return Step::Opaque;
@@ -135,16 +183,34 @@ impl Tls {
             return Step::Stay;
         }
         let facts = self.session.facts();
-        flow.shared.unread(facts.server_name.as_deref(), facts.alpn_offered.iter().map(|name| &**name));
+        if !self.named {
+            flow.shared.unread(facts.server_name.as_deref(), facts.alpn_offered.iter().map(|name| &**name));
+        }
+        let reads = flow.shared.reads_tls();
         match why {
             Blind::SecretsMiss => flow.shared.counters.flows_tls_missed += 1,
-            Blind::Suite(_) | Blind::Version(_) => flow.shared.counters.flows_tls_unknown += 1,
-            Blind::NoSecrets | Blind::NoHello | Blind::NotTls => {}
+            Blind::Suite(_) | Blind::Version(_) if reads => flow.shared.counters.flows_tls_unknown += 1,
+            Blind::Suite(_) | Blind::Version(_) | Blind::NoSecrets | Blind::NoHello | Blind::NotTls => {}
         }
-        match self.watch.take() {
-            Some(watch) => Step::Replace(Machine::Watch(watch), Vec::new()),
-            None => Step::Opaque,
+        if let Some(watch) = self.watch.take() {
+            return Step::Replace(Machine::Watch(watch), Vec::new());
         }
+        if why == Blind::NotTls || facts.version.is_none() {
+            return Step::Opaque;
+        }
+        if !flow.shared.follows_sealed() {
+            flow.shared.counters.tls_given_up += 1;
+            return Step::Opaque;
+        }
+        flow.shared.sealed_open += 1;
+        let sealed = Sealed::new(self.client, std::mem::take(&mut self.begin), told(facts), &self.session, self.ended);
+        // What is left of the chunk under work goes on there.
+        let what = match input.what {
+            tls::What::Data(bytes) if !bytes.is_empty() => What::Data(bytes),
+            _ => return Step::Replace(Machine::Sealed(Box::new(sealed)), Vec::new()),
+        };
+        let rest = Chunk { side: self.side(input.dir), ts: input.ts, at: input.at, offset: input.offset, what };
+        Step::Replace(Machine::Sealed(Box::new(sealed)), vec![HeldChunk::of(&rest)])
     }
 
     /// Gives a chunk to what runs inside.
@@ -156,37 +222,13 @@ impl Tls {
                 return Step::Opaque;
             };
             flow.shared.counters.flows_tls_read += 1;
-            let mut place = Box::new(Place::free());
-            place.put(Machine::Sniff(Box::new(Sniff::within(begin))));
-            self.inner = Some(Inner { place, inline: Inline::default(), passed: [0; 2] });
+            self.inner = Some(Inner::new(begin));
         }
         self.inner.as_mut().map_or(Step::Opaque, |inner| inner.chunk(flow, &chunk))
     }
 
     fn side(&self, dir: Direction) -> Side {
         if dir == Direction::ClientToServer { self.client } else { self.client.other() }
-    }
-}
-
-impl Inner {
-    fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
-        let length = match chunk.what {
-            What::Data(data) => data.len() as u64,
-            What::Gap { len: UNKNOWN, .. } | What::Close(_) => 0,
-            What::Gap { len, .. } => len,
-        };
-        self.passed[chunk.side.index()] = chunk.offset.saturating_add(length);
-        let mut flow = Flow {
-            context: flow.context,
-            inline: &mut self.inline,
-            shared: &mut *flow.shared,
-            sink: &mut *flow.sink,
-            passed: Some(self.passed),
-        };
-        match self.place.chunk(&mut flow, chunk) {
-            Step::Replace(to, held) => replace(&mut self.place, to, held, &mut flow),
-            step => step,
-        }
     }
 }
 

@@ -69,8 +69,9 @@ fn hello(
         _ => from_the_start,
     };
     match bytes.first() {
-        Some(&HANDSHAKE) if is_client && !shared.tls.secrets.is_empty() => {
-            Some(Machine::Tls(Box::new(Tls::new(side, begin(), from_the_start))))
+        Some(&HANDSHAKE) if is_client && (shared.reads_tls() || shared.follows_sealed()) => {
+            let reads = shared.reads_tls();
+            Some(Machine::Tls(Box::new(Tls::new(side, begin(), from_the_start, reads))))
         }
         // A ClientHello is worth waiting for its answer.
         Some(&HANDSHAKE) if from_the_start => Some(Machine::Watch(Box::new(Watch::new(side, begin())))),
@@ -251,10 +252,10 @@ pub(super) fn first_reset(inline: &Inline) -> Option<(PacketRef, Timestamp)> {
     (place.skip != 0).then(|| (packet(place.skip), place.last))
 }
 
-fn word(at: PacketRef) -> u64 {
+pub(super) fn word(at: PacketRef) -> u64 {
     u64::from(at.input()) << 48 | at.number()
 }
 
-fn packet(word: u64) -> PacketRef {
+pub(super) fn packet(word: u64) -> PacketRef {
     PacketRef::new((word >> 48) as u16, word)
 }

@@ -1,13 +1,16 @@
 //! What is kept of one stream of HTTP/2: its exchange, and what was granted there.
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{Direction, EndHow, Exchange, Head, Mechanism, Preview};
+use crate::model::{Direction, EndHow, Exchange, Head, Mechanism, Preview, Wrapper};
+use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
 
-use super::Shared;
+use super::around::{Around, Begin};
 use super::http2::Mark;
+use super::inner::Inner;
 use super::tunnel;
 use super::upgraded::{self, Ending, Upgraded};
 use super::websocket::Frames;
+use super::{Flow, Shared, Step};
 
 /// A stream that is kept.
 pub(super) struct Leg {
@@ -15,6 +18,8 @@ pub(super) struct Leg {
     /// A CONNECT without `:protocol`, of which only a refusal is told.
     connect: bool,
     granted: Option<Box<Granted>>,
+    /// What runs inside a plain CONNECT that was granted. `None`: none was, or nothing more is of interest there.
+    tunnel: Option<Box<Inner>>,
     early: Option<Box<Early>>,
     /// What ended it first.
     ending: Option<Ending>,
@@ -40,7 +45,7 @@ struct Early {
 
 impl Leg {
     pub(super) fn new(x: Box<Exchange>, connect: bool) -> Self {
-        Leg { x, connect, granted: None, early: None, ending: None, spoken: [Timestamp::default(); 2] }
+        Leg { x, connect, granted: None, tunnel: None, early: None, ending: None, spoken: [Timestamp::default(); 2] }
     }
 
     /// A plain CONNECT that was not refused, at least not yet.
@@ -81,6 +86,68 @@ impl Leg {
         }
     }
 
+    /// A plain CONNECT was granted: what follows in both directions is a stream of its own, with what the client sent
+    /// before (RFC 9113 §8.5).
+    pub(super) fn enter(&mut self, flow: &mut Flow<'_>, client: Side, around: Option<&Around>, mark: Mark) {
+        let early = self.early.take();
+        if !self.connect || self.tunnel.is_some() {
+            return;
+        }
+        let begin = Begin { first: self.x.request.at, around: around.map(|around| Box::new(around.clone())) };
+        let authority = self.x.request.target().into();
+        let Some(begin) = begin.enter(flow, client, [0; 2], Wrapper::Connect(authority)) else { return };
+        flow.shared.counters.flows_connect += 1;
+        self.tunnel = Some(Box::new(Inner::new(begin)));
+        if let Some(Early { bytes, mark: at, missed }) = early.map(|early| *early) {
+            self.inside(
+                flow,
+                client,
+                Direction::ClientToServer,
+                What::Data(&bytes),
+                Mark { offset: at.offset, ..mark },
+            );
+            if missed > 0 {
+                let hole = What::Gap { len: missed, why: GapWhy::Lost };
+                self.inside(flow, client, Direction::ClientToServer, hole, mark);
+            }
+        }
+    }
+
+    /// Gives what comes to the stream inside a granted CONNECT. `false`: there is none.
+    pub(super) fn inside(
+        &mut self,
+        flow: &mut Flow<'_>,
+        client: Side,
+        from: Direction,
+        what: What<'_>,
+        mark: Mark,
+    ) -> bool {
+        let Some(inner) = &mut self.tunnel else { return self.connect && self.is_granted() };
+        let side = if from == Direction::ClientToServer { client } else { client.other() };
+        let chunk = Chunk { side, ts: mark.ts, at: mark.at, offset: inner.passed(side), what };
+        if let Step::Opaque = inner.chunk(flow, &chunk) {
+            self.tunnel = None;
+        }
+        true
+    }
+
+    /// The stream of a granted CONNECT is over.
+    pub(super) fn tunnel_over(mut self, flow: &mut Flow<'_>, client: Side, last: Timestamp) {
+        let Some((by, how, ts, at)) = self.ending else {
+            let mark = Mark { ts: last, ..Mark::default() };
+            self.inside(flow, client, Direction::ClientToServer, What::Close(CloseHow::CaptureEnd), mark);
+            return;
+        };
+        let how = if how == EndHow::Rst { CloseHow::Rst } else { CloseHow::Fin };
+        let mark = Mark { ts, at, offset: 0 };
+        self.inside(flow, client, by, What::Close(how), mark);
+        self.inside(flow, client, by, What::Close(CloseHow::CaptureEnd), mark);
+    }
+
+    fn is_granted(&self) -> bool {
+        self.x.status().is_some_and(|status| (200..300).contains(&status))
+    }
+
     /// Content.
     pub(super) fn data(&mut self, from: Direction, bytes: &[u8], mark: Mark, shared: &mut Shared) {
         let client = from == Direction::ClientToServer;
@@ -99,7 +166,10 @@ impl Leg {
                     granted.upgraded.close = Some(Box::new((closed, self.spoken)));
                 }
             }
-        } else if client && self.x.response.is_none() && self.x.mechanism == Mechanism::Http2ExtendedConnect {
+        } else if client
+            && self.x.response.is_none()
+            && (self.connect || self.x.mechanism == Mechanism::Http2ExtendedConnect)
+        {
             let early = self.early.get_or_insert_with(|| Box::new(Early { bytes: Vec::new(), mark, missed: 0 }));
             // Nothing is put behind a hole as if there were none.
             let room = if early.missed == 0 { limits::EARLY_BYTES.saturating_sub(early.bytes.len()) } else { 0 };

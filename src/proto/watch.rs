@@ -167,12 +167,18 @@ pub(super) fn said(begin: &Begin) -> Said {
 }
 
 /// Tells a connection without a request.
-pub(super) fn tell_alone(flow: &mut Flow<'_>, client: Side, first: PacketRef, mut said: Said) {
+pub(super) fn tell_alone(flow: &mut Flow<'_>, client: Side, first: PacketRef, said: Said) {
+    let facts = facts(flow, client, first, said);
+    flow.sink.lone(facts);
+}
+
+/// What is known of a connection without a request.
+pub(super) fn facts(flow: &Flow<'_>, client: Side, first: PacketRef, mut said: Said) -> FlowFacts {
     let mut via = flow.via(client, None);
     via.append(&mut said.via);
     said.via = via;
     let track = flow.context.track;
-    let facts = FlowFacts {
+    FlowFacts {
         id: flow.id(),
         client: flow.endpoint(client),
         server: flow.endpoint(client.other()),
@@ -183,8 +189,7 @@ pub(super) fn tell_alone(flow: &mut Flow<'_>, client: Side, first: PacketRef, mu
         end: said.end.packet,
         end_at: said.end.at,
         said: Some(Box::new(said)),
-    };
-    flow.sink.lone(facts);
+    }
 }
 
 /// What these first bytes of a server are, to a client that sent a ClientHello. `proxied`: behind a

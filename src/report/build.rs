@@ -84,6 +84,8 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         not_inflated: c.not_inflated,
         ends_not_kept: c.ends_not_kept,
         tls_secrets_dropped: c.tls_secrets_dropped,
+        quic_connections: c.quic_connections,
+        quic_not_looked_at: c.quic_not_looked_at,
         flows_seen_twice: c.flows_seen_twice,
     }
 }
@@ -145,6 +147,7 @@ pub fn chain<'a>(c: &model::Chain, leg: passed::Legs<'_, 'a>, masker: &mut Maske
         flow: c.flow.map(|f| f.0),
         hops: passed::all(c, leg).map(|p| p.document(masker)).collect(),
         tried: c.tried.iter().map(passed::tried).collect(),
+        encrypted: c.sealed.iter().map(|beside| encrypted(beside, masker)).collect(),
         outcome: Cow::Borrowed(c.outcome.word()),
         verdict: doc::Verdict {
             rule: Cow::Owned(mask::own(&v.rule)),
@@ -343,6 +346,43 @@ fn tls(wrapper: &Wrapper, masker: &mut Masker) -> Option<doc::Tls> {
         cipher: tls.cipher.map(str::to_owned),
         resumed: tls.resumed,
     })
+}
+
+fn encrypted(beside: &model::Beside, masker: &mut Masker) -> doc::Encrypted {
+    let flow = &beside.flow;
+    let said = flow.said.as_deref();
+    let sealed = said.and_then(|said| said.sealed.as_deref());
+    let offered = sealed.map(|sealed| &sealed.alpn_offered).into_iter().flatten();
+    let side = |from| sealed.map(|sealed| encrypted_side(sealed.of(from))).unwrap_or_default();
+    doc::Encrypted {
+        flow: flow.id.0,
+        stands: Cow::Borrowed(beside.stands.word()),
+        joined_by: beside.joined_by.iter().map(|key| Cow::Borrowed(key.word())).collect(),
+        client: endpoint(flow.client),
+        server: endpoint(flow.server),
+        tls: said.and_then(|said| said.via.iter().rev().find_map(|w| tls(w, masker))),
+        alpn_offered: offered.map(|name| masker.bytes(name)).collect(),
+        from_client: side(model::Direction::ClientToServer),
+        from_server: side(model::Direction::ServerToClient),
+        end: end(&said.map(|said| said.end.clone()).unwrap_or_default(), masker),
+    }
+}
+
+fn encrypted_side(side: &model::SealedSide) -> doc::EncryptedSide {
+    doc::EncryptedSide {
+        sent_bytes: side.bytes,
+        records: side
+            .records
+            .iter()
+            .map(|r| doc::EncryptedRecord { content_type: r.kind, body_bytes: r.bytes, at: rfc3339(r.ts) })
+            .collect(),
+        last: side.last.map(|last| doc::EncryptedLast {
+            payload_bytes: last.bytes,
+            at: rfc3339(last.ts),
+            packet: last.at.number(),
+            close_notify: last.close_notify,
+        }),
+    }
 }
 
 fn proxied(p: &model::Proxied, masker: &mut Masker) -> doc::Proxied {

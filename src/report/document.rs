@@ -131,6 +131,14 @@ pub struct Counters {
     /// Lines of key logs that are malformed or too long, and secrets beyond the limit.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_secrets_dropped: u64,
+    /// QUIC connections that clients opened; none is read. Left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub quic_connections: u64,
+    /// Packets of QUIC that were not looked at because a limit was reached; left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub quic_not_looked_at: u64,
     /// Connections that were captured at two places and are told once; left out where there is none.
     #[serde(skip_serializing_if = "is_zero")]
     pub flows_seen_twice: u64,
@@ -327,11 +335,67 @@ pub struct Chain {
     /// none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,
+    /// Connections in TLS that were not read: the chain's own, or those that may be its legs; left out where there
+    /// is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub encrypted: Vec<Encrypted>,
     /// As the client saw it.
     pub outcome: Word,
     pub verdict: Verdict,
     /// Ids of findings.
     pub findings: Vec<u64>,
+}
+
+/// A connection in TLS that was not read: what it shows without its secrets.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Encrypted {
+    pub flow: u32,
+    /// `itself`: it is what the chain is about. `before` (`behind`): it may be the leg before the first (behind the
+    /// last) one in view.
+    #[schemars(extend("examples" = ["itself", "before", "behind"]))]
+    pub stands: Word,
+    /// Why it may be a leg, which is never more than possible; empty for `itself`.
+    #[schemars(extend("examples" = [["time", "size", "topology"]]))]
+    pub joined_by: Vec<Word>,
+    pub client: Endpoint,
+    pub server: Endpoint,
+    pub tls: Option<Tls>,
+    /// Protocols that the client offered (ALPN), in its order.
+    pub alpn_offered: Vec<String>,
+    pub from_client: EncryptedSide,
+    pub from_server: EncryptedSide,
+    pub end: End,
+}
+
+/// One direction of it.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct EncryptedSide {
+    /// Bytes with the headers of their records.
+    pub sent_bytes: u64,
+    /// The first records, 16 at most.
+    pub records: Vec<EncryptedRecord>,
+    /// The last segment with payload; null without any.
+    pub last: Option<EncryptedLast>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct EncryptedRecord {
+    /// Content type as on the wire; in TLS 1.3, 23 for all that is encrypted.
+    pub content_type: u8,
+    pub body_bytes: u16,
+    /// When its last byte came.
+    pub at: String,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct EncryptedLast {
+    pub payload_bytes: u32,
+    pub at: String,
+    pub packet: u64,
+    /// Whether it ends with a record as long as an alert is, which is close_notify most likely; null where this is
+    /// not known.
+    pub close_notify: Option<bool>,
 }
 
 /// A connection that a proxy opened in vain.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::base::{Endpoint, Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Direction, EndHow, Exchange};
+use crate::model::{Direction, EndHow, Exchange, FlowFacts};
 use crate::rules::ends;
 
 /// How tunnels ended, by the host at their server end.
@@ -27,6 +27,8 @@ pub struct Tunnels {
 struct Host {
     idle: Vec<Cut>,
     life: Vec<Cut>,
+    /// Silences after which it ended connections in TLS that were not read.
+    sealed: Vec<Cut>,
     /// By half seconds.
     slots: BTreeMap<i64, Slot>,
 }
@@ -119,6 +121,24 @@ impl Tunnels {
         if let (false, Some(life), Some(end), Some(packet)) = (farewell, x.end.lifetime, x.end.at, x.end.packet) {
             self.live(x, life, end, packet);
         }
+    }
+
+    /// Remembers a connection in TLS that was not read.
+    pub fn learn_sealed(&mut self, flow: &FlowFacts) {
+        let idle = flow.said.as_ref().and_then(|said| said.end.idle_before);
+        let Some(idle) = idle.filter(|_| ends::ended_idle(flow)) else { return };
+        let ip = flow.server.ip;
+        if !self.hosts.contains_key(&ip) && self.hosts.len() >= limits::TUNNEL_HOSTS {
+            self.evicted += 1;
+            return;
+        }
+        let kept = note(&mut self.hosts.entry(ip).or_default().sealed, idle);
+        self.evicted += u64::from(!kept);
+    }
+
+    /// Connections in TLS that this host ended after the same silence, this one among them.
+    pub fn sealed_after_idle(&self, host: IpAddr, idle: Nanos) -> u32 {
+        self.hosts.get(&host).map_or(0, |host| times(&host.sealed, idle))
     }
 
     fn live(&mut self, x: &Exchange, life: Nanos, end: Timestamp, at: PacketRef) {

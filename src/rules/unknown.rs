@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Confidence, Exchange, FlowFacts, Text, Verdict};
+use crate::model::{Confidence, Exchange, Finding, FlowFacts, Text, Verdict};
 use crate::rules::response;
 
 /// What the capture lacks, and which command makes up for it.
@@ -44,6 +44,20 @@ pub(super) fn without_handshake(flow: &FlowFacts) -> Verdict {
         "The capture cannot tell how this WebSocket was opened: its handshake came before the capture began; to see \
          it, connect anew while this runs on {at}: {command}"
     ))
+}
+
+/// On TLS that was not read.
+pub(super) fn inside_tls(flow: &FlowFacts, findings: &[Finding]) -> Verdict {
+    if let Some(found) = findings.first() {
+        let summary = found.message.clone().say("; to know, give its secrets by --keylog");
+        return Verdict { summary, confidence: found.confidence, ..said(String::new()) };
+    }
+    let said = said(format!(
+        "The capture cannot tell what ran inside this TLS connection to {}: give its secrets by --keylog, or capture \
+         where the same traffic is plain",
+        flow.server
+    ));
+    Verdict { confidence: Confidence::Possible, ..said }
 }
 
 /// What captures the packets of one end, to be run on the other. Quoted for a shell: nothing but an

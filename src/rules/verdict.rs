@@ -116,6 +116,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         (ConnectState::Refused, _) => Outcome::Refused,
         (ConnectState::Unanswered, _) => Outcome::Unanswered,
         (_, Some(said)) if said.ws.is_none() && said.first[1].is_some() => Outcome::Refused,
+        (_, Some(said)) if said.sealed.is_some() => Outcome::Unknown,
         (_, Some(said)) if said.ws.is_none() && said.end.tcp_by == Some(Direction::ServerToClient) => {
             Outcome::Unanswered
         }
@@ -124,6 +125,9 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
     let Some((Candidate { rule, finding, .. }, severity)) = name(alone(outcome, findings)) else {
         if said.is_some_and(|said| said.ws.is_some()) {
             return (outcome, unknown::without_handshake(flow));
+        }
+        if flow.sealed().is_some() {
+            return (outcome, unknown::inside_tls(flow, findings));
         }
         let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
         return (outcome, plain("ok", Confidence::Certain, summary));

@@ -11,6 +11,7 @@ use crate::wire::{Inside, link, tcp};
 
 use super::decode::{Decoded, Place, segment};
 use super::defrag::{Defrag, Key, Piece};
+use super::quic::Quic;
 use super::trace::Trace;
 use super::via::Vias;
 
@@ -19,6 +20,7 @@ use super::via::Vias;
 pub(super) struct Descent {
     pub(super) vias: Vias,
     defrag: Defrag,
+    quic: Quic,
     pub(super) trace: Trace,
     stack: Stack,
     /// Segments of the frame under work.
@@ -155,7 +157,11 @@ impl Descent {
         let (from, to, payload) = ip::udp(spot.rest)?;
         spot.rest = payload;
         // The receiver's port says more than the sender's.
-        [By::Udp(to), By::Udp(from), By::AnyUdp].into_iter().find_map(|by| self.open(by, spot, counters))
+        let opened = [By::Udp(to), By::Udp(from), By::AnyUdp].into_iter().find_map(|by| self.open(by, spot, counters));
+        if opened.is_none() {
+            self.quic.datagram(payload, counters);
+        }
+        opened
     }
 
     /// A datagram that becomes whole is gone on with as if it had come so. `protocol`: what this fragment

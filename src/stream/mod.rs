@@ -9,6 +9,7 @@ mod descent;
 pub mod flow;
 mod namesakes;
 mod pieces;
+mod quic;
 pub mod reassembly;
 mod reset;
 pub mod segments;
@@ -95,6 +96,20 @@ pub struct Signs {
     pub closes_window: bool,
 }
 
+/// A segment of a flow of no interest whose end is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Glimpse<'a> {
+    pub side: Side,
+    pub ts: Timestamp,
+    pub at: PacketRef,
+    /// As far as it was captured. Empty where these bytes were seen before.
+    pub payload: &'a [u8],
+    /// Bytes of payload that the snap length took.
+    pub cut: u32,
+    pub fin: bool,
+    pub rst: bool,
+}
+
 /// What a handler may know of the flow a chunk belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -136,6 +151,10 @@ pub trait Handler {
     /// The bits of a tag that ask for the signs of every segment. Of others come those that reset the
     /// connection or close a window.
     const WATCHED: u64 = 0;
+
+    /// The bits of a tag that ask for glimpses of a flow although [`Interest::Nothing`] was said of it: of segments
+    /// with payload, of its FINs and resets, as they come, and of its end. 0: never.
+    const GLIMPSED: u64 = 0;
 
     /// Starts fetching what a segment of this side will touch beside the flow's own record. How many of its
     /// first bytes will most likely be looked at.
@@ -182,6 +201,12 @@ pub trait Handler {
 
     /// What a segment says beside its bytes, before these are dealt with. Only of flows of interest.
     fn signs(&mut self, _flow: Context<'_>, _tag: &mut u64, _side: Side, _signs: Signs) {}
+
+    /// A segment of a flow of no interest, see [`Handler::GLIMPSED`].
+    fn glimpse(&mut self, _flow: Context<'_>, _tag: &mut u64, _inline: &mut Self::Inline, _: Glimpse<'_>) {}
+
+    /// A flow of no interest whose end was waited for is over.
+    fn over(&mut self, _flow: Context<'_>, _tag: &mut u64, _inline: &mut Self::Inline) {}
 
     /// Segments of this flow disagreed about bytes that were not passed on yet; the first were kept.
     fn conflict(&mut self, flow: Context<'_>, tag: &mut u64);

@@ -17,7 +17,7 @@ use super::namesakes::{Namesakes, fits};
 use super::reassembly::{Flow, Held, Segment};
 use super::segments::{CLOSES_WINDOW, Entry, Segments};
 use super::slots::{Hasher, Slots};
-use super::{CloseHow, Context, Handler, Inline, Signs, reset};
+use super::{CloseHow, Context, Glimpse, Handler, Inline, Signs, reset};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -205,6 +205,10 @@ impl<I: Inline> Table<I> {
         }
         if track.has(flag::IGNORED) && d.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) == 0 {
             track.set(flag::SEEN, d.side);
+            if track.tag & H::GLIMPSED != 0 && d.payload_len | d.cut() != 0 {
+                let Some(Found { record, opened, .. }) = self.found(index) else { return };
+                glimpse(record, opened, d, segments.payload(d, bytes), handler);
+            }
             return;
         }
         if d.flags.syn() && is_another(track, d) {
@@ -242,9 +246,11 @@ impl<I: Inline> Table<I> {
         if (d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0) && !track.has(flag::IGNORED) {
             tell_signs(track, opened, d, handler);
         }
-        let mut flow = Flow { index, track, opened, inline: &mut record.inline, held, handler, counters };
-        if flow.track.has(flag::IGNORED) {
-            let t = &mut flow.track;
+        if track.has(flag::IGNORED) {
+            if track.tag & H::GLIMPSED != 0 {
+                glimpse(record, opened, d, payload, handler);
+            }
+            let t = &mut record.track;
             t.set(flag::SEEN, d.side);
             if d.flags.fin() {
                 t.set(flag::FIN, d.side);
@@ -253,14 +259,24 @@ impl<I: Inline> Table<I> {
                 t.set(flag::RST, d.side);
             }
         } else {
-            flow.segment(&segment);
+            Flow { index, track, opened, inline: &mut record.inline, held, handler, counters }.segment(&segment);
         }
+        let track = &mut record.track;
         if d.flags.0 & (Flags::FIN | Flags::RST) != 0 || track.flags & (0b11 * (flag::FIN | flag::RST)) != 0 {
             if track.waits_for_reset() && held.reset_at(index) == Some(d.at) {
                 let id = track.id;
                 self.resets.push_back((d.ts, index, id));
             }
             self.note_end(index, d.ts);
+            self.tell_over(index, handler);
+        }
+    }
+
+    /// Tells the end of a flow of no interest, where that was waited for.
+    fn tell_over<H: Handler<Inline = I>>(&mut self, index: u32, handler: &mut H) {
+        let Some(Found { record, opened, .. }) = self.found(index) else { return };
+        if record.track.has(flag::ENDED) {
+            over(record, opened, handler);
         }
     }
 
@@ -327,6 +343,8 @@ impl<I: Inline> Table<I> {
         if let Some(Found { record, held, .. }) = self.found(index) {
             record.track.flags |= flag::IGNORED;
             record.track.flags &= !flag::HELD;
+            // Nor is its end waited for.
+            record.track.tag = 0;
             held.forget(index);
         }
     }
@@ -337,7 +355,8 @@ impl<I: Inline> Table<I> {
         let mut rest = Vec::new();
         for (block, from) in self.blocks.iter().zip((0_u32..).step_by(BLOCK)) {
             let tracks = block.records.iter().map(|record| &record.track).zip(from..);
-            let of_interest = tracks.filter(|(track, _)| track.id != FlowId::default() && !track.has(flag::IGNORED));
+            let waited_for = |track: &Track| !track.has(flag::IGNORED) || track.tag & H::GLIMPSED != 0;
+            let of_interest = tracks.filter(|(track, _)| track.id != FlowId::default() && waited_for(track));
             rest.extend(of_interest.map(|(track, index)| (track.id, index)));
         }
         rest.sort_unstable();
@@ -367,6 +386,7 @@ impl<I: Inline> Table<I> {
         let ts = record.track.last;
         let (track, inline) = (&mut record.track, &mut record.inline);
         Flow { index, track, opened, inline, held, handler, counters }.finish(ts, at_packet, how);
+        over(record, opened, handler);
     }
 
     /// The flow's addresses now serve another connection.
@@ -607,6 +627,9 @@ impl<I: Inline> Table<I> {
             for at in (0..looked_at).step_by(LINE) {
                 prefetch_index(bytes, entry.payload_at() + at);
             }
+        } else if record.track.tag & H::GLIMPSED != 0 && entry.payload_len > 0 {
+            // Of these the last bytes are looked at.
+            prefetch_index(bytes, entry.payload_at() + (entry.payload_len as usize).saturating_sub(LINE / 2));
         }
     }
 
@@ -692,6 +715,40 @@ fn is_another(track: &Track, d: &Entry) -> bool {
     // Joined midstream: a SYN for a place that was passed belongs to another connection; one that
     // fits the start of what was seen has only come late.
     track.is(flag::STARTED, side) && track.base[side.index()] != d.seq.wrapping_add(1) || track.has(flag::ENDED)
+}
+
+/// Shows a segment of a flow of no interest.
+#[inline]
+fn glimpse<H: Handler>(record: &mut Record<H::Inline>, opened: &Opened, d: &Entry, payload: &[u8], handler: &mut H) {
+    let (track, inline) = (&mut record.track, &mut record.inline);
+    let length = d.payload_len.saturating_add(d.cut());
+    // Where its bytes end, from where those that came before do: what lies before that was seen, as a keep-alive is.
+    let end = d.seq.wrapping_add(length);
+    let ahead = end.wrapping_sub(track.next[d.side.index()]).cast_signed();
+    let is_new = ahead > 0 && length > 0;
+    if is_new {
+        track.advance(d.side, u64::from(ahead.unsigned_abs()));
+    }
+    let (fin, rst) = (d.flags.fin(), d.flags.rst());
+    if !is_new && !fin && !rst {
+        return;
+    }
+    let payload = if is_new { payload } else { &[] };
+    let seen = Glimpse { side: d.side, ts: d.ts, at: d.at, payload, cut: d.cut(), fin, rst };
+    let mut tag = track.tag;
+    handler.glimpse(Context { track, opened }, &mut tag, inline, seen);
+    track.tag = tag;
+}
+
+/// Tells that a flow of no interest is over, where that was waited for.
+fn over<H: Handler>(record: &mut Record<H::Inline>, opened: &Opened, handler: &mut H) {
+    let (track, inline) = (&mut record.track, &mut record.inline);
+    if track.has(flag::IGNORED) && track.tag & H::GLIMPSED != 0 {
+        let mut tag = track.tag;
+        handler.over(Context { track, opened }, &mut tag, inline);
+        // Told once.
+        track.tag = tag & !H::GLIMPSED;
+    }
 }
 
 /// Tells what a segment says beside its bytes.

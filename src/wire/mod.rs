@@ -10,6 +10,7 @@ pub mod inside;
 pub mod ip;
 pub mod link;
 pub mod proxy_protocol;
+pub mod quic;
 pub mod short;
 pub mod sniff;
 pub mod socks;

@@ -29,7 +29,7 @@ use hopscope::stream::defrag::{Defrag, Key, Piece};
 use hopscope::stream::{Decoder, Place};
 use hopscope::wire::ip::Fragment;
 use hopscope::wire::tunnel::{self, Outer};
-use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, sniff, socks, websocket};
+use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, quic, sniff, socks, websocket};
 use libfuzzer_sys::fuzz_target;
 
 const TARGETS: &[(u8, fn(&[u8]))] = &[
@@ -49,6 +49,7 @@ const TARGETS: &[(u8, fn(&[u8]))] = &[
     (b'm', masking),
     (b'n', sniffing),
     (b'p', pipeline),
+    (b'q', quic_packets),
     (b'r', products),
     (b's', table::offsets),
     (b't', conversations),
@@ -422,5 +423,13 @@ fn head(kind: http1::Kind, text: &[u8]) -> Head {
         last: Timestamp::default(),
         range: 0..text.len() as u64,
         names: Default::default(),
+    }
+}
+
+/// A datagram as a client's first of QUIC: no more comes out than went in.
+fn quic_packets(data: &[u8]) {
+    if let Some(initial) = quic::client_initial(data) {
+        let bytes: usize = initial.crypto.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(quic::looks_initial(data) && bytes <= data.len() && initial.connection.len() <= 20);
     }
 }

@@ -2,7 +2,7 @@
 //! frames of its own, however the bytes are cut.
 #![allow(clippy::use_debug, reason = "a failing test prints what it found")]
 
-use hopscope::model::{Direction, EndHow, Entry, Exchange, Mechanism, StreamEnd};
+use hopscope::model::{Direction, EndHow, Entry, Exchange, Mechanism, StreamEnd, Wrapper};
 
 use crate::engine::{run, text_of};
 use crate::support::file::Format;
@@ -252,4 +252,101 @@ fn a_bridge_to_http1_is_joined_without_a_key() {
     let rules: Vec<_> = report["findings"].as_array().into_iter().flatten().map(|f| f["rule"].clone()).collect();
     assert!(rules.contains(&"h2-bridge".into()), "{rules:?}");
     assert!(!rules.iter().any(|rule| rule.as_str().is_some_and(|rule| rule.starts_with("hop-"))), "{rules:?}");
+}
+
+#[test]
+fn a_websocket_inside_a_plain_connect_on_a_stream_is_read_as_in_http1() {
+    let inside = Script::flow().upgrade("q83vASNFZ4mrze8BI0VniQ==").frame(Side::Client, 1, b"hello").goodbye();
+    let connect = headers(0, 1, &[(":method", "CONNECT"), (":authority", "ws.example:80")]);
+    for early in [false, true] {
+        let mut script = opened(Script::flow()).client(&*connect);
+        let mut answered = false;
+        for segment in inside.clone().segments().iter().filter(|s| !s.payload.is_empty()) {
+            if !answered && (!early || segment.from == Side::Server) {
+                script = script.server(status(0, 1, "200"));
+                answered = true;
+            }
+            script = script.say(segment.from, &data(1, &segment.payload));
+        }
+        let end = frame(DATA, END_STREAM, 1, b"");
+        let all = exchanges(script.server(&*end).client(end).fin(Side::Client).fin(Side::Server));
+        let [x] = all.as_slice() else { panic!("{} exchanges", all.len()) };
+        assert_eq!((x.status(), x.mechanism, x.stream.is_none()), (Some(101), Mechanism::Http1Upgrade, true));
+        assert!(matches!(x.via.as_slice(), [Wrapper::Connect(to)] if **to == *b"ws.example:80"), "{:?}", x.via);
+        assert_eq!(x.ws.map(|ws| (ws.client.text, ws.client.close, ws.server.close)), Some((1, 1, 1)));
+        assert_eq!((x.end.how, x.end.tcp_how), (EndHow::CloseFrame, EndHow::Fin), "{:?}", x.end);
+    }
+}
+
+#[test]
+fn a_connect_on_a_stream_that_is_reset_or_left_open_ends_what_is_inside() {
+    let connect = headers(0, 1, &[(":method", "CONNECT"), (":authority", "ws.example:80")]);
+    let open = || {
+        let script = opened(Script::flow()).client(&*connect).server(status(0, 1, "200"));
+        let inside = Script::flow().upgrade("q83vASNFZ4mrze8BI0VniQ==").frame(Side::Client, 1, b"hello").segments();
+        inside
+            .iter()
+            .filter(|s| !s.payload.is_empty())
+            .fold(script, |script, s| script.say(s.from, &data(1, &s.payload)))
+    };
+    let reset = exchanges(open().server(frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())).fin(Side::Client)).remove(0);
+    assert_eq!((reset.end.how, reset.end.by), (EndHow::Rst, Some(SERVER)));
+    assert_eq!(exchanges(open()).remove(0).end.how, EndHow::Open);
+}
+
+/// A connection that was open before the capture began.
+fn joined() -> Script {
+    let old = data(1, &masked(1, b"an older one"));
+    let unknown = [&[0x82, 0xbe][..], b"\x44\x02/x"].concat();
+    Script::midstream("198.51.100.7:40000", "203.0.113.9:80")
+        .client(&*old)
+        .server(data(1, &plain(1, b"an answer")))
+        .server(frame(8, 0, 0, &1_000_u32.to_be_bytes()))
+        // A request with a field of which only the encoder knows what it is.
+        .client(frame(1, END_STREAM | 4, 3, &unknown))
+        .server(frame(1, END_STREAM | 4, 3, &[0x8d, 0xc5]))
+        .client(&*old)
+        .client(connect(5, "/chat"))
+        .server(status(0, 5, "200"))
+        .client(data(5, &masked(1, b"hello")))
+        .server(data(5, &plain(1, b"hello")))
+        .fin(Side::Client)
+        .fin(Side::Server)
+}
+
+#[test]
+fn a_connection_joined_while_it_runs_is_read_from_its_frames_on() {
+    for bytes in [1448, 5, 1] {
+        let mut script = joined().segments();
+        // The cut is made by the one who sends.
+        let cut: Vec<Segment> = script
+            .drain(..)
+            .flat_map(|segment| {
+                let pieces: Vec<Vec<u8>> = segment.payload.chunks(bytes).map(<[u8]>::to_vec).collect();
+                let mut seq = segment.seq;
+                let whole = pieces.is_empty().then(|| segment.clone());
+                let of = move |payload: Vec<u8>| {
+                    let piece = Segment { seq, payload, ..segment.clone() };
+                    seq = seq.wrapping_add(u32::try_from(piece.payload.len()).expect("short"));
+                    piece
+                };
+                whole.into_iter().chain(pieces.into_iter().map(of)).collect::<Vec<_>>()
+            })
+            .collect();
+        let (found, counters) = run(capture(&cut));
+        assert_eq!((counters.flows_http2, counters.bugs), (1, 0), "in pieces of {bytes}");
+        let [x] = found.exchanges.as_slice() else { panic!("{} exchanges", found.exchanges.len()) };
+        assert_eq!((x.mechanism, x.status()), (Mechanism::Http2ExtendedConnect, Some(200)));
+        let stream = x.stream.as_deref().expect("a stream");
+        assert_eq!((stream.id, stream.entry, stream.connect_protocol), (5, Entry::Midstream, None));
+        assert_eq!(x.ws.map(|ws| (ws.client.text, ws.server.text)), Some((1, 1)));
+        assert!(x.quality.midstream);
+    }
+}
+
+#[test]
+fn what_a_late_reader_cannot_know_is_held_against_nobody() {
+    let report = report_on_bytes(&capture(&joined().segments()));
+    let bad = report["findings"].as_array().into_iter().flatten().filter(|f| f["severity"] == "error").count();
+    assert_eq!((bad, &report["exchanges"][0]["outcome"]), (0, &"upgraded".into()), "{}", report["findings"]);
 }

@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use hopscope::base::Counters;
-use hopscope::capture::{Merged, Source, Window};
+use hopscope::base::limits;
+use hopscope::capture::{KeyLogFile, Merged, News, Source, Window};
 use hopscope::engine::{Collected, Engine, read};
 use hopscope::model::{EndHow, Exchange, Mechanism, Wrapper};
-use hopscope::proto::tls::Secrets;
+use hopscope::proto::tls::{KeyLog, Secrets};
 
 use crate::engine::{run, text_of};
 use crate::support::file::Format;
@@ -307,4 +308,85 @@ fn an_extract_holds_the_secrets_of_its_connections_and_no_others() {
     let (whole, part) = (json(of(&["a.pcap", "--keylog", "keys.log"])), json(of(&["one.pcapng"])));
     assert_eq!(whole["counters"]["packets"], part["counters"]["packets"]);
     assert_eq!(whole["exchanges"][0]["handshake"], part["exchanges"][0]["handshake"]);
+}
+
+/// A capture that comes in two parts, between which a key log may grow.
+struct Live {
+    engine: Engine<Collected>,
+    file: KeyLogFile,
+    log: KeyLog,
+}
+
+impl Live {
+    fn new(path: &Path) -> Live {
+        let mut engine = Engine::new(Collected::default());
+        engine.secrets_may_come();
+        Live { engine, file: KeyLogFile::new(path), log: KeyLog::default() }
+    }
+
+    fn packets(&mut self, segments: &[Segment]) {
+        let source = Source::from_bytes("test", capture(segments));
+        let mut inputs = Merged::from_sources(vec![source], &Window::default()).expect("a capture");
+        read(&mut inputs, &mut self.engine, &mut |_| true).expect("a readable capture");
+    }
+
+    fn look(&mut self) {
+        let (engine, log) = (&mut self.engine, &mut self.log);
+        let read = self.file.news(&mut |news, bytes| {
+            if news == News::Anew {
+                *log = KeyLog::default();
+            }
+            engine.learn(log, bytes);
+        });
+        read.expect("a key log");
+    }
+}
+
+#[test]
+fn secrets_that_come_later_open_what_waited_for_them() {
+    let plain = talk().segments();
+    let alone = run(capture(&plain)).0.exchanges.remove(0);
+    let plain = said(&plain);
+    for name in ["TLS13_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"] {
+        let (wire, log) = sealed(name, &plain);
+        let segments = on_the_wire(&wire, 1448);
+        // The upgrade is over, the large message is not.
+        for at in [6, 12, segments.len() - 5] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("keys.log");
+            // Lines of others, and the writer is in the middle of its own.
+            let (half, rest) = log.split_at(log.len() / 2);
+            std::fs::write(&path, format!("# others\n{half}")).expect("a file");
+            let mut live = Live::new(&path);
+            live.look();
+            live.packets(&segments[..at]);
+            let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("the file");
+            std::io::Write::write_all(&mut file, rest.as_bytes()).expect("room");
+            live.look();
+            live.packets(&segments[at..]);
+            let (found, counters) = live.engine.finish();
+            assert_eq!((counters.flows_tls_read, counters.bugs), (1, 0), "{name} at {at}");
+            let [x] = found.exchanges.as_slice() else { panic!("{} exchanges", found.exchanges.len()) };
+            assert_eq!((x.status(), x.end.how), (Some(101), EndHow::CloseFrame));
+            assert_eq!(inner(x, &alone).len(), inner(&alone, &alone).len(), "{name} at {at}");
+        }
+    }
+}
+
+#[test]
+fn secrets_that_never_come_leave_what_is_known_without_them_and_cost_a_bounded_number_of_bytes() {
+    let (wire, _) = sealed("TLS13_AES_128_GCM_SHA256", &said(&talk().segments()));
+    let long: Said = vec![(true, head("GET / HTTP/1.1\nHost: a")), (false, vec![b'x'; 4 * limits::TLS_HELD_BYTES])];
+    let (long, _) = sealed("TLS13_AES_128_GCM_SHA256", &long);
+    for (wire, given_up) in [(&wire, false), (&long, true)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut live = Live::new(&folder.path().join("keys.log"));
+        live.packets(&on_the_wire(wire, 1448));
+        let (found, counters) = live.engine.finish();
+        assert_eq!((found.exchanges.len(), counters.flows_tls_read), (0, 0));
+        assert_eq!(counters.tls_given_up > 0, given_up, "{}", counters.tls_given_up);
+        let [flow] = found.sealed.as_slice() else { panic!("{} flows", found.sealed.len()) };
+        let end = &flow.said.as_ref().expect("it said something").end;
+        assert_eq!((end.how, end.by.is_some()), (EndHow::Fin, true));
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) mod read;
 pub(crate) mod rewrite;
 pub(crate) mod run;
 pub(crate) mod scene;
+mod scene_h2;
 pub(crate) mod script;
 pub(crate) mod shape;
 pub(crate) mod streams;

@@ -15,6 +15,7 @@ use sha1::{Digest as _, Sha1};
 use super::accept;
 use super::file::Format;
 use super::link::{self, Link};
+use super::scene_h2;
 use super::script::{self, Script, Segment, Side};
 use super::shape;
 
@@ -137,6 +138,11 @@ pub(crate) enum Step {
     ServerRaw(String),
     ClientFrame(Frame),
     ServerFrame(Frame),
+    /// Frames of HTTP/2, in words: see `scene_h2.rs`.
+    ClientH2(Vec<String>),
+    ServerH2(Vec<String>),
+    /// A 200 on this stream, a text message each way, and the closing handshake.
+    GrantedH2(u32),
     /// A faultless request for an upgrade, and the 101 that grants it.
     Upgrade(bool),
     /// A text message each way, then the closing handshake and FINs.
@@ -305,6 +311,9 @@ impl Step {
             Step::ServerRaw(text) => script.server(raw(&fill_in(text, flow))),
             Step::ClientFrame(frame) => script.frame(Side::Client, frame.opcode, &frame.payload()),
             Step::ServerFrame(frame) => script.frame(Side::Server, frame.opcode, &frame.payload()),
+            Step::ClientH2(frames) => scene_h2::play(script, Side::Client, frames),
+            Step::ServerH2(frames) => scene_h2::play(script, Side::Server, frames),
+            Step::GrantedH2(stream) => scene_h2::granted(script, *stream),
             Step::Upgrade(_) => script.upgrade(&key(flow)),
             Step::Talk(_) => script.frame(Side::Client, 1, b"hello").frame(Side::Server, 1, b"welcome").goodbye(),
             Step::Relay(leg) => leg.play(script),

@@ -63,6 +63,13 @@ impl Ends {
         Self::with(suite, ring::ALL_KX_GROUPS, ring::ALL_KX_GROUPS, [true, true])
     }
 
+    /// The client offers HTTP/1.1 alone, as one does that opens a WebSocket.
+    pub(crate) fn of_http1(suite: SupportedCipherSuite) -> Self {
+        let mut ends = Self::new(suite);
+        Arc::make_mut(&mut ends.client).alpn_protocols = vec![b"http/1.1".to_vec()];
+        ends
+    }
+
     /// The client's first key share is of no use to the server.
     pub(crate) fn that_retry(suite: SupportedCipherSuite) -> Self {
         Self::with(

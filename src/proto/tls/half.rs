@@ -82,6 +82,8 @@ pub(super) struct Open {
 /// One direction.
 pub(super) struct Half {
     pub(super) phase: Phase,
+    /// Offset of its first byte.
+    pub(super) begin: u64,
     /// Offset of the first byte that is not in `buffer`, taken or passed over.
     pub(super) end: u64,
     /// The beginning of a record; while `scanning`, all that may hold one.
@@ -117,6 +119,7 @@ impl Half {
     pub(super) fn new(begin: u64) -> Self {
         Half {
             phase: Phase::Clear,
+            begin,
             end: begin,
             buffer: Vec::new(),
             skip: 0,

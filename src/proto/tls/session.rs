@@ -40,6 +40,20 @@ pub enum State {
     Blind(Blind),
 }
 
+/// See [`Session::left`].
+pub struct Left<'a> {
+    /// The record whose end is still to come, and bytes of it that are.
+    pub passing: Option<Header>,
+    pub skip: u64,
+    /// The first bytes of a record's header.
+    pub begun: &'a [u8],
+    /// It is not known where the next record begins.
+    pub lost: bool,
+    /// Bytes of it so far.
+    pub bytes: u64,
+    pub closed: bool,
+}
+
 pub(super) fn index(dir: Direction) -> usize {
     match dir {
         Direction::ClientToServer => 0,
@@ -73,6 +87,19 @@ impl Session {
     /// What was seen of a direction's records and segments.
     pub fn seen(&self, dir: Direction) -> &Seen {
         &self.half(dir).seen
+    }
+
+    /// Where a direction stands that is not read any further.
+    pub fn left(&self, dir: Direction) -> Left<'_> {
+        let half = self.half(dir);
+        Left {
+            passing: half.passing,
+            skip: half.skip,
+            begun: &half.buffer,
+            lost: half.scanning || half.lost > 0,
+            bytes: half.end.saturating_sub(half.begin),
+            closed: half.closed,
+        }
     }
 
     pub fn state(&self) -> State {

@@ -121,6 +121,15 @@ impl Frames {
         *of_opcode = of_opcode.saturating_add(1);
     }
 
+    /// Where no frames are counted: a word of the handler's own.
+    pub fn set_word(&mut self, word: u64) {
+        self.payload = word;
+    }
+
+    pub fn word(&self) -> u64 {
+        self.payload
+    }
+
     /// Forgets all but when somebody last spoke: another stream begins.
     pub fn restart(&mut self) {
         *self = Frames { last: self.last, ..Frames::default() };

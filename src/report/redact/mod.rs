@@ -119,9 +119,8 @@ impl Names {
             self.head(head);
         }
         self.bytes(&mut x.body);
-        let boxed = [&mut x.odd_response, &mut x.before_response, &mut x.early];
-        let previews = boxed.into_iter().flatten().map(|preview| &mut **preview);
-        previews.chain(x.after_101.iter_mut().flatten()).for_each(|preview| self.preview(preview));
+        let boxed = [&mut x.odd_response, &mut x.before_response, &mut x.early].into_iter().chain(&mut x.after_101);
+        boxed.flatten().for_each(|preview| self.preview(preview));
         if let Some(talk) = &mut x.talk {
             [&mut talk.client, &mut talk.server].into_iter().filter_map(|s| s.rare.as_mut()).for_each(|r| self.rare(r));
         }

@@ -10,7 +10,7 @@ use crate::report::mask;
 use crate::report::text::Context;
 use crate::report::text::fields::{ANSWERED, ASKED, REQUEST_IDS, in_ladder, told};
 use crate::report::text::page::{Page, Tone, clip};
-use crate::report::text::{body, connection, facts, fix, hops, ladder, legs};
+use crate::report::text::{body, connection, facts, fix, hops, ladder, legs, sealed};
 use crate::report::time::human;
 use crate::rules::verdict::CAUSE;
 use crate::store::Analysis;
@@ -29,6 +29,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix
         (None, None) => {}
     }
     legs::write(c, page, chain)?;
+    sealed::beside(c, page, chain)?;
     evidence(c, page, chain)?;
     if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
         logs(c, page, chain, x)?;

@@ -8,6 +8,7 @@ use crate::report::build;
 use crate::report::text::Context;
 use crate::report::text::block::{VALUE, how_it_ended, who};
 use crate::report::text::page::{Page, Tone, clip, count};
+use crate::report::text::sealed;
 use crate::report::time::human;
 use crate::wire::proxy_protocol;
 
@@ -48,6 +49,9 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flo
         let via: Vec<String> = said.via.iter().map(|w| build::via_at_length(w, &mut c.masker)).collect();
         page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
         page.row("behind", Tone::Plain, &clip(&preceded(c, said.proxied.as_deref()), VALUE))?;
+        if let Some(sealed) = &said.sealed {
+            return sealed::shows(c, page, flow, sealed);
+        }
         return match &said.ws {
             Some(ws) => frames(c, page, said, ws),
             None => words(c, page, said, &after),

@@ -23,6 +23,7 @@ mod legs;
 mod nothing;
 mod page;
 mod patterns;
+mod sealed;
 mod summary;
 
 use facts::Facts;

@@ -14,6 +14,7 @@ mod nonmonotonic;
 mod offload;
 mod one_sided;
 mod overlap_conflict;
+mod quic;
 mod reordered;
 mod secrets_miss;
 mod truncated;
@@ -34,6 +35,7 @@ pub(super) static RULES: &[&Rule] = &[
     &nonmonotonic::RULE,
     &encrypted::RULE,
     &secrets_miss::RULE,
+    &quic::RULE,
     &dropped::RULE,
     &damaged::RULE,
     &cut_short::RULE,

@@ -10,6 +10,7 @@ mod close_unanswered;
 mod flapping;
 mod half_closed;
 mod idle_timeout;
+mod idle_timeout_encrypted;
 mod idle_timeout_match;
 mod lifetime_limit_match;
 mod limit;
@@ -28,6 +29,7 @@ mod without_close;
 use crate::model::{Direction, EndHow, Exchange};
 use crate::rules::Rule;
 
+pub use idle_timeout_encrypted::ended_idle;
 pub(in crate::rules) use support::{beats, cut_by, is_probe, spans};
 pub(in crate::rules) use without_close::CAUSES;
 
@@ -40,6 +42,7 @@ pub(super) static RULES: &[&Rule] = &[
     &silent_drop::RULE,
     &idle_timeout_match::RULE,
     &idle_timeout::RULE,
+    &idle_timeout_encrypted::RULE,
     &lifetime_limit_match::RULE,
     &mass_end::RULE,
     &flapping::RULE,

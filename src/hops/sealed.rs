@@ -1,0 +1,146 @@
+//! Connections in TLS that were not read, beside what was: which of them may be the leg before or behind a chain, by
+//! time, size and topology. That is never more than possible, and where several fit nothing is said.
+
+use crate::base::{Nanos, Timestamp, limits};
+use crate::model::{Beside, Direction, Exchange, FlowFacts, MatchKey, SealedRecord, Stands};
+
+use super::Map;
+use super::hosts::Hosts;
+
+/// Such connections, to be asked for.
+pub struct Around<'a> {
+    hosts: &'a Hosts,
+    all: &'a [FlowFacts],
+    /// By the host at their server's (client's) end, in the order of their beginning.
+    to: Map<std::net::IpAddr, Vec<usize>>,
+    from: Map<std::net::IpAddr, Vec<usize>>,
+    by_begin: Vec<usize>,
+}
+
+/// Content type of all that is encrypted in TLS 1.3, and of data before (RFC 8446 §5.1).
+const DATA: u8 = 23;
+
+/// How long a hop may take from one leg to the other.
+const HOP: Nanos = Nanos::from_secs(2);
+const SLACK: Nanos = Nanos::from_millis(limits::JOIN_SLACK_MS);
+
+/// Bytes that TLS and a hop's own fields may add to a head.
+const ADDED: u64 = 400;
+
+impl<'a> Around<'a> {
+    pub fn new(all: &'a [FlowFacts], hosts: &'a Hosts) -> Self {
+        let mut around = Around { hosts, all, to: Map::default(), from: Map::default(), by_begin: Vec::new() };
+        around.by_begin = (0..all.len()).collect();
+        around.by_begin.sort_by_key(|&at| all.get(at).map(|flow| (flow.syn_at, flow.id)));
+        for &at in &around.by_begin {
+            let Some(flow) = all.get(at) else { continue };
+            around.to.entry(hosts.root(flow.server.ip)).or_default().push(at);
+            around.from.entry(hosts.root(flow.client.ip)).or_default().push(at);
+        }
+        around
+    }
+
+    /// What may be the leg before this one, or behind it.
+    pub fn of(&self, x: &Exchange, stands: Stands) -> Option<Beside> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let (known, host) = match stands {
+            Stands::Before => (&self.to, x.client.ip),
+            Stands::Behind => (&self.from, x.server.ip),
+            Stands::Itself => return None,
+        };
+        let of_host = known.get(&self.hosts.root(host)).map_or(&[][..], Vec::as_slice);
+        let fits = |at: &&usize| self.all.get(**at).is_some_and(|flow| in_time(flow, x, stands));
+        let near = |list: &[usize]| -> Vec<usize> {
+            let until = list.partition_point(|at| self.all.get(*at).is_some_and(|f| f.syn_at <= x.request.first + HOP));
+            let latest = list.get(..until).unwrap_or_default().iter().rev().take(limits::JOIN_CANDIDATES * 4);
+            latest.filter(fits).copied().collect()
+        };
+        let sized = |list: &[usize]| -> Vec<usize> {
+            let fits = |at: &&usize| self.all.get(**at).is_some_and(|flow| in_size(flow, x, stands));
+            list.iter().filter(fits).copied().collect()
+        };
+        let here = near(of_host);
+        let by_size = sized(&here);
+        let (at, why): (usize, &[MatchKey]) = match (here.as_slice(), by_size.as_slice()) {
+            (_, [one]) => (*one, &[MatchKey::Time, MatchKey::Size, MatchKey::Topology]),
+            ([one], []) => (*one, &[MatchKey::Time, MatchKey::Topology]),
+            ([], _) => {
+                // Of a host with several addresses, not all may be known.
+                let anywhere = near(&self.by_begin);
+                match (anywhere.as_slice(), sized(&anywhere).as_slice()) {
+                    ([one], [_]) => (*one, &[MatchKey::Time, MatchKey::Size]),
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        let flow = self.all.get(at)?.clone();
+        Some(Beside { flow: Box::new(flow), stands, of: Some(x.id), joined_by: why.into() })
+    }
+
+    /// What may be the leg before this connection, which is not read either, or behind it.
+    pub fn of_flow(&self, flow: &FlowFacts, stands: Stands) -> Option<Beside> {
+        let (known, host) = match stands {
+            Stands::Before => (&self.to, flow.client.ip),
+            Stands::Behind => (&self.from, flow.server.ip),
+            Stands::Itself => return None,
+        };
+        let list = known.get(&self.hosts.root(host))?;
+        let may = |other: &FlowFacts| {
+            let (near, far) = if stands == Stands::Before { (other, flow) } else { (flow, other) };
+            let ends = near.end_at.zip(far.end_at);
+            let together = ends.is_some_and(|(a, b)| a.0.abs_diff(b.0) <= HOP.0.unsigned_abs());
+            let opened =
+                near.syn_at <= far.syn_at + SLACK && far.syn_at.since(near.syn_at) <= Nanos::from_secs(limits::JOIN_S);
+            let sizes = near.sealed().zip(far.sealed()).is_some_and(|(a, b)| {
+                a.sides.iter().zip(&b.sides).all(|(a, b)| a.bytes.abs_diff(b.bytes) <= a.bytes.max(b.bytes) / 2)
+            });
+            other.id != flow.id && other.server != flow.server && opened && together && sizes
+        };
+        let fitting: Vec<&FlowFacts> =
+            list.iter().rev().filter_map(|at| self.all.get(*at)).filter(|other| may(other)).take(2).collect();
+        let [one] = fitting.as_slice() else { return None };
+        let joined_by = vec![MatchKey::Time, MatchKey::Size, MatchKey::Topology];
+        Some(Beside { flow: Box::new((*one).clone()), stands, of: None, joined_by })
+    }
+}
+
+/// Whether the connection carried something when this leg was asked and answered, in the order in which a hop would
+/// pass it on.
+fn in_time(flow: &FlowFacts, x: &Exchange, stands: Stands) -> bool {
+    let open = flow.syn_at <= x.request.first + HOP && flow.end_at.is_none_or(|end| end + SLACK >= x.request.first);
+    let other = match stands {
+        Stands::Before => flow.client != x.server && flow.server != x.server,
+        _ => flow.server != x.client && flow.client != x.client,
+    };
+    let answered = x.response.as_ref().is_none_or(|answer| {
+        let from = |n: Timestamp| match stands {
+            Stands::Before => answer.first - SLACK..=n + HOP,
+            _ => x.request.first - SLACK..=n + SLACK,
+        };
+        data(flow, Direction::ServerToClient).any(|r| from(answer.first).contains(&r.ts))
+    });
+    flow.id != x.flow && open && other && answered && asked(flow, x, stands).next().is_some()
+}
+
+/// Records in which the request may have been.
+fn asked<'f>(flow: &'f FlowFacts, x: &Exchange, stands: Stands) -> impl Iterator<Item = &'f SealedRecord> {
+    let at = x.request.first;
+    let span = match stands {
+        Stands::Before => at - HOP..=at + SLACK,
+        _ => at - SLACK..=at + HOP,
+    };
+    data(flow, Direction::ClientToServer).filter(move |record| span.contains(&record.ts))
+}
+
+/// Whether a record is as long as the request's head is, give or take what a hop changes.
+fn in_size(flow: &FlowFacts, x: &Exchange, stands: Stands) -> bool {
+    let head = x.request.range.end.saturating_sub(x.request.range.start);
+    asked(flow, x, stands).any(|record| u64::from(record.bytes).abs_diff(head) <= (head / 2).min(ADDED))
+}
+
+fn data(flow: &FlowFacts, from: Direction) -> impl Iterator<Item = &SealedRecord> {
+    flow.sealed().into_iter().flat_map(move |sealed| &sealed.of(from).records).filter(|record| record.kind == DATA)
+}

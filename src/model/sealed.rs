@@ -1,0 +1,69 @@
+//! A connection in TLS that was not read: what it shows all the same.
+
+use crate::base::{Nanos, PacketRef, Timestamp};
+use crate::model::Direction;
+
+/// What TLS shows without its secrets: sizes, times, and how it ended. Nothing in it is of what runs inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// Protocols that the client offered (ALPN, RFC 7301), in its order.
+    pub alpn_offered: Box<[Box<[u8]>]>,
+    /// Of client and server.
+    pub sides: [SealedSide; 2],
+}
+
+/// One direction of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealedSide {
+    /// Its first records, the handshake's too; at most `limits::TLS_FIRST_RECORDS`, and none behind a hole or
+    /// behind `limits::SEALED_LOOKED_AT_BYTES`.
+    pub records: Box<[SealedRecord]>,
+    /// Bytes of it, records' headers included, as far as they were seen or are known to be missing.
+    pub bytes: u64,
+    /// The last segment with payload. `None`: there was none.
+    pub last: Option<SealedSegment>,
+}
+
+/// A record as it went by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedRecord {
+    /// When its last byte came.
+    pub ts: Timestamp,
+    /// Bytes of its body.
+    pub bytes: u16,
+    /// Content type of its header (RFC 8446 §5.1): in TLS 1.3, 23 for all that is encrypted.
+    pub kind: u8,
+}
+
+/// A segment with payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedSegment {
+    pub ts: Timestamp,
+    pub at: PacketRef,
+    /// Bytes of its payload.
+    pub bytes: u32,
+    /// It ends with a record as long as an alert is: close_notify, most likely (RFC 8446 §6.1). `None`: it was cut, or
+    /// how long an alert is with this cipher is not known.
+    pub close_notify: Option<bool>,
+}
+
+impl Sealed {
+    /// What this side sent.
+    pub fn of(&self, from: Direction) -> &SealedSide {
+        let [client, server] = &self.sides;
+        if from == Direction::ClientToServer { client } else { server }
+    }
+
+    /// Whether the client offers HTTP/2, so that this is no connection that was opened for one WebSocket: clients
+    /// that open one offer HTTP/1.1 alone, or nothing.
+    pub fn offers_h2(&self) -> bool {
+        self.alpn_offered.iter().any(|name| **name == *b"h2")
+    }
+
+    pub(super) fn shift(&mut self, by: Nanos) {
+        for side in &mut self.sides {
+            side.records.iter_mut().for_each(|record| record.ts = record.ts + by);
+            side.last.iter_mut().for_each(|last| last.ts = last.ts + by);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! A connection in TLS that is not read: sizes and times of its first records, then only its last segments, and
+//! who ended it. Nothing is said of what runs inside.
+//!
+//! What comes in: chunks from the first that could not be read on. When the first records of both sides are known, it
+//! asks for glimpses ([`crate::stream::Glimpse`]), which cost a flow hardly more than nothing. What goes out: the
+//! flow to [`super::Sink::sealed`], when it is over.
+
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
+use crate::model::{self, Direction, End, EndHow, Said, SealedRecord, SealedSegment, SealedSide, Wrapper};
+use crate::stream::{Chunk, CloseHow, Glimpse, Side, What};
+use crate::wire::tls::record::{self, HEADER_BYTES, Header};
+use crate::wire::tls::suite::{self, Cipher};
+
+use super::around::Begin;
+use super::tls::{Facts, Session};
+use super::watch::{facts as facts_of, said};
+use super::websocket::Frames;
+use super::{Flow, Inline, Step, direction, sniff};
+
+/// One connection.
+pub struct Sealed {
+    client: Side,
+    begin: Begin,
+    tls: Box<model::Tls>,
+    alpn_offered: Box<[Box<[u8]>]>,
+    /// The client's, then the server's.
+    halves: [Half; 2],
+    /// Header of the record that an alert is. `None`: not known.
+    alert: Option<[u8; HEADER_BYTES]>,
+    /// What ended it first.
+    end: Option<Ended>,
+    /// Bytes of the connection passed on by each side when the glimpses began. `None`: they did not.
+    glimpsed_from: Option<[u64; 2]>,
+    /// The last segments of client and server that were seen before this machine was made.
+    before: [Option<SealedSegment>; 2],
+    /// The last segments of client and server that were nothing but an alert: the end, and no payload of what runs
+    /// inside.
+    alerts: [Option<SealedSegment>; 2],
+    /// What its packets are wrapped in, told while that is known.
+    around: Vec<Wrapper>,
+}
+
+/// By whom, how, when, and by which packet.
+type Ended = (Side, EndHow, Timestamp, PacketRef);
+
+#[derive(Default)]
+struct Half {
+    records: Vec<SealedRecord>,
+    /// The record that goes by, and bytes of it that are still to come.
+    passing: Option<Header>,
+    skip: u64,
+    /// A header in pieces.
+    begun: Vec<u8>,
+    /// Where records begin is not known any more, or does not matter.
+    lost: bool,
+    bytes: u64,
+    closed: bool,
+}
+
+/// Bits of a side's word ([`Frames::word`]), above the last segment's bytes.
+const NOTIFIES: u64 = 1 << 32;
+const UNKNOWN: u64 = 1 << 33;
+
+impl Sealed {
+    /// From what a session saw until nothing more could be read.
+    /// `end`: what ended it first, where that came already.
+    pub(super) fn new(client: Side, begin: Begin, tls: model::Tls, session: &Session, end: Option<Ended>) -> Self {
+        let facts = session.facts();
+        let half = |dir| {
+            let left = session.left(dir);
+            let first = session.seen(dir).first.iter();
+            Half {
+                records: first.map(|r| SealedRecord { ts: r.ts, bytes: r.length, kind: r.kind }).collect(),
+                passing: left.passing,
+                skip: left.skip,
+                begun: left.begun.to_vec(),
+                lost: left.lost,
+                bytes: left.bytes,
+                closed: left.closed,
+            }
+        };
+        Sealed {
+            client,
+            begin,
+            tls: Box::new(tls),
+            alpn_offered: facts.alpn_offered.iter().cloned().collect(),
+            halves: [Direction::ClientToServer, Direction::ServerToClient].map(half),
+            alert: alert_header(facts),
+            end,
+            glimpsed_from: None,
+            before: [Direction::ClientToServer, Direction::ServerToClient].map(|dir| {
+                let (bytes, ts, at) = session.seen(dir).last_segment?;
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                Some(SealedSegment { ts, at, bytes, close_notify: None })
+            }),
+            alerts: [None; 2],
+            around: Vec::new(),
+        }
+    }
+
+    pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let dir = direction(self.client, chunk.side);
+        let half = self.half_mut(dir);
+        match chunk.what {
+            What::Data(data) => {
+                half.bytes += data.len() as u64;
+                half.data(chunk.ts, data);
+                self.segment(flow.inline, chunk.side, (chunk.ts, chunk.at), data, 0);
+                self.looked_enough(flow)
+            }
+            What::Gap { len, .. } => {
+                half.lost = true;
+                half.bytes = half.bytes.saturating_add(if len == u64::MAX { 0 } else { len });
+                Step::Stay
+            }
+            What::Close(CloseHow::Fin) => {
+                half.closed = true;
+                self.ends(chunk.side, EndHow::Fin, chunk.ts, chunk.at);
+                if self.halves.iter().all(|half| half.closed) { self.tell(flow) } else { Step::Stay }
+            }
+            What::Close(how) => {
+                if how == CloseHow::Rst {
+                    self.ends(chunk.side, EndHow::Rst, chunk.ts, chunk.at);
+                }
+                self.tell(flow)
+            }
+        }
+    }
+
+    /// A segment of the connection, while it only asks for glimpses.
+    #[inline]
+    pub(super) fn glimpse(&mut self, inline: &mut Inline, seen: &Glimpse<'_>) {
+        if !seen.payload.is_empty() || seen.cut > 0 {
+            self.segment(inline, seen.side, (seen.ts, seen.at), seen.payload, seen.cut);
+        }
+        if seen.rst {
+            self.ends(seen.side, EndHow::Rst, seen.ts, seen.at);
+        } else if seen.fin {
+            self.ends(seen.side, EndHow::Fin, seen.ts, seen.at);
+        }
+    }
+
+    /// Keeps what is to be known of a side's last segment.
+    #[inline]
+    fn segment(&mut self, inline: &mut Inline, side: Side, (ts, at): (Timestamp, PacketRef), payload: &[u8], cut: u32) {
+        let place = &mut inline.sides[side.index()];
+        let bytes = payload.len() as u64 + u64::from(cut);
+        // Of a segment that came in parts, all of it.
+        let before = match self.before.get(usize::from(side != self.client)) {
+            Some(Some(before)) if before.at == at => u64::from(before.bytes),
+            _ => 0,
+        };
+        let word = match &self.alert {
+            Some(header) if cut == 0 => {
+                let from = payload.len().checked_sub(HEADER_BYTES + usize::from(header[4]));
+                let like = from.and_then(|from| payload.get(from..)).is_some_and(|tail| tail.starts_with(header));
+                if like { NOTIFIES } else { 0 }
+            }
+            _ => UNKNOWN,
+        };
+        let bytes = before.max(bytes);
+        let alone = self.alert.is_some_and(|header| bytes == HEADER_BYTES as u64 + u64::from(header[4]));
+        if word == NOTIFIES && alone {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.alerts[usize::from(side != self.client)] =
+                Some(SealedSegment { ts, at, bytes, close_notify: Some(true) });
+            return;
+        }
+        note(place, ts, at, bytes, word);
+    }
+
+    fn ends(&mut self, side: Side, how: EndHow, ts: Timestamp, at: PacketRef) {
+        self.end.get_or_insert((side, how, ts, at));
+    }
+
+    /// When the first records are known, glimpses do.
+    fn looked_enough(&mut self, flow: &mut Flow<'_>) -> Step {
+        let done = |half: &Half| half.lost || half.records.len() >= limits::TLS_FIRST_RECORDS;
+        let long = |half: &Half| half.bytes > limits::SEALED_LOOKED_AT_BYTES;
+        // Inside another stream no segment is its own.
+        let enough = self.halves.iter().all(done) || self.halves.iter().any(long);
+        if !enough || flow.passed.is_some() || self.halves.iter().any(|half| half.closed) {
+            return Step::Stay;
+        }
+        let track = flow.context.track;
+        self.glimpsed_from = Some([self.client, self.client.other()].map(|side| track.offset(side)));
+        self.around = flow.via(self.client, None);
+        for half in &mut self.halves {
+            half.begun = Vec::new();
+            half.records.shrink_to_fit();
+        }
+        Step::Glimpse
+    }
+
+    /// The connection is over.
+    pub(super) fn tell(&mut self, flow: &mut Flow<'_>) -> Step {
+        let sides = [self.client, self.client.other()];
+        let mut bytes = [0, 1].map(|side: usize| self.halves[side].bytes);
+        if let Some(from) = self.glimpsed_from {
+            for ((bytes, from), side) in bytes.iter_mut().zip(from).zip(sides) {
+                *bytes += flow.context.track.offset(side).saturating_sub(from);
+            }
+        }
+        let mut facts = model::Sealed { alpn_offered: std::mem::take(&mut self.alpn_offered), ..Default::default() };
+        let mut spoken = None;
+        for (n, side) in sides.into_iter().enumerate() {
+            let data = last(&flow.inline.sides[side.index()]).or(self.before[n]);
+            spoken = spoken.max(data.map(|data| data.ts));
+            let end = self.alerts[n].filter(|alert| data.is_none_or(|data| alert.ts >= data.ts));
+            facts.sides[n] = SealedSide {
+                records: std::mem::take(&mut self.halves[n].records).into(),
+                bytes: bytes[n],
+                last: end.or(data),
+            };
+        }
+        let first = flow.context.opened.first;
+        let end = self.end.map_or_else(End::default, |(side, how, ts, at)| {
+            let by = Some(direction(self.client, side));
+            End {
+                by,
+                how,
+                at: Some(ts),
+                packet: Some(at),
+                idle_before: spoken.map(|last| ts.since(last).max(Nanos::ZERO)),
+                lifetime: Some(ts.since(first).max(Nanos::ZERO)),
+                tcp_by: by,
+                tcp_how: how,
+                tcp_at: Some(ts),
+                ..End::default()
+            }
+        });
+        let mut told = Said { end, ..said(&self.begin) };
+        told.gap = self.halves.iter().any(|half| half.lost);
+        told.via.push(Wrapper::Tls(std::mem::take(&mut self.tls)));
+        if self.glimpsed_from.is_some() {
+            told.via.splice(0..0, std::mem::take(&mut self.around));
+        }
+        told.sealed = Some(Box::new(facts));
+        flow.shared.sealed_open = flow.shared.sealed_open.saturating_sub(1);
+        let facts = facts_of(flow, self.client, self.begin.first, told);
+        flow.sink.sealed(facts);
+        Step::Opaque
+    }
+
+    fn half_mut(&mut self, dir: Direction) -> &mut Half {
+        let [client, server] = &mut self.halves;
+        if dir == Direction::ClientToServer { client } else { server }
+    }
+}
+
+impl Half {
+    /// Takes note of the records in these bytes, of the first ones.
+    fn data(&mut self, ts: Timestamp, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.lost && self.records.len() < limits::TLS_FIRST_RECORDS {
+            let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+            (self.skip, bytes) = (self.skip - n as u64, bytes.get(n..).unwrap_or_default());
+            if self.skip > 0 {
+                return;
+            }
+            if let Some(header) = self.passing.take() {
+                self.records.push(SealedRecord { ts, bytes: header.length, kind: header.kind });
+                continue;
+            }
+            let n = bytes.len().min(HEADER_BYTES - self.begun.len().min(HEADER_BYTES));
+            let (front, rest) = bytes.split_at(n);
+            self.begun.extend_from_slice(front);
+            bytes = rest;
+            match record::header(&self.begun) {
+                record::Read::More => return,
+                record::Read::Wrong => self.lost = true,
+                record::Read::Header(header) => {
+                    self.begun.clear();
+                    (self.skip, self.passing) = (u64::from(header.length), Some(header));
+                    if header.length == 0 {
+                        self.passing = None;
+                        self.records.push(SealedRecord { ts, bytes: 0, kind: header.kind });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn note(place: &mut Frames, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
+    (place.last, place.skip) = (ts, sniff::word(at));
+    place.set_word(bytes.min(u64::from(u32::MAX)) | bits);
+}
+
+/// `None`: nothing was sent.
+fn last(place: &Frames) -> Option<SealedSegment> {
+    let word = place.word();
+    (place.skip != 0).then(|| SealedSegment {
+        ts: place.last,
+        at: sniff::packet(place.skip),
+        bytes: u32::try_from(word & u64::from(u32::MAX)).unwrap_or(u32::MAX),
+        close_notify: (word & UNKNOWN == 0).then_some(word & NOTIFIES != 0),
+    })
+}
+
+/// The header of a record that is an alert (RFC 8446 §5.2, RFC 5246 §6.2.3): the two bytes of an alert with what
+/// protects them. `None`: not known for this cipher.
+fn alert_header(facts: &Facts) -> Option<[u8; HEADER_BYTES]> {
+    const ALERT_BYTES: usize = 2;
+    let cipher = facts.suite.and_then(suite::find)?.cipher;
+    let tag = cipher.tag_bytes();
+    if facts.version == Some(crate::wire::tls::TLS_1_3) {
+        let body = u8::try_from(ALERT_BYTES + 1 + tag).ok()?;
+        return (tag > 0).then_some([record::APPLICATION_DATA, 3, 3, 0, body]);
+    }
+    if facts.version != Some(crate::wire::tls::TLS_1_2) {
+        return None;
+    }
+    const BLOCK: usize = 16;
+    let body = match (cipher, cipher.mac()) {
+        (Cipher::ChaCha20Poly1305, _) => ALERT_BYTES + tag,
+        // The nonce's explicit part stands before it (RFC 5288 §3).
+        (_, None) if tag > 0 => 8 + ALERT_BYTES + tag,
+        // Padding is at least its length (RFC 7366 §3).
+        (_, Some(mac)) if facts.encrypt_then_mac => BLOCK + BLOCK + mac.bytes(),
+        (_, Some(mac)) => BLOCK + (ALERT_BYTES + mac.bytes() + 1).next_multiple_of(BLOCK),
+        _ => return None,
+    };
+    Some([record::ALERT, 3, 3, 0, u8::try_from(body).ok()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(version: u16, suite: u16, encrypt_then_mac: bool) -> Option<[u8; HEADER_BYTES]> {
+        alert_header(&Facts { version: Some(version), suite: Some(suite), encrypt_then_mac, ..Facts::default() })
+    }
+
+    #[test]
+    fn an_alert_is_as_long_as_its_cipher_makes_it() {
+        let body = |version, suite, etm| header(version, suite, etm).map(|h| (h[0], h[4]));
+        assert_eq!(body(0x0304, 0x1301, false), Some((23, 19)));
+        assert_eq!(body(0x0304, 0x1305, false), Some((23, 11)), "CCM with 8 bytes");
+        assert_eq!(body(0x0303, 0xc02f, false), Some((21, 26)), "GCM");
+        assert_eq!(body(0x0303, 0xcca8, false), Some((21, 18)), "ChaCha20");
+        assert_eq!(body(0x0303, 0xc013, false), Some((21, 48)), "CBC, SHA-1");
+        assert_eq!(body(0x0303, 0xc013, true), Some((21, 52)), "CBC, encrypted first");
+        assert_eq!(body(0x0302, 0xc013, false), None);
+        assert_eq!(body(0x0303, 0x0005, false), None, "RC4");
+    }
+
+    #[test]
+    fn records_are_noted_whatever_pieces_they_come_in() {
+        let mut bytes = Vec::new();
+        for n in 0..20_u8 {
+            bytes.extend_from_slice(&[23, 3, 3, 0, n]);
+            bytes.extend(std::iter::repeat_n(n, n.into()));
+        }
+        for size in [1, 2, 3, 7, 1_000] {
+            let mut half = Half::default();
+            bytes.chunks(size).for_each(|piece| half.data(Timestamp(5), piece));
+            let seen: Vec<u16> = half.records.iter().map(|r| r.bytes).collect();
+            assert_eq!(seen, (0..16).collect::<Vec<_>>(), "in pieces of {size}");
+        }
+        let mut half = Half::default();
+        half.data(Timestamp(5), &[23, 3, 3, 0, 1, 9, 99, 99]);
+        assert!(half.lost && half.records.len() == 1, "what is no record ends it");
+    }
+}
