@@ -297,7 +297,7 @@ fn a_bomb_costs_no_memory() {
     let packed = encoder.finish().expect("memory");
     let folder = Folder::new();
     let file = folder.file("bomb", &packed);
-    let command = format!("ulimit -v 196608; exec {} report --format json \"$0\"", env!("CARGO_BIN_EXE_hopscope"));
+    let command = format!("ulimit -v 229376; exec {} report --format json \"$0\"", env!("CARGO_BIN_EXE_hopscope"));
     let output =
         std::process::Command::new("sh").args(["-c", &command]).arg(&file).stdout(Stdio::piped()).output().expect("sh");
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
