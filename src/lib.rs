@@ -52,6 +52,10 @@ pub mod engine;
 #[doc(hidden)]
 pub mod report;
 
+/// The terminal UI: screens over an analysis.
+#[doc(hidden)]
+pub mod tui;
+
 /// The command line: what the user asked for.
 #[doc(hidden)]
 pub mod cli;

@@ -10,6 +10,7 @@ mod out_file;
 mod progress;
 mod streaming;
 mod told;
+mod ui;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Cli::command().print_help()?;
             Ok(code::CANNOT)
         }
+        None if ui::is_wanted(&cli.report) => ui::run(&cli.report, cli.screen),
         None => analyse::report(&cli.report),
         Some(Command::Report(args)) => analyse::report(&args),
         Some(Command::Extract(args)) => extract::extract(&args),

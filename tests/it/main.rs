@@ -65,6 +65,7 @@ mod split;
 mod support;
 mod talk;
 mod tcp;
+mod terminal;
 mod threads;
 mod traps;
 mod traps_around;

@@ -1,0 +1,28 @@
+//! The terminal UI: screens over a finished analysis. Only rows in view are ever formatted; what was captured reaches
+//! a cell through `shown` alone.
+
+pub mod events;
+pub mod frame;
+pub mod help;
+pub mod input;
+pub mod keys;
+pub mod list;
+pub mod paint;
+pub mod palette;
+pub mod shared;
+pub mod shown;
+pub mod terminal;
+pub mod theme;
+pub mod ui;
+pub mod views;
+
+pub use terminal::{Ended, Read, run};
+pub use theme::{Palette, Theme};
+
+pub use frame::Reading;
+pub use shared::Shared;
+pub use ui::{Effect, Ui};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests;

@@ -1,0 +1,247 @@
+//! The terminal: set up, given back whatever happens, and asked for keys.
+
+use std::io::{self, BufWriter, Stdout, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
+};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGTSTP};
+
+use crate::capture::Progress;
+use crate::store::Analysis;
+
+use super::frame::Reading;
+use super::ui::{Effect, Ui};
+
+/// How long a key is waited for before signals and the reader are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Events taken before the next drawing.
+const EVENTS: usize = 1_000;
+
+/// How the session ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// `None`: it was left before all was read.
+    pub analysis: Option<Analysis>,
+    /// A signal ended it.
+    pub killed: bool,
+}
+
+/// Reads on a thread of its own; told how far it is, the function says whether to go on.
+pub type Read = Box<dyn FnOnce(&mut dyn FnMut(Progress) -> bool) -> Result<Analysis, String> + Send>;
+
+/// Shows the screens until the user leaves them. `Err`: the terminal failed, or reading did.
+pub fn run(mut ui: Ui, mouse: bool, read: Read) -> Result<Ended, String> {
+    let reader = Reader::start(read);
+    let signals = [SIGTERM, SIGHUP].map(|signal| {
+        let flag = Arc::new(AtomicBool::new(false));
+        // Without it the signal ends the program at once, and the terminal stays as it is: a loss, no reason to stop.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+        flag
+    });
+    let said = |err: io::Error| format!("the terminal: {err}");
+    let mut screen = Held::take(mouse).map_err(said)?;
+    let ended = turn(&mut ui, &mut screen, &reader, &signals);
+    reader.stop.store(true, Ordering::Relaxed);
+    drop(screen);
+    let killed = signals.iter().any(|flag| flag.load(Ordering::Relaxed));
+    match ended {
+        // Where the terminal is gone nobody can be told so.
+        Err(_) if killed => {}
+        Err(err) => return Err(said(err)),
+        Ok(Some(failed)) => return Err(failed),
+        Ok(None) => {}
+    }
+    let read = ui.reading.is_none();
+    Ok(Ended { analysis: read.then(|| std::mem::take(&mut ui.s.a)), killed })
+}
+
+/// Draws, and waits for what happens. Ends with the reader's error, where there was one.
+fn turn(ui: &mut Ui, screen: &mut Held, reader: &Reader, signals: &[Arc<AtomicBool>]) -> io::Result<Option<String>> {
+    let keys = keys();
+    let mut dirty = true;
+    loop {
+        if signals.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+            return Ok(None);
+        }
+        if ui.reading.is_some() {
+            match reader.done.try_recv() {
+                Ok(Ok(analysis)) => ui.take(analysis),
+                Ok(Err(why)) => return Ok(Some(why)),
+                Err(TryRecvError::Empty) => ui.reading = Some(reader.progress()),
+                Err(TryRecvError::Disconnected) => {
+                    return Ok(Some("a fault of hopscope itself ended the reading; please report it".to_owned()));
+                }
+            }
+            dirty = true;
+        }
+        if dirty {
+            screen.draw(ui)?;
+            dirty = false;
+        }
+        // All that was typed meanwhile comes before the next drawing.
+        for taken in 0..EVENTS {
+            let event = match keys.recv_timeout(if taken == 0 { TICK } else { Duration::ZERO }) {
+                Ok(event) => event?,
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            };
+            dirty = true;
+            match ui.event(&event) {
+                Effect::Nothing => {}
+                Effect::Quit => return Ok(None),
+                Effect::Redraw => screen.terminal.clear()?,
+                Effect::Suspend => screen.suspend()?,
+                Effect::Copy(text) => {
+                    let out = screen.terminal.backend_mut();
+                    execute!(out, CopyToClipboard::to_clipboard_from(text))?;
+                }
+            }
+        }
+    }
+}
+
+/// What is typed, from a thread of its own: where the terminal is gone, waiting for a key may never come back, and
+/// must not keep this program alive.
+fn keys() -> Receiver<io::Result<Event>> {
+    let (tell, keys) = channel();
+    thread::spawn(move || {
+        loop {
+            let event = event::read();
+            let failed = event.is_err();
+            if tell.send(event).is_err() || failed {
+                break;
+            }
+        }
+    });
+    keys
+}
+
+/// The thread that reads.
+struct Reader {
+    stop: Arc<AtomicBool>,
+    bytes: Arc<AtomicU64>,
+    /// `u64::MAX`: not known.
+    total: Arc<AtomicU64>,
+    done: Receiver<Result<Analysis, String>>,
+    started: Instant,
+}
+
+impl Reader {
+    fn start(read: Read) -> Reader {
+        let stop = Arc::new(AtomicBool::new(false));
+        let bytes = Arc::new(AtomicU64::new(0));
+        let total = Arc::new(AtomicU64::new(u64::MAX));
+        let (tell, done) = channel();
+        let reader = Reader {
+            stop: Arc::clone(&stop),
+            bytes: Arc::clone(&bytes),
+            total: Arc::clone(&total),
+            done,
+            started: Instant::now(),
+        };
+        // Nobody waits for it: a pipe may be silent for ever.
+        thread::spawn(move || {
+            let mut on_progress = |at: Progress| {
+                bytes.store(at.bytes_read, Ordering::Relaxed);
+                total.store(at.bytes_total.unwrap_or(u64::MAX), Ordering::Relaxed);
+                !stop.load(Ordering::Relaxed)
+            };
+            // Whoever left does not want to know.
+            let _ = tell.send(read(&mut on_progress));
+        });
+        reader
+    }
+
+    fn progress(&self) -> Reading {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        let total = Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != u64::MAX);
+        let seconds = self.started.elapsed().as_secs_f64();
+        Reading { bytes, total, seconds, judging: total.is_some_and(|total| bytes >= total) }
+    }
+}
+
+/// The terminal while it is ours; dropped, it is as before.
+struct Held {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Held {
+    fn take(mouse: bool) -> io::Result<Held> {
+        restore_on_panic();
+        set_up(mouse)?;
+        let held = Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())));
+        if held.is_err() {
+            restore();
+        }
+        Ok(Held { terminal: held?, mouse })
+    }
+
+    fn draw(&mut self, ui: &mut Ui) -> io::Result<()> {
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            if let Some(at) = ui.draw(area, frame.buffer_mut()) {
+                frame.set_cursor_position(at);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// To the shell and back.
+    fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        signal_hook::low_level::raise(SIGTSTP)?;
+        set_up(self.mouse)?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // What it has buffered would come after the screen is given back.
+        let _ = self.terminal.backend_mut().flush();
+        restore();
+    }
+}
+
+fn set_up(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    let all = execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+        .and_then(|()| if mouse { execute!(out, EnableMouseCapture) } else { Ok(()) });
+    if all.is_err() {
+        restore();
+    }
+    all
+}
+
+/// Gives the terminal back, as far as it is still there.
+fn restore() {
+    let mut out = io::stdout();
+    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// A fault of this program on this thread gives the terminal back before it is told. On another thread it ends that
+/// thread's work alone, and must not write into the screen.
+fn restore_on_panic() {
+    let own = thread::current().id();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if thread::current().id() == own {
+            restore();
+            before(info);
+        }
+    }));
+}
