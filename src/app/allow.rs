@@ -66,7 +66,7 @@ fn entry(value: &str) -> anyhow::Result<Entry> {
 
 /// The host asked for, with or without its port, or the server's address.
 fn is_host(x: &Exchange, host: &str) -> bool {
-    let asked = x.request.first_value("host").unwrap_or_default();
+    let asked = x.request.host().unwrap_or_default();
     let asked = String::from_utf8_lossy(asked);
     let name = asked.rsplit_once(':').map_or(&*asked, |(name, _)| name);
     asked.eq_ignore_ascii_case(host)

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 
-use crate::capture::{Merged, Moment, Window};
+use crate::base::Counters;
+use crate::capture::{self, Merged, Moment, Source, Window};
 use crate::cli::{Cli, FailOn, Inputs, Report};
 use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::model::{Finding, InputFacts, Severity};
@@ -19,6 +20,7 @@ use crate::report::{self, Format, Options};
 use crate::store::{self, Filter};
 
 use super::allow::Allowed;
+use super::keys::Keys;
 use super::progress::Progress;
 use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming, told};
 
@@ -39,7 +41,9 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let allowed = Allowed::read(&args.allow)?;
     let products = products()?;
     let told = told::told(&args.inputs)?;
+    let mut keys = Keys::read(&args.inputs)?;
     let mut inputs = open(&args.inputs)?;
+    keys.add(inputs.facts());
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
     let mut options = options(args);
@@ -57,20 +61,23 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
             streaming::Stream::new(&products, &options, filter.as_ref(), &allowed, &mut out, live, told, places);
         let closed = stream.failed();
         let mut engine = Engine::new(stream);
+        engine.secrets(keys.secrets());
         engine.sink().start(inputs.facts())?;
         engine::read(&mut inputs, &mut engine, &mut |at| on_progress(at) && !closed.get())?;
         let (stream, counters) = engine.finish();
         facts = inputs.into_facts();
+        let unread = counters.flows_tls_unread() != 0;
         worst = stream.end(counters, &facts)?;
         progress.clear();
+        if keys.add(&facts) && unread && !args.quiet {
+            complain("secrets that stand behind the first packet were not used: --format json reads such a file twice");
+        }
     } else {
-        let mut engine = Engine::new(Collected::default());
-        engine::read(&mut inputs, &mut engine, &mut on_progress)?;
-        let (collected, counters) = engine.finish();
+        let Read { collected, counters, facts: inputs, .. } = read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
         let mut judge = Judge::new(&products);
         judge.told = told;
-        let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &allow);
+        let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs, &allow);
         progress.clear();
         if let Some(filter) = filter {
             let filter = filter.with_inputs(&analysis.inputs);
@@ -95,6 +102,39 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     Ok(exit_code(&facts, worst, args.fail_on))
 }
 
+/// What one reading of all inputs gave.
+pub(super) struct Read {
+    pub(super) collected: Collected,
+    pub(super) counters: Counters,
+    pub(super) facts: Vec<InputFacts>,
+    /// It came to the end.
+    pub(super) whole: bool,
+}
+
+/// Reads the inputs, and once more where secrets of TLS stand behind connections that need them, unless an input can
+/// be read only once.
+pub(super) fn read(
+    args: &Inputs,
+    inputs: Merged,
+    keys: &mut Keys,
+    on_progress: &mut dyn FnMut(capture::Progress) -> bool,
+) -> anyhow::Result<Read> {
+    let mut inputs = inputs;
+    let mut again = args.files.iter().all(|path| Source::check_twice(path).is_ok());
+    loop {
+        let mut engine = Engine::new(Collected::default());
+        engine.secrets(keys.secrets());
+        let whole = engine::read(&mut inputs, &mut engine, on_progress)?;
+        let (collected, counters) = engine.finish();
+        let facts = inputs.into_facts();
+        let grown = keys.add(&facts) && counters.flows_tls_unread() != 0;
+        if !(grown && whole && std::mem::take(&mut again)) {
+            return Ok(Read { collected, counters, facts, whole });
+        }
+        inputs = open(args)?;
+    }
+}
+
 /// Opens what the user named.
 pub(super) fn open(args: &Inputs) -> anyhow::Result<Merged> {
     let window =
@@ -103,7 +143,7 @@ pub(super) fn open(args: &Inputs) -> anyhow::Result<Merged> {
 }
 
 /// `hopscope reprot x.pcap`: what looks like a file that is not there may be a command.
-fn mistyped(files: &[PathBuf], err: crate::capture::Error) -> anyhow::Error {
+fn mistyped(files: &[PathBuf], err: capture::Error) -> anyhow::Error {
     let word = files.first().and_then(|f| f.to_str()).unwrap_or_default();
     let plain = !word.contains(['.', '/']) && !PathBuf::from(word).exists();
     let near =

@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::base::FlowId;
 use crate::cli::{Extract, Numbers};
 use crate::engine::replay::Wanted;
-use crate::model::{Chain, Subject};
+use crate::model::{Chain, Subject, Wrapper};
 use crate::report::build;
 use crate::store::{self, Analysis, Filter, Row};
 
@@ -45,6 +45,13 @@ pub(super) fn chosen(args: &Extract, filter: Option<&Filter>, a: &Analysis, copi
         }
     }
     Ok(wanted)
+}
+
+/// What stands around the streams of these connections.
+pub(super) fn around<'a>(wanted: &'a Wanted, a: &'a Analysis) -> impl Iterator<Item = &'a Wrapper> {
+    let rows = a.rows.iter().map(|row| &*row.exchange).filter(move |x| wanted.has(x.flow)).flat_map(|x| &x.via);
+    let flows = a.flows.iter().filter(move |flow| wanted.has(flow.id));
+    rows.chain(flows.filter_map(|flow| flow.said.as_ref()).flat_map(|said| &said.via))
 }
 
 /// What was asked for, in words. `filter`: the expression, safe to print.

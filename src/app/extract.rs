@@ -5,19 +5,21 @@ use std::io::{self, Write as _};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
+use zeroize::Zeroize as _;
 
 use crate::base::Nanos;
 use crate::capture::write::{InterfaceKey, Packet, Writer};
 use crate::capture::{Batch, Merged, Record, Source};
 use crate::cli::{Extract, FailOn};
 use crate::engine::replay::{self, replay};
-use crate::engine::{self, Collected, Engine, Judge, judge};
+use crate::engine::{Judge, judge};
 use crate::model::InputFacts;
 use crate::report::comments::Comments;
 use crate::report::mask::Masker;
 
 use super::chosen::{self, chosen};
 use super::copies::Copies;
+use super::keys::Keys;
 use super::out_file::{self, OutFile};
 use super::progress::Progress;
 use super::{analyse, code, complain};
@@ -31,7 +33,9 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
     files.iter().try_for_each(|path| Source::check_twice(path))?;
     let filter = args.filter.as_deref().map(analyse::parse_filter).transpose()?;
     let products = analyse::products()?;
-    let mut inputs = analyse::open(&args.inputs)?;
+    let mut keys = Keys::read(&args.inputs)?;
+    let inputs = analyse::open(&args.inputs)?;
+    keys.add(inputs.facts());
     let mut out = OutFile::create(&args.output, files)?;
     let interrupted = analyse::catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
@@ -40,18 +44,18 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
         !interrupted.load(Ordering::Relaxed)
     };
 
-    let mut engine = Engine::new(Collected::default());
-    let mut whole = engine::read(&mut inputs, &mut engine, &mut on_progress)?;
     let (window, clocks) = (inputs.window(), inputs.clocks().to_vec());
-    let (mut collected, counters) = engine.finish();
+    let read = analyse::read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
+    let analyse::Read { mut collected, counters, facts, mut whole } = read;
     let mut judge = Judge::new(&products);
     judge.told = super::told::told(&args.inputs)?;
     let copies = Copies::of(&mut collected, &judge.told);
-    let a = judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &|_, _| false);
+    let a = judge::whole_by(&mut judge, collected, counters, facts, &|_, _| false);
     let (mut written, mut connections, mut left_out, mut copied) = (0, 0, 0, 0);
     if whole {
         let filter = filter.map(|f| f.with_inputs(&a.inputs));
         let mut wanted = chosen(args, filter.as_ref(), &a, &copies)?;
+        wanted.secrets = keys.secrets();
         connections = wanted.len();
         copied = copies.left_out(&wanted, &a.rows);
         if a.counters.fragments != 0 {
@@ -66,6 +70,9 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
             let masker = Masker::new(args.show_secrets).naming(&a.inputs);
             let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), masker);
             let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
+            let mut log = keys.of(chosen::around(&wanted, &a));
+            packets.secrets(&log)?;
+            log.zeroize();
             packets.shifts = estimated(&a.inputs, &clocks);
             let mut inputs = Merged::open_by(files, &window, &clocks)?;
             whole =
@@ -125,6 +132,16 @@ impl<'a> Packets<'a> {
         let mut block = Vec::new();
         let writer = Writer::new(&mut block, header.to_owned(), program());
         Packets { writer, comments, out, block, written: 0, shifts: Vec::new() }
+    }
+
+    /// What opens the connections, before their packets.
+    fn secrets(&mut self, key_log: &[u8]) -> io::Result<()> {
+        if !key_log.is_empty() {
+            Writer::secrets(&mut self.block, key_log);
+            self.out.write_all(&self.block)?;
+            self.block.zeroize();
+        }
+        Ok(())
     }
 
     fn write(&mut self, batch: &Batch<'_>, record: &Record) -> io::Result<()> {

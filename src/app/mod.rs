@@ -6,6 +6,7 @@ mod analyse;
 mod chosen;
 mod copies;
 mod extract;
+mod keys;
 mod out_file;
 mod progress;
 mod streaming;

@@ -104,7 +104,8 @@ impl<'a> Stream<'a> {
             counters.time_backwards += facts.time_backwards;
         }
         self.print_findings(rules::run::capture(&counters, &self.judge.seen), None, &[]);
-        counters.evicted += self.judge.seen.evicted + self.judge.seen.tunnels.evicted;
+        counters.evicted += self.judge.seen.evicted;
+        counters.ends_not_kept += self.judge.seen.tunnels.evicted;
         let proxies = std::mem::take(&mut self.proxies).list();
         let line = self.lines.summary_line(inputs, &counters, &proxies, &[]);
         self.line(&line);

@@ -4,12 +4,13 @@ use anyhow::anyhow;
 
 use crate::capture::Progress;
 use crate::cli::{Report, Screen, ThemeName};
-use crate::engine::{self, Collected, Engine, Judge, judge};
+use crate::engine::{Judge, judge};
 use crate::model::Finding;
 use crate::store::Analysis;
 use crate::tui::{self, Palette, Shared, Theme, Ui};
 
 use super::allow::Allowed;
+use super::keys::Keys;
 use super::{analyse, code, colours, stdout_is_terminal, told};
 
 /// Whether the UI is what the user wants: there is a terminal that can show it, and nothing else was asked for.
@@ -26,17 +27,18 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let allowed = Allowed::read(&args.allow)?;
     let products = analyse::products()?;
     let told = told::told(&args.inputs)?;
-    let mut inputs = analyse::open(&args.inputs)?;
+    let mut keys = Keys::read(&args.inputs)?;
+    let inputs = analyse::open(&args.inputs)?;
+    keys.add(inputs.facts());
+    let named = args.inputs.clone();
     let mut shared = Shared::new(theme(args, screen), args.show_secrets, args.utc);
     shared.filter(&filter);
     let read = move |on_progress: &mut dyn FnMut(Progress) -> bool| -> Result<Analysis, String> {
-        let mut engine = Engine::new(Collected::default());
-        engine::read(&mut inputs, &mut engine, on_progress).map_err(|err| err.to_string())?;
-        let (collected, counters) = engine.finish();
+        let read = analyse::read(&named, inputs, &mut keys, on_progress).map_err(|err| format!("{err:#}"))?;
         let mut judge = Judge::new(&products);
         judge.told = told;
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
-        Ok(judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &allow))
+        Ok(judge::whole_by(&mut judge, read.collected, read.counters, read.facts, &allow))
     };
     let ended = tui::run(Ui::new(shared), !screen.no_mouse, Box::new(read)).map_err(|why| anyhow!(why))?;
     let Some(analysis) = ended.analysis.filter(|_| !ended.killed) else { return Ok(code::INTERRUPTED) };

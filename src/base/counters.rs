@@ -1,6 +1,8 @@
 //! What was counted while reading: the `counters` of every report. A limit that was hit, a packet
 //! that could not be read and a byte that was lost is a number here, never silence.
 
+use super::limits;
+
 /// All counters of one analysis. Counts, unless the name says bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -60,10 +62,28 @@ pub struct Counters {
     /// Directions of upgraded connections whose compressed messages were not all read because of
     /// `limits::INFLATERS`, `limits::INFLATED_*` or a hole.
     pub not_inflated: u64,
+    /// Ends of tunnels that are not remembered because of `limits::TUNNEL_*`, so that what many have in common may be
+    /// missed.
+    pub ends_not_kept: u64,
     /// Flows that spoke HTTP/1.x, TLS, and HTTP/2 in clear.
     pub flows_http1: u64,
     pub flows_tls: u64,
     pub flows_http2: u64,
+    /// TLS connections of which something inside was read.
+    pub flows_tls_read: u64,
+    /// TLS connections that no key log has anything for, though there is one.
+    pub flows_tls_missed: u64,
+    /// TLS connections with secrets, of a version or suite that is not read.
+    pub flows_tls_unknown: u64,
+    /// TLS records that did not fit their tag or MAC.
+    pub tls_records_failed: u64,
+    /// What was given up of TLS connections because of `limits::TLS_TRIED_BYTES`, `limits::TLS_HELD_*` or
+    /// `limits::TLS_HELLO_BYTES`.
+    pub tls_given_up: u64,
+    /// Secrets of TLS that were read, and those left out: malformed lines, lines beyond
+    /// `limits::TLS_KEY_LINE_BYTES`, randoms beyond `limits::TLS_SECRETS`.
+    pub tls_secrets: u64,
+    pub tls_secrets_dropped: u64,
     /// Flows that began with a PROXY protocol header, and those a SOCKS proxy opened.
     pub flows_proxy_protocol: u64,
     pub flows_socks: u64,
@@ -79,6 +99,19 @@ pub struct Counters {
     pub flows_seen_twice: u64,
     /// Flows given up because analysing them failed (a fault of this program).
     pub bugs: u64,
+    /// Names that TLS connections asked for which were not read, in the order of their first; at most
+    /// `limits::TLS_NAMES`.
+    pub tls_names: Vec<TlsName>,
+}
+
+/// TLS connections to one name that were not read, as far as their ClientHellos were seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsName {
+    /// SNI (RFC 6066 §3), as captured; empty: none.
+    pub name: Box<[u8]>,
+    /// The protocols offered (RFC 7301), as captured, joined by `, `; empty: none.
+    pub offers: Box<[u8]>,
+    pub flows: u64,
 }
 
 impl Counters {
@@ -114,9 +147,17 @@ impl Counters {
             heads_too_large,
             talks_not_kept,
             not_inflated,
+            ends_not_kept,
             flows_http1,
             flows_tls,
             flows_http2,
+            flows_tls_read,
+            flows_tls_missed,
+            flows_tls_unknown,
+            tls_records_failed,
+            tls_given_up,
+            tls_secrets,
+            tls_secrets_dropped,
             flows_proxy_protocol,
             flows_socks,
             flows_connect,
@@ -125,6 +166,7 @@ impl Counters {
             flows_websocket_midstream,
             flows_seen_twice,
             bugs,
+            tls_names,
         } = other;
         self.packets += packets;
         self.undecodable += undecodable;
@@ -155,6 +197,7 @@ impl Counters {
         self.heads_too_large += heads_too_large;
         self.talks_not_kept += talks_not_kept;
         self.not_inflated += not_inflated;
+        self.ends_not_kept += ends_not_kept;
         self.flows_http1 += flows_http1;
         self.flows_tls += flows_tls;
         self.flows_http2 += flows_http2;
@@ -166,5 +209,32 @@ impl Counters {
         self.flows_websocket_midstream += flows_websocket_midstream;
         self.flows_seen_twice += flows_seen_twice;
         self.bugs += bugs;
+        self.flows_tls_read += flows_tls_read;
+        self.flows_tls_missed += flows_tls_missed;
+        self.flows_tls_unknown += flows_tls_unknown;
+        self.tls_records_failed += tls_records_failed;
+        self.tls_given_up += tls_given_up;
+        self.tls_secrets += tls_secrets;
+        self.tls_secrets_dropped += tls_secrets_dropped;
+        for name in tls_names {
+            self.tls_name(&name.name, &name.offers, name.flows);
+        }
+    }
+
+    /// TLS connections that were not read, and of which nothing is known but what they said in clear.
+    pub fn flows_tls_unread(&self) -> u64 {
+        self.flows_tls.saturating_sub(self.flows_tls_read)
+    }
+
+    /// Counts TLS connections under a name; beyond the limit they are not.
+    pub fn tls_name(&mut self, name: &[u8], offers: &[u8], flows: u64) {
+        let room = self.tls_names.len() < limits::TLS_NAMES;
+        match self.tls_names.iter_mut().find(|known| *known.name == *name && *known.offers == *offers) {
+            Some(known) => known.flows += flows,
+            None if room => {
+                self.tls_names.push(TlsName { name: name.into(), offers: offers.into(), flows });
+            }
+            None => {}
+        }
     }
 }

@@ -200,6 +200,9 @@ pub const ACCEPT_UNEXPLAINED: u32 = 3;
 /// Ways that are tried for all mismatches of one analysis together: a few seconds of hashing.
 pub const ACCEPT_TRIES_TOTAL: usize = 5_000_000;
 
+/// Requests of a capture, the first ones, of whose tunnels it is noted that nothing is wrong with their end.
+pub const NOTED: u64 = 10_000;
+
 /// Findings kept for one subject.
 pub const FINDINGS_PER_SUBJECT: usize = 64;
 
@@ -336,6 +339,101 @@ pub const TOLD_CLOCK_MS: i64 = 200;
 /// this shows.
 pub const JOIN_LONERS: usize = 1_024;
 
+/// Exchanges with one key of which each may be the first behind a bridge from HTTP/2; with more, none is taken for it.
+pub const JOIN_CARRIED: usize = 8;
+
+/// Bytes of the HPACK dynamic table of one direction, counted as RFC 7541 §4.1 does. Of a larger one the
+/// newest entries are kept.
+pub const HPACK_TABLE_BYTES: usize = 64 << 10;
+
+/// Bytes of one decoded field list; the rest of a longer one is left out.
+pub const HPACK_LIST_BYTES: usize = 64 << 10;
+
+/// Decoded bytes of one name or value that are kept; of a longer one nothing is.
+pub const HPACK_STRING_BYTES: usize = 32 << 10;
+
+/// Bytes of a field block put together from HEADERS and CONTINUATION; one that is longer is lost.
+pub const H2_BLOCK_BYTES: usize = 64 << 10;
+
+/// CONTINUATION frames of one field block before it is called a flood; they are read on.
+pub const H2_CONTINUATIONS: u32 = 64;
+
+/// Streams of one HTTP/2 connection that are followed at once. An eighth of them, idle longest, go first.
+pub const H2_STREAMS: usize = 1_024;
+
+/// Streams that ended last, of which late frames begin no new one.
+pub const H2_CLOSED: usize = 64;
+
+/// Bytes kept of the debug data of a GOAWAY.
+pub const H2_DEBUG_BYTES: usize = 64;
+
+/// Faults told of one HTTP/2 connection; those beyond are counted.
+pub const H2_FAULTS: u32 = 64;
+
+/// HTTP/2 frame headers that must follow each other to be believed behind a hole or midstream.
+pub const H2_RESYNC_FRAMES: usize = 3;
+
+/// Longest payload of such a frame, in bytes: what every endpoint accepts (RFC 9113 §4.2).
+pub const H2_RESYNC_FRAME_BYTES: u32 = 16_384;
+
+/// Bytes held of one direction while such a chain is looked for, and pieces that they came in.
+pub const H2_RESYNC_BYTES: usize = 64 << 10;
+pub const H2_RESYNC_PIECES: usize = 1_024;
+
+/// Packet time for which a flow-control window must be used up to be told, in milliseconds.
+pub const H2_STALL_MS: i64 = 1_000;
+
+/// Times at which one direction of an HTTP/2 connection is found again; then it is left alone.
+pub const H2_RESYNCS: u32 = 64;
+
+/// Largest body of a TLS record that is believed, in bytes (RFC 5246 §6.2.3; RFC 8446 §5.2 allows less).
+pub const TLS_RECORD_BYTES: usize = (1 << 14) + 2_048;
+
+/// Largest TLS hello that is put together, in bytes; of a longer one nothing is read.
+pub const TLS_HELLO_BYTES: usize = 64 << 10;
+
+/// Names of ALPN kept of those that a client offers, and suites of TLS kept of its list.
+pub const TLS_ALPN: usize = 32;
+pub const TLS_SUITES: usize = 128;
+
+/// Bytes of a ClientHello in pieces that are kept of a connection that nobody will read, for the name in it. With
+/// a key share of X25519MLKEM768 and tickets it has some 2,000.
+pub const TLS_WATCHED_HELLO_BYTES: usize = 4 << 10;
+
+/// Names, with the protocols offered to them, under which TLS connections that are not read are counted.
+pub const TLS_NAMES: usize = 64;
+
+/// TLS records of each direction whose size and time are kept, the first ones.
+pub const TLS_FIRST_RECORDS: usize = 16;
+
+/// Bytes of TLS records that one connection may hold back, waiting for their secrets.
+pub const TLS_HELD_BYTES: usize = 64 << 10;
+
+/// Bytes of TLS records that all connections together may hold back.
+pub const TLS_HELD_TOTAL_BYTES: usize = 64 << 20;
+
+/// Sequence numbers that are tried for one TLS record behind a hole.
+pub const TLS_SEQUENCE_TRIES: u64 = 1_024;
+
+/// Bytes of TLS records that may be opened in vain on one connection: a second or so of work.
+pub const TLS_TRIED_BYTES: u64 = 512 << 20;
+
+/// TLS records that may have passed before a direction spoke with its application keys, where that could not
+/// be seen.
+pub const TLS_HANDSHAKE_RECORDS: u64 = 64;
+
+/// Buffers for TLS records in pieces that are kept for the next connection.
+pub const TLS_SPARE_BUFFERS: usize = 64;
+
+/// Longest line of a TLS key log that is read, in bytes; the longest with a meaning has 192.
+pub const TLS_KEY_LINE_BYTES: usize = 1_024;
+
+/// Client randoms whose TLS secrets are held. The one learnt first goes first.
+pub const TLS_SECRETS: usize = 200_000;
+
+/// Bytes of TLS secrets that are held: all of those with five secrets of 48 bytes.
+pub const TLS_SECRET_BYTES: usize = TLS_SECRETS * 5 * 48;
+
 /// Frames kept of one WebSocket to be shown: its first ones, and its last ones.
 pub const FRAMES_FIRST: usize = 8;
 pub const FRAMES_LAST: usize = 8;
@@ -344,7 +442,7 @@ pub const FRAMES_LAST: usize = 8;
 pub const MESSAGES_KEPT: usize = 8;
 
 /// Bytes that all kept frames and messages of a capture may take. What comes later keeps none, and is counted.
-pub const TALK_BYTES: usize = 8 << 20;
+pub const TALK_BYTES: usize = 2 << 20;
 
 /// Bytes of the content of one direction's messages that go into its digest.
 pub const DIGEST_BYTES: u32 = 1 << 20;

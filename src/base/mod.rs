@@ -7,7 +7,7 @@ pub mod ids;
 pub mod limits;
 pub mod time;
 
-pub use counters::Counters;
+pub use counters::{Counters, TlsName};
 pub use endpoint::Endpoint;
 pub use ids::{ExchangeId, FindingId, FlowId, PacketRef};
 pub use time::{Nanos, Timestamp};

@@ -75,7 +75,7 @@ fn text(bytes: &[u8]) -> Option<(String, String)> {
     } else if lower.starts_with(b"version https://") && trimmed.starts_with(b"version https://git-lfs") {
         ("it is a Git LFS pointer, not the file itself", "git lfs pull")
     } else if key_log(trimmed) {
-        ("it is a TLS key log", "give the capture that belongs to it")
+        ("it is a TLS key log", "give it as --keylog FILE, and beside it the capture that belongs to it")
     } else if printed_packets(trimmed) {
         ("it is text that tcpdump printed", "capture with: tcpdump -w FILE")
     } else {

@@ -19,6 +19,8 @@ pub(super) const STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
 pub(super) const JOURNAL: u32 = 9;
 pub(super) const SECRETS: u32 = 10;
+/// The type of secrets that is a TLS key log.
+pub(super) const TLS_KEY_LOG: u32 = 0x544c_534b;
 pub(super) const CUSTOM: u32 = 0xbad;
 pub(super) const CUSTOM_NO_COPY: u32 = 0x4000_0bad;
 
@@ -308,6 +310,7 @@ fn note_use(used: &mut Vec<LinkType>, link: LinkType) {
 mod tests {
     use super::super::made::{Pcapng, T0, read, small_pcapng, us};
     use super::super::{Merged, Source, Window};
+    use crate::model::KeyLog;
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -401,7 +404,7 @@ mod tests {
         file.block(5, &late);
         let (seen, facts) = read(&file.bytes);
         assert_eq!((seen.len(), facts.damage.len()), (1, 0));
-        assert_eq!(facts.secrets, [b"CLIENT_RANDOM".to_vec().into_boxed_slice()]);
+        assert_eq!(facts.secrets, [KeyLog::new(b"CLIENT_RANDOM")]);
         assert_eq!((facts.dropped_interface, facts.dropped_kernel), (11, 42));
         let names: Vec<_> = facts.names.iter().map(|(ip, name)| format!("{ip} {}", name.escape_ascii())).collect();
         assert_eq!(names[..2], ["10.0.0.1 a.example", "10.0.0.1 b.example"]);

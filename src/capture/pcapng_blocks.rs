@@ -6,11 +6,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::pcapng::{INTERFACE, NAMES, Pcapng, SECRETS, SECTION_HEADER, STATISTICS, TRAILER, byte_order};
+use super::pcapng::{INTERFACE, NAMES, Pcapng, SECRETS, SECTION_HEADER, STATISTICS, TLS_KEY_LOG, TRAILER, byte_order};
 use super::record;
 use super::walk::{index, u16_at, u32_at};
 use crate::base::{Timestamp, limits};
-use crate::model::{InputFacts, LinkType};
+use crate::model::{InputFacts, KeyLog, LinkType};
 
 /// One interface of a section.
 #[derive(Clone, Debug)]
@@ -172,12 +172,11 @@ fn statistics(file: &mut Pcapng, body: &[u8], facts: &mut InputFacts) {
 
 /// Keeps TLS key logs; other secrets (SSH, WireGuard, ZigBee) are of no use here.
 fn secrets(big: bool, body: &[u8], side: &mut Side<'_>) {
-    const TLS_KEY_LOG: u32 = 0x544c_534b;
     let (Some(TLS_KEY_LOG), Some(length)) = (u32_at(big, body, 0), u32_at(big, body, 4)) else { return };
     let log = body.get(8..).unwrap_or_default();
     let log = log.get(..index(length)).unwrap_or(log);
     if side.keep(log.len()) {
-        side.facts.secrets.push(log.into());
+        side.facts.secrets.push(KeyLog::new(log));
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::pcapng::{ENHANCED_PACKET, INTERFACE, SECTION_HEADER};
+use super::pcapng::{ENHANCED_PACKET, INTERFACE, SECRETS, SECTION_HEADER, TLS_KEY_LOG};
 use super::record::{Interface, Record};
 use crate::base::{Nanos, Timestamp, limits};
 
@@ -65,6 +65,17 @@ impl Writer {
         let writer = Writer { comment, application, ids: HashMap::new() };
         writer.section(out);
         writer
+    }
+
+    /// A TLS key log (RFC 9850), in a decryption secrets block (pcapng §4.7); to be written before the packets that
+    /// need it.
+    pub fn secrets(out: &mut Vec<u8>, key_log: &[u8]) {
+        block(out, SECRETS, |out| {
+            out.extend(TLS_KEY_LOG.to_le_bytes());
+            out.extend(length(key_log.len()).to_le_bytes());
+            out.extend_from_slice(key_log);
+            pad(out, key_log.len());
+        });
     }
 
     /// One packet. Its interface is described first where this section does not know it yet; `about_it` is

@@ -110,6 +110,11 @@ pub struct Inputs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
 
+    /// Read the TLS connections whose secrets are in this key log, as browsers, curl and many servers write
+    /// it; repeatable. Without it, what SSLKEYLOGFILE names. Secrets inside a pcapng are used without asking
+    #[arg(long = "keylog", value_name = "FILE")]
+    pub keylogs: Vec<PathBuf>,
+
     /// Name a host and say which addresses are its own, so that the two sides of a proxy are known to
     /// belong together; repeatable
     #[arg(long = "hop", value_name = "NAME=IP[,IP:PORT]…")]
@@ -173,8 +178,8 @@ pub struct Report {
   hopscope extract a.pcap --exchange 3,7-9 -o some.pcapng
   hopscope extract edge.pcap app.pcap -Y 'status:502 host:chat.*' -o refused.pcapng
 
-The packets are written as they were captured, with all the secrets in them. The inputs are read
-twice, so they must be files.")]
+The packets are written as they were captured, with all the secrets in them, and with those that
+open TLS connections which were read. The inputs are read twice, so they must be files.")]
 pub struct Extract {
     #[command(flatten)]
     pub inputs: Inputs,

@@ -285,7 +285,7 @@ pub fn whole_by(
         judge.seen.tunnels.learn(x);
     }
     judge.know_limits();
-    counters.evicted += judge.seen.tunnels.evicted;
+    counters.ends_not_kept += judge.seen.tunnels.evicted;
     let mut a = Analysis { counters, ..Analysis::default() };
     a.chains.reserve_exact(exchanges.len());
     a.rows.reserve_exact(exchanges.len());

@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::{Counters, limits};
 use crate::capture::{Batch, Merged, Progress};
+use crate::proto::tls::Secrets;
 use crate::proto::{Inline, Protocols, Sink};
 use crate::stream::{Packets, Segments, Table};
 
@@ -54,6 +55,11 @@ impl<S: Sink> Engine<S> {
         let segments = table.segments();
         let back = Back { table, protocols: Protocols::new(sink), counters: Counters::default() };
         Engine { front: Front::default(), back, segments }
+    }
+
+    /// TLS is read with these; to be given before the first packet.
+    pub fn secrets(&mut self, secrets: Secrets) {
+        self.back.protocols.shared.tls.secrets = secrets;
     }
 
     /// What gets the exchanges.

@@ -14,6 +14,7 @@ use crate::base::{Endpoint, FlowId, PacketRef, limits};
 use crate::capture::{self, Batch, Merged, Progress, Record};
 use crate::model::{Exchange, FlowFacts};
 use crate::proto::Sink;
+use crate::proto::tls::Secrets;
 use crate::stream::{Context, FlowKey, Packets, Side};
 
 /// Why the inputs could not be read again.
@@ -38,6 +39,8 @@ pub struct Wanted {
     flows: HashSet<FlowId>,
     anchors: HashMap<PacketRef, FlowId>,
     pieces: Pieces,
+    /// What the first reading read TLS with: which flows are of interest may depend on it.
+    pub secrets: Secrets,
 }
 
 /// Packets that brought a fragment of a wanted segment.
@@ -119,6 +122,7 @@ fn walk(
     each: &mut dyn FnMut(&Batch<'_>, &Record, PacketRef) -> io::Result<()>,
 ) -> Result<bool, Error> {
     let mut engine = Engine::new(Openings::of(wanted));
+    engine.secrets(wanted.secrets.clone());
     let mut open = Open::default();
     let mut batches = 0_u32;
     while let Some(batch) = inputs.next_batch()? {

@@ -22,6 +22,10 @@ pub(super) struct Candidates<'a> {
     /// Requests without a key of their own, and those whose key no other exchange has.
     keyless: Vec<usize>,
     loners: Vec<usize>,
+    /// Extended CONNECTs without a key: behind them a bridge makes one.
+    streams: Vec<usize>,
+    /// Members of small groups with one key: that of a bridge may go on over further hops.
+    carried: Vec<usize>,
     gone: Set<usize>,
     /// By how many nanoseconds a far leg may seem to begin before the near one.
     slack: i64,
@@ -40,6 +44,8 @@ impl<'a> Candidates<'a> {
             forwarded: Vec::new(),
             keyless: Vec::new(),
             loners: Vec::new(),
+            streams: Vec::new(),
+            carried: Vec::new(),
             gone: Set::default(),
             slack: slack.0,
         };
@@ -52,6 +58,8 @@ impl<'a> Candidates<'a> {
             found.forwarded.clear();
             found.keyless.clear();
             found.loners.clear();
+            found.streams.clear();
+            found.carried.clear();
         }
         found
     }
@@ -63,7 +71,15 @@ impl<'a> Candidates<'a> {
             let place = u32::try_from(at).unwrap_or(u32::MAX);
             match self.prints.key(x) {
                 Some(key) => shared.push((key, place, true)),
-                None => self.keyless.push(at),
+                None => {
+                    self.keyless.push(at);
+                    if x.mechanism == Mechanism::Http2ExtendedConnect {
+                        self.streams.push(at);
+                    }
+                }
+            }
+            if let Some(stream) = self.prints.stream(x) {
+                shared.push((stream, place, false));
             }
             if card::has_ids(&x.request) {
                 shared.extend(self.prints.ids(&x.request).iter().map(|&id| (id, place, false)));
@@ -81,11 +97,17 @@ impl<'a> Candidates<'a> {
                 continue;
             }
             let flow = |&(_, at, _): &(u64, u32, bool)| self.all.get(at as usize).map(|x| x.flow);
+            if run.iter().any(|(.., is_key)| *is_key) && run.len() <= limits::JOIN_CARRIED {
+                self.carried.extend(run.iter().map(|&(_, at, _)| at as usize));
+            }
             if run.first().is_some_and(|first| run.iter().any(|other| flow(other) != flow(first))) {
                 self.groups.push(run.iter().map(|&(_, at, _)| at as usize).collect());
             }
         }
         self.loners.sort_unstable();
+        if self.streams.is_empty() {
+            self.carried.clear();
+        }
     }
 
     /// Whether no exchange can have a partner.
@@ -133,7 +155,7 @@ impl<'a> Candidates<'a> {
         self.by_address(&spans, &mut out);
         let mut loners = self.likely_loners();
         loners.truncate(limits::JOIN_LONERS);
-        self.by_path(self.keyless.iter().copied().chain(loners), &spans, &mut out);
+        self.by_path(self.keyless.iter().chain(&self.carried).copied().chain(loners), &spans, &mut out);
         out.sort_unstable();
         out.dedup();
         out
@@ -190,7 +212,7 @@ impl<'a> Candidates<'a> {
             let target = self.all.get(at).map(|x| x.request.target()).unwrap_or_default();
             self.prints.of(last_segment(split_target(target).0))
         };
-        let asks = |x: &Exchange| x.mechanism == Mechanism::Http1Upgrade;
+        let asks = |x: &Exchange| matches!(x.mechanism, Mechanism::Http1Upgrade | Mechanism::Http2ExtendedConnect);
         let nears = (0..self.all.len()).filter(|&at| self.all.get(at).is_some_and(|x| asks(x)));
         let everyone = self.by_time(nears.clone(), spans);
         let mut by_segment: Map<u64, Vec<usize>> = Map::default();
@@ -210,12 +232,12 @@ impl<'a> Candidates<'a> {
     /// Requests with a key that no other has, from a client that sends at least a fifth as many as some
     /// server gets: a hop that makes keys of its own does, a client among many does not.
     fn likely_loners(&self) -> Vec<usize> {
-        if self.loners.len() < 2 {
+        if self.loners.len() + self.streams.len() < 2 {
             return Vec::new();
         }
         let mut sent: Map<IpAddr, usize> = Map::default();
         let mut got: Map<IpAddr, usize> = Map::default();
-        for &at in &self.loners {
+        for &at in self.loners.iter().chain(&self.streams) {
             if let Some(x) = self.all.get(at) {
                 *sent.entry(x.client.ip).or_default() += 1;
                 *got.entry(x.server.ip).or_default() += 1;

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::base::{Endpoint, FlowId, Timestamp, limits};
 use crate::model::head::list_members;
-use crate::model::{Exchange, Head, Preview};
+use crate::model::{Exchange, Head, Mechanism, Preview};
 use crate::wire::websocket;
 
 use super::said::Said;
@@ -27,8 +27,12 @@ pub(super) struct Card {
     pub answered: Option<Timestamp>,
     /// When nothing more can belong to it: answered, or its connection ended. `None`: neither was seen.
     pub over: Option<Timestamp>,
+    /// 101 also where a 2xx granted an extended CONNECT.
     pub status: Option<u16>,
+    /// GET also for an extended CONNECT (RFC 8441 §5), which a bridge makes of one or the other.
     pub method: u64,
+    /// A stream of HTTP/2, where a key has no meaning.
+    pub stream: bool,
     pub key: Option<u64>,
     pub accept: Option<u64>,
     /// Values of request and trace ids; empty for most.
@@ -134,6 +138,26 @@ impl Fingerprints {
         head.combined(name).map(|value| self.of(&value))
     }
 
+    /// HTTP/2 may send a field line for each pair (RFC 9113 §8.2.3).
+    fn cookie(&self, head: &Head) -> Option<u64> {
+        if !head.coded || head.count("cookie") < 2 {
+            return self.field(head, "cookie");
+        }
+        let pairs: Vec<&[u8]> = head.lines("cookie").map(|line| head.value(line)).collect();
+        Some(self.of(&pairs.join(&b"; "[..])))
+    }
+
+    /// A head as it was sent. Equal fields under HPACK are equal bytes only where they stand in the same place.
+    fn whole(&self, head: &Head) -> u64 {
+        if head.coded { self.0.hash_one((&*head.text, &head.range)) } else { self.of(&head.text) }
+    }
+
+    /// Which stream of which connection this is, where its sequence numbers tell: two captures of it share that.
+    pub(super) fn stream(&self, x: &Exchange) -> Option<u64> {
+        let stream = x.stream.as_ref()?;
+        x.seq.iter().any(Option::is_some).then(|| self.0.hash_one((stream.id, x.seq)))
+    }
+
     /// The key of an exchange, if it was seen whole.
     pub(super) fn key(&self, x: &Exchange) -> Option<u64> {
         x.request.whole_value("sec-websocket-key").filter(|key| !key.is_empty()).map(|key| self.of(key))
@@ -171,17 +195,18 @@ impl Fingerprints {
             from: request.first + shift,
             answered,
             over: answered.or(ended),
-            status: x.status(),
-            method: self.of(request.method()),
+            status: if x.granted().is_some() { Some(101) } else { x.status() },
+            method: self.of(if x.mechanism == Mechanism::Http2ExtendedConnect { b"GET" } else { request.method() }),
+            stream: x.is_stream(),
             key: self.key(x),
             accept: response.and_then(|r| r.first_value("sec-websocket-accept")).map(|a| self.of(a)),
             ids: self.ids(request),
             path: self.of(path),
             last_segment: self.of(last_segment(path)),
             query: query.map(|q| self.of(q)),
-            host: self.field(request, "host"),
+            host: self.field(request, request.host_field()),
             origin: self.field(request, "origin"),
-            cookie: self.field(request, "cookie"),
+            cookie: self.cookie(request),
             authorization: self.field(request, "authorization"),
             agent: self.field(request, "user-agent"),
             subprotocols: self.field(request, "sec-websocket-protocol"),
@@ -189,8 +214,8 @@ impl Fingerprints {
             via: via(request),
             version: request.version().strip_prefix(b"HTTP/").and_then(|v| v.first().copied()),
             proxied: x.proxied.as_ref().and_then(|p| p.source),
-            request: self.of(&request.text),
-            response: response.map(|r| self.of(&r.text)),
+            request: self.whole(request),
+            response: response.map(|r| self.whole(r)),
             first: [0, 1].map(|side| x.after_101.get(side).and_then(Option::as_ref).and_then(first)),
             said: said(x),
             messages: messages(x),

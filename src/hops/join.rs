@@ -107,7 +107,7 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
         .scored
         .keys()
         .filter_map(|(near, far)| Some((cards.get(near)?, cards.get(far)?)))
-        .filter(|(near, far)| near.key.is_some() && far.key.is_some() && near.key != far.key)
+        .filter(|(near, far)| (near.key.is_some() || near.stream) && far.key.is_some() && near.key != far.key)
         .map(|(_, far)| far.client.ip)
         .collect();
     if !makers.is_empty() {

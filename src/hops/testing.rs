@@ -46,6 +46,7 @@ pub(crate) fn head(text: &str) -> Head {
         fields: fields.into(),
         faults: LineFaults::NONE,
         complete: true,
+        coded: false,
         at: PacketRef::new(0, 1),
         at_last: PacketRef::new(0, 1),
         first: Timestamp::default(),

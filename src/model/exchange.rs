@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
-use crate::model::{Head, Proxied, Talk};
+use crate::model::{Head, Proxied, Stream, Talk};
 
 /// Who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,8 +15,11 @@ pub enum Direction {
 /// How the request asks for another protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
-    /// `Upgrade` in HTTP/1.x (RFC 9110 §7.8), or a request with WebSocket fields that lost it.
+    /// `Upgrade` in HTTP/1.x (RFC 9110 §7.8), or a request with WebSocket fields that lost it. Also such a request
+    /// in HTTP/2, where it can only fail.
     Http1Upgrade,
+    /// A CONNECT with `:protocol` (RFC 8441 §4).
+    Http2ExtendedConnect,
     /// A CONNECT that was refused (RFC 9110 §9.3.6).
     Connect,
     /// A plain request.
@@ -34,6 +37,25 @@ pub enum Wrapper {
     Socks(u8, Box<[u8]>),
     /// A VLAN, tunnel or other link layer worth telling.
     Link(Box<str>),
+    /// Inside TLS, which was read with its secrets.
+    Tls(Box<Tls>),
+}
+
+/// What the hellos of a TLS connection told (RFC 8446, RFC 5246).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// `1.3`, `1.2`. `None`: not known.
+    pub version: Option<&'static str>,
+    /// The name that the client asked for (SNI, RFC 6066 §3). `None`: none.
+    pub server_name: Option<Box<[u8]>>,
+    /// The protocol chosen (ALPN, RFC 7301). `None`: none, or not known.
+    pub alpn: Option<Box<[u8]>>,
+    /// The suite chosen, as the registry spells it. `None`: not known.
+    pub cipher: Option<&'static str>,
+    /// An earlier session went on.
+    pub resumed: bool,
+    /// The random of the ClientHello, by which key logs name the connection. `None`: not known.
+    pub client_random: Option<Box<[u8; 32]>>,
 }
 
 /// One upgrade candidate (or plain request that is a leg of one) and all that is known of it.
@@ -49,6 +71,8 @@ pub struct Exchange {
     pub proxied: Option<Box<Proxied>>,
     pub mechanism: Mechanism,
     pub request: Head,
+    /// What HTTP/2 tells beside the heads. `None` in HTTP/1.x.
+    pub stream: Option<Box<Stream>>,
     /// 1xx heads before the final one, 101 apart (RFC 9110 §15.2). At most `limits::INTERIM_HEADS`.
     pub interim: Vec<Head>,
     /// The final response, or the 101. `None` where none was seen.
@@ -61,7 +85,7 @@ pub struct Exchange {
     pub before_response: Option<Box<Preview>>,
     /// Client bytes behind the request head and before the 101, where the head announced no content.
     pub early: Option<Box<Preview>>,
-    /// First bytes after a 101, from the client and from the server.
+    /// First bytes after a 101 (or what grants an extended CONNECT), from the client and from the server.
     pub after_101: [Option<Preview>; 2],
     /// Server bytes after the 101 that came in the packet of its last byte.
     pub frames_with_101: bool,
@@ -125,6 +149,8 @@ pub struct WsCounts {
     pub unmasked: bool,
     /// Bytes that did not read as a frame header ended the counting.
     pub broken: bool,
+    /// Bytes are missing behind the last frame, and frames may have been among them.
+    pub lost: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,11 +252,15 @@ pub struct Handshake {
 }
 
 impl Exchange {
-    /// Lower-case first token of `Upgrade`, or `websocket` where only WebSocket fields are left.
-    /// `None` for a plain request.
+    /// Lower-case first token of `Upgrade` (`:protocol` of an extended CONNECT), or `websocket` where only WebSocket
+    /// fields are left. `None` for a plain request.
     pub fn protocol(&self) -> Option<Cow<'static, str>> {
         if self.is_websocket() {
             return Some(Cow::Borrowed("websocket"));
+        }
+        if self.mechanism == Mechanism::Http2ExtendedConnect {
+            let protocol = self.request.first_value(":protocol")?.to_ascii_lowercase();
+            return Some(Cow::Owned(String::from_utf8_lossy(&protocol).into_owned()));
         }
         let tokens = self.request.tokens("upgrade");
         tokens.first().map(|t| Cow::Owned(String::from_utf8_lossy(t).into_owned()))
@@ -239,6 +269,10 @@ impl Exchange {
     /// Whether the rules of RFC 6455 apply: `websocket` was asked for, or the request carries the
     /// WebSocket fields.
     pub fn is_websocket(&self) -> bool {
+        if self.mechanism == Mechanism::Http2ExtendedConnect {
+            let protocol = self.request.first_value(":protocol");
+            return protocol.is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"));
+        }
         self.has_websocket_fields() || self.request.has_token("upgrade", "websocket") || self.begins_with_websocket()
     }
 
@@ -255,6 +289,20 @@ impl Exchange {
     /// Key or Version in the request, also when `Upgrade` is lost.
     pub fn has_websocket_fields(&self) -> bool {
         self.request.has_websocket()
+    }
+
+    /// The head that grants what was asked for: a 101 in HTTP/1.x, a 2xx to an extended CONNECT (RFC 8441 §5).
+    pub fn granted(&self) -> Option<&Head> {
+        self.response.as_ref().filter(|head| match (self.mechanism, head.status()) {
+            (Mechanism::Http2ExtendedConnect, Some(200..=299)) => true,
+            (_, Some(101)) => self.stream.is_none(),
+            _ => false,
+        })
+    }
+
+    /// Whether it is a stream of HTTP/2: no `Connection`, `Upgrade`, key or accept is to be expected there.
+    pub fn is_stream(&self) -> bool {
+        self.stream.is_some()
     }
 
     /// The status of the final response (or 101).

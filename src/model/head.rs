@@ -9,6 +9,8 @@ use crate::base::{PacketRef, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The head's bytes as sent, start line first. What a capture gap or the size limit took is absent.
+    /// Where it is `coded`: `HTTP/2`, then the decoded fields as lines of `name: value`, pseudo-fields
+    /// (RFC 9113 §8.3) where they were sent.
     pub text: Box<[u8]>,
     pub start: StartLine,
     /// Field lines in wire order, never merged.
@@ -19,6 +21,9 @@ pub struct Head {
     pub faults: LineFaults,
     /// Seen to its empty line. If not, it was cut by the end of the stream, a gap or a limit.
     pub complete: bool,
+    /// It stood in the stream under HPACK (RFC 7541): `range` is that of its frames, and no field has a
+    /// place of its own.
+    pub coded: bool,
     /// The packet that first carried its first byte.
     pub at: PacketRef,
     /// The packet that first carried its last byte.
@@ -125,8 +130,15 @@ impl LineFaults {
     pub const SPACE_BEFORE_FIELD: LineFaults = LineFaults(1 << 7);
     /// More field lines than `limits::HEAD_FIELDS`; the rest was left out.
     pub const TOO_MANY: LineFaults = LineFaults(1 << 8);
-    /// Larger than `limits::HEAD_BYTES`; the rest was left out.
+    /// Larger than `limits::HEAD_BYTES` (`limits::HPACK_LIST_BYTES`); the rest was left out.
     pub const TOO_LARGE: LineFaults = LineFaults(1 << 9);
+    /// Name or value (the empty one; both: both) was sent in a head that the capture does not have, and
+    /// only referred to here (RFC 7541 §2.3.3), or is too long to be kept.
+    pub const UNKNOWN: LineFaults = LineFaults(1 << 10);
+    /// A head before this one was lost to the capture: what is referred to here may be another field.
+    pub const POSSIBLE: LineFaults = LineFaults(1 << 11);
+    /// Coded as RFC 7541 forbids; of a field, its name or value (the empty one) could not be decoded.
+    pub const BAD_CODING: LineFaults = LineFaults(1 << 12);
 
     pub fn has(self, other: LineFaults) -> bool {
         self.0 & other.0 != 0
@@ -184,6 +196,17 @@ impl Head {
             StartLine::Response { reason, .. } => self.bytes(reason),
             StartLine::Request { .. } => b"",
         }
+    }
+
+    /// The field that names the host: `:authority` in HTTP/2 (RFC 9113 §8.3.1), `host` in HTTP/1.x and where that
+    /// is missing.
+    pub fn host_field(&self) -> &'static str {
+        if self.coded && self.has(":authority") { ":authority" } else { "host" }
+    }
+
+    /// The host (and port) that the request is for, as its first such field says.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.first_value(self.host_field())
     }
 
     pub fn name(&self, field: &Field) -> &[u8] {
@@ -300,13 +323,20 @@ impl Head {
         Some(out)
     }
 
-    /// Where a field line stands in its direction's stream, name to end of value, in bytes.
+    /// Where a field line stands in its direction's stream, name to end of value, in bytes. Where the head
+    /// is `coded`, that of the head.
     pub fn field_range(&self, field: &Field) -> Range<u64> {
+        if self.coded {
+            return self.range.clone();
+        }
         self.range.start + u64::from(field.name.start)..self.range.start + u64::from(field.value.end)
     }
 
-    /// Where the start line stands in the stream, in bytes.
+    /// Where the start line stands in the stream, in bytes. Where the head is `coded`, that of the head.
     pub fn start_range(&self) -> Range<u64> {
+        if self.coded {
+            return self.range.clone();
+        }
         let (from, to) = match &self.start {
             StartLine::Request { method, version, target } => (method.start, version.end.max(target.end)),
             StartLine::Response { version, reason, .. } => (version.start, reason.end.max(version.end)),

@@ -1,6 +1,9 @@
 //! What is known of one input: `inputs[]` of the report.
 
+use std::fmt;
 use std::net::IpAddr;
+
+use zeroize::Zeroizing;
 
 use crate::base::{Nanos, Timestamp};
 
@@ -53,12 +56,32 @@ pub struct InputFacts {
     /// Packets longer on the wire than `limits::WIRE_BYTES`, and the longest packet of all in bytes.
     pub oversized: u64,
     pub longest: u32,
-    /// TLS key logs of decryption secrets blocks, kept for later.
-    pub secrets: Vec<Box<[u8]>>,
+    /// TLS key logs of decryption secrets blocks, in order of the file.
+    pub secrets: Vec<KeyLog>,
     /// Names of addresses from name resolution blocks, in order of the file.
     pub names: Vec<(IpAddr, Box<[u8]>)>,
     /// Secrets and names left out because of `limits::SIDE_BLOCK_BYTES`.
     pub side_blocks_dropped: u64,
+}
+
+/// A TLS key log (RFC 9850): wiped when dropped, and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyLog(Zeroizing<Vec<u8>>);
+
+impl KeyLog {
+    pub fn new(bytes: &[u8]) -> Self {
+        KeyLog(Zeroizing::new(bytes.to_vec()))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyLog({} bytes)", self.0.len())
+    }
 }
 
 impl InputFacts {

@@ -11,6 +11,7 @@ pub mod hop;
 pub mod input;
 pub mod limit;
 pub mod proxied;
+pub mod stream;
 pub mod talk;
 pub mod text;
 pub mod via;
@@ -18,17 +19,18 @@ mod words;
 
 pub use chain::{Blame, Chain, Fix, Outcome, Pattern, Role, Verdict};
 pub use exchange::{
-    AcceptVerdict, Close, Direction, End, EndHow, Exchange, Handshake, Mechanism, Preview, Quality, Times, Wrapper,
-    WsCounts, WsTotals,
+    AcceptVerdict, Close, Direction, End, EndHow, Exchange, Handshake, Mechanism, Preview, Quality, Times, Tls,
+    Wrapper, WsCounts, WsTotals,
 };
 pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
 pub use flow::{ConnectState, FlowFacts, Said};
 pub use head::{Field, Head, LineFaults, Names, StartLine};
 pub use hop::{Attempted, Hop, HopKind, Intermediary, MatchKey, Software};
-pub use input::{ClockEstimate, Damage, InputFacts, LinkType};
+pub use input::{ClockEstimate, Damage, InputFacts, KeyLog, LinkType};
 pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
+pub use stream::{Entry, Place, Stream, StreamEnd, WindowStall};
 pub use talk::{
     Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
     Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Talk, Transport,

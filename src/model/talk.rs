@@ -102,7 +102,7 @@ pub struct Silence {
 /// where they were compressed, whatever frames they came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
-    /// CRC-32 of the CRC-32 and length of each message.
+    /// Of the CRC-32C and length of each message, one after the other: [`Digest::add`].
     pub crc: u32,
     /// Bytes of content that it covers, at most `limits::DIGEST_BYTES`: whole messages.
     pub bytes: u32,
@@ -145,7 +145,7 @@ pub struct Message {
     pub at: PacketRef,
     /// Of its first header's first byte in its direction's stream.
     pub offset: u64,
-    /// CRC-32 of its content, unmasked and inflated.
+    /// CRC-32C of its content, unmasked and inflated.
     pub crc: u32,
     /// Bytes of its content, stops at its largest value.
     pub bytes: u32,
@@ -184,7 +184,7 @@ pub struct OpenPing {
     pub offset: u64,
     /// Header and payload.
     pub length: u32,
-    /// CRC-32 of its payload.
+    /// CRC-32C of its payload.
     pub crc: u32,
 }
 
@@ -362,6 +362,15 @@ pub enum FrameFaultKind {
     DataAfterClose,
     /// A Pong with a payload, and no Ping that waits has it.
     PongMismatch,
+}
+
+impl Digest {
+    /// What the sum over all messages becomes by one more.
+    #[must_use]
+    pub fn add(sum: u32, crc: u32, bytes: u32) -> u32 {
+        // Any order of steps that no other messages undo: each multiplies by an odd number.
+        (sum.rotate_left(5) ^ crc).wrapping_mul(0x9e37_79b1) ^ bytes
+    }
 }
 
 impl Talk {

@@ -59,6 +59,7 @@ impl Mechanism {
     pub fn word(self) -> &'static str {
         match self {
             Mechanism::Http1Upgrade => "http1-upgrade",
+            Mechanism::Http2ExtendedConnect => "http2-extended-connect",
             Mechanism::Connect => "connect",
             Mechanism::None => "none",
         }

@@ -344,6 +344,7 @@ mod tests {
             names: crate::model::Names::default(),
             faults: LineFaults::NONE,
             complete: true,
+            coded: false,
             at: PacketRef::default(),
             at_last: PacketRef::default(),
             first: Timestamp::default(),

@@ -59,7 +59,7 @@ struct Hit {
 struct Subject<'a> {
     head: &'a Head,
     body: &'a [u8],
-    /// All names are in lower case, and there are at least two.
+    /// HTTP/1.x, all names are in lower case, and there are at least two.
     lower: bool,
     /// HTTP/1.x, where the letter case of names is the sender's.
     spells: bool,
@@ -163,12 +163,8 @@ impl SideIndex {
 impl<'a> Subject<'a> {
     fn new(head: &'a Head, body: &'a [u8]) -> Self {
         let no_capitals = head.iter().all(|(name, _)| !name.iter().any(u8::is_ascii_uppercase));
-        Subject {
-            head,
-            body,
-            lower: no_capitals && head.fields.len() >= 2,
-            spells: head.version().starts_with(b"HTTP/1."),
-        }
+        let spells = head.version().starts_with(b"HTTP/1.");
+        Subject { head, body, lower: spells && no_capitals && head.fields.len() >= 2, spells }
     }
 
     fn hit(&self, print: &Fingerprint, key: Key, strength: Confidence, version: Option<String>, evidence: Text) -> Hit {
@@ -219,7 +215,7 @@ impl<'a> Subject<'a> {
             && print.also.iter().all(|name| head.has(name))
             && !print.absent.iter().any(|name| head.has(name))
             && print.with.iter().all(|(name, form)| head.first_value(name).is_some_and(|v| pattern::matches(form, v)))
-            && self.run_at(&print.first, 0)
+            && self.run_at(&print.first, self.pseudo())
             && (print.last.is_empty()
                 || head.fields.len().checked_sub(print.last.len()).is_some_and(|at| self.run_at(&print.last, at)))
             && (print.run.is_empty() || (0..head.fields.len()).any(|at| self.run_at(&print.run, at)))
@@ -228,6 +224,11 @@ impl<'a> Subject<'a> {
             && print.exact.iter().all(|exact| head.iter().any(|(name, _)| name == exact.as_bytes()))
             && print.body.as_ref().is_none_or(|part| memmem::find(self.body, part.as_bytes()).is_some())
             && (!print.empty_body || self.has_no_content())
+    }
+
+    /// How many pseudo-fields (RFC 9113 §8.3) stand before the fields.
+    fn pseudo(&self) -> usize {
+        if self.spells { 0 } else { self.head.iter().take_while(|(name, _)| name.starts_with(b":")).count() }
     }
 
     /// Whether the field names from the `at`-th on are these.

@@ -8,18 +8,27 @@ use crate::stream::{Chunk, What};
 use super::around::Begin;
 use super::held::HeldChunk;
 use super::http1::{Http, State};
+use super::multiplex::Multiplex;
 use super::pending::Pending;
 use super::sniff::Sniff;
 use super::{Flow, Machine, Step};
 
 /// A tunnel that was just opened.
 pub(super) struct Inside {
-    authority: Box<[u8]>,
+    what: Opened,
     first: PacketRef,
     /// Where the server's bytes inside begin, in bytes of this machine's stream; `None`: behind the
     /// chunk under work.
     from: Option<u64>,
     rest: Vec<HeldChunk>,
+}
+
+/// What a tunnel was opened for.
+enum Opened {
+    /// CONNECT, to this authority.
+    Connect(Box<[u8]>),
+    /// HTTP/2 in this connection's own stream, by a 101 to `Upgrade: h2c` (RFC 7540 §3.2).
+    Http2,
 }
 
 impl Http {
@@ -33,11 +42,19 @@ impl Http {
         self.response.state = State::Handover;
         self.request.state = State::Handover;
         self.inside = Some(Box::new(Inside {
-            authority: x.request.target().into(),
+            what: Opened::Connect(x.request.target().into()),
             first: x.request.at,
             from: None,
             rest: Vec::new(),
         }));
+    }
+
+    /// A 101 to `Upgrade: h2c` was decided: what follows in either direction is HTTP/2.
+    pub(super) fn switched_to_http2(&mut self) {
+        self.response.state = State::Handover;
+        self.request.state = State::Handover;
+        let first = self.open.as_ref().map_or(PacketRef::default(), |x| x.request.at);
+        self.inside = Some(Box::new(Inside { what: Opened::Http2, first, from: None, rest: Vec::new() }));
     }
 
     /// Bytes of the server behind the 2xx.
@@ -61,7 +78,7 @@ impl Http {
             HeldChunk::of(&Chunk { offset: chunk.offset.saturating_add(outer[chunk.side.index()]), ..chunk })
         };
         // What the client sent before it was answered was meant for the tunnel.
-        base[client] = flow.context.track.offset(self.client);
+        base[client] = flow.offset(self.client);
         if let Some(early) = self.early.take() {
             let what = What::Data(&early.bytes);
             let first = Chunk { side: self.client, ts: early.ts, at: early.at, offset: early.offset, what };
@@ -82,8 +99,17 @@ impl Http {
         if let What::Gap { .. } = chunk.what {
             rest.push(absolute(&HeldChunk::of(chunk)));
         }
+        let authority = match (inside.what, self.open.take()) {
+            (Opened::Connect(authority), _) => authority,
+            (Opened::Http2, Some(x)) => {
+                flow.shared.counters.flows_http2 += 1;
+                let machine = Multiplex::upgraded(self.client, around, x, self.requests);
+                return Step::Replace(Machine::Http2(Box::new(machine)), rest);
+            }
+            (Opened::Http2, None) => return Step::Opaque,
+        };
         let begin = Begin { first: inside.first, around };
-        match begin.enter(flow, self.client, base, Wrapper::Connect(inside.authority)) {
+        match begin.enter(flow, self.client, base, Wrapper::Connect(authority)) {
             Some(begin) => Step::Replace(Machine::Sniff(Box::new(Sniff::within(begin))), rest),
             None => Step::Opaque,
         }

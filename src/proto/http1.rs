@@ -1,8 +1,8 @@
 //! One HTTP/1.x connection: pairs requests with responses and follows an upgrade. Read with RFC 9112
 //! and RFC 9110 §7.8 and §15.2.2 open. `request.rs` and `response.rs` hold the two directions.
 
-use crate::base::{ExchangeId, Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Close, End, EndHow, Exchange, Head, LineFaults, Preview, Times};
+use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
+use crate::model::{End, EndHow, Exchange, Head, LineFaults, Preview, Times};
 use crate::stream::{Chunk, CloseHow, Side, What};
 
 use super::around::Around;
@@ -10,6 +10,7 @@ use super::body::Chunks;
 use super::connect::Inside;
 use super::pending::Queue;
 use super::tunnel;
+use super::upgraded::{self, Upgraded};
 use super::websocket::Closed;
 use super::{Flow, Step, direction};
 
@@ -110,45 +111,6 @@ impl Early {
     }
 }
 
-/// After a 101.
-pub(super) struct Upgraded {
-    /// The number of its [`super::websocket::Tunnel`]. `None`: it is another protocol.
-    pub(super) talk: Option<u32>,
-    /// First bytes of client and server.
-    first: [FirstBytes; 2],
-    /// The first Close frame of all, if it came before the end of TCP, and when client and server had last spoken
-    /// before it.
-    close: Option<(Closed, [Timestamp; 2])>,
-}
-
-#[derive(Default)]
-struct FirstBytes {
-    bytes: [u8; limits::AFTER_101_BYTES],
-    len: u8,
-    at: PacketRef,
-    ts: Timestamp,
-    offset: u64,
-}
-
-impl FirstBytes {
-    fn full(&self) -> bool {
-        usize::from(self.len) == self.bytes.len()
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    /// Keeps what there is room for.
-    fn add(&mut self, data: &[u8]) {
-        let len = usize::from(self.len);
-        let rest = &mut self.bytes[len..];
-        let n = rest.len().min(data.len());
-        rest[..n].copy_from_slice(&data[..n]);
-        self.len = u8::try_from(len + n).unwrap_or(u8::MAX);
-    }
-}
-
 impl Http {
     /// A connection whose client is this side.
     pub fn new(client: Side) -> Self {
@@ -228,7 +190,8 @@ impl Http {
     /// first bytes are kept.
     pub fn counts_frames(&self, side: Side) -> bool {
         let dir = usize::from(side != self.client);
-        self.tunnel.as_ref().is_some_and(|t| t.talk.is_some() && t.first[dir].full())
+        let full = |x: &Exchange| x.after_101[dir].as_ref().is_some_and(|p| p.bytes.len() >= limits::AFTER_101_BYTES);
+        self.talk().is_some() && self.open.as_deref().is_some_and(full)
     }
 
     /// Whether this side is inside content of known length that nobody wants to see.
@@ -276,17 +239,16 @@ impl Http {
     pub(super) fn tunnel_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
         let from_client = chunk.side == self.client;
         let Some(tunnel) = &mut self.tunnel else { return };
-        let first = &mut tunnel.first[usize::from(!from_client)];
-        if first.len == 0 {
-            (first.at, first.ts, first.offset) = (chunk.at, chunk.ts, chunk.offset);
+        if let Some(x) = &mut self.open {
+            let place = (chunk.ts, chunk.at, chunk.offset);
+            upgraded::keep_first(&mut x.after_101[usize::from(!from_client)], data, place);
         }
-        first.add(data);
         if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
             let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
             let frames = &mut flow.inline.sides[chunk.side.index()];
             let place = (chunk.ts, chunk.at, chunk.offset);
             let first = talk.push(frames, direction(self.client, chunk.side), data, place, &mut flow.shared.common);
-            if let Some(closed) = talk.closed().filter(|_| first) {
+            if first && let Some(closed) = talk.closed() {
                 self.closed(closed, spoken);
             }
         }
@@ -312,7 +274,7 @@ impl Http {
         self.request.buf = Vec::new();
         self.response.buf = Vec::new();
         let talk = websocket.then(|| flow.shared.talks.open(ts, extensions));
-        self.tunnel = Some(Box::new(Upgraded { talk, first: Default::default(), close: None }));
+        self.tunnel = Some(Box::new(Upgraded { talk, ..Upgraded::default() }));
     }
 
     fn close(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, how: CloseHow) {
@@ -422,48 +384,15 @@ impl Http {
     }
 
     fn end(&self, flow: &Flow<'_>, x: &Exchange) -> End {
-        let mut end = End::default();
-        let mut spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
-        if let Some((side, how, at, packet)) = self.tcp_end {
-            end.tcp_by = Some(direction(self.client, side));
-            (end.tcp_how, end.tcp_at) = (how, Some(at));
-            (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));
-        }
-        if let Some(tunnel) = &self.tunnel
-            && let Some((Closed { by, ts, at }, before)) = tunnel.close
-        {
-            (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
-            end.close =
-                flow.shared.talks.get(tunnel.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));
-            spoken = before;
-        }
-        if let Some(at) = end.at {
-            end.lifetime = Some(at.since(x.request.first));
-            // Bytes that came behind the end are no activity before it.
-            let idle = |from: Timestamp| (from.0 != 0).then(|| at.since(from).max(Nanos::ZERO));
-            end.idle_of = spoken.map(idle);
-            end.idle_before = idle(spoken[0].max(spoken[1]));
-        }
-        end
+        let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
+        let ending = self.tcp_end.map(|(side, how, ts, at)| (direction(self.client, side), how, ts, at));
+        upgraded::end(x, self.tunnel.as_deref(), ending, spoken, flow.shared)
     }
 
     fn tell_tunnel(&mut self, flow: &mut Flow<'_>, x: &mut Exchange) {
         let Some(tunnel) = &mut self.tunnel else { return };
-        for (preview, first) in x.after_101.iter_mut().zip(&tunnel.first) {
-            if first.len != 0 {
-                let bytes = first.bytes().into();
-                *preview = Some(Preview { bytes, at: first.at, ts: first.ts, offset: first.offset });
-            }
-        }
-        if let Some(mut talk) = flow.shared.talks.close(tunnel.talk.take()) {
-            let frames = [self.client, self.client.other()].map(|side| &flow.inline.sides[side.index()]);
-            let (totals, talk) = talk.tell(frames, &mut flow.shared.common);
-            let any = totals.client.frames + totals.server.frames != 0;
-            if any || totals.client.broken || totals.server.broken {
-                x.ws = Some(totals);
-            }
-            x.talk = Some(talk);
-        }
+        let frames = [self.client, self.client.other()].map(|side| &flow.inline.sides[side.index()]);
+        tunnel.tell(x, frames, flow.shared);
     }
 }
 

@@ -59,7 +59,8 @@ impl Machines {
 }
 
 impl Place {
-    fn free() -> Place {
+    /// Of a machine that is not made yet.
+    pub(super) fn free() -> Place {
         Place { http: Http::new(Side::Low), other: None }
     }
 
@@ -69,6 +70,18 @@ impl Place {
             Machine::Http(http) => Place { http: *http, other: None },
             other => Place { other: Some(other), ..Place::free() },
         };
+    }
+
+    /// The HTTP machine of the stream furthest in. `None`: that is none, or not yet.
+    pub(super) fn innermost(&self) -> Option<&Http> {
+        let mut place = self;
+        loop {
+            place = match &place.other {
+                None => return Some(&place.http),
+                Some(Machine::Tls(tls)) => tls.inside()?,
+                Some(_) => return None,
+            };
+        }
     }
 
     #[inline]

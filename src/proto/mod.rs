@@ -11,23 +11,29 @@ pub mod body;
 mod connect;
 pub mod held;
 pub mod http1;
+pub mod http2;
 mod machines;
 pub mod midstream;
+pub mod multiplex;
 mod pending;
 pub mod proxy_protocol;
 pub mod request;
 pub mod response;
+pub mod secured;
 pub mod sniff;
 pub mod socks;
+mod stream_leg;
 mod talks;
+pub mod tls;
 pub mod tunnel;
+mod upgraded;
 mod wanted;
 pub mod watch;
 pub mod websocket;
 
 use std::collections::VecDeque;
 
-use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Handler, Interest, Side, Signs, What};
 
@@ -39,7 +45,9 @@ use held::HeldChunk;
 use http1::Http;
 use machines::{Machines, Place};
 use midstream::Midstream;
+use multiplex::Multiplex;
 use proxy_protocol::ProxyHeader;
+use secured::Tls;
 use sniff::Sniff;
 use socks::Socks;
 use talks::Talks;
@@ -100,6 +108,10 @@ pub struct Shared {
     /// What hears the frames of upgraded connections.
     talks: Talks,
     common: websocket::Common,
+    /// Secrets of TLS, and what its sessions share.
+    pub tls: tls::Tools,
+    /// Scratch for a name that is counted.
+    name: Vec<u8>,
 }
 
 impl Shared {
@@ -107,7 +119,25 @@ impl Shared {
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters.clone();
         self.common.count(&mut counters);
+        let (tls, keys) = (&self.tls.counted, &self.tls.secrets.counted);
+        counters.tls_records_failed += tls.failed;
+        counters.tls_given_up += tls.tries_exhausted + tls.not_held + tls.hellos_too_long;
+        counters.tls_secrets += keys.secrets;
+        counters.tls_secrets_dropped += keys.evicted + keys.too_long + keys.malformed;
         counters
+    }
+
+    /// A TLS connection to this name is not read; `offered`: the protocols that its client offers.
+    fn unread<'a>(&mut self, name: Option<&[u8]>, offered: impl Iterator<Item = &'a [u8]>) {
+        let offers = &mut self.name;
+        offers.clear();
+        for protocol in offered.take(limits::TLS_ALPN) {
+            if !offers.is_empty() {
+                offers.extend_from_slice(b", ");
+            }
+            offers.extend_from_slice(protocol);
+        }
+        self.counters.tls_name(name.unwrap_or_default(), offers, 1);
     }
 
     /// The next request's id.
@@ -138,6 +168,8 @@ pub enum Machine {
     Socks(Box<Socks>),
     Watch(Box<Watch>),
     Midstream(Box<Midstream>),
+    Http2(Box<Multiplex>),
+    Tls(Box<Tls>),
 }
 
 /// The tag beside a flow: the machine's index plus one, and a byte of mode.
@@ -188,9 +220,16 @@ pub struct Flow<'a> {
     pub inline: &'a mut Inline,
     pub shared: &'a mut Shared,
     pub sink: &'a mut dyn Sink,
+    /// Inside TLS: bytes of each side's stream that were passed on so far, which no packet counts.
+    pub passed: Option<[u64; 2]>,
 }
 
 impl Flow<'_> {
+    /// Bytes of a side's stream that were passed on so far.
+    fn offset(&self, side: Side) -> u64 {
+        self.passed.map_or_else(|| self.context.track.offset(side), |passed| passed[side.index()])
+    }
+
     pub fn endpoint(&self, side: Side) -> Endpoint {
         self.context.endpoint(side)
     }
@@ -226,7 +265,7 @@ impl<S: Sink> Protocols<S> {
 
     fn drop_machine(&mut self, tag: &mut Tag) {
         if let Some(index) = tag.machine() {
-            let left = self.machines.get_mut(index).and_then(|place| place.http.talk());
+            let left = self.machines.get_mut(index).and_then(|place| place.innermost()?.talk());
             if let Some(mut talk) = self.shared.talks.close(left) {
                 talk.tell([&Frames::default(); 2], &mut self.shared.common);
             }
@@ -297,8 +336,8 @@ impl<S: Sink> Handler for Protocols<S> {
                 let place = (chunk.ts, chunk.at, chunk.offset);
                 let first = talk.push(frames, from, data, place, &mut self.shared.common);
                 frames.last = chunk.ts;
-                if let Some(closed) = talk.closed().filter(|_| first) {
-                    // Only here is the other direction's line worth touching.
+                // Only here are the tunnel's seldom lines and the other direction's worth touching.
+                if first && let Some(closed) = talk.closed() {
                     let mut spoken = [0, 1].map(|side: usize| inline.sides[side].last);
                     spoken[side] = before;
                     if tag_now.client() == Side::High {
@@ -344,11 +383,11 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     fn conflict(&mut self, _: Context<'_>, tag: &mut u64) {
-        if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
-            http.conflict = true;
-        } else {
+        match Tag(*tag).machine().and_then(|i| self.machines.get_mut(i)) {
+            Some(Place { http, other: None }) => http.conflict = true,
+            Some(Place { other: Some(Machine::Http2(http2)), .. }) => http2.conflict(),
             // What was held may come first of all: the machine it is for has yet to be made.
-            *tag |= CONFLICT;
+            _ => *tag |= CONFLICT,
         }
     }
 }
@@ -375,7 +414,7 @@ impl<S: Sink> Protocols<S> {
             tag.set_machine(index);
         }
         let Some(index) = tag.machine() else { return Interest::Nothing };
-        let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink };
+        let mut flow = Flow { context, inline, shared: &mut self.shared, sink: &mut self.sink, passed: None };
         let Some(place) = self.machines.get_mut(index) else { return Interest::Nothing };
         let mut step = place.chunk(&mut flow, &chunk);
         if let Step::Replace(to, held) = step {
@@ -398,6 +437,14 @@ impl<S: Sink> Protocols<S> {
                 } else if http.passes_body(side) {
                     tag.0 |= FAST[side.index()];
                 }
+            }
+        } else if let Some(http) = place.innermost() {
+            // The signs of its packets are wanted; its frames lie inside records and are counted there.
+            if http.client == Side::High {
+                tag.0 |= CLIENT_HIGH;
+            }
+            if let Some(talk) = http.talk() {
+                tag.set_talk(talk);
             }
         }
         Interest::All
@@ -454,6 +501,8 @@ impl Machine {
             Machine::Socks(socks) => socks.chunk(flow, chunk),
             Machine::Watch(watch) => watch.chunk(flow, chunk),
             Machine::Midstream(midstream) => midstream.chunk(flow, chunk),
+            Machine::Http2(http2) => http2.chunk(flow, chunk),
+            Machine::Tls(tls) => tls.chunk(flow, chunk),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The client's direction of an HTTP/1.x connection.
 
-use crate::base::{PacketRef, Timestamp, limits};
+use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::{Exchange, Field, Head, LineFaults, Mechanism, StartLine};
-use crate::stream::{Chunk, What};
+use crate::stream::{Chunk, Side, What};
 use crate::wire::http1::{Framing, Kind, head_end, leading_blank, parse};
 use crate::wire::sniff::{Guess, guess};
 
 use super::Flow;
+use super::around::Around;
 use super::body::{Progress, announced_in};
 use super::http1::{Early, Half, Http, Start, State};
 use super::pending::Pending;
@@ -210,50 +211,8 @@ impl Http {
     }
 
     /// A new exchange around a request head.
-    pub(super) fn exchange(
-        &self,
-        flow: &Flow<'_>,
-        id: crate::base::ExchangeId,
-        request: Head,
-        index: u32,
-    ) -> Box<Exchange> {
-        let upgrade =
-            request.has("upgrade") || request.has("sec-websocket-key") || request.has("sec-websocket-version");
-        let mechanism = if request.method() == b"CONNECT" {
-            Mechanism::Connect
-        } else if upgrade {
-            Mechanism::Http1Upgrade
-        } else {
-            Mechanism::None
-        };
-        Box::new(Exchange {
-            id,
-            flow: flow.id(),
-            client: flow.endpoint(self.client),
-            server: flow.endpoint(self.client.other()),
-            via: self.around.as_ref().map(|a| a.via.clone()).unwrap_or_default(),
-            proxied: self.around.as_ref().and_then(|a| a.proxied.clone()),
-            mechanism,
-            request,
-            interim: Vec::new(),
-            response: None,
-            body: Box::default(),
-            odd_response: None,
-            before_response: None,
-            early: None,
-            after_101: [None, None],
-            frames_with_101: false,
-            times: Default::default(),
-            ws: None,
-            talk: None,
-            end: Default::default(),
-            quality: Default::default(),
-            index_in_flow: index,
-            seq: [None; 2],
-            syn_stamp: 0,
-            tentative: false,
-            seen_as: None,
-        })
+    pub(super) fn exchange(&self, flow: &Flow<'_>, id: ExchangeId, request: Head, index: u32) -> Box<Exchange> {
+        exchange(flow, self.client, self.around.as_deref(), id, request, index)
     }
 
     /// A plain request turns out to be worth keeping.
@@ -369,6 +328,54 @@ pub(super) fn gather(half: &mut Half, rest: &[u8]) -> Gathered {
     if room <= rest.len() { Gathered::TooLarge } else { Gathered::Part }
 }
 
+/// A new exchange around a request head.
+pub(super) fn exchange(
+    flow: &Flow<'_>,
+    client: Side,
+    around: Option<&Around>,
+    id: ExchangeId,
+    request: Head,
+    index: u32,
+) -> Box<Exchange> {
+    let upgrade = request.has("upgrade") || request.has("sec-websocket-key") || request.has("sec-websocket-version");
+    let mechanism = if request.method() == b"CONNECT" {
+        Mechanism::Connect
+    } else if upgrade {
+        Mechanism::Http1Upgrade
+    } else {
+        Mechanism::None
+    };
+    Box::new(Exchange {
+        id,
+        flow: flow.id(),
+        client: flow.endpoint(client),
+        server: flow.endpoint(client.other()),
+        via: around.map(|a| a.via.clone()).unwrap_or_default(),
+        proxied: around.and_then(|a| a.proxied.clone()),
+        mechanism,
+        request,
+        stream: None,
+        interim: Vec::new(),
+        response: None,
+        body: Box::default(),
+        odd_response: None,
+        before_response: None,
+        early: None,
+        after_101: [None, None],
+        frames_with_101: false,
+        times: Default::default(),
+        ws: None,
+        talk: None,
+        end: Default::default(),
+        quality: Default::default(),
+        index_in_flow: index,
+        seq: [None; 2],
+        syn_stamp: 0,
+        tentative: false,
+        seen_as: None,
+    })
+}
+
 /// A head from its parts.
 pub(super) fn into_head(
     text: &[u8],
@@ -386,6 +393,7 @@ pub(super) fn into_head(
         names: crate::model::Names::of(text, fields),
         faults,
         complete,
+        coded: false,
         at: start.at,
         at_last: last.0,
         first: start.ts,

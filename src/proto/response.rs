@@ -248,9 +248,16 @@ impl Http {
         let extensions =
             head.complete.then(|| head.combined("sec-websocket-extensions").unwrap_or_default().into_owned());
         let ts = head.last;
+        let http2 = x.request.has_token("upgrade", "h2c") && head.has_token("upgrade", "h2c");
         x.response = Some(head);
-        self.take_early(&mut x);
+        if !http2 {
+            self.take_early(&mut x);
+        }
         self.decide(flow, x);
+        if http2 {
+            self.switched_to_http2();
+            return;
+        }
         self.open_tunnel(flow, websocket, ts, extensions.as_deref());
         self.release_early_into_tunnel(flow);
     }
@@ -280,6 +287,7 @@ impl Http {
             names: crate::model::Names::default(),
             faults: LineFaults::NONE,
             complete: false,
+            coded: false,
             at: response.at,
             at_last: response.at,
             first: response.first,

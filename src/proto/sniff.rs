@@ -4,12 +4,15 @@
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::stream::{Chunk, CloseHow, Context, Side, What};
 use crate::wire::sniff::{Guess, opening};
+use crate::wire::tls::handshake::CLIENT_HELLO;
 
 use super::around::Begin;
 use super::held::HeldChunk;
 use super::http1::Http;
 use super::midstream::Midstream;
+use super::multiplex::Multiplex;
 use super::proxy_protocol::ProxyHeader;
+use super::secured::Tls;
 use super::socks::Socks;
 use super::watch::Watch;
 use super::{Flow, Inline, Machine, Shared, Step};
@@ -36,14 +39,15 @@ pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>,
         Guess::Response => Some(http(Http::new(chunk.side.other()))),
         Guess::Tls => {
             shared.counters.flows_tls += 1;
-            // A ClientHello is worth waiting for its answer.
-            let hello = data.first() == Some(&HANDSHAKE) && context.track.client() == Some(chunk.side);
-            let watch = || Watch::new(chunk.side, Begin { first, around: None });
-            Some(if hello { Step::Replace(Machine::Watch(Box::new(watch())), Vec::new()) } else { Step::Opaque })
+            let from_the_start = context.track.client() == Some(chunk.side);
+            let begin = || Begin { first, around: None };
+            let machine = hello(data, chunk.side, from_the_start, shared, begin);
+            Some(machine.map_or(Step::Opaque, |machine| Step::Replace(machine, Vec::new())))
         }
         Guess::Http2 => {
+            let machine = Multiplex::new(chunk.side, None);
             shared.counters.flows_http2 += 1;
-            Some(Step::Opaque)
+            Some(Step::Replace(Machine::Http2(Box::new(machine)), Vec::new()))
         }
         Guess::NeedMore | Guess::Other | Guess::Proxy | Guess::Socks => None,
     }
@@ -51,6 +55,28 @@ pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>,
 
 /// A TLS record of a handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 0x16;
+
+/// The machine for a connection whose first bytes are a TLS record. `None`: nothing can be told of it.
+fn hello(
+    bytes: &[u8],
+    side: Side,
+    from_the_start: bool,
+    shared: &Shared,
+    begin: impl FnOnce() -> Begin,
+) -> Option<Machine> {
+    let is_client = match bytes {
+        [HANDSHAKE, _, _, _, _, kind, ..] => *kind == CLIENT_HELLO,
+        _ => from_the_start,
+    };
+    match bytes.first() {
+        Some(&HANDSHAKE) if is_client && !shared.tls.secrets.is_empty() => {
+            Some(Machine::Tls(Box::new(Tls::new(side, begin(), from_the_start))))
+        }
+        // A ClientHello is worth waiting for its answer.
+        Some(&HANDSHAKE) if from_the_start => Some(Machine::Watch(Box::new(Watch::new(side, begin())))),
+        _ => None,
+    }
+}
 
 fn http(http: Http) -> Step {
     Step::Replace(Machine::Http(Box::new(http)), Vec::new())
@@ -112,16 +138,18 @@ impl Sniff {
             }
             Guess::Tls => {
                 flow.shared.counters.flows_tls += 1;
-                let hello = self.bytes[side.index()].first() == Some(&HANDSHAKE);
-                if !hello || !self.is_client_from_the_start(flow, side) {
-                    return Step::Opaque;
+                let from_the_start = self.is_client_from_the_start(flow, side);
+                let bytes = std::mem::take(&mut self.bytes[side.index()]);
+                let begin = || std::mem::take(&mut self.begin);
+                match hello(&bytes, side, from_the_start, flow.shared, begin) {
+                    Some(machine) => self.hand_over(machine),
+                    None => Step::Opaque,
                 }
-                let begin = std::mem::take(&mut self.begin);
-                self.hand_over(Machine::Watch(Box::new(Watch::new(side, begin))))
             }
             Guess::Http2 => {
                 flow.shared.counters.flows_http2 += 1;
-                Step::Opaque
+                let around = self.begin.around.take();
+                self.hand_over(Machine::Http2(Box::new(Multiplex::new(side, around))))
             }
             Guess::NeedMore => Step::Stay,
             Guess::Other | Guess::Proxy | Guess::Socks => {

@@ -7,9 +7,10 @@
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{End, EndHow, FlowFacts, Preview, Said};
 use crate::stream::{Chunk, CloseHow, Side, What};
+use crate::wire::tls::{handshake, hello, record};
 
 use super::around::Begin;
-use super::{Flow, Step, direction, tunnel};
+use super::{Flow, Shared, Step, direction, tunnel};
 
 /// One connection that waits for its server's first word.
 pub struct Watch {
@@ -19,6 +20,10 @@ pub struct Watch {
     first: [Option<First>; 2],
     /// Bytes of the client so far.
     sent: u64,
+    /// Its ClientHello, where it came in pieces, as far as it came; about `limits::TLS_WATCHED_HELLO_BYTES` at the most.
+    hello: Vec<u8>,
+    /// The name in it was counted.
+    named: bool,
 }
 
 struct First {
@@ -39,7 +44,12 @@ enum Word {
 
 impl Watch {
     pub fn new(client: Side, begin: Begin) -> Self {
-        Watch { client, begin, first: [None, None], sent: 0 }
+        Watch { client, begin, first: [None, None], sent: 0, hello: Vec::new(), named: false }
+    }
+
+    /// The same beside another machine, which counts the name itself if it must.
+    pub fn beside(client: Side, begin: Begin) -> Self {
+        Watch { named: true, ..Watch::new(client, begin) }
     }
 
     pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
@@ -58,6 +68,7 @@ impl Watch {
                     let room = limits::AFTER_101_BYTES.saturating_sub(first.bytes.len());
                     first.bytes.extend_from_slice(&data[..data.len().min(room)]);
                     self.sent = self.sent.saturating_add(data.len() as u64);
+                    self.name(flow.shared, data);
                     return if self.sent > limits::FIRST_WORD_BYTES { Step::Opaque } else { Step::Stay };
                 }
                 tunnel::preview(&mut first.bytes, data);
@@ -95,6 +106,25 @@ impl Watch {
         }
     }
 
+    /// Counts the name that a ClientHello asks for, when it is whole.
+    fn name(&mut self, shared: &mut Shared, data: &[u8]) {
+        if self.named {
+            return;
+        }
+        let bytes = if self.hello.is_empty() { data } else { &[] };
+        if let Some(whole) = whole_record(bytes) {
+            self.named = true;
+            return count_name(shared, whole);
+        }
+        self.hello.extend_from_slice(data);
+        let record = whole_record(&self.hello);
+        if record.is_some() || self.hello.len() > limits::TLS_WATCHED_HELLO_BYTES {
+            self.named = true;
+            count_name(shared, record.unwrap_or_default());
+            self.hello = Vec::new();
+        }
+    }
+
     fn tell(&mut self, flow: &mut Flow<'_>, end: Option<End>) -> Step {
         let first = std::mem::take(&mut self.first).map(|first| {
             first.map(|mut f| {
@@ -108,6 +138,22 @@ impl Watch {
         tell_alone(flow, self.client, self.begin.first, said);
         Step::Opaque
     }
+}
+
+/// The body of a TLS record that these bytes begin with. `None`: there is none, or not all of it.
+fn whole_record(bytes: &[u8]) -> Option<&[u8]> {
+    match record::header(bytes) {
+        record::Read::Header(header) => bytes.get(record::HEADER_BYTES..header.whole()),
+        record::Read::More | record::Read::Wrong => None,
+    }
+}
+
+/// Counts the connection under the name that the ClientHello in this record asks for.
+fn count_name(shared: &mut Shared, record: &[u8]) {
+    let body = record.get(handshake::HEADER_BYTES..).unwrap_or_default();
+    let hello = hello::client(body).filter(|_| record.first() == Some(&handshake::CLIENT_HELLO));
+    let name = hello.as_ref().and_then(hello::ClientHello::server_name);
+    shared.unread(name, hello.iter().flat_map(hello::ClientHello::alpn));
 }
 
 /// What is known of a connection from what stands around its stream.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::base::{self, Endpoint};
-use crate::model::{self, Head, Wrapper, WsCounts};
+use crate::model::{self, Head, Wrapper, WsCounts, WsTotals};
 use crate::report::document as doc;
 use crate::report::mask::{self, Masker};
 use crate::report::passed;
@@ -74,6 +74,13 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         flows_websocket_midstream: c.flows_websocket_midstream,
         socks_refused: c.socks_refused,
         nested_too_deep: c.nested_too_deep,
+        flows_tls: c.flows_tls,
+        flows_tls_read: c.flows_tls_read,
+        flows_tls_missed: c.flows_tls_missed,
+        flows_tls_unknown: c.flows_tls_unknown,
+        tls_records_failed: c.tls_records_failed,
+        tls_given_up: c.tls_given_up,
+        tls_secrets_dropped: c.tls_secrets_dropped,
         flows_seen_twice: c.flows_seen_twice,
     }
 }
@@ -82,14 +89,15 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
 pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
     let x = &row.exchange;
     // A leg that lost its upgrade asks for nothing.
-    let lost = x.mechanism == model::Mechanism::Http1Upgrade && !x.request.has("upgrade");
+    let lost = x.mechanism == model::Mechanism::Http1Upgrade && !x.request.has("upgrade") && !x.is_stream();
     doc::Exchange {
         id: x.id.0,
         flow: x.flow.0,
-        stream: None,
+        stream: x.stream.as_ref().map(|stream| stream.id),
         client: endpoint(x.client),
         server: endpoint(x.server),
         via: x.via.iter().map(|w| via(w, masker)).collect(),
+        tls: x.via.iter().filter_map(|w| tls(w, masker)).collect(),
         proxied: x.proxied.as_ref().map(|p| proxied(p, masker)),
         mechanism: Cow::Borrowed(if lost { "none" } else { x.mechanism.word() }),
         protocol: x.protocol().filter(|_| !lost).map(|p| masker.bytes(p.as_bytes())),
@@ -115,7 +123,7 @@ pub fn exchange(row: &Row, ended: bool, masker: &mut Masker) -> doc::Exchange {
         handshake: handshake(row, masker),
         outcome: Cow::Borrowed(row.outcome.word()),
         latency_ns: x.latency().map(|l| l.0),
-        websocket: x.ws.map(|ws| doc::WebSocket {
+        websocket: x.ws.filter(is_seen).map(|ws| doc::WebSocket {
             client: frames(&ws.client),
             server: frames(&ws.server),
             compressed: ws.compressed,
@@ -283,6 +291,11 @@ fn end(e: &model::End, masker: &mut Masker) -> doc::End {
     }
 }
 
+/// Whether there was a frame, or what should have been one.
+fn is_seen(ws: &WsTotals) -> bool {
+    [ws.client, ws.server].iter().any(|c| c.frames != 0 || c.broken)
+}
+
 fn frames(c: &WsCounts) -> doc::Frames {
     doc::Frames {
         frames: c.frames.into(),
@@ -303,7 +316,29 @@ pub fn via(wrapper: &Wrapper, masker: &mut Masker) -> String {
         Wrapper::Link(words) => mask::own(words),
         Wrapper::ProxyProtocol(version) => format!("proxy-protocol v{version}"),
         Wrapper::Socks(version, target) => format!("socks{version} {}", masker.url(target)),
+        Wrapper::Tls(tls) => tls.version.map_or_else(|| "tls".to_owned(), |version| format!("tls {version}")),
     }
+}
+
+/// The same for people, with what is known of it.
+pub fn via_at_length(wrapper: &Wrapper, masker: &mut Masker) -> String {
+    let short = via(wrapper, masker);
+    let Wrapper::Tls(tls) = wrapper else { return short };
+    let name = tls.server_name.as_ref().map(|name| format!("for {}", masker.bytes(name)));
+    let alpn = tls.alpn.as_ref().map(|name| masker.bytes(name));
+    let known: Vec<String> = [name, alpn, tls.cipher.map(str::to_owned)].into_iter().flatten().collect();
+    if known.is_empty() { short } else { format!("{short} ({})", known.join(", ")) }
+}
+
+fn tls(wrapper: &Wrapper, masker: &mut Masker) -> Option<doc::Tls> {
+    let Wrapper::Tls(tls) = wrapper else { return None };
+    Some(doc::Tls {
+        version: tls.version.map(str::to_owned),
+        server_name: tls.server_name.as_ref().map(|name| masker.bytes(name)),
+        alpn: tls.alpn.as_ref().map(|name| masker.bytes(name)),
+        cipher: tls.cipher.map(str::to_owned),
+        resumed: tls.resumed,
+    })
 }
 
 fn proxied(p: &model::Proxied, masker: &mut Masker) -> doc::Proxied {

@@ -76,7 +76,7 @@ fn cells(row: &Row, chain: Option<&Chain>, masker: &mut Masker) -> [String; COLU
         x.server.to_string(),
         defused(masker.bytes(x.request.method())),
         defused(masker.url(x.request.target())),
-        defused(x.request.first_value("host").map(|host| masker.field(b"host", host)).unwrap_or_default()),
+        defused(x.request.host().map(|host| masker.field(b"host", host)).unwrap_or_default()),
         text(x.response.as_ref().and_then(Head::status)),
         row.outcome.word().to_owned(),
         defused(verdict.map(|v| mask::own(&v.rule)).unwrap_or_default()),

@@ -102,6 +102,26 @@ pub struct Counters {
     /// Streams left alone because too many others stand around them.
     #[serde(skip_serializing_if = "is_zero")]
     pub nested_too_deep: u64,
+    /// Connections in TLS, and of these the ones that were read with their secrets, and those that no key log
+    /// has anything for. Left out where there is none, as the next ones.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flows_tls: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flows_tls_read: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flows_tls_missed: u64,
+    /// Connections with secrets, in a version of TLS or with a cipher that is not read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flows_tls_unknown: u64,
+    /// Records of TLS that do not fit their tag or MAC.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tls_records_failed: u64,
+    /// What was given up of TLS connections because a limit was reached.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tls_given_up: u64,
+    /// Lines of key logs that are malformed or too long, and secrets beyond the limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tls_secrets_dropped: u64,
     /// Connections that were captured at two places and are told once; left out where there is none.
     #[serde(skip_serializing_if = "is_zero")]
     pub flows_seen_twice: u64,
@@ -109,6 +129,21 @@ pub struct Counters {
 
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+/// What the hellos of a TLS connection told.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Tls {
+    /// Null where it is not known.
+    #[schemars(extend("examples" = ["1.3", "1.2"]))]
+    pub version: Option<String>,
+    /// SNI; null where the client sent none.
+    pub server_name: Option<String>,
+    /// ALPN; null where none was agreed on, or it is not known.
+    pub alpn: Option<String>,
+    pub cipher: Option<String>,
+    /// An earlier session went on.
+    pub resumed: bool,
 }
 
 /// One request and its responses on one leg.
@@ -125,6 +160,9 @@ pub struct Exchange {
     /// What stands around the stream, outermost first.
     #[schemars(extend("examples" = [["vxlan 42", "tls 1.3", "connect chat.example.org:443"]]))]
     pub via: Vec<String>,
+    /// Of each `tls` in `via`, in the same order; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<Tls>,
     /// What the PROXY protocol header around it says; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxied: Option<Proxied>,

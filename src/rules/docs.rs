@@ -1,7 +1,7 @@
 //! What the rules say of themselves: `hopscope explain`, `hopscope rules` and docs/rules.md.
 
 use super::accept::kinds::KINDS;
-use super::{Explains, Rule, accept, capture, ends, frames, hop, request, response};
+use super::{Explains, Rule, accept, capture, ends, frames, hop, http2, request, response};
 use crate::model::{FaultClass, Severity};
 
 /// Columns of `hopscope explain`.
@@ -11,12 +11,13 @@ const WIDTH: usize = 90;
 const SUGGESTIONS: usize = 3;
 
 /// The sections of the documentation: title, what they are about, rules.
-const SECTIONS: [(&str, &str, &[&Rule]); 7] = [
+const SECTIONS: [(&str, &str, &[&Rule]); 8] = [
     ("The capture", "What the capture lacks, and how that limits every other finding.", capture::RULES),
     ("The request", "What is wrong with the request for an upgrade.", request::RULES),
     ("The response", "What is wrong with the answer to it.", response::RULES),
     ("The accept", "Whether Sec-WebSocket-Accept fits the key and, if not, why.", accept::RULES),
     ("The frames", "What is wrong with what was said behind the 101, on one leg.", frames::RULES),
+    ("HTTP/2", "What is wrong on a leg in HTTP/2, where an extended CONNECT opens a WebSocket.", http2::RULES),
     ("Two legs", "What a hop did to what it passed on, where both of its sides are in view.", hop::RULES),
     ("The end", "How a WebSocket ended, by whom, and after what.", ends::RULES),
 ];

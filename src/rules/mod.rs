@@ -9,6 +9,7 @@ pub mod ends;
 mod frames;
 pub mod guilt;
 mod hop;
+mod http2;
 pub mod journey;
 pub mod outcome;
 pub mod patterns;
@@ -34,7 +35,15 @@ pub use seen::Seen;
 /// Every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
-    let of_tunnels = [frames::RULES, hop::RULES, ends::RULES];
+    let of_tunnels = [frames::RULES, http2::RULES, hop::RULES, ends::RULES];
+    of_heads.into_iter().chain(of_tunnels).flatten().copied()
+}
+
+/// Those that may find something in one exchange. `talked`: more was said behind its 101 than plain messages;
+/// `stream`: in HTTP/2.
+fn of_exchange(talked: bool, stream: bool) -> impl Iterator<Item = &'static Rule> {
+    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
+    let of_tunnels = [if talked { frames::RULES } else { &[] }, if stream { http2::RULES } else { &[] }, ends::RULES];
     of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 

@@ -1,12 +1,13 @@
 //! What became of an upgrade, as the client of this leg saw it (docs/schema: `outcome`).
 
-use crate::model::{AcceptVerdict, Exchange, Finding, Handshake, Mechanism, Outcome, Severity};
-use crate::rules::{Explains, Rule, accept, response};
+use crate::model::{AcceptVerdict, Direction, Exchange, Finding, Handshake, Mechanism, Outcome, Severity};
+use crate::rules::{Explains, Rule, accept, http2, response};
 
 /// The outcome of one exchange.
 ///
-/// - a 101 (2xx to CONNECT): `Upgraded`; `Broken` where the accept is wrong or missing, or an error
+/// - a 101 (2xx to CONNECT, extended or not): `Upgraded`; `Broken` where the accept is wrong or missing, or an error
 ///   of the response rules says that a conforming client must fail it;
+/// - a stream of HTTP/2 that the server reset, or said it did not look at, without an answer: `Refused`;
 /// - any other final status: `Redirected` for a 3xx with Location, else `Refused`, also for a 2xx that
 ///   ignores the upgrade;
 /// - no status although the request was whole and the connection ended (or stayed silent for long),
@@ -18,11 +19,16 @@ use crate::rules::{Explains, Rule, accept, response};
 pub fn of(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome {
     let Some(head) = &x.response else {
         let garbage = x.odd_response.is_some() && !x.quality.response_gap;
+        if http2::refused_by(x) == Some(Direction::ServerToClient) {
+            return Outcome::Refused;
+        }
         return if garbage || response::is_unanswered(x) { Outcome::Unanswered } else { Outcome::Unknown };
     };
     match head.status() {
         Some(200..=299) if x.mechanism == Mechanism::Connect => Outcome::Upgraded,
-        Some(101) => switched(x, handshake, findings),
+        // A conforming client treats it as malformed (RFC 9113 §8.6).
+        Some(101) if x.is_stream() => Outcome::Broken,
+        _ if x.granted().is_some() => switched(x, handshake, findings),
         // 1xx is never the last word (RFC 9110 §15.2).
         Some(100..=199) => Outcome::Unknown,
         Some(300..=399) if head.has("location") => Outcome::Redirected,
@@ -65,7 +71,7 @@ fn response_rule(slug: &str) -> Option<&'static Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Direction, EndHow};
+    use crate::model::EndHow;
     use crate::rules::response::testing::*;
 
     fn outcome(x: &Exchange) -> Outcome {

@@ -88,7 +88,7 @@ fn value<'a>(x: &'a Exchange, server: Endpoint, field: &str) -> Cow<'a, [u8]> {
         "client" => Cow::Owned(x.client.ip.to_string().into_bytes()),
         "path" => Cow::Borrowed(x.request.target().split(|&b| b == b'?').next().unwrap_or_default()),
         "http-version" => Cow::Borrowed(x.request.version()),
-        "host" => Cow::Owned(x.request.first_value("host").unwrap_or_default().to_ascii_lowercase()),
+        "host" => Cow::Owned(x.request.host().unwrap_or_default().to_ascii_lowercase()),
         _ => Cow::Borrowed(x.request.first_value(field).unwrap_or_default()),
     }
 }

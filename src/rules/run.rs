@@ -3,13 +3,14 @@
 use crate::base::Counters;
 use crate::model::{Direction, Evidence, Exchange, Finding, FlowFacts, Handshake, Head, InputFacts, Quality, Subject};
 use crate::rules::journey::{HopView, Journey};
-use crate::rules::{Check, Findings, Seen, all};
+use crate::rules::{Check, Findings, Seen, all, http2, of_exchange};
 
 /// All findings about one exchange, in the order of the catalogue.
 pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding> {
     let mut out = Vec::new();
     let subject = Subject::Exchange(x.id);
-    for rule in all() {
+    let talked = x.talk.as_ref().is_some_and(|talk| talk.client.rare.is_some() || talk.server.rare.is_some());
+    for rule in of_exchange(talked, x.is_stream()).filter(|rule| http2::judges(rule, x)) {
         let found = &mut Findings::new(rule, subject, &mut out);
         match rule.check {
             Check::Handshake(check) => check(x, handshake, seen, found),
@@ -38,7 +39,7 @@ pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<(Option<usize
     for rule in all() {
         match rule.check {
             Check::Hop(check) => {
-                for (at, view) in &hops {
+                for (at, view) in hops.iter().filter(|(_, view)| http2::compares(rule, view.near.x, view.far.x)) {
                     check(view, seen, &mut Findings::new(rule, subject, &mut found));
                     // No surer than that the two legs belong together, and than what was captured of them.
                     for mut finding in found.drain(..) {

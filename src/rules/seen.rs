@@ -101,12 +101,13 @@ impl Seen {
     pub fn attempt(&self, x: &Exchange) -> Attempt {
         let target = x.request.target();
         let key = x.request.whole_value("sec-websocket-key");
-        let response = x.response.as_ref().filter(|r| r.status() == Some(101));
+        let response = x.granted();
         let accept = response.and_then(|r| r.first_value("sec-websocket-accept"));
         let version = x.request.first_value("sec-websocket-version");
         let expected: Option<Accept> = key.and_then(|key| accept::expected(key).as_bytes().try_into().ok());
         let granted = match (&expected, accept) {
             (Some(want), Some(got)) => want == got,
+            _ if x.is_stream() => response.is_some(),
             (None, _) => response.is_some(),
             _ => false,
         };

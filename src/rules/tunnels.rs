@@ -78,7 +78,7 @@ pub struct Mass {
 impl Tunnels {
     /// Remembers a tunnel that is over. What was no WebSocket, or goes on, is passed over.
     pub fn learn(&mut self, x: &Exchange) {
-        let Some(granted) = x.response.as_ref().filter(|r| r.status() == Some(101) && x.is_websocket()) else { return };
+        let Some(granted) = x.granted().filter(|_| x.is_websocket()) else { return };
         let clean = x.end.how == EndHow::CloseFrame;
         let cut = !clean && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
         self.limited |= cut || ends::beats(x).next().is_some();

@@ -286,7 +286,7 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
         id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
         _ => {
             // A proxy's own page: whatever stands behind it was not heard.
-            let own = x.status() != Some(101) && matches!(known.page(x), Some(Page { by: Writer::Proxy(_), .. }));
+            let own = x.granted().is_none() && matches!(known.page(x), Some(Page { by: Writer::Proxy(_), .. }));
             Blame { role: if own { Role::Hop } else { Role::Server }, address: server(), product: known.responder(x) }
         }
     }

@@ -3,6 +3,8 @@
 pub mod accept;
 pub mod extensions;
 pub mod frame_chain;
+pub mod h2;
+pub mod hpack;
 pub mod http1;
 pub mod inside;
 pub mod ip;
@@ -11,6 +13,7 @@ pub mod proxy_protocol;
 pub mod sniff;
 pub mod socks;
 pub mod tcp;
+pub mod tls;
 pub mod tunnel;
 pub mod websocket;
 

@@ -9,9 +9,9 @@ use crate::shared::Tally;
 use crate::support::{dissect, read};
 
 /// How many must be scored at least; raise it when there are more.
-const ENDS: usize = 692;
+const ENDS: usize = 711;
 /// How many must be right: may rise, never fall. The goal is 98 in a hundred.
-const RIGHT: usize = 692;
+const RIGHT: usize = 711;
 
 const OPEN: &str = "open by nobody code null";
 

@@ -11,13 +11,13 @@ use crate::lab_truth::{Scenario, scenarios, text};
 use crate::shared::Tally;
 
 /// Hops, named products and proxies that must be there to be scored; raise it when more can be read.
-const HOPS: usize = 334;
-const PRODUCTS: usize = 316;
-const PROXIES: usize = 153;
+const HOPS: usize = 344;
+const PRODUCTS: usize = 326;
+const PROXIES: usize = 163;
 /// How many must be right: may rise, never fall. The goal is all hops and proxies.
-const RIGHT_HOPS: usize = 329;
-const RIGHT_PRODUCTS: usize = 310;
-const RIGHT_PROXIES: usize = 153;
+const RIGHT_HOPS: usize = 339;
+const RIGHT_PRODUCTS: usize = 318;
+const RIGHT_PROXIES: usize = 163;
 
 #[test]
 #[ignore = "needs captures outside this repository: .ci/run"]

@@ -241,7 +241,14 @@ mod tests {
                 exchange("leg2#0", "192.0.2.3:5000", "192.0.2.4:80", status[1])],
             "hops": [{"hop": "proxy1", "downstream": "leg1#0", "upstream": "leg2#0"}],
         });
-        Scenario { name: "s".into(), variant: "pcap".into(), has_keylog: false, truth, files: Vec::new() }
+        Scenario {
+            name: "s".into(),
+            variant: "pcap".into(),
+            has_secrets: false,
+            keylog: None,
+            truth,
+            files: Vec::new(),
+        }
     }
 
     fn list() -> Value {

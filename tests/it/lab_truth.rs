@@ -16,7 +16,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct Scenario {
     pub(crate) name: String,
     pub(crate) variant: String,
-    pub(crate) has_keylog: bool,
+    /// Secrets of its TLS connections are at hand, in a key log or in the capture.
+    pub(crate) has_secrets: bool,
+    pub(crate) keylog: Option<PathBuf>,
     pub(crate) truth: Value,
     pub(crate) files: Vec<PathBuf>,
 }
@@ -38,7 +40,8 @@ impl Scenario {
         let truth = shared::json(&folder.join(&name).join("truth.json"));
         Scenario {
             variant: text(&entry["variant"]).to_owned(),
-            has_keylog: entry["keylog"].is_string() || truth["tls_keylog"].is_string(),
+            has_secrets: entry["keylog"].is_string(),
+            keylog: entry["keylog"].as_str().map(|log| folder.join(&name).join(log)).filter(|log| log.is_file()),
             files: strings(&entry["captures"]).iter().map(|file| folder.join(&name).join(file)).collect(),
             truth,
             name,
@@ -46,7 +49,7 @@ impl Scenario {
     }
 
     pub(crate) fn report(&self) -> Result<Value, String> {
-        match shared::report(&self.files, LIMIT)? {
+        match shared::report_with(&self.files, self.keylog.as_deref(), LIMIT)? {
             (_, output) if !output.status.success() => {
                 Err(format!("exit code 2: {}", String::from_utf8_lossy(&output.stderr)))
             }
@@ -69,7 +72,7 @@ impl Scenario {
 
     /// The exchanges that must be listed.
     pub(crate) fn upgrades(&self) -> impl Iterator<Item = &Value> {
-        let kinds = ["websocket", "websocket-stripped", "upgrade-other"];
+        let kinds = ["websocket", "websocket-stripped", "upgrade-other", "h2-websocket"];
         self.exchanges().iter().filter(move |e| kinds.contains(&text(&e["kind"])))
     }
 
@@ -94,10 +97,8 @@ impl Scenario {
     /// What is needed to read it that one plain HTTP/1.1 leg does not need.
     pub(crate) fn needs(&self) -> Option<&'static str> {
         let any = |test: &dyn Fn(&Value) -> bool| self.exchanges().iter().any(test);
-        if any(&|e| e["kind"] == "h2-websocket") {
-            Some("needs HTTP/2")
-        } else if self.has_keylog || any(&|e| e["tls"] == true || e["kind"] == "tls-undecrypted") {
-            Some("needs TLS")
+        if !self.has_secrets && any(&|e| e["tls"] == true || e["kind"] == "tls-undecrypted") {
+            Some("needs the secrets of TLS")
         } else {
             None
         }
@@ -225,6 +226,8 @@ pub(crate) fn expected(truth: &Value) -> Vec<String> {
     let granted = truth["status"] == 101;
     let websocket = truth["kind"] != "upgrade-other";
     let verdicts: &[&str] = match (&truth["accept_valid"], &truth["accept"]) {
+        // HTTP/2 has no accept, whatever a bridge leaves there.
+        _ if truth["kind"] == "h2-websocket" => &["not-applicable"],
         (Value::Bool(true), _) => &["valid"],
         (Value::Bool(false), _) => &["invalid"],
         _ if granted && websocket && truth["key"].is_null() => &["unverifiable", "not-applicable"],
@@ -234,7 +237,7 @@ pub(crate) fn expected(truth: &Value) -> Vec<String> {
     };
     let outcomes: &[&str] = match text(&truth["outcome"]) {
         "upgraded" => &["upgraded", "broken"],
-        "refused" => &["refused"],
+        "refused" | "h2-stream-reset" => &["refused"],
         "redirected" => &["redirected"],
         "no-response" if truth["close"].is_null() => &["unanswered", "unknown"],
         "no-response" => &["unanswered"],

@@ -111,6 +111,7 @@ fn words(via: &[Wrapper]) -> Vec<String> {
             Wrapper::Socks(version, to) => format!("socks{version} {}", to.escape_ascii()),
             Wrapper::ProxyProtocol(version) => format!("v{version}"),
             Wrapper::Link(words) => words.to_string(),
+            Wrapper::Tls(_) => "tls".to_owned(),
         })
         .collect()
 }

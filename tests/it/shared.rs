@@ -1,7 +1,7 @@
 //! The captures that are not part of this repository: where they are, and how a run over them tells
 //! what it did.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,14 +19,23 @@ pub(crate) fn captures(folder: &str) -> PathBuf {
     path.canonicalize().expect("an existing folder has a full path")
 }
 
-pub(crate) fn json(path: &std::path::Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// The JSON report on these files, or why there is none: within `limit`, without a signal or a panic.
 pub(crate) fn report(files: &[PathBuf], limit: Duration) -> Result<(Value, Output), String> {
-    let output = run_within(files, limit)?;
+    report_with(files, None, limit)
+}
+
+/// The same, with the secrets of a key log.
+pub(crate) fn report_with(
+    files: &[PathBuf],
+    keylog: Option<&Path>,
+    limit: Duration,
+) -> Result<(Value, Output), String> {
+    let output = run_within(files, keylog, limit)?;
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     match output.status.code() {
         Some(0) => {}
@@ -45,7 +54,7 @@ pub(crate) fn report(files: &[PathBuf], limit: Duration) -> Result<(Value, Outpu
     Ok((report, output))
 }
 
-fn run_within(files: &[PathBuf], limit: Duration) -> Result<Output, String> {
+fn run_within(files: &[PathBuf], keylog: Option<&Path>, limit: Duration) -> Result<Output, String> {
     // Files take what is written, so that a full pipe cannot make the program wait for us.
     let (out, err) = (tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file"));
     let copy = |f: &std::fs::File| Stdio::from(f.try_clone().expect("a handle"));
@@ -53,6 +62,7 @@ fn run_within(files: &[PathBuf], limit: Duration) -> Result<Output, String> {
         .arg("report")
         .args(files)
         .args(["--format", "json"])
+        .args(keylog.into_iter().flat_map(|log| [Path::new("--keylog"), log]))
         .stdin(Stdio::null())
         .stdout(copy(&out))
         .stderr(copy(&err))

@@ -94,7 +94,8 @@ fn read(segments: &[Segment]) -> (Collected, Counters) {
 pub(crate) fn rules(segments: &[Segment]) -> Vec<String> {
     let report = report_on_bytes(&capture(segments));
     let findings = report["findings"].as_array().expect("findings").iter();
-    findings.filter_map(|f: &Value| f["rule"].as_str()).map(str::to_owned).collect()
+    let rules = findings.filter_map(|f: &Value| f["rule"].as_str());
+    rules.filter(|rule| *rule != "still-open").map(str::to_owned).collect()
 }
 
 /// The WebSocket that [`Hand::upgrade`] opens is there, whole, with one frame each way, on one connection.

@@ -8,7 +8,7 @@
 //! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it. The other
 //! way round, [`read`] takes a capture file apart, [`dissect`] a frame, [`streams`] puts payload together, and
 //! [`rewrite`] renames what they show; [`frames`] writes and reads what is said behind a 101,
-//! and [`peers`] lets two ends say it.
+//! and [`peers`] lets two ends say it. [`h2`] writes HTTP/2.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ pub(crate) mod accept;
 pub(crate) mod dissect;
 pub(crate) mod file;
 pub(crate) mod frames;
+pub(crate) mod h2;
 pub(crate) mod hop;
 pub(crate) mod joined;
 pub(crate) mod journey;
@@ -34,6 +35,7 @@ pub(crate) mod scene;
 pub(crate) mod script;
 pub(crate) mod shape;
 pub(crate) mod streams;
+pub(crate) mod tls;
 pub(crate) mod vantage;
 pub(crate) mod wrap;
 

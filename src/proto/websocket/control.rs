@@ -24,7 +24,7 @@ impl Listener<'_> {
     }
 
     fn ping(&mut self, control: &Control, payload: &[u8]) {
-        let crc = crc32fast::hash(payload);
+        let crc = crc32c::crc32c(payload);
         let ping = OpenPing { at: control.at, ts: control.ts, offset: control.offset, length: control.length(), crc };
         let pings = self.live().rare.pings.get_or_insert_default();
         pings.period.add(control.ts);
@@ -36,7 +36,7 @@ impl Listener<'_> {
     }
 
     fn pong(&mut self, control: &Control, payload: &[u8]) {
-        let crc = crc32fast::hash(payload);
+        let crc = crc32c::crc32c(payload);
         let other = &mut self.tunnel.sides[1 - self.side].live;
         let pings = other.as_mut().and_then(|live| live.rare.pings.as_deref_mut());
         let known = pings.is_some_and(|pings| answer(pings, crc, control));

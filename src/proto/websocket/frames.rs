@@ -122,6 +122,7 @@ impl Frames {
             masked: self.flags & MASKED != 0,
             unmasked: self.flags & UNMASKED != 0,
             broken: self.flags & BROKEN != 0,
+            lost: self.flags & LOST != 0,
         }
     }
 

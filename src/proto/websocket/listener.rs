@@ -2,7 +2,7 @@
 
 use crate::base::{PacketRef, Timestamp};
 use crate::model::{Direction, FrameFault, FrameFaultKind as Kind, FrameRecord};
-use crate::wire::websocket::{Header, unmask};
+use crate::wire::websocket::{Header, unmask, unmask_into};
 
 use super::faults;
 use super::frames::Ear;
@@ -211,6 +211,13 @@ impl Ear for Listener<'_> {
             self.content(bytes);
             return;
         }
+        if bytes.len() <= SHORT {
+            let mut plain = [0; SHORT];
+            let plain = &mut plain[..bytes.len()];
+            unmask_into(plain, bytes, mask, usize::from(phase));
+            self.content(plain);
+            return;
+        }
         let mut plain = std::mem::take(&mut self.common.plain);
         for (n, piece) in bytes.chunks(UNMASKED_AT_ONCE).enumerate() {
             plain.clear();
@@ -265,3 +272,6 @@ impl Ear for Listener<'_> {
 
 /// Bytes of a payload that are unmasked at once, a multiple of the mask's length.
 const UNMASKED_AT_ONCE: usize = 4 << 10;
+
+/// Bytes of a payload below which it is unmasked on the stack.
+const SHORT: usize = 64;

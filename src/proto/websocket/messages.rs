@@ -1,7 +1,7 @@
 //! Data messages of one direction: begun, read, ended.
 
 use crate::base::limits;
-use crate::model::{Beat, FrameFaultKind as Kind, Message, NotInflated, Period};
+use crate::model::{Beat, Digest, FrameFaultKind as Kind, Message, NotInflated, Period};
 use crate::wire::websocket::{BINARY, CONTINUATION, Header, TEXT};
 
 use super::inflate::{Inflate, PIECE, Stop};
@@ -163,9 +163,7 @@ impl Listener<'_> {
             self.not_utf8(i64::from(before).saturating_add(place));
         }
         let s = self.speaker();
-        let mut crc = crc32fast::Hasher::new_with_initial(s.crc);
-        crc.update(bytes);
-        s.crc = crc.finalize();
+        s.crc = crc32c::crc32c_append(s.crc, bytes);
         if fresh && self.common.beat.len() <= limits::BEAT_BYTES {
             let n = bytes.len().min(limits::BEAT_BYTES + 1 - self.common.beat.len());
             self.common.beat.extend_from_slice(&bytes[..n]);
@@ -233,10 +231,7 @@ impl Listener<'_> {
             } else if s.bytes.saturating_add(s.digest_bytes) > limits::DIGEST_BYTES {
                 s.state |= state::NO_DIGEST;
             } else {
-                let mut digest = crc32fast::Hasher::new_with_initial(s.digest_crc);
-                digest.update(&s.crc.to_be_bytes());
-                digest.update(&s.bytes.to_be_bytes());
-                s.digest_crc = digest.finalize();
+                s.digest_crc = Digest::add(s.digest_crc, s.crc, s.bytes);
                 s.digest_bytes += s.bytes;
             }
         }

@@ -70,7 +70,7 @@ pub(super) struct Speaker {
     pub(super) live: Option<Box<Live>>,
     pub(super) largest_text: u32,
     pub(super) largest_binary: u32,
-    /// Of the message under way: CRC-32 and bytes of its content, and bytes of its payloads.
+    /// Of the message under way: CRC-32C and bytes of its content, and bytes of its payloads.
     pub(super) crc: u32,
     pub(super) bytes: u32,
     pub(super) wire: u32,

@@ -11,6 +11,10 @@ impl Utf8 {
     /// The next piece. An error says where in it the text stops to be UTF-8; below zero: in an earlier one.
     #[inline]
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), i64> {
+        // Most text is ASCII, and a short one is sooner looked through than taken apart.
+        if self.len == 0 && piece.is_ascii() {
+            return Ok(());
+        }
         let mut rest = piece;
         if self.len != 0 {
             rest = self.join(piece).ok_or(-i64::from(self.len))?;

@@ -129,7 +129,7 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
         who(page, chain, x.client, x.server)?;
     }
     cause(c, page, chain)?;
-    let via: Vec<String> = x.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
+    let via: Vec<String> = x.via.iter().map(|w| build::via_at_length(w, &mut c.masker)).collect();
     page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
     page.row("behind", Tone::Plain, &clip(&connection::preceded(c, x.proxied.as_deref()), VALUE))?;
     let request = &x.request;
@@ -151,7 +151,8 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
     if drawn != Drawn::Nothing {
         fields.retain(|field| !in_ladder(field));
     } else if x.is_websocket() && request.complete && !x.quality.request_gap {
-        for name in ["Upgrade", "Connection", "Host"].into_iter().filter(|name| !request.has(name)) {
+        let needed: &[&str] = if request.coded { &[":protocol"] } else { &["Upgrade", "Connection", "Host"] };
+        for name in needed.iter().filter(|name| !request.has(name)) {
             fields.push(format!("(no {name})"));
         }
     }
@@ -266,7 +267,7 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange, drawn: Drawn) 
     let mut fields = told(c, response, &ANSWERED);
     fields.retain(|field| drawn == Drawn::Nothing || !in_ladder(field));
     page.items("", &fields)?;
-    if !x.body.is_empty() && response.status() != Some(101) {
+    if !x.body.is_empty() && x.granted().is_none() {
         let body = c.masker.bytes(&body::readable(&x.body));
         page.row("body", Tone::Plain, &clip(&body, VALUE))?;
     }

@@ -94,13 +94,21 @@ fn lacks(a: &Analysis, tried: u64) -> Vec<Lack> {
         format!("{n} {were} open before the capture began: the opening handshake is not in it")
     });
     // Where no upgrade was seen, that is the first thing said anyway.
-    add(if tried > 0 { c.flows_tls } else { 0 }, false, &|n| {
-        let are = if c.flows_tls == 1 { "is" } else { "are" };
+    add(if tried > 0 { c.flows_tls_unread() } else { 0 }, false, &|n| {
+        let are = if c.flows_tls_unread() == 1 { "is" } else { "are" };
         format!(
-            "{n} of {} {are} in TLS and not read: an upgrade in there is not in this report; capture behind the proxy \
-             that ends TLS",
+            "{n} of {} {are} in TLS and not read: an upgrade in there is not in this report; give their secrets by \
+             --keylog, or capture behind the proxy that ends TLS",
             count(c.flows, "TCP connection", "TCP connections")
         )
+    });
+    add(c.flows_tls_missed, false, &|_| {
+        let missed = count(c.flows_tls_missed, "TLS connection is", "TLS connections are");
+        format!("{missed} in none of the key logs: another program wrote these, or at another time")
+    });
+    add(c.tls_secrets_dropped, false, &|_| {
+        let lines = count(c.tls_secrets_dropped, "line", "lines");
+        format!("{lines} of the key logs cannot be read, or too many secrets are there to keep them all")
     });
     for (name, i) in named(a) {
         let ends = match (i.packed_cut, i.cut_short) {

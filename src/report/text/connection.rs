@@ -45,7 +45,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flo
     who(page, chain, flow.client, flow.server)?;
     let after = flow.end_at.map(|end| format!(" {} later", human(end.since(flow.syn_at)))).unwrap_or_default();
     if let Some(said) = &flow.said {
-        let via: Vec<String> = said.via.iter().map(|w| build::via(w, &mut c.masker)).collect();
+        let via: Vec<String> = said.via.iter().map(|w| build::via_at_length(w, &mut c.masker)).collect();
         page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
         page.row("behind", Tone::Plain, &clip(&preceded(c, said.proxied.as_deref()), VALUE))?;
         return match &said.ws {

@@ -7,7 +7,9 @@ use crate::report::text::block::VALUE;
 use crate::report::text::page::clip;
 
 /// Fields of a request that an upgrade hangs on, in the order in which they are told.
-pub(super) const ASKED: [&str; 9] = [
+pub(super) const ASKED: [&str; 11] = [
+    ":protocol",
+    ":authority",
     "Host",
     "Upgrade",
     "Connection",

@@ -140,7 +140,7 @@ fn line(c: &mut Context<'_>, chain: &Chain) -> String {
         return format!("connection {}", chain.id.unsigned_abs());
     };
     let x = &row.exchange;
-    let host = x.request.first_value("host").map(|h| c.masker.field(b"host", h)).unwrap_or_default();
+    let host = x.request.host().map(|h| c.masker.field(b"host", h)).unwrap_or_default();
     let path = x.request.target().split(|&b| b == b'?').next().unwrap_or_default();
     let target = c.masker.url(path);
     let place = if target.starts_with('/') { format!("{host}{target}") } else { target };

@@ -141,7 +141,7 @@ fn rung(
     let request = &x.request;
     let (who, named) = node(c, chain, x);
     let version = |head: &Head| head.version().to_vec();
-    let good = x.status() == Some(101) && matches!(chain.outcome, Outcome::Upgraded);
+    let good = x.granted().is_some() && matches!(chain.outcome, Outcome::Upgraded);
     Rung {
         leg: chain.legs.iter().position(|id| *id == x.id).map(|at| at + 1),
         asked: [c.masker.bytes(request.method()), c.masker.url(request.target()), c.masker.bytes(request.version())],

@@ -60,11 +60,11 @@ impl When {
         let n = &c.a.counters;
         match self {
             When::Always => true,
-            When::Tls => n.flows_tls > 0,
+            When::Tls => n.flows_tls_unread() > 0,
             When::OnlyAnswers => n.http_responses > 0,
             When::Midstream => n.flows_websocket_midstream > 0,
             When::NoMidstream => n.flows_websocket_midstream == 0,
-            When::Foreign => n.flows_tls == 0 && n.http_responses == 0 && n.flows_websocket_midstream == 0,
+            When::Foreign => n.flows_tls_unread() == 0 && n.http_responses == 0 && n.flows_websocket_midstream == 0,
             When::Snapped => n.gaps_cut > 0,
             When::Lost => n.gaps > n.gaps_cut,
             When::Undecodable => n.undecodable > 0,
@@ -107,7 +107,7 @@ const NO_HTTP: &[Reason] = &[
     (When::Foreign, "these are connections of something else: any port is looked at, so HTTP would have been found"),
 ];
 
-const ENCRYPTED: &str = "the upgrades are encrypted (wss://): capture where they are plain again, on the machine that ends TLS (tcpdump -i any -s 0 -w plain.pcap tcp)";
+const ENCRYPTED: &str = "the upgrades are encrypted (wss://): give their secrets with --keylog FILE (docs/keys.md), or capture where they are plain again, on the machine that ends TLS (tcpdump -i any -s 0 -w plain.pcap tcp)";
 
 const NO_UPGRADE: &[Reason] = &[
     (

@@ -104,7 +104,7 @@ fn cut(head: &Head) -> bool {
 }
 
 fn verdict(x: &Exchange, right: Option<&str>, found: Option<&[u8]>) -> AcceptVerdict {
-    let Some(response) = x.response.as_ref().filter(|r| r.status() == Some(101)) else {
+    let Some(response) = x.granted().filter(|_| !x.is_stream()) else {
         return AcceptVerdict::NotApplicable;
     };
     if !x.is_websocket() && found.is_none() && !response.has_token("upgrade", "websocket") {

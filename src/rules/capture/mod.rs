@@ -15,6 +15,7 @@ mod offload;
 mod one_sided;
 mod overlap_conflict;
 mod reordered;
+mod secrets_miss;
 mod truncated;
 
 use crate::rules::Rule;
@@ -32,6 +33,7 @@ pub(super) static RULES: &[&Rule] = &[
     &clock_skew::RULE,
     &nonmonotonic::RULE,
     &encrypted::RULE,
+    &secrets_miss::RULE,
     &dropped::RULE,
     &damaged::RULE,
     &cut_short::RULE,

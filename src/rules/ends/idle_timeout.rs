@@ -34,7 +34,7 @@ const LONG: Nanos = Nanos::from_secs(20);
 const OFF: i64 = Nanos::from_millis(50).0;
 
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
-    let Some(cut) = cut_off(journey) else { return };
+    let Some(cut) = cut_off(journey).filter(|cut| !cut.bore) else { return };
     if idle_timeout_match::found(journey, seen).is_some() {
         return;
     }

@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
 
 /// What was cut and whose limit it is.
 pub(super) fn found<'a, 's>(journey: &Journey<'a>, seen: &'s Seen) -> Option<(CutOff<'a>, Match<'s>)> {
-    let cut = cut_off(journey)?;
+    let cut = cut_off(journey).filter(|cut| !cut.bore)?;
     let limit = matching(seen, LimitKind::Idle, cut.idle, cut.software, !cut.by_hop())?;
     Some((cut, limit))
 }

@@ -13,6 +13,8 @@ use super::who::{self, Who};
 /// A tunnel that a hop, or the server end of the last leg in view, ended by itself without a Close.
 pub(super) struct CutOff<'a> {
     pub who: Who<'a>,
+    /// The tunnel lived through a longer silence before: no idle limit cut it.
+    pub bore: bool,
     /// The hop ended the connections on both of its sides.
     pub both: bool,
     /// It reset all that it ended.
@@ -41,12 +43,13 @@ pub(super) fn cut_off<'a>(journey: &Journey<'a>) -> Option<CutOff<'a>> {
     };
     let idle = ends.iter().filter_map(|x| x.end.idle_before).min()?;
     // What it bore before is no limit of its.
-    if journey.legs.iter().any(|leg| survived(leg.x).is_some_and(|longest| longest.0 > idle.0 + idle.0 / 50 + SLACK.0))
-    {
-        return None;
-    }
+    let bore = journey
+        .legs
+        .iter()
+        .any(|leg| survived(leg.x).is_some_and(|longest| longest.0 > idle.0 + idle.0 / 50 + SLACK.0));
     Some(CutOff {
         who,
+        bore,
         both: ends.len() == 2,
         reset: ends.iter().all(|x| x.end.tcp_how == EndHow::Rst),
         idle,

@@ -28,7 +28,8 @@ mod without_close;
 use crate::model::{Direction, EndHow, Exchange};
 use crate::rules::Rule;
 
-pub(in crate::rules) use support::beats;
+pub(in crate::rules) use support::{beats, cut_by, is_probe, spans};
+pub(in crate::rules) use without_close::CAUSES;
 
 /// The rules of this folder, sorted as in the catalogue.
 pub(super) static RULES: &[&Rule] = &[
@@ -52,9 +53,9 @@ pub(super) static RULES: &[&Rule] = &[
     &backpressure::RULE,
 ];
 
-/// Whether this rule is one of these: then who ended the tunnel is to blame.
+/// Whether this rule is one of these, or says the same of a stream: then who ended the tunnel is to blame.
 pub(super) fn is_end(rule: &Rule) -> bool {
-    RULES.iter().any(|own| own.id == rule.id)
+    RULES.iter().any(|own| own.id == rule.id) || rule.id == "h2-stream-ended-no-close"
 }
 
 /// Rules about a third box, which nobody's address tells.

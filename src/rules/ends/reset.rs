@@ -2,7 +2,7 @@
 
 use super::support::{closed, is_probe, last_packet, name, spans, tunnel};
 use super::without_close;
-use crate::model::{EndHow, Exchange, Severity, Text};
+use crate::model::{Confidence, EndHow, Exchange, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -32,8 +32,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let (closed, note) = (closed(x), is_probe(x, by));
     let behind = if closed { "after a Close frame" } else { "without a Close frame" };
     let text = format!("The {} reset the connection (RST) {behind}{}.", name(by), spans(x));
+    // A Close or a FIN may be among what is missing.
+    let lost = x.ws.is_some_and(|ws| ws.client.lost || ws.server.lost);
     let found = out
         .add(Text::own(text))
+        .confidence(if lost { Confidence::Possible } else { Confidence::Certain })
         .severity(if closed || note { Severity::Info } else { Severity::Warning })
         .expected(Text::own("Close frames and FIN"))
         .found(Text::own("RST"));

@@ -1,6 +1,7 @@
 //! `still-open`.
 
 use super::support::tunnel;
+use crate::base::limits;
 use crate::model::{EndHow, Exchange, Severity, Text};
 use crate::rules::{Check, Findings, Rule, Seen};
 
@@ -18,7 +19,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    if tunnel(x).is_some() && x.end.how == EndHow::Open && x.end.tcp_how == EndHow::Open {
+    // Of very many it is told in numbers alone.
+    let noted = x.id.0 <= limits::NOTED;
+    if noted && tunnel(x).is_some() && x.end.how == EndHow::Open && x.end.tcp_how == EndHow::Open {
         out.add(Text::own("The WebSocket was still open when the capture ended."));
     }
 }

@@ -6,9 +6,9 @@ use crate::model::{Direction, EndHow, Evidence, Exchange, Head, Period};
 pub(super) const FROM_SERVER: Direction = Direction::ServerToClient;
 pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
 
-/// The 101 of a granted WebSocket. `None`: it is something else, and nothing here applies.
+/// The 101 (2xx to an extended CONNECT) of a granted WebSocket. `None`: it is something else, and nothing here applies.
 pub(in crate::rules) fn tunnel(x: &Exchange) -> Option<&Head> {
-    x.response.as_ref().filter(|r| r.status() == Some(101) && x.is_websocket() && is_websocket(r))
+    x.granted().filter(|r| x.is_websocket() && (x.is_stream() || is_websocket(r)))
 }
 
 /// Other protocols have no Close frame. A 101 without the field is judged by other rules.
@@ -26,8 +26,12 @@ pub(in crate::rules) fn closed(x: &Exchange) -> bool {
     x.end.how == EndHow::CloseFrame || sent_close(x, FROM_CLIENT) || sent_close(x, FROM_SERVER)
 }
 
-/// Who ended the TCP connection of a WebSocket without any Close frame before. `None`: it was not ended like that.
+/// Who ended the TCP connection of a WebSocket without any Close frame before. `None`: it was not ended like that, or a
+/// Close may have been among what is missing.
 pub(in crate::rules) fn cut_by(x: &Exchange) -> Option<Direction> {
+    if x.ws.is_some_and(|ws| ws.client.lost || ws.server.lost) {
+        return None;
+    }
     let ended = tunnel(x).is_some() && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
     x.end.tcp_by.filter(|_| ended && !closed(x))
 }
@@ -38,7 +42,7 @@ pub(super) fn frames(x: &Exchange, by: Direction) -> u32 {
 }
 
 /// Whether the client never used the tunnel: probes and command-line tools leave like that.
-pub(super) fn is_probe(x: &Exchange, by: Direction) -> bool {
+pub(in crate::rules) fn is_probe(x: &Exchange, by: Direction) -> bool {
     by == FROM_CLIENT && frames(x, FROM_CLIENT) == 0
 }
 
@@ -81,7 +85,7 @@ pub(super) fn spell(length: Nanos) -> String {
 }
 
 /// `; open 3.0 s, the last byte 2.9 s before`, as far as it is known.
-pub(super) fn spans(x: &Exchange) -> String {
+pub(in crate::rules) fn spans(x: &Exchange) -> String {
     let open = x.end.lifetime.map(|life| format!("open {}", spell(life)));
     let long = x.end.idle_before.filter(|idle| *idle >= Nanos::from_secs(1));
     let idle = long.map(|idle| format!("the last byte {} before", spell(idle)));

@@ -6,7 +6,7 @@ use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 /// What ends a tunnel, and leaves a FIN or RST without a Close on one leg or another.
-pub(super) const CAUSES: &[&str] = &[
+pub(in crate::rules) const CAUSES: &[&str] = &[
     "backend-closed-early",
     "end-by-policy",
     "hop-101-fabricated",

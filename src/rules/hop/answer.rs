@@ -52,9 +52,9 @@ pub(super) fn passes_on(view: &HopView<'_>) -> bool {
     view.writes_http() && view.near.x.is_websocket() && !view.tried_again
 }
 
-/// The whole head of a 101.
+/// The whole head of a 101, or of a 2xx that grants an extended CONNECT.
 pub(super) fn granted(x: &Exchange) -> Option<&Head> {
-    response::whole_response(x).filter(|r| r.status() == Some(101))
+    response::whole_response(x).filter(|_| x.granted().is_some())
 }
 
 /// Far and near, where both legs were granted.
@@ -65,7 +65,7 @@ pub(super) fn both_granted<'a>(view: &HopView<'a>) -> Option<(&'a Head, &'a Head
 /// A final answer other than 101, by its status line alone.
 pub(super) fn refusal(x: &Exchange) -> Option<(&Head, u16)> {
     let head = x.response.as_ref()?;
-    head.status().filter(|&code| code >= 200).map(|code| (head, code))
+    head.status().filter(|&code| code >= 200 && x.granted().is_none()).map(|code| (head, code))
 }
 
 /// Whether this leg had its answer before the near leg had one. Each by its own clock: the far request

@@ -103,7 +103,7 @@ pub(super) fn breaks(view: &HopView<'_>) -> Severity {
 fn granted_elsewhere(view: &HopView<'_>) -> bool {
     let (near, far) = view.hop.between;
     let others = view.journey.hops.iter().map(|hop| hop.between).filter(|other| other.0 == near && other.1 != far);
-    let granted = |id| view.journey.legs.iter().any(|leg| leg.x.id == id && leg.x.status() == Some(101));
+    let granted = |id| view.journey.legs.iter().any(|leg| leg.x.id == id && leg.x.granted().is_some());
     others.map(|other| other.1).any(granted)
 }
 
@@ -204,10 +204,11 @@ pub(super) fn target(head: &Head) -> Option<Target<'_>> {
     Some(Target { authority, path: if path.is_empty() { b"/" } else { path }, query })
 }
 
-/// The host that a request is for: of its target in the absolute form, else of Host (RFC 9112 §3.2.2).
+/// The host that a request is for: of its target in the absolute form, else of Host (RFC 9112 §3.2.2), in HTTP/2 of
+/// `:authority` (RFC 9113 §8.3.1).
 /// `None` where neither is there, or not seen whole.
 pub(super) fn host(head: &Head) -> Option<&[u8]> {
-    target(head)?.authority.or_else(|| value(head, "host")).filter(|host| !host.is_empty())
+    target(head)?.authority.or_else(|| value(head, head.host_field())).filter(|host| !host.is_empty())
 }
 
 /// Whether these name the same host: letter case counts nothing, nor does the scheme's default port.

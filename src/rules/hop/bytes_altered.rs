@@ -56,7 +56,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
                 .evidence(way.place(b));
         } else if sums_differ(&way) {
             let text = format!("{} changed something in what its {} sent.", capital(&who), way.sender);
-            let sum = |crc| Text::own(format!("CRC-32 {crc:08x} over {} bytes", way.came.digest.bytes));
+            let sum = |crc| Text::own(format!("CRC-32C {crc:08x} over {} bytes", way.came.digest.bytes));
             let mut found = out
                 .add(Text::own(text))
                 .confidence(Confidence::Certain)
@@ -75,10 +75,10 @@ fn sums_differ(way: &Way<'_>) -> bool {
     !a.broken && !b.broken && a.bytes == b.bytes && a.crc != b.crc
 }
 
-/// `text of 5 bytes, CRC-32 3610a686`.
+/// `text of 5 bytes, CRC-32C 3610a686`.
 fn words(message: &Message) -> String {
     let sort = if message.opcode == TEXT { "text" } else { "binary" };
-    format!("{sort} of {} bytes, CRC-32 {:08x}", message.bytes, message.crc)
+    format!("{sort} of {} bytes, CRC-32C {:08x}", message.bytes, message.crc)
 }
 
 #[cfg(test)]

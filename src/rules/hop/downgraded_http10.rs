@@ -36,7 +36,7 @@ const NEEDED: [(&str, &str); 4] = [
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
-    if !applies(view) || near.version() != b"HTTP/1.1" || far.version() != b"HTTP/1.0" {
+    if !applies(view) || !matches!(near.version(), b"HTTP/1.1" | b"HTTP/2") || far.version() != b"HTTP/1.0" {
         return;
     }
     let lost: Vec<&'static str> = NEEDED

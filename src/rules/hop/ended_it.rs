@@ -48,7 +48,8 @@ const GRACE: Nanos = Nanos::from_secs(5);
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let Some((near, far)) = sides(view) else { return };
     let (Some(near_at), Some(far_at)) = (near.x.end.tcp_at, far.x.end.tcp_at) else { return };
-    if [near, far].iter().any(|side| !side.ended_by_hop() || side.left()) {
+    // Where something is missing at the end, the end of an endpoint may be.
+    if [near, far].iter().any(|side| !side.ended_by_hop() || side.left() || side.lost_end()) {
         return;
     }
     let between = side::apart(view, (&near, near_at), (&far, far_at));

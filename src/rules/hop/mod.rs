@@ -12,6 +12,7 @@ mod auth_stripped;
 mod backend_closed_early;
 mod backend_refused;
 mod backend_silent;
+mod bridge_without_key;
 mod buffered;
 mod bytes_altered;
 mod close_changed;
@@ -105,4 +106,5 @@ pub(super) static RULES: &[&Rule] = &[
     &extensions_response_changed::RULE,
     &interim_mishandled::RULE,
     &tunnel_dead::RULE,
+    &bridge_without_key::RULE,
 ];

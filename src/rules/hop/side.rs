@@ -49,6 +49,11 @@ impl Side<'_> {
         q.gap || q.snapped || q.overlap_conflict || q.no_client_packets || q.no_server_packets
     }
 
+    /// Whether bytes are missing behind the last frame.
+    pub(super) fn lost_end(&self) -> bool {
+        self.x.ws.is_some_and(|ws| ws.client.lost || ws.server.lost)
+    }
+
     /// Whether a Close could have gone by unseen: frames could not be followed.
     pub(super) fn lost_track(&self) -> bool {
         self.x.ws.is_some_and(|ws| ws.client.broken || ws.server.broken)

@@ -35,7 +35,10 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let is_lost = |name: &&'static str| near.has(name) && !far.has(name);
-    let mut lost: Vec<&'static str> = NEEDED.into_iter().filter(is_lost).collect();
+    // HTTP/2 has no key (RFC 8441 §5).
+    let streams = view.near.x.is_stream() || view.far.x.is_stream();
+    let needed = NEEDED.into_iter().filter(|name| !streams || *name != "Sec-WebSocket-Key");
+    let mut lost: Vec<&'static str> = needed.filter(is_lost).collect();
     if lost.is_empty() {
         return;
     }

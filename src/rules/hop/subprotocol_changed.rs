@@ -3,7 +3,7 @@
 use crate::model::{AcceptVerdict, Direction, FaultClass, Outcome, Severity, Text};
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, breaks, members, more, sentence, show, whole};
 use crate::rules::hop::support::FAILURES;
-use crate::rules::journey::HopView;
+use crate::rules::journey::{HopView, Leg};
 use crate::rules::response;
 use crate::rules::{Check, Findings, Rule, Seen};
 
@@ -65,7 +65,7 @@ fn of_request(view: &HopView<'_>, out: &mut Findings<'_>) {
 }
 
 fn severity_of_request(view: &HopView<'_>, came: &[Vec<u8>]) -> Severity {
-    let Some(granted) = view.near.x.response.as_ref().filter(|r| r.status() == Some(101)) else {
+    let Some(granted) = view.near.x.granted() else {
         // What servers say that miss one; a backend that is away says 503.
         let minded = answered(view, &[400, 401, 403, 406, 426, 500]).is_some();
         return if minded { Severity::Error } else { Severity::Info };
@@ -86,14 +86,15 @@ fn without_one(view: &HopView<'_>) -> Severity {
 
 /// Whether the hop has a handshake of its own on each side: then it may speak otherwise there.
 fn ends_websocket(view: &HopView<'_>) -> bool {
-    let valid = |verdict| verdict == AcceptVerdict::Valid;
-    let (near, far) = (view.near.handshake, view.far.handshake);
-    valid(near.accept_verdict) && valid(far.accept_verdict) && near.key != far.key
+    let valid = |leg: &Leg<'_>| leg.x.is_stream() || leg.handshake.accept_verdict == AcceptVerdict::Valid;
+    let bridges = view.near.x.is_stream() || view.far.x.is_stream();
+    let other_key = bridges || view.near.handshake.key != view.far.handshake.key;
+    valid(&view.near) && valid(&view.far) && other_key
 }
 
 fn of_response(view: &HopView<'_>, out: &mut Findings<'_>) {
     const ANSWER: Direction = Direction::ServerToClient;
-    let granted = |x: &crate::model::Exchange| x.status() == Some(101);
+    let granted = |x: &crate::model::Exchange| x.granted().is_some();
     let (Some(near), Some(far)) = (&view.near.x.response, &view.far.x.response) else { return };
     let both = granted(view.near.x) && granted(view.far.x) && view.responses_whole();
     let (got, chosen) = (members(near, NAME), members(far, NAME));

@@ -28,10 +28,10 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
-    if !facts::is_attempt(x) || request.count("host") != 1 || request.count("origin") != 1 {
+    if !facts::is_attempt(x) || request.count(request.host_field()) != 1 || request.count("origin") != 1 {
         return;
     }
-    let (Some(origin), Some(host)) = (request.first_value("origin"), request.first_value("host")) else { return };
+    let (Some(origin), Some(host)) = (request.first_value("origin"), request.host()) else { return };
     if host.is_empty() || matches(origin, host) != Some(false) {
         return;
     }
@@ -48,7 +48,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .severity(severity)
         .found(Text::own("Origin: ").field(b"Origin", origin).say(", Host: ").field(b"Host", host))
         .field(request, "origin", REQUEST)
-        .field(request, "host", REQUEST);
+        .field(request, request.host_field(), REQUEST);
 }
 
 /// Whether an origin (RFC 6454 §7) names the host, and the port where both are known. `None` where

@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
 const SLOW: Nanos = Nanos::from_secs(3);
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some(granted) = x.response.as_ref().filter(|r| r.status() == Some(101)) else { return };
+    let Some(granted) = x.granted() else { return };
     if granted.first.since(x.request.last) <= SLOW {
         return;
     }

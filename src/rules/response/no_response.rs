@@ -3,7 +3,7 @@
 use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, length, tcp_ended, whole_request};
 use crate::base::Nanos;
 use crate::model::{Direction, EndHow, Evidence, Exchange, Mechanism, Severity, Text};
-use crate::rules::{Check, Explains, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, http2};
 
 pub(super) static RULE: Rule = Rule {
     id: "no-response",
@@ -31,6 +31,9 @@ const WAIT: Nanos = Nanos::from_secs(5);
 pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
     let quality = x.quality;
     let Some(request) = whole_request(x) else { return false };
+    if http2::refused_by(x) == Some(FROM_SERVER) {
+        return false;
+    }
     if x.response.is_some() || x.odd_response.is_some() || quality.no_server_packets || quality.response_gap {
         return false;
     }

@@ -28,7 +28,7 @@ struct Reference<'a> {
 pub(super) fn kind(request: &Head, location: &[u8]) -> Kind {
     let Some(to) = read(location) else { return Kind::Broken };
     let asked = read_target(request.target());
-    let host = asked.authority.or_else(|| request.first_value("host")).unwrap_or_default();
+    let host = asked.authority.or_else(|| request.host()).unwrap_or_default();
     let was_tls = request.first_value("x-forwarded-proto").is_some_and(|p| {
         let first = p.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
         first.eq_ignore_ascii_case(b"https") || first.eq_ignore_ascii_case(b"wss")

@@ -12,6 +12,11 @@ pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
 /// `hop-host-rewritten` and `hop-origin-changed`, which speak for themselves where the answer fits them.
 pub(super) const REQUEST_FAULTS: &[&str] = &[
     "connection-lists-e2e",
+    "h2-backend-needs-h1",
+    "h2-connect-pseudo",
+    "h2-end-stream-early",
+    "h2-get-with-ws-fields",
+    "h2-hop-by-hop-field",
     "hop-auth-stripped",
     "hop-bridge-without-key",
     "hop-downgraded-http10",
@@ -79,7 +84,7 @@ const LOST_ANSWERS: &[&str] = &[
 ];
 
 /// What can be the cause of a refusal.
-pub(super) const REFUSAL_CAUSES: &[&str] =
+pub(in crate::rules) const REFUSAL_CAUSES: &[&str] =
     &both::<{ REQUEST_FAULTS.len() + ANSWER_FAULTS.len() }>(REQUEST_FAULTS, ANSWER_FAULTS);
 
 const ANSWER_FAULTS: &[&str] = &both::<{ LOST_ANSWERS.len() + FAULTS_OF_101.len() }>(LOST_ANSWERS, FAULTS_OF_101);
@@ -91,7 +96,11 @@ const ABANDONED: Nanos = Nanos::from_secs(1);
 /// Whether this is an attempt to open a WebSocket. `Upgrade: websocket` without key and version is
 /// none: proxies put it on every request (rule `upgrade-forced`).
 pub(in crate::rules) fn is_attempt(x: &Exchange) -> bool {
-    x.mechanism == Mechanism::Http1Upgrade && x.has_websocket_fields()
+    match x.mechanism {
+        Mechanism::Http1Upgrade => x.has_websocket_fields(),
+        Mechanism::Http2ExtendedConnect => x.is_websocket(),
+        Mechanism::Connect | Mechanism::None => false,
+    }
 }
 
 /// The response head, if every byte of it was seen: only then is a missing field missing.
@@ -106,9 +115,9 @@ pub(super) fn whole_request(x: &Exchange) -> Option<&Head> {
     (x.request.complete && !x.quality.request_gap && !x.request.faults.has(cut)).then_some(&x.request)
 }
 
-/// The whole head of a 101 to a WebSocket request.
+/// The whole head of what grants a WebSocket request.
 pub(super) fn websocket_101(x: &Exchange) -> Option<&Head> {
-    whole_response(x).filter(|r| r.status() == Some(101) && x.is_websocket())
+    whole_response(x).filter(|_| x.granted().is_some() && x.is_websocket())
 }
 
 /// The request and the whole 101 to it, where both may be compared.
@@ -119,7 +128,7 @@ pub(super) fn websocket_heads(x: &Exchange) -> Option<(&Head, &Head)> {
 /// Whether the client closed right behind the 101 without having sent a frame.
 pub(in crate::rules) fn client_left_at_once(x: &Exchange) -> bool {
     let sent = x.after_101[0].is_some() || x.ws.is_some_and(|ws| ws.client.frames > 0 || ws.client.broken);
-    let Some(granted) = x.response.as_ref().filter(|r| r.status() == Some(101)) else { return false };
+    let Some(granted) = x.granted() else { return false };
     let left = x.end.tcp_by == Some(Direction::ClientToServer) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
     let (true, false, false, Some(at)) = (left, sent, x.quality.gap, x.end.tcp_at) else { return false };
     let two_rtt = x.times.rtt.map_or(Nanos::ZERO, |rtt| Nanos(rtt.0.saturating_mul(2)));

@@ -180,7 +180,7 @@ impl Subject<'_> {
             }
             Key::Method => x.is_some_and(|x| test(x.request.method())),
             Key::Path => x.is_some_and(|x| test(x.request.target())),
-            Key::Host => field(x, "host", test),
+            Key::Host => x.is_some_and(|asked| field(x, asked.request.host_field(), test)),
             Key::Origin => field(x, "origin", test),
             Key::UserAgent => field(x, "user-agent", test),
             Key::Protocol => x.and_then(Exchange::protocol).is_some_and(|p| test(p.as_bytes())),
@@ -194,6 +194,10 @@ impl Subject<'_> {
                     Wrapper::ProxyProtocol(_) => test(b"proxy-protocol"),
                     Wrapper::Socks(_, target) => test(b"socks") || test(target),
                     Wrapper::Link(name) => test(name.as_bytes()),
+                    Wrapper::Tls(tls) => {
+                        let texts = [tls.version.map(str::as_bytes), tls.server_name.as_deref(), tls.alpn.as_deref()];
+                        test(b"tls") || texts.into_iter().flatten().any(&mut *test)
+                    }
                 })
             }),
             // Numbers as they are written, for `status:4*`.

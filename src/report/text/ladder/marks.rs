@@ -9,6 +9,8 @@ use crate::report::text::{Context, facts};
 
 /// What a request is looked through for first.
 const ASKED: [&str; 2] = ["Upgrade", "Connection"];
+/// The same in HTTP/2 (RFC 8441 §4).
+const ASKED_OF_STREAMS: [&str; 1] = [":protocol"];
 /// The same of an answer, where its writer is to be known by it.
 const ANSWERED: [&str; 4] = ["Upgrade", "Connection", "Location", "Server"];
 /// Characters of a value.
@@ -58,13 +60,14 @@ impl Telling {
     /// Of the client's own request: what makes it an upgrade, and what will be lost of it.
     pub(super) fn asked(&self, c: &mut Context<'_>, request: &Head) -> Vec<Mark> {
         let mut out = Vec::new();
+        let asked: &[&str] = if request.coded { &ASKED_OF_STREAMS } else { &ASKED };
         for (name, value) in request.iter() {
-            let first = ASKED.iter().any(|a| name.eq_ignore_ascii_case(a.as_bytes()));
+            let first = asked.iter().any(|a| name.eq_ignore_ascii_case(a.as_bytes()));
             if first || self.touched.iter().any(|t| name.eq_ignore_ascii_case(t)) {
                 out.push(Mark::new(Tone::Plain, line(c, name, value)));
             }
         }
-        for name in ASKED.into_iter().filter(|name| request.complete && !request.has(name)) {
+        for name in asked.iter().filter(|name| request.complete && !request.has(name)) {
             out.push(Mark::new(Tone::Warning, format!("(no {name})")));
         }
         out

@@ -1,0 +1,355 @@
+//! One HTTP/2 connection on a flow: what [`Http2`] finds, as exchanges. Each stream is one; those that ask for
+//! another protocol, and plain requests that may be a leg of such a one, are kept, the others counted. Read with
+//! RFC 8441 open. `stream_leg.rs` holds what is kept of one stream.
+
+use hashbrown::HashMap;
+
+use crate::base::{Timestamp, limits};
+use crate::model::{Direction, EndHow, Entry, Exchange, Mechanism, Place, StreamEnd, Times, WindowStall};
+use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
+
+use super::around::Around;
+use super::http2::{self, Block, Ended, Facts, How, Http2, Mark, News, Output, Seen};
+use super::request::exchange;
+use super::stream_leg::Leg;
+use super::upgraded::{self, Ending};
+use super::{Flow, Step, direction};
+
+/// The machine of one connection.
+pub struct Multiplex {
+    http2: Http2,
+    owner: Owner,
+}
+
+/// What it keeps beside the frames.
+struct Owner {
+    client: Side,
+    /// What stands around this connection's stream. `None`: nothing.
+    around: Option<Box<Around>>,
+    /// What is kept of streams that are under way, by id.
+    legs: HashMap<u32, Box<Leg>, foldhash::fast::RandomState>,
+    /// The exchange of HTTP/1.1 whose 101 made this HTTP/2.
+    upgraded: Option<Box<Exchange>>,
+    requests: u32,
+    conflict: bool,
+    gap: bool,
+    snapped: bool,
+    ending: Option<Ending>,
+    known: Known,
+}
+
+/// What the connection has said so far.
+struct Known {
+    entry: Entry,
+    /// The server's.
+    settings: Option<Place>,
+    reverted: Option<Place>,
+    connect_protocol: Option<bool>,
+    goaway: Option<Direction>,
+    /// Of the connection's window: the longest.
+    stall: Option<WindowStall>,
+}
+
+/// Lends the flow to what is called back.
+struct Listener<'a, 'f> {
+    owner: &'a mut Owner,
+    flow: &'a mut Flow<'f>,
+}
+
+const SERVER: Direction = Direction::ServerToClient;
+
+impl Multiplex {
+    /// A connection whose client's first bytes are the preface (RFC 9113 §3.4).
+    pub fn new(client: Side, around: Option<Box<Around>>) -> Self {
+        Multiplex { http2: Http2::new(), owner: Owner::new(client, around, Entry::Preface) }
+    }
+
+    /// Behind a 101 to `Upgrade: h2c` (RFC 7540 §3.2): `x` is its exchange, and it was the last of so many
+    /// requests.
+    pub fn upgraded(client: Side, around: Option<Box<Around>>, x: Box<Exchange>, requests: u32) -> Self {
+        let request = &x.request;
+        let mark = Mark { ts: request.first, at: request.at, offset: request.range.start };
+        let http2 = Http2::upgraded(request.whole_value("http2-settings"), mark);
+        let owner = Owner { upgraded: Some(x), requests, ..Owner::new(client, around, Entry::Upgrade) };
+        Multiplex { http2, owner }
+    }
+
+    /// Segments of the flow disagreed about a byte.
+    pub fn conflict(&mut self) {
+        self.owner.conflict = true;
+    }
+
+    /// Takes one chunk.
+    pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let inside;
+        let chunk = match &self.owner.around {
+            None => chunk,
+            Some(around) => {
+                inside = around.inside(chunk);
+                &inside
+            }
+        };
+        let from = direction(self.owner.client, chunk.side);
+        let mark = Mark { ts: chunk.ts, at: chunk.at, offset: chunk.offset };
+        let mut out = Listener { owner: &mut self.owner, flow };
+        match chunk.what {
+            What::Data(data) => {
+                self.http2.push(from, data, mark, &mut out);
+                out.flow.inline.sides[chunk.side.index()].last = chunk.ts;
+            }
+            What::Gap { len, why } => {
+                out.owner.gap = true;
+                out.owner.snapped |= why == GapWhy::Cut;
+                self.http2.gap(from, len, mark, &mut out);
+            }
+            What::Close(how) => {
+                let tcp = match how {
+                    CloseHow::Fin => Some(EndHow::Fin),
+                    CloseHow::Rst => Some(EndHow::Rst),
+                    CloseHow::Replaced | CloseHow::CaptureEnd => None,
+                };
+                if let (Some(tcp), None) = (tcp, out.owner.ending) {
+                    out.owner.ending = Some((from, tcp, chunk.ts, chunk.at));
+                }
+                self.http2.close(from, how, mark, &mut out);
+                let track = out.flow.context.track;
+                if how != CloseHow::Fin || track.fin(Side::Low) && track.fin(Side::High) {
+                    out.finish();
+                    return Step::Opaque;
+                }
+            }
+        }
+        Step::Stay
+    }
+}
+
+impl Owner {
+    fn new(client: Side, around: Option<Box<Around>>, entry: Entry) -> Self {
+        let known = Known { entry, settings: None, reverted: None, connect_protocol: None, goaway: None, stall: None };
+        Owner {
+            client,
+            around,
+            legs: HashMap::default(),
+            upgraded: None,
+            requests: 0,
+            conflict: false,
+            gap: false,
+            snapped: false,
+            ending: None,
+            known,
+        }
+    }
+
+    /// What the capture shows of the connection, at this point.
+    fn judge(&self, flow: &Flow<'_>, x: &mut Exchange, last: Timestamp) {
+        let track = flow.context.track;
+        let server = self.client.other();
+        x.quality.midstream = !track.from_the_start();
+        x.quality.no_client_packets = !track.seen(self.client);
+        x.quality.no_server_packets = !track.seen(server);
+        x.quality.gap = self.gap;
+        x.quality.snapped = self.snapped;
+        x.quality.overlap_conflict = self.conflict;
+        x.syn_stamp = flow.context.opened.stamp;
+        x.seq = [track.first_seq(self.client), track.first_seq(server)];
+        x.via = flow.via(self.client, self.around.as_deref());
+        x.times = Times { syn: track.client().map(|_| flow.context.opened.first), rtt: track.rtt(), last: Some(last) };
+    }
+
+    /// What is known of the stream now.
+    fn describe(&self, x: &mut Exchange, stream: &http2::Stream) {
+        let told = x.stream.get_or_insert_default();
+        let longest = |a: Option<WindowStall>, b: Option<WindowStall>| match (a, b) {
+            (Some(a), Some(b)) if (b.waited, b.length) > (a.waited, a.length) => Some(b),
+            (a, b) => a.or(b),
+        };
+        // The connection's window holds up only those streams that run.
+        let held_up = self.known.stall.filter(|stall| stall.from >= x.request.first);
+        told.id = stream.id;
+        told.entry = self.known.entry;
+        told.connect_protocol = stream.connect_protocol;
+        told.connect_protocol_at_last = self.known.connect_protocol.filter(|_| self.known.settings.is_some());
+        told.settings = self.known.settings;
+        told.reverted = self.known.reverted;
+        told.ends_with_request = stream.ends_with_request;
+        told.ends_with_response = stream.ends_with_response;
+        told.side_ended = stream.side_ended;
+        told.stall = longest(told.stall, held_up);
+        x.quality.response_gap |= stream.response == Seen::Lost;
+    }
+}
+
+impl Listener<'_, '_> {
+    /// The connection is over: what is still open ends with it.
+    fn finish(&mut self) {
+        let Some(mut x) = self.owner.upgraded.take() else { return };
+        self.owner.judge(self.flow, &mut x, self.flow.context.track.last);
+        let client = self.owner.client;
+        let spoken = [client, client.other()].map(|side| self.flow.inline.sides[side.index()].last);
+        x.end = upgraded::end(&x, None, self.owner.ending, spoken, self.flow.shared);
+        self.flow.sink.ended(x);
+    }
+
+    /// The leg's exchange is over.
+    fn emit(&mut self, mut leg: Leg, stream: &http2::Stream, last: Timestamp) {
+        // A CONNECT that was granted (RFC 9113 §8.5) carries another stream, which is not followed.
+        if leg.is_tunnel_to_elsewhere() {
+            return;
+        }
+        self.owner.describe(&mut leg.x, stream);
+        let mut x = leg.over(self.flow.shared);
+        self.owner.judge(self.flow, &mut x, last);
+        self.flow.sink.ended(x);
+    }
+}
+
+impl Output for Listener<'_, '_> {
+    fn request(&mut self, stream: &http2::Stream, head: &Block<'_>) {
+        let id = self.flow.shared.next_id();
+        self.flow.shared.counters.http_requests += 1;
+        let index = self.owner.requests;
+        self.owner.requests = index.saturating_add(1);
+        if stream.is_pushed() {
+            return;
+        }
+        let (text, fields) = (&head.list.text, &head.list.fields);
+        let target = head.value(":path").unwrap_or_default();
+        let method = head.value(":method").unwrap_or_default();
+        let candidate = stream.extended_connect || ASKING.iter().any(|name| head.value(name).is_some());
+        let connect = !candidate && method == b"CONNECT";
+        let wanted = &mut self.flow.shared.wanted;
+        let tentative = !candidate && method == b"GET" && head.list.complete && wanted.is(target, text, fields);
+        if candidate {
+            let client = self.flow.context.endpoint(self.owner.client).ip;
+            wanted.learn(target, text, fields, client);
+        } else if tentative {
+            wanted.keep();
+        } else if !connect {
+            return;
+        }
+        let around = self.owner.around.as_deref();
+        let mut x = exchange(self.flow, self.owner.client, around, id, head.head(), index);
+        if stream.extended_connect {
+            x.mechanism = Mechanism::Http2ExtendedConnect;
+        }
+        x.tentative = tentative;
+        x.quality.request_gap = head.is_doubtful();
+        self.owner.describe(&mut x, stream);
+        self.owner.judge(self.flow, &mut x, head.last.ts);
+        if !connect {
+            self.flow.sink.asked(&x);
+        }
+        self.owner.legs.insert(stream.id, Box::new(Leg::new(x, connect)));
+    }
+
+    fn interim(&mut self, stream: &http2::Stream, head: &Block<'_>) {
+        self.flow.shared.counters.http_responses += 1;
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id)
+            && leg.x.interim.len() < limits::INTERIM_HEADS
+        {
+            leg.x.interim.push(head.head());
+        }
+    }
+
+    fn response(&mut self, stream: &http2::Stream, head: &Block<'_>) {
+        self.flow.shared.counters.http_responses += 1;
+        let Some(mut leg) = self.owner.legs.remove(&stream.id) else { return };
+        leg.x.quality.response_gap |= head.is_doubtful();
+        leg.answered(head.head());
+        if !leg.is_tunnel_to_elsewhere() {
+            self.owner.describe(&mut leg.x, stream);
+            self.owner.judge(self.flow, &mut leg.x, head.last.ts);
+            self.flow.sink.decided(&leg.x);
+            leg.open(self.flow.shared);
+        }
+        self.owner.legs.insert(stream.id, leg);
+    }
+
+    fn data(&mut self, stream: &http2::Stream, from: Direction, bytes: &[u8], mark: Mark) {
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id) {
+            leg.data(from, bytes, mark, self.flow.shared);
+        }
+    }
+
+    fn data_lost(&mut self, stream: &http2::Stream, from: Direction, bytes: u64, mark: Mark) {
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id) {
+            leg.lost(from, bytes, mark, self.flow.shared);
+        }
+    }
+
+    fn side_ended(&mut self, stream: &http2::Stream, from: Direction, mark: Mark) {
+        if let Some(leg) = self.owner.legs.get_mut(&stream.id) {
+            leg.side_ended(from, mark);
+        }
+    }
+
+    fn ended(&mut self, stream: &http2::Stream, Ended { how, mark }: Ended) {
+        let Some(mut leg) = self.owner.legs.remove(&stream.id) else { return };
+        let told = leg.x.stream.get_or_insert_default();
+        let reset = |by| Some((by, EndHow::Rst, mark.ts, mark.at));
+        let ending = match how {
+            How::EndStream { .. } => {
+                told.end = Some(StreamEnd::Ended);
+                None
+            }
+            How::Reset { by, code } => {
+                (told.end, told.code) = (Some(StreamEnd::Reset(by)), code);
+                reset(by)
+            }
+            How::GoAway { by, code } => {
+                (told.end, told.code) = (Some(StreamEnd::GoAway(by)), code);
+                reset(by)
+            }
+            How::Closed { .. } => {
+                told.end = self.owner.ending.map(|_| StreamEnd::Closed { goaway: self.owner.known.goaway });
+                self.owner.ending
+            }
+            How::Evicted => {
+                self.flow.shared.counters.evicted += 1;
+                None
+            }
+        };
+        leg.ended(ending);
+        self.emit(*leg, stream, mark.ts.max(stream.last.ts));
+    }
+
+    fn connection(&mut self, news: News, facts: &Facts) {
+        let known = &mut self.owner.known;
+        match news {
+            News::Settings { from: SERVER, .. } | News::Lost { .. } | News::Found { .. } => {
+                let settings = facts.settings_of(SERVER);
+                let place = |mark: Mark| Place { at: mark.at, ts: mark.ts, from: SERVER, offset: mark.offset };
+                known.settings = settings.seen.map(place);
+                known.reverted = settings.connect_protocol_reverted.map(place);
+                known.connect_protocol = facts.connect_protocol();
+            }
+            News::GoAway { from, .. } => {
+                known.goaway.get_or_insert(from);
+            }
+            News::Stalled { stream, sender, stall } => {
+                let told = WindowStall {
+                    sender,
+                    connection: stream == 0,
+                    from: stall.from,
+                    length: stall.until.map(|until| until.since(stall.from)),
+                    waited: stall.resumed.is_some(),
+                };
+                let longer = |old: &WindowStall| old.waited && !told.waited || old.length > told.length;
+                if stream == 0 {
+                    if !known.stall.as_ref().is_some_and(longer) {
+                        known.stall = Some(told);
+                    }
+                } else if let Some(leg) = self.owner.legs.get_mut(&stream) {
+                    let slot = &mut leg.x.stream.get_or_insert_default().stall;
+                    if !slot.as_ref().is_some_and(longer) {
+                        *slot = Some(told);
+                    }
+                }
+            }
+            News::Settings { .. } | News::SettingsAcked { .. } => {}
+        }
+    }
+}
+
+/// Fields that ask for another protocol in HTTP/1.1: whoever writes them into HTTP/2 wants one too.
+const ASKING: [&str; 3] = ["sec-websocket-key", "sec-websocket-version", "upgrade"];

@@ -1,0 +1,74 @@
+//! What an upgrade was granted, while it lasts: its frames, the first Close; and how it ended.
+
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
+use crate::model::{Close, Direction, End, EndHow, Exchange, Preview, WsCounts};
+
+use super::Shared;
+use super::websocket::{Closed, Frames};
+
+/// After a 101, or a 2xx to an extended CONNECT.
+#[derive(Default)]
+pub(super) struct Upgraded {
+    /// The number of its [`super::websocket::Tunnel`]. `None`: it is another protocol.
+    pub(super) talk: Option<u32>,
+    /// The first Close frame of all, if it came before the end of the transport, and when client and server had last
+    /// spoken before it.
+    pub(super) close: Option<(Closed, [Timestamp; 2])>,
+}
+
+/// Keeps the first bytes of a direction.
+pub(super) fn keep_first(kept: &mut Option<Preview>, data: &[u8], (ts, at, offset): (Timestamp, PacketRef, u64)) {
+    let preview = kept.get_or_insert_with(|| Preview { bytes: Box::default(), at, ts, offset });
+    let room = limits::AFTER_101_BYTES.saturating_sub(preview.bytes.len());
+    if room != 0 {
+        preview.bytes = [&preview.bytes, &data[..data.len().min(room)]].concat().into_boxed_slice();
+    }
+}
+
+/// What ended the transport under it: who, how, when and by which packet.
+pub(super) type Ending = (Direction, EndHow, Timestamp, PacketRef);
+
+/// How an exchange ended. `spoken`: when client and server had last spoken.
+pub(super) fn end(
+    x: &Exchange,
+    upgraded: Option<&Upgraded>,
+    ending: Option<Ending>,
+    mut spoken: [Timestamp; 2],
+    shared: &Shared,
+) -> End {
+    let mut end = End::default();
+    if let Some((by, how, at, packet)) = ending {
+        end.tcp_by = Some(by);
+        (end.tcp_how, end.tcp_at) = (how, Some(at));
+        (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));
+    }
+    if let Some(upgraded) = upgraded
+        && let Some((Closed { by, ts, at }, before)) = upgraded.close
+    {
+        (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
+        end.close = shared.talks.get(upgraded.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));
+        spoken = before;
+    }
+    if let Some(at) = end.at {
+        end.lifetime = Some(at.since(x.request.first));
+        // Bytes that came behind the end are no activity before it.
+        let idle = |from: Timestamp| (from.0 != 0).then(|| at.since(from).max(Nanos::ZERO));
+        end.idle_of = spoken.map(idle);
+        end.idle_before = idle(spoken[0].max(spoken[1]));
+    }
+    end
+}
+
+impl Upgraded {
+    /// It is over: moves what was said in it to its exchange. `frames`: of client and server.
+    pub(super) fn tell(&mut self, x: &mut Exchange, frames: [&Frames; 2], shared: &mut Shared) {
+        if let Some(mut talk) = shared.talks.close(self.talk.take()) {
+            let (totals, talk) = talk.tell(frames, &mut shared.common);
+            let seen = |c: &WsCounts| c.frames != 0 || c.broken || c.lost;
+            if seen(&totals.client) || seen(&totals.server) {
+                x.ws = Some(totals);
+            }
+            x.talk = Some(talk);
+        }
+    }
+}
