@@ -5,6 +5,7 @@ mod allow;
 mod analyse;
 mod chosen;
 mod copies;
+mod export;
 mod extract;
 mod keys;
 mod out_file;

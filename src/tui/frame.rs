@@ -31,6 +31,8 @@ pub(super) struct Framed<'a> {
     pub(super) typing: Option<(char, &'a Input)>,
     pub(super) said: Option<&'a str>,
     pub(super) reading: Option<&'a Reading>,
+    /// Whether the view is held, or follows.
+    pub(super) live: &'a str,
 }
 
 /// Rows from which all parts of the frame are drawn.
@@ -57,10 +59,11 @@ pub(super) fn draw(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) -> 
 
 /// Where one is, and what is read.
 fn first(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
-    let right = match f.reading {
-        Some(reading) => progress(reading, usize::from(area.width)),
-        None => Line::of(Tone::Dim, format!("{} ", clip_middle(&s.source(), usize::from(area.width) / 3))),
-    };
+    let mut right = Line::of(Tone::Accent, f.live);
+    right.0.extend(match f.reading {
+        Some(reading) => progress(reading, usize::from(area.width)).0,
+        None => Line::of(Tone::Dim, format!("{} ", clip_middle(&s.source(), usize::from(area.width) / 3))).0,
+    });
     let mut left = Line::of(Tone::Strong, " hopscope");
     for part in f.path {
         left.push(Tone::Dim, " › ");
@@ -100,7 +103,8 @@ fn progress(r: &Reading, columns: usize) -> Line {
 
 /// The filter, or what is typed; how many match.
 fn filter(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
-    let matches = format!("{} of {} ", grouped(s.visible.len() as u64), grouped(s.a.chains.len() as u64));
+    let going = if s.is_filtering() { "… " } else { "" };
+    let matches = format!("{going}{} of {} ", grouped(s.visible.len() as u64), grouped(s.a.chains.len() as u64));
     let right = if s.filter.text.is_empty() {
         let (at, rows) = f.cursor;
         Line::of(
@@ -145,7 +149,13 @@ fn status(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
         put(buf, s.theme, (area.x, area.y), area.width, &Line::of(Tone::Info, format!(" {said}")), Style::new());
         return;
     }
-    if s.a.inputs.is_empty() {
+    if f.reading.is_some() && !s.a.chains.is_empty() {
+        let line =
+            Line::of(Tone::Info, format!(" {} chains so far; verdicts may change", grouped(s.a.chains.len() as u64)));
+        put(buf, s.theme, (area.x, area.y), area.width, &line, Style::new());
+        return;
+    }
+    if s.a.inputs.is_empty() || f.reading.is_some() {
         return;
     }
     let c = &s.a.counters;

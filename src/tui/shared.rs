@@ -1,14 +1,17 @@
 //! What all screens look at: the analysis, the filter, what is chosen, how things are shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::base::{ExchangeId, FlowId, Nanos, Timestamp};
-use crate::model::{Chain, Exchange, Finding, FlowFacts, Hop, HopKind, Outcome, Role, Severity};
+use crate::model::{Chain, Exchange, Finding, FlowFacts, Hop, HopKind, Role, Severity};
 use crate::report::build;
 use crate::report::time::{Clock, human};
 use crate::rules::journey::full_name;
 use crate::store::{Analysis, Filter, select};
 
+use super::events::What;
+use super::ready::{Ready, mark};
 use super::shown::Shown;
 use super::theme::{Theme, Tone};
 
@@ -53,16 +56,28 @@ pub enum Times {
     Since,
 }
 
+/// Chains that a filter is asked about at once, before keys are looked at again.
+const SLICE: usize = 10_000;
+
 /// The filter as it stands.
 #[derive(Default)]
 pub struct Filtered {
     pub text: String,
     /// Why it is not understood; the last one that was still holds.
     pub error: Option<String>,
+    /// It has not been asked about all chains yet; what matched before is still shown.
+    going: Option<Going>,
+}
+
+/// A filter on its way through the chains.
+struct Going {
+    filter: Filter,
+    next: usize,
+    found: Vec<u32>,
 }
 
 pub struct Shared {
-    pub a: Analysis,
+    pub a: Arc<Analysis>,
     pub text: Shown,
     pub theme: Theme,
     pub filter: Filtered,
@@ -70,69 +85,147 @@ pub struct Shared {
     pub visible: Vec<u32>,
     /// The chain that is looked at: an index of the analysis' chains.
     pub chosen: usize,
+    /// The user chose it.
+    pub touched: bool,
+    /// Numbers of chains that are marked.
+    pub marked: BTreeSet<i64>,
+    /// Messages that are marked to be compared, two at most; the one that was marked first stands first.
+    pub messages: Vec<What>,
+    /// Goes up whenever the analysis or `visible` is another one.
+    pub generation: u64,
     pub times: Times,
     /// Chains with an error (a warning) as their verdict, of all.
     pub errors: usize,
     pub warnings: usize,
     clock: Clock,
     utc: bool,
-    first: Option<Timestamp>,
-    rows: HashMap<ExchangeId, usize>,
+    bounds: Option<(Timestamp, Timestamp)>,
+    marks: Vec<Mark>,
+    flows: HashMap<FlowId, usize>,
 }
 
 impl Shared {
     pub fn new(theme: Theme, secrets: bool, utc: bool) -> Shared {
         Shared {
-            a: Analysis::default(),
+            a: Arc::default(),
             text: Shown::new(secrets),
             theme,
             filter: Filtered::default(),
             visible: Vec::new(),
             chosen: 0,
+            touched: false,
+            marked: BTreeSet::new(),
+            messages: Vec::new(),
+            generation: 0,
             times: Times::default(),
             errors: 0,
             warnings: 0,
             clock: Clock::new(utc, None),
             utc,
-            first: None,
-            rows: HashMap::new(),
+            bounds: None,
+            marks: Vec::new(),
+            flows: HashMap::new(),
         }
     }
 
-    /// The analysis is there.
-    pub fn take(&mut self, a: Analysis) {
+    /// An analysis is there; what the user looks at stays chosen.
+    pub fn take(&mut self, ready: Ready) {
+        let before = self.chain().map(|chain| chain.id).filter(|_| self.touched);
+        let Ready { a, marks, flows, bounds } = ready;
         self.text.name(&a.inputs);
-        let first = a.inputs.iter().filter_map(|i| i.first).min();
-        self.first = first.or_else(|| a.rows.first().map(|row| row.exchange.request.first));
-        self.clock = Clock::new(self.utc, self.first);
-        self.rows = a.rows.iter().enumerate().map(|(at, row)| (row.exchange.id, at)).collect();
-        self.a = a;
-        let marks: Vec<Mark> = self.a.chains.iter().map(|chain| self.mark(chain)).collect();
-        let count = |wanted| marks.iter().filter(|mark| **mark == wanted).count();
+        self.bounds = bounds;
+        self.clock = Clock::new(self.utc, self.first());
+        self.a = Arc::new(a);
+        (self.marks, self.flows) = (marks, flows);
+        let count = |wanted| self.marks.iter().filter(|mark| **mark == wanted).count();
         (self.errors, self.warnings) = (count(Mark::Error), count(Mark::Warning));
         // The worst comes first into view.
-        let place = |wanted| marks.iter().position(|mark| *mark == wanted);
-        self.chosen = place(Mark::Error).or_else(|| place(Mark::Warning)).unwrap_or(0);
+        let place = |wanted| self.marks.iter().position(|mark| *mark == wanted);
+        let worst = || place(Mark::Error).or_else(|| place(Mark::Warning)).unwrap_or(0);
+        self.chosen = before.and_then(|id| self.find(id)).unwrap_or_else(worst);
+        self.visible.clear();
         let text = std::mem::take(&mut self.filter.text);
         self.filter(&text);
     }
 
-    /// Sets another filter; one that is not understood leaves what is shown as it is.
+    /// Sets another filter; one that is not understood leaves what is shown as it is. What matches of many chains
+    /// is found by and by ([`Shared::work`]).
     pub fn filter(&mut self, text: &str) {
         text.clone_into(&mut self.filter.text);
         match Filter::parse(text) {
             Err(err) => self.filter.error = Some(err.to_string()),
             Ok(filter) => {
                 self.filter.error = None;
-                let all = 0..u32::try_from(self.a.chains.len()).unwrap_or(u32::MAX);
-                self.visible = if filter.is_empty() {
-                    all.collect()
-                } else {
-                    let keep = select::chains(&self.a, &filter.with_inputs(&self.a.inputs));
-                    all.zip(keep).filter(|(_, keep)| *keep).map(|(at, _)| at).collect()
-                };
+                if filter.is_empty() {
+                    self.filter.going = None;
+                    self.visible = (0..u32::try_from(self.a.chains.len()).unwrap_or(u32::MAX)).collect();
+                    self.generation += 1;
+                    return;
+                }
+                let filter = filter.with_inputs(&self.a.inputs);
+                self.filter.going = Some(Going { filter, next: 0, found: Vec::new() });
+                self.work();
             }
         }
+    }
+
+    /// Whether a filter is on its way still.
+    pub fn is_filtering(&self) -> bool {
+        self.filter.going.is_some()
+    }
+
+    /// Asks the filter about some more chains. `true`: that was all, and `visible` is another one.
+    pub fn work(&mut self) -> bool {
+        let Some(mut going) = self.filter.going.take() else { return false };
+        let flow = |id: FlowId| self.flow(id);
+        let some = self.a.chains.iter().enumerate().skip(going.next).take(SLICE);
+        let found = some.filter(|(_, chain)| select::matches(&self.a, &going.filter, chain, &flow));
+        going.found.extend(found.filter_map(|(at, _)| u32::try_from(at).ok()));
+        going.next += SLICE;
+        if going.next < self.a.chains.len() {
+            self.filter.going = Some(going);
+            return false;
+        }
+        self.visible = going.found;
+        self.generation += 1;
+        true
+    }
+
+    /// The index of the chain with this number, or that has the leg with it.
+    pub fn find(&self, number: i64) -> Option<usize> {
+        let leg = |chain: &Chain| chain.legs.iter().any(|leg| i64::try_from(leg.0) == Ok(number));
+        let chains = &self.a.chains;
+        chains.iter().position(|chain| chain.id == number).or_else(|| chains.iter().position(leg))
+    }
+
+    /// Marks the chain that is looked at, or takes its mark away.
+    pub fn mark_chosen(&mut self) {
+        if let Some(id) = self.chain().map(|chain| chain.id)
+            && !self.marked.remove(&id)
+        {
+            self.marked.insert(id);
+        }
+    }
+
+    /// Marks a message, or takes its mark away; of three, the first loses its own.
+    pub fn mark_message(&mut self, what: What) {
+        let before = self.messages.len();
+        self.messages.retain(|marked| *marked != what);
+        if self.messages.len() == before {
+            self.messages.push(what);
+        }
+        if self.messages.len() > 2 {
+            self.messages.remove(0);
+        }
+    }
+
+    /// The next visible chain with a fault, behind this place or before it.
+    pub fn fault(&self, here: usize, back: bool) -> Option<usize> {
+        let bad = |place: &usize| {
+            let mark = self.visible.get(*place).and_then(|at| self.mark_of(usize::try_from(*at).ok()?));
+            matches!(mark, Some(Mark::Error | Mark::Warning))
+        };
+        if back { (0..here).rev().find(bad) } else { (here + 1..self.visible.len()).find(bad) }
     }
 
     /// The chain that is looked at.
@@ -156,7 +249,7 @@ impl Shared {
     }
 
     pub fn row(&self, id: ExchangeId) -> Option<&crate::store::Row> {
-        self.a.rows.get(*self.rows.get(&id)?)
+        build::row(&self.a, id)
     }
 
     /// The legs of a chain, client side first.
@@ -166,14 +259,23 @@ impl Shared {
 
     /// A connection without a request.
     pub fn flow(&self, id: FlowId) -> Option<&FlowFacts> {
-        let found = self.a.flows.binary_search_by_key(&id, |f| f.id).ok().and_then(|i| self.a.flows.get(i));
-        found.or_else(|| self.a.flows.iter().find(|f| f.id == id))
+        self.a.flows.get(*self.flows.get(&id)?)
     }
 
     /// When it began.
     pub fn began(&self, chain: &Chain) -> Option<Timestamp> {
         let leg = chain.legs.first().and_then(|id| self.leg(*id)).map(|x| x.request.first);
         leg.or_else(|| self.flow(chain.flow?).map(|flow| flow.syn_at))
+    }
+
+    /// When its last packet came, or its last leg's if that is later.
+    pub fn ended(&self, chain: &Chain) -> Option<Timestamp> {
+        let of = |x: &Exchange| {
+            let times = [x.times.last, x.end.tcp_at, x.end.at, Some(x.request.last)];
+            times.into_iter().flatten().max()
+        };
+        let legs = self.legs(chain).filter_map(of).max();
+        legs.or_else(|| self.flow(chain.flow?).map(|flow| flow.end_at.unwrap_or(flow.syn_at)))
     }
 
     /// From the first request to the end, as far as it was seen.
@@ -197,18 +299,12 @@ impl Shared {
     }
 
     pub fn mark(&self, chain: &Chain) -> Mark {
-        let v = &chain.verdict;
-        let allowed = || {
-            let all = chain.findings.iter().filter_map(|&i| self.a.findings.get(i));
-            all.filter(|f| f.rule == v.rule).any(|f| f.allowed)
-        };
-        match (&*v.rule, chain.outcome) {
-            ("unknown", _) | ("ok", Outcome::Unknown) => Mark::Unknown,
-            ("ok", Outcome::Upgraded) => Mark::Good,
-            ("ok", _) => Mark::Plain,
-            _ if allowed() => Mark::Plain,
-            _ => Mark::of(v.severity),
-        }
+        mark(&self.a, chain)
+    }
+
+    /// The mark of the chain with this index.
+    pub fn mark_of(&self, index: usize) -> Option<Mark> {
+        self.marks.get(index).copied()
     }
 
     /// Who is to blame for it, in words; empty where nobody is.
@@ -240,7 +336,7 @@ impl Shared {
 
     /// A point in time, as the user wants them told.
     pub fn time(&self, ts: Timestamp) -> String {
-        match (self.times, self.first) {
+        match (self.times, self.first()) {
             (Times::Since, Some(first)) => format!("+{:.6}", ts.since(first).as_secs_f64()),
             _ => self.clock.time(ts),
         }
@@ -248,7 +344,12 @@ impl Shared {
 
     /// When the capture began.
     pub fn first(&self) -> Option<Timestamp> {
-        self.first
+        self.bounds.map(|bounds| bounds.0)
+    }
+
+    /// When it ended.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.bounds.map(|bounds| bounds.1)
     }
 
     /// What the inputs are called, in a few words.

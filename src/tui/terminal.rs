@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,9 @@ use signal_hook::consts::{SIGHUP, SIGTERM, SIGTSTP};
 use crate::capture::Progress;
 use crate::store::Analysis;
 
+use super::export::Request;
 use super::frame::Reading;
+use super::ready::Ready;
 use super::ui::{Effect, Ui};
 
 /// How long a key is waited for before signals and the reader are looked at.
@@ -32,16 +34,57 @@ const EVENTS: usize = 1_000;
 #[derive(Debug)]
 pub struct Ended {
     /// `None`: it was left before all was read.
-    pub analysis: Option<Analysis>,
+    pub analysis: Option<Arc<Analysis>>,
     /// A signal ended it.
     pub killed: bool,
 }
 
-/// Reads on a thread of its own; told how far it is, the function says whether to go on.
-pub type Read = Box<dyn FnOnce(&mut dyn FnMut(Progress) -> bool) -> Result<Analysis, String> + Send>;
+/// What whoever reads tells the screen, from any thread.
+#[derive(Clone)]
+pub struct Tell {
+    stop: Arc<AtomicBool>,
+    bytes: Arc<AtomicU64>,
+    /// `u64::MAX`: not known.
+    total: Arc<AtomicU64>,
+    news: Sender<News>,
+}
+
+enum News {
+    /// What is known so far.
+    SoFar(Ready),
+    All(Result<Ready, String>),
+    /// What was to be written: where it is, or why it is not there.
+    Written(Result<String, String>),
+}
+
+impl Tell {
+    /// How far reading is; whether it is to go on.
+    pub fn progress(&self, at: Progress) -> bool {
+        self.bytes.store(at.bytes_read, Ordering::Relaxed);
+        self.total.store(at.bytes_total.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.is_wanted()
+    }
+
+    /// Whether anybody still wants to know.
+    pub fn is_wanted(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is known so far.
+    pub fn so_far(&self, a: Analysis) {
+        // Whoever left does not want to know.
+        let _ = self.news.send(News::SoFar(Ready::new(a)));
+    }
+}
+
+/// Reads, on a thread of its own.
+pub type Read = Box<dyn FnOnce(&Tell) -> Result<Analysis, String> + Send>;
+
+/// Writes a file, on a thread of its own; where it is, in words, or why it is not.
+pub type Write = Arc<dyn Fn(&Request, &Analysis, &Tell) -> Result<String, String> + Send + Sync>;
 
 /// Shows the screens until the user leaves them. `Err`: the terminal failed, or reading did.
-pub fn run(mut ui: Ui, mouse: bool, read: Read) -> Result<Ended, String> {
+pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, String> {
     let reader = Reader::start(read);
     let signals = [SIGTERM, SIGHUP].map(|signal| {
         let flag = Arc::new(AtomicBool::new(false));
@@ -51,8 +94,8 @@ pub fn run(mut ui: Ui, mouse: bool, read: Read) -> Result<Ended, String> {
     });
     let said = |err: io::Error| format!("the terminal: {err}");
     let mut screen = Held::take(mouse).map_err(said)?;
-    let ended = turn(&mut ui, &mut screen, &reader, &signals);
-    reader.stop.store(true, Ordering::Relaxed);
+    let ended = turn(&mut ui, &mut screen, &reader, write, &signals);
+    reader.tell.stop.store(true, Ordering::Relaxed);
     drop(screen);
     let killed = signals.iter().any(|flag| flag.load(Ordering::Relaxed));
     match ended {
@@ -63,35 +106,50 @@ pub fn run(mut ui: Ui, mouse: bool, read: Read) -> Result<Ended, String> {
         Ok(None) => {}
     }
     let read = ui.reading.is_none();
-    Ok(Ended { analysis: read.then(|| std::mem::take(&mut ui.s.a)), killed })
+    Ok(Ended { analysis: read.then(|| Arc::clone(&ui.s.a)), killed })
 }
 
 /// Draws, and waits for what happens. Ends with the reader's error, where there was one.
-fn turn(ui: &mut Ui, screen: &mut Held, reader: &Reader, signals: &[Arc<AtomicBool>]) -> io::Result<Option<String>> {
+fn turn(
+    ui: &mut Ui,
+    screen: &mut Held,
+    reader: &Reader,
+    write: &Write,
+    signals: &[Arc<AtomicBool>],
+) -> io::Result<Option<String>> {
     let keys = keys();
     let mut dirty = true;
     loop {
         if signals.iter().any(|flag| flag.load(Ordering::Relaxed)) {
             return Ok(None);
         }
-        if ui.reading.is_some() {
-            match reader.done.try_recv() {
-                Ok(Ok(analysis)) => ui.take(analysis),
-                Ok(Err(why)) => return Ok(Some(why)),
-                Err(TryRecvError::Empty) => ui.reading = Some(reader.progress()),
-                Err(TryRecvError::Disconnected) => {
-                    return Ok(Some("a fault of hopscope itself ended the reading; please report it".to_owned()));
+        while let Ok(news) = reader.news.try_recv() {
+            dirty = true;
+            match news {
+                News::SoFar(ready) => ui.take(ready),
+                News::All(Ok(ready)) => {
+                    ui.reading = None;
+                    ui.take(ready);
                 }
+                News::All(Err(why)) => return Ok(Some(why)),
+                News::Written(Ok(words)) => ui.say(words),
+                News::Written(Err(why)) => ui.say(format!("not written: {why}")),
             }
+        }
+        if ui.reading.is_some() {
+            ui.reading = Some(reader.progress());
             dirty = true;
         }
+        let more = ui.work();
+        dirty |= more;
         if dirty {
             screen.draw(ui)?;
             dirty = false;
         }
         // All that was typed meanwhile comes before the next drawing.
         for taken in 0..EVENTS {
-            let event = match keys.recv_timeout(if taken == 0 { TICK } else { Duration::ZERO }) {
+            let patience = if taken == 0 && !more { TICK } else { Duration::ZERO };
+            let event = match keys.recv_timeout(patience) {
                 Ok(event) => event?,
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -102,6 +160,13 @@ fn turn(ui: &mut Ui, screen: &mut Held, reader: &Reader, signals: &[Arc<AtomicBo
                 Effect::Quit => return Ok(None),
                 Effect::Redraw => screen.terminal.clear()?,
                 Effect::Suspend => screen.suspend()?,
+                Effect::Write(request) => {
+                    let (write, tell, a) = (Arc::clone(write), reader.tell.clone(), Arc::clone(&ui.s.a));
+                    thread::spawn(move || {
+                        let written = write(&request, &a, &tell);
+                        let _ = tell.news.send(News::Written(written));
+                    });
+                }
                 Effect::Copy(text) => {
                     let out = screen.terminal.backend_mut();
                     execute!(out, CopyToClipboard::to_clipboard_from(text))?;
@@ -129,45 +194,42 @@ fn keys() -> Receiver<io::Result<Event>> {
 
 /// The thread that reads.
 struct Reader {
-    stop: Arc<AtomicBool>,
-    bytes: Arc<AtomicU64>,
-    /// `u64::MAX`: not known.
-    total: Arc<AtomicU64>,
-    done: Receiver<Result<Analysis, String>>,
+    tell: Tell,
+    news: Receiver<News>,
     started: Instant,
 }
 
 impl Reader {
     fn start(read: Read) -> Reader {
-        let stop = Arc::new(AtomicBool::new(false));
-        let bytes = Arc::new(AtomicU64::new(0));
-        let total = Arc::new(AtomicU64::new(u64::MAX));
-        let (tell, done) = channel();
-        let reader = Reader {
-            stop: Arc::clone(&stop),
-            bytes: Arc::clone(&bytes),
-            total: Arc::clone(&total),
-            done,
-            started: Instant::now(),
-        };
+        let (send, news) = channel();
+        let (stop, bytes, total) = (Arc::default(), Arc::default(), Arc::new(AtomicU64::new(u64::MAX)));
+        let tell = Tell { stop, bytes, total, news: send };
+        let told = tell.clone();
         // Nobody waits for it: a pipe may be silent for ever.
         thread::spawn(move || {
-            let mut on_progress = |at: Progress| {
-                bytes.store(at.bytes_read, Ordering::Relaxed);
-                total.store(at.bytes_total.unwrap_or(u64::MAX), Ordering::Relaxed);
-                !stop.load(Ordering::Relaxed)
-            };
-            // Whoever left does not want to know.
-            let _ = tell.send(read(&mut on_progress));
+            let broken = Broken(&told);
+            let all = read(&told).map(Ready::new);
+            let _ = told.news.send(News::All(all));
+            std::mem::forget(broken);
         });
-        reader
+        Reader { tell, news, started: Instant::now() }
     }
 
     fn progress(&self) -> Reading {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let total = Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != u64::MAX);
+        let bytes = self.tell.bytes.load(Ordering::Relaxed);
+        let total = Some(self.tell.total.load(Ordering::Relaxed)).filter(|total| *total != u64::MAX);
         let seconds = self.started.elapsed().as_secs_f64();
         Reading { bytes, total, seconds, judging: total.is_some_and(|total| bytes >= total) }
+    }
+}
+
+/// Dropped by a fault of the thread that reads.
+struct Broken<'a>(&'a Tell);
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        let why = "a fault of hopscope itself ended the reading; please report it".to_owned();
+        let _ = self.0.news.send(News::All(Err(why)));
     }
 }
 

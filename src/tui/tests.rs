@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
-use super::{Effect, Palette, Reading, Shared, Theme, Ui, keys};
+use super::{Effect, Form, Palette, Reading, Ready, Scope, Shared, Theme, Ui, keys};
 use crate::capture::{Merged, Window};
 use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::products::Products;
@@ -30,11 +30,18 @@ const SCREENS: &[(&str, &[&str], &str)] = &[
     ("ladder-frames", RIGHT, "Enter G"),
     ("ladder-fix", FORGETS, "Enter Tab"),
     ("message", FORGETS, "Enter Enter"),
+    ("timeline", MANY, "t j"),
+    ("timeline-legs", FORGETS, "t Tab z"),
+    ("timeline-frames", RIGHT, "t z"),
+    ("timeline-zoomed", MANY, "t z + + h"),
+    ("bytes", FORGETS, "x ]"),
+    ("flows", FORGETS, "4"),
     ("diff", FORGETS, "d"),
     ("findings", MANY, "f"),
     ("frames", RIGHT, "w"),
     ("help", FORGETS, "?"),
     ("palette", FORGETS, ": f r a"),
+    ("export", MANY, "Space e j"),
 ];
 
 #[test]
@@ -50,12 +57,141 @@ fn every_screen_looks_as_accepted() {
 }
 
 #[test]
-fn the_screen_in_the_readme_is_real() {
+fn the_screens_in_the_readme_are_real() {
     let readme = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for script in ["Enter", "t Tab z"] {
+        let mut ui = ui(analysis(FORGETS), Theme::default());
+        type_in(&mut ui, script, (80, 24));
+        let screen = text(&draw(&mut ui, 80, 24));
+        assert!(readme.contains(&screen), "README.md should show:\n{screen}");
+    }
+}
+
+#[test]
+fn what_comes_while_it_reads_leaves_the_cursor_where_the_user_put_it() {
+    let mut ui = Ui::new(Shared::new(Theme::default(), false, true));
+    draw(&mut ui, 80, 24);
+    ui.take(Ready::new(testing::many(3, 1)));
+    assert_eq!(ui.s.chain().map(|chain| chain.id), Some(1), "the worst comes first into view");
+    assert!(text(&draw(&mut ui, 80, 24)).contains("4 chains so far"));
+    type_in(&mut ui, "g j", (80, 24));
+    ui.take(Ready::new(testing::many(6, 1)));
+    assert_eq!(ui.s.chain().map(|chain| chain.id), Some(2));
+    type_in(&mut ui, "F", (80, 24));
+    ui.take(Ready::new(testing::many(8, 1)));
+    assert_eq!((ui.cursor(), ui.s.chain().map(|chain| chain.id)), ((8, 9), Some(9)));
+    type_in(&mut ui, "k", (80, 24));
+    ui.take(Ready::new(testing::many(9, 1)));
+    assert_eq!(ui.s.chain().map(|chain| chain.id), Some(8), "moving up ends following");
+}
+
+#[test]
+fn a_held_view_stays_and_takes_what_came_when_it_is_let_go() {
+    let mut ui = ui(testing::many(2, 0), Theme::default());
+    type_in(&mut ui, "p", (80, 24));
+    ui.take(Ready::new(testing::many(5, 0)));
+    assert_eq!(ui.cursor().1, 2);
+    assert!(text(&draw(&mut ui, 80, 24)).contains("‖ held, 3 new"));
+    type_in(&mut ui, "p", (80, 24));
+    assert_eq!(ui.cursor().1, 5);
+}
+
+#[test]
+fn an_open_ladder_follows_its_chain_into_the_next_analysis() {
+    let mut early = testing::many(2, 1);
+    early.chains.remove(0);
+    let mut ui = ui(early, Theme::default());
+    type_in(&mut ui, "G Enter", (80, 24));
+    assert!(text(&draw(&mut ui, 80, 24)).contains("ladder #3"));
+    ui.take(Ready::new(testing::many(2, 1)));
+    assert!(text(&draw(&mut ui, 80, 24)).contains("ladder #3"));
+}
+
+#[test]
+fn a_filter_over_many_chains_leaves_what_is_shown_until_it_is_done() {
+    let mut ui = ui(testing::many(11_000, 1_000), Theme::default());
+    type_in(&mut ui, "/ s t a t u s : 1 0 1 Enter", (80, 24));
+    assert!(ui.s.is_filtering());
+    assert_eq!(ui.cursor().1, 12_000);
+    assert!(text(&draw(&mut ui, 80, 24)).contains("… 12 000 of 12 000"));
+    while ui.work() {}
+    assert_eq!(ui.s.visible.len(), ui.cursor().1);
+    let alone = crate::store::select::chains(&ui.s.a, &crate::store::Filter::parse("status:101").unwrap());
+    assert_eq!(ui.s.visible.len(), alone.iter().filter(|keep| **keep).count());
+}
+
+#[test]
+fn an_export_asks_for_what_is_marked_or_under_the_cursor() {
+    let mut ui = ui(testing::many(4, 0), Theme::default());
+    type_in(&mut ui, "g e", (80, 24));
+    assert!(text(&draw(&mut ui, 80, 24)).contains("write chain #1"));
+    let asked = |effect: Effect| match effect {
+        Effect::Write(request) => request,
+        other => panic!("{other:?}"),
+    };
+    let request = asked(key(&mut ui, "Enter"));
+    assert_eq!((request.form, request.scope.clone()), (Form::Report("text"), Scope::Chains(vec![1])));
+    assert_eq!((request.stem(), request.extension()), ("hopscope-1".to_owned(), "txt"));
+    type_in(&mut ui, "g Space j Space", (80, 24));
+    assert!(text(&draw(&mut ui, 80, 24)).contains("■ ✓"));
+    type_in(&mut ui, "e j j j j j j j j j j j", (80, 24));
+    let request = asked(key(&mut ui, "Enter"));
+    assert_eq!((request.form, request.scope), (Form::Packets, Scope::Chains(vec![1, 3])));
+    type_in(&mut ui, "e Tab Tab", (80, 24));
+    assert_eq!(asked(key(&mut ui, "Enter")).scope, Scope::Filter(String::new()));
+}
+
+#[test]
+fn two_marked_messages_are_compared() {
     let mut ui = ui(analysis(FORGETS), Theme::default());
-    type_in(&mut ui, "Enter", (80, 24));
+    type_in(&mut ui, "Enter g j Space j j Space d", (80, 24));
     let screen = text(&draw(&mut ui, 80, 24));
-    assert!(readme.contains(&screen), "README.md should show:\n{screen}");
+    assert!(screen.contains("diff of the marked messages") && screen.contains("GET /chat HTTP/1.0"), "{screen}");
+}
+
+/// Figures for docs/ARCHITECTURE.md: `cargo test --profile ci --lib tui -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes gigabytes of memory"]
+#[allow(clippy::print_stderr, reason = "figures for people")]
+fn a_million_chains_are_drawn_moved_through_and_filtered_in_time() {
+    let timed = |what: &str, work: &mut dyn FnMut()| {
+        let mut all: Vec<_> = (0..9)
+            .map(|_| {
+                let began = std::time::Instant::now();
+                work();
+                began.elapsed()
+            })
+            .collect();
+        all.sort();
+        eprintln!("{what}: median {:?}, slowest {:?}", all[4], all[8]);
+        all[4]
+    };
+    let mut ui = ui(testing::many(900_000, 100_000), Theme::default());
+    for script in ["G", "t", "Enter"] {
+        type_in(&mut ui, script, (160, 48));
+        let frame = timed(&format!("frame of {}", ui.place()), &mut || {
+            draw(&mut ui, 160, 48);
+        });
+        assert!(frame.as_millis() < 8);
+        let moved = timed("key to frame", &mut || {
+            key(&mut ui, "k");
+            draw(&mut ui, 160, 48);
+        });
+        assert!(moved.as_millis() < 16);
+    }
+    let mut slowest = std::time::Duration::ZERO;
+    timed("filter, all of it", &mut || {
+        ui.s.filter("status:404");
+        loop {
+            let began = std::time::Instant::now();
+            let more = ui.work();
+            slowest = slowest.max(began.elapsed());
+            if !more {
+                break;
+            }
+        }
+    });
+    eprintln!("longest wait of a key for a slice of it: {slowest:?}");
 }
 
 #[test]
@@ -188,7 +324,7 @@ proptest! {
     fn any_keys_at_any_size_draw_safely(
         which in 0_usize..5,
         ascii in any::<bool>(),
-        steps in prop::collection::vec((0_usize..90, 0_u16..200, 0_u16..60), 1..40),
+        steps in prop::collection::vec((0_usize..140, 0_u16..200, 0_u16..60), 1..40),
     ) {
         let a = match which {
             0 => testing::sample(),
@@ -240,7 +376,8 @@ fn analysis(files: &[&str]) -> Analysis {
 
 fn ui(a: Analysis, theme: Theme) -> Ui {
     let mut ui = Ui::new(Shared::new(theme, false, true));
-    ui.take(a);
+    ui.reading = None;
+    ui.take(Ready::new(a));
     ui
 }
 

@@ -6,14 +6,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-use crate::store::Analysis;
-
+use super::export::{self, Request};
 use super::frame::{self, Reading};
 use super::help;
 use super::input::{Input, Typed};
 use super::keys::{self, Action};
 use super::paint::{self, Line};
 use super::palette;
+use super::ready::Ready;
 use super::shared::{Shared, Times};
 use super::theme::Tone;
 use super::views::{SCREENS, Step, View};
@@ -24,8 +24,6 @@ pub const LEAST: (u16, u16) = (40, 10);
 const DEPTH: usize = 20;
 /// Rows that one turn of the wheel moves.
 const WHEEL: usize = 3;
-/// Chains up to which a filter is tried at every key; with more, when it is entered.
-const LIVE_FILTER: usize = 50_000;
 
 /// What the terminal has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +35,8 @@ pub enum Effect {
     Redraw,
     /// Into the clipboard.
     Copy(String),
+    /// Into a file.
+    Write(Request),
 }
 
 /// What keys mean just now.
@@ -46,6 +46,7 @@ enum Mode {
     Filter(String),
     Palette(palette::Palette),
     Help(help::Help),
+    Export(export::Menu),
 }
 
 pub struct Ui {
@@ -58,6 +59,11 @@ pub struct Ui {
     said: Option<String>,
     /// How far reading is. `None`: it is over.
     pub reading: Option<Reading>,
+    /// The view is to stay as it is; what came meanwhile waits.
+    held: bool,
+    waiting: Option<Ready>,
+    /// The cursor stays on the newest chain.
+    follow: bool,
     /// Where the body was drawn last.
     body: Rect,
     clicked: Option<(u16, u16)>,
@@ -73,16 +79,32 @@ impl Ui {
             filter: Input::default(),
             said: None,
             reading: Some(Reading::default()),
+            held: false,
+            waiting: None,
+            follow: false,
             body: Rect::default(),
             clicked: None,
         }
     }
 
-    /// The analysis is there.
-    pub fn take(&mut self, a: Analysis) {
-        self.reading = None;
-        self.s.take(a);
-        self.changed();
+    /// The analysis is there, or what is known of it so far.
+    pub fn take(&mut self, ready: Ready) {
+        if self.held {
+            self.waiting = Some(ready);
+            return;
+        }
+        self.s.take(ready);
+        if !self.s.is_filtering() {
+            self.changed();
+        }
+    }
+
+    /// Goes on with what takes longer than a key may. `true`: there is more.
+    pub fn work(&mut self) -> bool {
+        if self.s.work() {
+            self.changed();
+        }
+        self.s.is_filtering()
     }
 
     pub fn say(&mut self, word: impl Into<String>) {
@@ -113,10 +135,12 @@ impl Ui {
         let typing = match &self.mode {
             Mode::Filter(_) => Some(('/', &self.filter)),
             Mode::Palette(palette) => Some((':', palette.input())),
-            Mode::Screen | Mode::Help(_) => None,
+            Mode::Screen | Mode::Help(_) | Mode::Export(_) => None,
         };
         let path: Vec<String> = self.stack.iter().map(|view| view.title(&self.s)).collect();
+        let live = self.live();
         let framed = frame::Framed {
+            live: &live,
             path: &path,
             place: self.stack.last().map_or("", |view| view.screen().name),
             cursor: self.cursor(),
@@ -128,6 +152,7 @@ impl Ui {
         self.body = body;
         match &mut self.mode {
             Mode::Help(help) => help.draw(theme, body, buf),
+            Mode::Export(menu) => menu.draw(&self.s, body, buf),
             Mode::Palette(palette) => palette.draw(theme, body, buf),
             Mode::Screen | Mode::Filter(_) => {
                 if let Some(view) = self.stack.last_mut() {
@@ -178,6 +203,18 @@ impl Ui {
                     Effect::Nothing
                 }
             },
+            Mode::Export(menu) => match menu.key(key) {
+                export::Chosen::Going => Effect::Nothing,
+                export::Chosen::Left => {
+                    self.mode = Mode::Screen;
+                    Effect::Nothing
+                }
+                export::Chosen::Write(form, scope) => {
+                    self.mode = Mode::Screen;
+                    self.say("writing …");
+                    Effect::Write(Request { form, scope, secrets: self.s.text.secrets() })
+                }
+            },
             Mode::Help(help) => {
                 let action = keys::find("", key);
                 if matches!(action, Some(Action::Back | Action::Quit | Action::Help | Action::Enter)) {
@@ -201,7 +238,6 @@ impl Ui {
         let Mode::Filter(before) = &self.mode else { return Effect::Nothing };
         match self.filter.key(key) {
             Typed::Same => {}
-            Typed::Changed if self.s.a.chains.len() > LIVE_FILTER => {}
             Typed::Changed => self.apply(&self.filter.text()),
             Typed::Left => {
                 let before = before.clone();
@@ -221,12 +257,42 @@ impl Ui {
 
     fn apply(&mut self, text: &str) {
         self.s.filter(text);
-        self.changed();
+        if !self.s.is_filtering() {
+            self.changed();
+        }
     }
 
     fn changed(&mut self) {
         for view in &mut self.stack {
             view.changed(&mut self.s);
+        }
+        if self.follow
+            && let Some(home) = self.stack.first_mut()
+        {
+            home.act(Action::Bottom, &mut self.s);
+        }
+    }
+
+    fn hold(&mut self) {
+        self.held = !self.held;
+        if self.held {
+            return self.say("held: the view stays as it is until p is pressed again; reading goes on");
+        }
+        if let Some(ready) = self.waiting.take() {
+            self.take(ready);
+        }
+        self.say("the view goes on");
+    }
+
+    /// `‖ held, 312 new`, `follow`; empty otherwise.
+    fn live(&self) -> String {
+        match &self.waiting {
+            Some(ready) if self.held => {
+                format!("‖ held, {} new ", ready.chains().saturating_sub(self.s.a.chains.len()))
+            }
+            _ if self.held => "‖ held ".to_owned(),
+            _ if self.follow => "● follow ".to_owned(),
+            _ => String::new(),
         }
     }
 
@@ -244,6 +310,17 @@ impl Ui {
             }
             Action::NoFilter => self.apply(""),
             Action::FilterByThis => self.filter_by_this(),
+            Action::Hold => self.hold(),
+            Action::Export => match export::Menu::new(&self.s) {
+                Ok(menu) => self.mode = Mode::Export(menu),
+                Err(why) => self.say(why),
+            },
+            Action::Follow => {
+                self.follow = !self.follow;
+                self.s.touched = true;
+                self.say(if self.follow { "the cursor stays on the newest chain" } else { "the cursor stays here" });
+                self.changed();
+            }
             Action::Secrets => {
                 let shown = self.s.text.toggle();
                 self.say(if shown { "secrets are shown" } else { "secrets are masked" });
@@ -261,6 +338,10 @@ impl Ui {
 
     fn ask_screen(&mut self, action: Action) -> Effect {
         let Some(view) = self.stack.last_mut() else { return Effect::Nothing };
+        self.s.touched = true;
+        if matches!(action, Action::Up | Action::HalfUp | Action::PageUp | Action::Top) {
+            self.follow = false;
+        }
         match view.act(action, &mut self.s) {
             Step::Done => {}
             Step::Open(view) => self.push(view),
@@ -325,17 +406,14 @@ impl Ui {
 
     /// To the chain with this number, or that has the leg with it.
     fn go_to(&mut self, number: i64) {
-        let of = |chain: &crate::model::Chain| chain.id == number;
-        let leg = |chain: &crate::model::Chain| chain.legs.iter().any(|leg| i64::try_from(leg.0) == Ok(number));
-        let chains = &self.s.a.chains;
-        let Some(at) = chains.iter().position(of).or_else(|| chains.iter().position(leg)) else {
+        let Some(at) = self.s.find(number) else {
             return self.say(format!("there is no #{number}"));
         };
         if !self.s.visible.iter().any(|i| usize::try_from(*i) == Ok(at)) {
             self.s.filter("");
             self.say(format!("#{number} does not match the filter, which was taken away"));
         }
-        self.s.chosen = at;
+        (self.s.chosen, self.s.touched) = (at, true);
         self.stack.truncate(1);
         self.changed();
     }
@@ -358,6 +436,14 @@ impl Ui {
                 if hit && again {
                     self.clicked = None;
                     return self.ask_screen(Action::Enter);
+                }
+            }
+            MouseEventKind::Up(MouseButton::Left) => {
+                if let Some((from, _)) = self.clicked.filter(|(from, _)| *from != at.0)
+                    && let Some(view) = self.stack.last_mut()
+                {
+                    self.clicked = None;
+                    view.drag(from, at.0, &mut self.s);
                 }
             }
             _ => {}

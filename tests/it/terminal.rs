@@ -18,12 +18,26 @@ struct Tmux {
 impl Tmux {
     /// Runs the program with these arguments; behind it, its exit code and whether the terminal is as it was.
     fn run(arguments: &str) -> Tmux {
+        Tmux::run_in("", arguments)
+    }
+
+    /// As [`Tmux::run`], after these commands of the shell.
+    fn run_in(before: &str, arguments: &str) -> Tmux {
+        let program = env!("CARGO_BIN_EXE_hopscope");
+        let check = "echo ended with $?; stty -a | grep -q -- ' -icanon' && echo raw || echo sane; exec sleep 60";
+        Tmux::open(&format!("{before} {program} {arguments}; {check}"))
+    }
+
+    /// A shell that can stop and go on with what it runs.
+    fn shell() -> Tmux {
+        Tmux::open("exec bash --norc -i")
+    }
+
+    fn open(command: &str) -> Tmux {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let socket = format!("hopscope-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let tmux = Tmux { socket };
-        let program = env!("CARGO_BIN_EXE_hopscope");
-        let check = "echo ended with $?; stty -a | grep -q -- ' -icanon' && echo raw || echo sane; exec sleep 60";
-        let line = format!("export LC_ALL=C.UTF-8 TERM=screen; {program} {arguments}; {check}");
+        let line = format!("export LC_ALL=C.UTF-8 TERM=screen; {command}");
         let size = ["-x", "80", "-y", "24"];
         let root = sources::root();
         let begun = tmux.ask(&[&["-f", "/dev/null", "new-session", "-d"], &size[..], &[&line]].concat(), &root);
@@ -86,6 +100,56 @@ fn the_guilty_hop_is_on_the_first_screen_and_the_rest_some_keys_away() {
     tmux.keys(&["q"]);
     tmux.wait("ended with 0");
     tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_timeline_tells_where_the_time_went_and_exports_are_written_beside_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = sources::root().join("samples");
+    let [near, far] = ["client", "server"].map(|side| samples.join(format!("nginx-forgets-upgrade-{side}-side.pcap")));
+    let there = folder.path().display();
+    let tmux = Tmux::run_in(&format!("cd {there};"), &format!("--utc {} {}", near.display(), far.display()));
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["t"]);
+    let screen = tmux.wait("overview");
+    assert!(screen.contains("nginx 1.22.1        483 µs"), "{screen}");
+    tmux.keys(&["e", "j"]);
+    tmux.wait("► json");
+    tmux.keys(&["Enter"]);
+    tmux.wait("1 chain written as json to hopscope-1.json");
+    tmux.keys(&["e", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "Enter"]);
+    tmux.wait("20 packets of 2 connections written to hopscope-1.pcapng");
+    tmux.keys(&["C-c"]);
+    tmux.wait("ended with 0");
+    tmux.wait("sane");
+    let mut names: Vec<_> = (std::fs::read_dir(folder.path()).expect("the folder"))
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["hopscope-1.json", "hopscope-1.pcapng"]);
+    let json = std::fs::read_to_string(folder.path().join("hopscope-1.json")).expect("the report");
+    assert!(json.contains("\"hop-downgraded-http10\""));
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_shell_gets_a_sane_terminal_while_the_program_is_stopped() {
+    let tmux = Tmux::shell();
+    let program = env!("CARGO_BIN_EXE_hopscope");
+    tmux.keys(&["-l", &format!("{program} --utc {FORGETS}")]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["C-z"]);
+    tmux.wait("Stopped");
+    tmux.keys(&["-l", "stty -a | grep -q -- ' -icanon' && echo r-a-w || echo s-a-n-e"]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("\ns-a-n-e");
+    tmux.keys(&["-l", "fg"]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["Enter"]);
+    tmux.wait("SYN … ACK");
 }
 
 #[test]

@@ -33,8 +33,8 @@ const LARGE: u16 = 36;
 #[derive(Default)]
 struct Chains {
     list: List,
-    /// Chains that are unfolded, as indices of the analysis' chains.
-    unfolded: BTreeSet<usize>,
+    /// Numbers of the chains that are unfolded.
+    unfolded: BTreeSet<i64>,
     /// Of those, the ones that match the filter: place among the visible ones, and legs.
     open: Vec<(usize, usize)>,
     /// First row of the list on the screen.
@@ -82,9 +82,12 @@ impl Chains {
 
     /// Notes which of the unfolded chains are visible.
     fn fold(&mut self, s: &Shared) {
-        let legs = |index: usize| s.a.chains.get(index).map_or(0, |chain| chain.legs.len());
-        let place = |index: &usize| s.visible.binary_search(&u32::try_from(*index).ok()?).ok();
-        self.open = self.unfolded.iter().filter_map(|index| Some((place(index)?, legs(*index)))).collect();
+        self.open.clear();
+        if !self.unfolded.is_empty() {
+            let all = (0..s.visible.len()).filter_map(|place| Some((place, s.at(place)?.1)));
+            let open = all.filter(|(_, chain)| self.unfolded.contains(&chain.id));
+            self.open.extend(open.map(|(place, chain)| (place, chain.legs.len())));
+        }
     }
 
     fn choose(&self, s: &mut Shared) {
@@ -95,11 +98,7 @@ impl Chains {
 
     /// The next chain with a fault, from the cursor on or before it.
     fn fault(&mut self, s: &mut Shared, back: bool) -> Step {
-        let here = self.place();
-        let bad =
-            |place: &usize| s.at(*place).is_some_and(|(_, chain)| matches!(s.mark(chain), Mark::Error | Mark::Warning));
-        let found = if back { (0..here).rev().find(bad) } else { (here + 1..s.visible.len()).find(bad) };
-        match found {
+        match s.fault(self.place(), back) {
             Some(place) => {
                 self.list.cursor = self.row_of(place);
                 self.choose(s);
@@ -140,7 +139,7 @@ impl View for Chains {
         for (at, y) in window.zip(self.top..) {
             let line = match self.row(at) {
                 Row::Chain(place) => match s.at(place) {
-                    Some((index, chain)) => chain_line(s, chain, self.unfolded.contains(&index), &columns),
+                    Some((_, chain)) => chain_line(s, chain, self.unfolded.contains(&chain.id), &columns),
                     None => continue,
                 },
                 Row::Leg(place, leg) => match s.at(place) {
@@ -173,14 +172,14 @@ impl View for Chains {
             Action::Enter if rows > 0 => Step::Go(Action::Ladder),
             Action::Right | Action::Left if rows > 0 => {
                 let place = self.place();
-                let Some((index, chain)) = s.at(place) else { return Step::Ignored };
+                let Some((_, chain)) = s.at(place) else { return Step::Ignored };
                 if action == Action::Right && chain.legs.is_empty() {
                     return Step::Say("this connection never carried a request: it has no legs".to_owned());
                 }
                 if action == Action::Right {
-                    self.unfolded.insert(index);
+                    self.unfolded.insert(chain.id);
                 } else {
-                    self.unfolded.remove(&index);
+                    self.unfolded.remove(&chain.id);
                 }
                 self.list.cursor = self.row_of(place);
                 self.fold(s);
@@ -193,6 +192,12 @@ impl View for Chains {
                 }
                 None => Step::Ignored,
             },
+            Action::Mark if rows > 0 => {
+                s.mark_chosen();
+                self.list.act(Action::Down, rows);
+                self.choose(s);
+                Step::Done
+            }
             Action::Next => self.fault(s, false),
             Action::Previous => self.fault(s, true),
             _ => Step::Ignored,
@@ -310,7 +315,9 @@ fn chain_line(s: &Shared, chain: &Chain, unfolded: bool, columns: &[(Kind, usize
                     _ if unfolded => "▾",
                     _ => "▸",
                 };
-                out.push(Tone::Dim, format!(" {fold}"));
+                let marked = s.marked.contains(&chain.id);
+                out.push(Tone::Accent, if marked { "■" } else { " " });
+                out.push(Tone::Dim, fold);
                 out.push(tone, format!("{glyph}  "));
                 continue;
             }

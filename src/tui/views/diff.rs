@@ -5,13 +5,15 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::model::{Exchange, Head, Hop};
+use crate::tui::events::What;
 use crate::tui::keys::Action;
 use crate::tui::list::List;
 use crate::tui::paint::{self, Line, fill, put};
 use crate::tui::shared::Shared;
 use crate::tui::theme::Tone;
+use crate::tui::which::Which;
 
-use super::{Screen, Step, View, verdict};
+use super::{Screen, Step, View, message, verdict};
 
 pub static SCREEN: Screen = Screen { name: "diff", action: Action::Diff, open };
 
@@ -21,13 +23,19 @@ const PANE_FROM: u16 = 18;
 
 fn open(s: &Shared) -> Result<Box<dyn View>, String> {
     let chain = s.chain().ok_or_else(|| "there is no chain".to_owned())?;
+    if let [first, second] = s.messages.as_slice() {
+        let mut view = Diff { which: Which::at(s, s.chosen), marked: Some((*first, *second)), ..Diff::default() };
+        view.build(s);
+        view.list.cursor = view.rows.iter().position(|row| row.sign != Sign::Same).unwrap_or(0);
+        return Ok(Box::new(view));
+    }
     if chain.hops.is_empty() {
         return Err(
             "this chain has one leg: there is nothing to compare; capture on both sides of the proxy".to_owned()
         );
     }
     // The hop whose request differs in a field that the verdict is about stands first in most journeys.
-    let mut view = Diff { index: s.chosen, ..Diff::default() };
+    let mut view = Diff { which: Which::at(s, s.chosen), ..Diff::default() };
     view.hop = view.guilty(s);
     view.build(s);
     view.list.cursor = view.rows.iter().position(|row| row.sign != Sign::Same).unwrap_or(0);
@@ -69,10 +77,11 @@ struct Row {
 
 #[derive(Default)]
 struct Diff {
-    /// Of the analysis' chains.
-    index: usize,
+    which: Which,
     /// Of the chain's hops.
     hop: usize,
+    /// Two messages instead, wherever they are from.
+    marked: Option<(What, What)>,
     rows: Vec<Row>,
     list: List,
     /// Only what differs.
@@ -83,13 +92,13 @@ struct Diff {
 
 impl Diff {
     fn ends<'a>(&self, s: &'a Shared) -> Option<(&'a Hop, &'a Exchange, &'a Exchange)> {
-        let hop = s.a.chains.get(self.index)?.hops.get(self.hop)?;
+        let hop = self.which.get(s)?.hops.get(self.hop)?;
         Some((hop, s.leg(hop.between.0)?, s.leg(hop.between.1)?))
     }
 
     /// The hop that the verdict blames; the first where it blames none.
     fn guilty(&self, s: &Shared) -> usize {
-        let Some(chain) = s.a.chains.get(self.index) else { return 0 };
+        let Some(chain) = self.which.get(s) else { return 0 };
         let blamed = chain.verdict.blame.as_ref().and_then(|blame| blame.address.as_deref()).unwrap_or_default();
         let is = |hop: &Hop| hop.addresses.iter().any(|ip| blamed.starts_with(&ip.to_string()));
         chain.hops.iter().position(is).unwrap_or(0)
@@ -98,6 +107,14 @@ impl Diff {
     fn build(&mut self, s: &Shared) {
         self.secrets = s.text.secrets();
         self.rows.clear();
+        if let Some((first, second)) = self.marked {
+            let head = |what| message::head(s, what).map(|(_, head)| head);
+            compare(s, head(first), head(second), &mut self.rows);
+            if self.changes {
+                self.rows.retain(|row| row.sign != Sign::Same);
+            }
+            return;
+        }
         let Some((_, near, far)) = self.ends(s) else { return };
         let mut rows = Vec::new();
         compare(s, Some(&near.request), Some(&far.request), &mut rows);
@@ -129,6 +146,22 @@ impl Diff {
         }
     }
 
+    /// What stands above the two columns.
+    fn titles(&self, s: &Shared) -> Option<[String; 2]> {
+        if let Some((first, second)) = self.marked {
+            return Some([first, second].map(|what| match message::head(s, what) {
+                Some((x, head)) => format!("■ #{} {} → {}  packet {}", x.id.0, x.client, x.server, head.at.number()),
+                None => "■".to_owned(),
+            }));
+        }
+        let (hop, near, far) = self.ends(s)?;
+        let name = s.hop_name(hop);
+        let head = |from: &str, to: &str, x: &Exchange| format!("{from} → {to}  packet {}", x.request.at.number());
+        let onward = self.which.get(s).and_then(|c| c.hops.iter().find(|next| next.between.0 == far.id));
+        let next = onward.map_or_else(|| "backend".to_owned(), |hop| s.hop_name(hop));
+        Some([head("client side", &name, near), head(&name, &next, far)])
+    }
+
     fn count(&self, sign: Sign) -> usize {
         self.rows.iter().filter(|row| row.sign == sign).count()
     }
@@ -140,7 +173,10 @@ impl View for Diff {
     }
 
     fn title(&self, s: &Shared) -> String {
-        let chain = s.a.chains.get(self.index);
+        if self.marked.is_some() {
+            return "diff of the marked messages".to_owned();
+        }
+        let chain = self.which.get(s);
         let leg = |x: &Exchange| {
             chain
                 .and_then(|c| c.legs.iter().position(|id| *id == x.id))
@@ -156,16 +192,12 @@ impl View for Diff {
         if self.secrets != s.text.secrets() {
             self.build(s);
         }
-        let Some((hop, near, far)) = self.ends(s) else { return };
+        let Some([near, far]) = self.titles(s) else { return };
         let pane = if area.height >= PANE_FROM { PANE.max(area.height / 3) } else { 0 };
         let half = usize::from(area.width.saturating_sub(6) / 2);
-        let name = s.hop_name(hop);
-        let head = |from: &str, to: &str, x: &Exchange| format!("{from} → {to}  packet {}", x.request.at.number());
-        let onward = s.a.chains.get(self.index).and_then(|c| c.hops.iter().find(|next| next.between.0 == far.id));
-        let next = onward.map_or_else(|| "backend".to_owned(), |hop| s.hop_name(hop));
-        let titles = Line::of(Tone::Strong, format!("   {}", fill(&head("client side", &name, near), half)))
+        let titles = Line::of(Tone::Strong, format!("   {}", fill(&near, half)))
             .add(Tone::Dim, "│ ")
-            .add(Tone::Strong, fill(&head(&name, &next, far), half));
+            .add(Tone::Strong, fill(&far, half));
         put(buf, s.theme, (area.left(), area.top()), area.width, &titles, Style::new());
         self.top = area.top() + 1;
         let height = area.height.saturating_sub(1 + pane);
@@ -194,8 +226,9 @@ impl View for Diff {
         if self.list.act(action, self.rows.len()) {
             return Step::Done;
         }
-        let hops = s.a.chains.get(self.index).map_or(1, |chain| chain.hops.len().max(1));
+        let hops = self.which.get(s).map_or(1, |chain| chain.hops.len().max(1));
         match action {
+            Action::Pane | Action::PaneBack if self.marked.is_some() => return Step::Ignored,
             Action::Next => return self.change(false),
             Action::Previous => return self.change(true),
             Action::Pane | Action::PaneBack => {
@@ -220,6 +253,11 @@ impl View for Diff {
         (self.list.cursor, self.rows.len())
     }
 
+    fn changed(&mut self, s: &mut Shared) {
+        self.build(s);
+        self.list.cursor = self.list.cursor.min(self.rows.len().saturating_sub(1));
+    }
+
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {
         let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.rows.len()));
         if let Some(row) = row {
@@ -233,7 +271,7 @@ impl Diff {
     /// What the field under the cursor is whole, and the findings that speak of it; else the verdict.
     fn pane(&self, s: &Shared, area: Rect, buf: &mut Buffer) {
         let columns = usize::from(area.width);
-        let Some(chain) = s.a.chains.get(self.index) else { return };
+        let Some(chain) = self.which.get(s) else { return };
         let mut title = Line::new();
         let words = [(Sign::Lost, "lost"), (Sign::Changed, "changed"), (Sign::Added, "added")];
         for (sign, word) in words.into_iter().filter(|(sign, _)| self.count(*sign) > 0) {

@@ -13,6 +13,7 @@ use crate::tui::list::List;
 use crate::tui::paint::{self, Line, fill, fill_left, put};
 use crate::tui::shared::{Mark, Shared, bytes, grouped, span};
 use crate::tui::theme::Tone;
+use crate::tui::which::Which;
 use crate::wire::websocket;
 
 use super::{Screen, Step, View, verdict};
@@ -27,17 +28,16 @@ fn open(s: &Shared) -> Result<Box<dyn View>, String> {
     let chain = s.chain().ok_or_else(|| "there is no chain".to_owned())?;
     let leg = s.legs(chain).find(|x| x.talk.as_ref().is_some_and(|talk| !talk.frames.is_empty()));
     let id = leg.map(|x| x.id).ok_or_else(|| "no WebSocket frame was seen in this chain".to_owned())?;
-    Ok(Box::new(Frames { index: s.chosen, leg: id, list: List::default(), top: 0 }))
+    Ok(Box::new(Frames { which: Which::at(s, s.chosen), leg: id, list: List::default(), top: 0 }))
 }
 
 /// The screen, with its cursor on this frame of a leg.
-pub(super) fn open_at(index: usize, leg: ExchangeId, frame: usize) -> Step {
-    Step::Open(Box::new(Frames { index, leg, list: List::on(frame), top: 0 }))
+pub(super) fn open_at(s: &Shared, index: usize, leg: ExchangeId, frame: usize) -> Step {
+    Step::Open(Box::new(Frames { which: Which::at(s, index), leg, list: List::on(frame), top: 0 }))
 }
 
 struct Frames {
-    /// Of the analysis' chains.
-    index: usize,
+    which: Which,
     leg: ExchangeId,
     list: List,
     top: u16,
@@ -54,13 +54,13 @@ impl Frames {
     }
 
     fn leg_number(&self, s: &Shared) -> usize {
-        let chain = s.a.chains.get(self.index);
+        let chain = self.which.get(s);
         chain.and_then(|chain| chain.legs.iter().position(|id| *id == self.leg)).map_or(1, |at| at + 1)
     }
 
     /// To the next leg that has frames.
     fn step(&mut self, s: &Shared, back: bool) -> Step {
-        let Some(chain) = s.a.chains.get(self.index) else { return Step::Ignored };
+        let Some(chain) = self.which.get(s) else { return Step::Ignored };
         let has = |x: &&Exchange| x.talk.as_ref().is_some_and(|talk| !talk.frames.is_empty());
         let legs: Vec<ExchangeId> = s.legs(chain).filter(has).map(|x| x.id).collect();
         let here = legs.iter().position(|id| *id == self.leg).unwrap_or(0);

@@ -12,6 +12,7 @@ use crate::tui::list::List;
 use crate::tui::paint::{self, Line, clip, clip_middle, fill_left, put, width};
 use crate::tui::shared::{Mark, Shared, span};
 use crate::tui::theme::Tone;
+use crate::tui::which::Which;
 
 use super::{Screen, Step, View, frames, message, verdict};
 
@@ -32,7 +33,7 @@ fn open(s: &Shared) -> Result<Box<dyn View>, String> {
     if s.chain().is_none() {
         return Err("there is no chain to draw".to_owned());
     }
-    let mut view = Ladder { index: s.chosen, ..Ladder::default() };
+    let mut view = Ladder { which: Which::at(s, s.chosen), ..Ladder::default() };
     view.build(s);
     // The message that proves the verdict is what one came for.
     let rule = s.chain().map(|chain| chain.verdict.rule.clone()).unwrap_or_default();
@@ -65,8 +66,7 @@ impl Pane {
 
 #[derive(Default)]
 struct Ladder {
-    /// Of the analysis' chains.
-    index: usize,
+    which: Which,
     events: Events,
     list: List,
     pane: Pane,
@@ -80,7 +80,7 @@ struct Ladder {
 impl Ladder {
     fn build(&mut self, s: &Shared) {
         self.secrets = s.text.secrets();
-        self.events = s.a.chains.get(self.index).map(|chain| events::of(s, chain)).unwrap_or_default();
+        self.events = self.which.get(s).map(|chain| events::of(s, chain)).unwrap_or_default();
     }
 
     fn event(&self) -> Option<&Event> {
@@ -130,7 +130,8 @@ impl Ladder {
         if chosen {
             paint::tint(buf, Rect::new(area.left(), y, area.width, 1), base);
         }
-        put(buf, s.theme, (area.left(), y), TIMES, &self.times(at, chosen), base);
+        let marked = s.messages.contains(&event.what);
+        put(buf, s.theme, (area.left(), y), TIMES, &self.times(at, chosen, marked), base);
         let count = u16::try_from(self.events.lanes.len()).unwrap_or(1).max(1);
         let gap = gap(area.width, count);
         let x = |lane: usize| area.left() + TIMES + u16::try_from(lane).unwrap_or(0) * (gap + 1);
@@ -152,14 +153,18 @@ impl Ladder {
         }
     }
 
-    fn times(&self, at: usize, chosen: bool) -> Line {
+    fn times(&self, at: usize, chosen: bool, marked: bool) -> Line {
         let first = self.events.all.first().map(|event| event.ts);
         let before = at.checked_sub(1).and_then(|at| self.events.all.get(at)).map(|event| event.ts);
         let event = self.events.all.get(at).map(|event| event.ts);
         let since = event.zip(first).map(|(ts, first)| ts.since(first));
         let delta = event.zip(before).map(|(ts, before)| ts.since(before));
         let delta = delta.map(|delta| format!("+{}", span(Some(delta)))).unwrap_or_default();
-        let mark = if chosen { "►" } else { " " };
+        let mark = match (marked, chosen) {
+            (true, _) => "■",
+            (false, true) => "►",
+            (false, false) => " ",
+        };
         let time = if since == Some(Nanos::ZERO) { "0".to_owned() } else { span(since) };
         Line::of(Tone::Strong, mark).add(Tone::Plain, fill_left(&time, 10)).add(Tone::Dim, fill_left(&delta, 10))
     }
@@ -189,7 +194,7 @@ impl Ladder {
     }
 
     fn pane(&self, s: &Shared, columns: usize, wide: bool) -> Vec<Line> {
-        let Some(chain) = s.a.chains.get(self.index) else { return Vec::new() };
+        let Some(chain) = self.which.get(s) else { return Vec::new() };
         let mut out = Vec::new();
         let event = self.event();
         let head = |out: &mut Vec<Line>| {
@@ -267,7 +272,7 @@ impl View for Ladder {
     }
 
     fn title(&self, s: &Shared) -> String {
-        let id = s.a.chains.get(self.index).map_or(0, |chain| chain.id);
+        let id = self.which.get(s).map_or(0, |chain| chain.id);
         format!("ladder #{id}")
     }
 
@@ -322,14 +327,18 @@ impl View for Ladder {
             Action::Pane => self.pane = self.pane.step(false),
             Action::PaneBack => self.pane = self.pane.step(true),
             Action::Maximise => self.whole = !self.whole,
+            Action::Mark => match self.event().map(|event| event.what) {
+                Some(what @ (What::Request(_) | What::Interim(..) | What::Response(_))) => s.mark_message(what),
+                _ => return Step::Say("only a message with a head can be compared".to_owned()),
+            },
             Action::Next => return self.finding(false),
             Action::Previous => return self.finding(true),
             Action::Enter => {
                 return match self.event().map(|event| event.what) {
                     Some(what @ (What::Request(_) | What::Interim(..) | What::Response(_))) => {
-                        message::open_at(s, self.index, what)
+                        message::open_at(s, self.which.index(s), what)
                     }
-                    Some(What::Frames(leg, first, _)) => frames::open_at(self.index, leg, first),
+                    Some(What::Frames(leg, first, _)) => frames::open_at(s, self.which.index(s), leg, first),
                     _ => Step::Say("this is no message with a head".to_owned()),
                 };
             }
@@ -348,6 +357,11 @@ impl View for Ladder {
 
     fn cursor(&self, _: &Shared) -> (usize, usize) {
         (self.list.cursor, self.events.all.len())
+    }
+
+    fn changed(&mut self, s: &mut Shared) {
+        self.build(s);
+        self.list.cursor = self.list.cursor.min(self.events.all.len().saturating_sub(1));
     }
 
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {

@@ -10,6 +10,7 @@ use crate::tui::keys::Action;
 use crate::tui::paint::{self, Line, wrap};
 use crate::tui::shared::{Shared, bytes};
 use crate::tui::theme::Tone;
+use crate::tui::which::Which;
 
 use super::{Screen, Step, View, verdict};
 
@@ -18,12 +19,17 @@ pub static SCREEN: Screen = Screen { name: "message", action: Action::Message, o
 fn open(s: &Shared) -> Result<Box<dyn View>, String> {
     let leg = s.chain().and_then(|chain| chain.legs.first()).copied();
     let id = leg.ok_or_else(|| "this connection never carried a request".to_owned())?;
-    Ok(Box::new(Message { index: s.chosen, all: messages(s, s.chosen), at: What::Request(id), ..Message::new() }))
+    Ok(Box::new(Message {
+        which: Which::at(s, s.chosen),
+        all: messages(s, s.chosen),
+        at: What::Request(id),
+        ..Message::new()
+    }))
 }
 
 /// The screen for one message of a chain.
 pub(super) fn open_at(s: &Shared, index: usize, at: What) -> Step {
-    Step::Open(Box::new(Message { index, all: messages(s, index), at, ..Message::new() }))
+    Step::Open(Box::new(Message { which: Which::at(s, index), all: messages(s, index), at, ..Message::new() }))
 }
 
 /// Faults of form, and what they are called.
@@ -41,8 +47,7 @@ const FAULTS: &[(LineFaults, &str)] = &[
 ];
 
 struct Message {
-    /// Of the analysis' chains.
-    index: usize,
+    which: Which,
     /// All messages of the chain, leg by leg.
     all: Vec<What>,
     at: What,
@@ -53,7 +58,7 @@ struct Message {
 
 impl Message {
     fn new() -> Message {
-        Message { index: 0, all: Vec::new(), at: What::Tcp, top: 0, rows: 0, height: 0 }
+        Message { which: Which::default(), all: Vec::new(), at: What::Tcp, top: 0, rows: 0, height: 0 }
     }
 
     fn step(&mut self, back: bool) {
@@ -74,7 +79,7 @@ impl View for Message {
 
     fn title(&self, s: &Shared) -> String {
         let Some((x, _)) = head(s, self.at) else { return "message".to_owned() };
-        let chain = s.a.chains.get(self.index);
+        let chain = self.which.get(s);
         let leg = chain.and_then(|chain| chain.legs.iter().position(|id| *id == x.id)).map_or(1, |at| at + 1);
         let word = match self.at {
             What::Request(_) => "request",
@@ -90,7 +95,7 @@ impl View for Message {
             lines_of(s, self.at).unwrap_or_else(|| vec![Line::of(Tone::Dim, "   nothing was captured of it")]);
         all = all.into_iter().flat_map(|line| broken(line, columns)).collect();
         let packets = head(s, self.at).map(|(_, head)| (head.at, head.at_last));
-        let about = s.a.chains.get(self.index).map(|chain| s.findings(chain)).unwrap_or_default();
+        let about = self.which.get(s).map(|chain| s.findings(chain)).unwrap_or_default();
         let about = about
             .into_iter()
             .filter_map(|i| s.a.findings.get(i))
@@ -141,7 +146,7 @@ fn messages(s: &Shared, index: usize) -> Vec<What> {
 }
 
 /// The head that is meant, and its leg.
-fn head(s: &Shared, what: What) -> Option<(&Exchange, &Head)> {
+pub(super) fn head(s: &Shared, what: What) -> Option<(&Exchange, &Head)> {
     let of = |id: ExchangeId| s.leg(id);
     match what {
         What::Request(id) => of(id).map(|x| (x, &x.request)),

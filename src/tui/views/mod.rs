@@ -6,12 +6,15 @@ use ratatui::layout::Rect;
 use super::keys::Action;
 use super::shared::Shared;
 
+pub mod bytes;
 pub mod chains;
 pub mod diff;
 pub mod findings;
+pub mod flows;
 pub mod frames;
 pub mod ladder;
 pub mod message;
+pub mod timeline;
 pub mod verdict;
 
 /// One sort of screen.
@@ -26,8 +29,17 @@ pub struct Screen {
 }
 
 /// All screens, home first.
-pub static SCREENS: &[&Screen] =
-    &[&chains::SCREEN, &ladder::SCREEN, &message::SCREEN, &diff::SCREEN, &findings::SCREEN, &frames::SCREEN];
+pub static SCREENS: &[&Screen] = &[
+    &chains::SCREEN,
+    &timeline::SCREEN,
+    &ladder::SCREEN,
+    &message::SCREEN,
+    &diff::SCREEN,
+    &findings::SCREEN,
+    &frames::SCREEN,
+    &flows::SCREEN,
+    &bytes::SCREEN,
+];
 
 /// What became of an action.
 pub enum Step {
@@ -64,6 +76,9 @@ pub trait View {
     fn click(&mut self, _: (u16, u16), _: &mut Shared) -> bool {
         false
     }
+
+    /// The mouse was moved from one column to another with its button held.
+    fn drag(&mut self, _: u16, _: u16, _: &mut Shared) {}
 
     /// The filter, or the analysis, is another one.
     fn changed(&mut self, _: &mut Shared) {}
