@@ -56,6 +56,10 @@ pub mod report;
 #[doc(hidden)]
 pub mod audit;
 
+/// The terminal UI: screens over an analysis.
+#[doc(hidden)]
+pub mod tui;
+
 /// The command line: what the user asked for.
 #[doc(hidden)]
 pub mod cli;

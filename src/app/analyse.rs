@@ -16,6 +16,7 @@ use crate::cli::{Cli, FailOn, Inputs, Report};
 use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::model::{Finding, InputFacts, Severity};
 use crate::products::Products;
+use crate::proto::Sink;
 use crate::report::{self, Format, Options};
 use crate::store::{self, Filter};
 
@@ -107,8 +108,8 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
 }
 
 /// What one reading of all inputs gave.
-pub(super) struct Read {
-    pub(super) collected: Collected,
+pub(super) struct Read<S = Collected> {
+    pub(super) collected: S,
     pub(super) counters: Counters,
     pub(super) facts: Vec<InputFacts>,
     /// It came to the end.
@@ -123,10 +124,21 @@ pub(super) fn read(
     keys: &mut Keys,
     on_progress: &mut dyn FnMut(capture::Progress) -> bool,
 ) -> anyhow::Result<Read> {
+    read_into(args, inputs, keys, &mut Collected::default, on_progress)
+}
+
+/// As [`read`], into what `sink` makes for each reading.
+pub(super) fn read_into<S: Sink>(
+    args: &Inputs,
+    inputs: Merged,
+    keys: &mut Keys,
+    sink: &mut dyn FnMut() -> S,
+    on_progress: &mut dyn FnMut(capture::Progress) -> bool,
+) -> anyhow::Result<Read<S>> {
     let mut inputs = inputs;
     let mut again = args.files.iter().all(|path| Source::check_twice(path).is_ok());
     loop {
-        let mut engine = Engine::new(Collected::default());
+        let mut engine = Engine::new(sink());
         engine.secrets(keys.secrets());
         let whole = engine::read(&mut inputs, &mut engine, on_progress)?;
         let (collected, counters) = engine.finish();

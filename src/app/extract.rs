@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
@@ -10,14 +11,15 @@ use zeroize::Zeroize as _;
 
 use crate::base::Nanos;
 use crate::capture::write::{InterfaceKey, Packet, Writer};
-use crate::capture::{Batch, Interface, Merged, Record, Source};
+use crate::capture::{self, Batch, Interface, Merged, Record, Source, Window};
 use crate::cli::{Extract, FailOn};
-use crate::engine::replay::{self, replay};
+use crate::engine::replay::{self, Wanted, replay};
 use crate::engine::{Judge, judge};
 use crate::model::InputFacts;
 use crate::report::comments::Comments;
 use crate::report::mask::Masker;
 use crate::report::redact;
+use crate::store::Analysis;
 
 use super::chosen::{self, chosen};
 use super::copies::Copies;
@@ -33,7 +35,7 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
         bail!("extract: no input; name a capture file");
     }
     files.iter().try_for_each(|path| Source::check_twice(path))?;
-    let filter = args.filter.as_deref().map(analyse::parse_filter).transpose()?;
+    args.filter.as_deref().map(analyse::parse_filter).transpose()?;
     let products = analyse::products()?;
     let mut keys = Keys::read(&args.inputs)?;
     let inputs = analyse::open(&args.inputs)?;
@@ -48,81 +50,144 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
 
     let (window, clocks) = (inputs.window(), inputs.clocks().to_vec());
     let read = analyse::read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
-    let analyse::Read { mut collected, counters, facts, mut whole } = read;
+    let analyse::Read { mut collected, counters, facts, whole } = read;
     let mut judge = Judge::new(&products);
     judge.told = super::told::told(&args.inputs)?;
     let copies = Copies::of(&mut collected, &judge.told);
     let mut a = judge::whole_by(&mut judge, collected, counters, facts, &|_, _| false);
-    let (mut written, mut connections, mut left_out, mut copied) = (0, 0, 0, 0);
-    if whole {
-        let filter = filter.map(|f| f.with_inputs(&a.inputs));
-        let mut wanted = chosen(args, filter.as_ref(), &a, &copies)?;
-        wanted.secrets = keys.secrets();
-        connections = wanted.len();
-        copied = copies.left_out(&wanted, &a.rows);
-        if a.counters.fragments != 0 {
-            let pieces = replay::pieces(&mut Merged::open_by(files, &window, &clocks)?, &wanted, &mut on_progress);
-            let pieces = pieces.map_err(|err| in_words(err, args, &a.inputs))?;
-            whole = pieces.is_some();
-            let pieces = pieces.unwrap_or_default();
-            left_out = pieces.left_out;
-            wanted.add_pieces(pieces);
+    let known = Known { keys, copies, window, clocks };
+    let mut written = None;
+    if whole && let Some(ready) = prepare(args, &known, &a, &mut on_progress)? {
+        let mut redacted = None;
+        if args.redact {
+            let packets = redact::packets::Packets::new(&mut a, &|flow| ready.wanted.has(flow));
+            redacted = Some(packets.map_err(|why| refused(&why))?);
         }
-        if whole {
-            let mut redacted = None;
-            if args.redact {
-                let packets = redact::packets::Packets::new(&mut a, &|flow| wanted.has(flow));
-                redacted = Some(packets.map_err(|why| refused(&why))?);
-            }
-            let masker = Masker::new(args.show_secrets).naming(&a.inputs);
-            let mut comments = Comments::new(&a, chosen::concerns(&wanted, &a), masker);
-            let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, &mut out);
-            packets.redacted = redacted;
-            if !args.redact {
-                let mut log = keys.of(chosen::around(&wanted, &a));
-                packets.secrets(&log)?;
-                log.zeroize();
-            }
-            packets.shifts = estimated(&a.inputs, &clocks);
-            let mut inputs = Merged::open_by(files, &window, &clocks)?;
-            whole =
-                replay(&mut inputs, &wanted, &mut on_progress, &mut |batch, record, _| packets.write(batch, record))
-                    .map_err(|err| in_words(err, args, &a.inputs))?;
-            written = packets.written;
-        }
+        written = put(args, &known, &a, (ready, redacted), &mut out, &mut on_progress)?;
     }
     progress.clear();
-    if !whole {
+    let Some(written) = written else {
         complain("interrupted: nothing was written");
         return Ok(code::INTERRUPTED);
-    }
+    };
     out.finish().with_context(|| cannot_write(args))?;
     analyse::warn(&a.inputs, args.quiet);
-    if left_out != 0 && !args.quiet {
-        complain(&format!(
-            "left out: {} that brought fragments, because there are too many",
-            count(left_out, "packet")
-        ));
-    }
-    if copied != 0 && !args.quiet {
-        complain(&format!(
-            "left out: the second copy of {} captured at two places, since one file cannot keep the two apart; for \
-             that copy, name only the other file",
-            count(copied, "connection")
-        ));
-    }
     if !args.quiet {
-        let place = match args.output.as_os_str() == "-" {
-            true => "standard output".to_owned(),
-            false => out_file::name(&args.output),
-        };
-        complain(&format!(
-            "{} of {} written to {place}",
-            count(written, "packet"),
-            count(connections as u64, "connection")
-        ));
+        written.words(&args.output).iter().for_each(|line| complain(line));
     }
     Ok(analyse::exit_code(&a.inputs, None, FailOn::Never))
+}
+
+/// What one reading leaves for another of the same inputs.
+pub(super) struct Known {
+    pub(super) keys: Keys,
+    pub(super) copies: Copies,
+    pub(super) window: Window,
+    pub(super) clocks: Vec<(usize, Nanos)>,
+}
+
+impl Known {
+    /// The inputs once more.
+    fn open(&self, args: &Extract) -> Result<Merged, capture::Error> {
+        Merged::open_by(&args.inputs.files, &self.window, &self.clocks)
+    }
+}
+
+/// What was written, and what was not.
+pub(super) struct Written {
+    packets: u64,
+    connections: usize,
+    left_out: u64,
+    copied: u64,
+}
+
+impl Written {
+    /// In words, the most important last.
+    pub(super) fn words(&self, output: &Path) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.left_out != 0 {
+            let packets = count(self.left_out, "packet");
+            words.push(format!("left out: {packets} that brought fragments, because there are too many"));
+        }
+        if self.copied != 0 {
+            words.push(format!(
+                "left out: the second copy of {} captured at two places, since one file cannot keep the two apart; for \
+                 that copy, name only the other file",
+                count(self.copied, "connection")
+            ));
+        }
+        let place = if output.as_os_str() == "-" { "standard output".to_owned() } else { out_file::name(output) };
+        let (packets, connections) = (count(self.packets, "packet"), count(self.connections as u64, "connection"));
+        words.push(format!("{packets} of {connections} written to {place}"));
+        words
+    }
+}
+
+/// Reads the inputs again and writes the packets that were asked for, as they are. `None`: it was interrupted.
+pub(super) fn write(
+    args: &Extract,
+    known: &Known,
+    a: &Analysis,
+    out: &mut OutFile,
+    on_progress: &mut dyn FnMut(capture::Progress) -> bool,
+) -> anyhow::Result<Option<Written>> {
+    let Some(ready) = prepare(args, known, a, on_progress)? else { return Ok(None) };
+    put(args, known, a, (ready, None), out, on_progress)
+}
+
+/// What is to be written.
+struct Ready {
+    wanted: Wanted,
+    connections: usize,
+    left_out: u64,
+    copied: u64,
+}
+
+/// Which packets were asked for. `None`: it was interrupted.
+fn prepare(
+    args: &Extract,
+    known: &Known,
+    a: &Analysis,
+    on_progress: &mut dyn FnMut(capture::Progress) -> bool,
+) -> anyhow::Result<Option<Ready>> {
+    let filter = args.filter.as_deref().map(analyse::parse_filter).transpose()?.map(|f| f.with_inputs(&a.inputs));
+    let mut wanted = chosen(args, filter.as_ref(), a, &known.copies)?;
+    wanted.secrets = known.keys.secrets();
+    let (connections, copied) = (wanted.len(), known.copies.left_out(&wanted, &a.rows));
+    let mut left_out = 0;
+    if a.counters.fragments != 0 {
+        let pieces = replay::pieces(&mut known.open(args)?, &wanted, on_progress);
+        let Some(pieces) = pieces.map_err(|err| in_words(err, args, &a.inputs))? else { return Ok(None) };
+        left_out = pieces.left_out;
+        wanted.add_pieces(pieces);
+    }
+    Ok(Some(Ready { wanted, connections, left_out, copied }))
+}
+
+/// Writes it. `None`: it was interrupted.
+fn put(
+    args: &Extract,
+    known: &Known,
+    a: &Analysis,
+    (ready, redacted): (Ready, Option<redact::packets::Packets>),
+    out: &mut OutFile,
+    on_progress: &mut dyn FnMut(capture::Progress) -> bool,
+) -> anyhow::Result<Option<Written>> {
+    let Ready { wanted, connections, left_out, copied } = ready;
+    let masker = Masker::new(args.show_secrets).naming(&a.inputs);
+    let mut comments = Comments::new(a, chosen::concerns(&wanted, a), masker);
+    let mut packets = Packets::new(&header(args, &mut comments, &a.inputs), comments, out);
+    packets.redacted = redacted;
+    if !args.redact {
+        let mut log = known.keys.of(chosen::around(&wanted, a));
+        packets.secrets(&log)?;
+        log.zeroize();
+    }
+    packets.shifts = estimated(&a.inputs, &known.clocks);
+    let mut inputs = known.open(args)?;
+    let whole = replay(&mut inputs, &wanted, on_progress, &mut |batch, record, _| packets.write(batch, record))
+        .map_err(|err| in_words(err, args, &a.inputs))?;
+    Ok(whole.then_some(Written { packets: packets.written, connections, left_out, copied }))
 }
 
 /// Formats packets and writes them.

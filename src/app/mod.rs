@@ -6,12 +6,14 @@ mod analyse;
 mod audit;
 mod chosen;
 mod copies;
+mod export;
 mod extract;
 mod keys;
 mod out_file;
 mod progress;
 mod streaming;
 mod told;
+mod ui;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -59,6 +61,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Cli::command().print_help()?;
             Ok(code::CANNOT)
         }
+        None if ui::is_wanted(&cli.report) => ui::run(&cli.report, cli.screen),
         None => analyse::report(&cli.report),
         Some(Command::Report(args)) => analyse::report(&args),
         Some(Command::Audit(args)) => audit::audit(&args),

@@ -26,6 +26,10 @@ pub const JUDGED_PER_THREAD: usize = 1_000;
 /// Exchanges that are judged together, at most.
 pub const JUDGED_TOGETHER: usize = 8_192;
 
+/// Exchanges that are shown while reading goes on, and as many connections without a request: copies, which go
+/// when all is read.
+pub const PREVIEWED: usize = 10_000;
+
 /// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
 

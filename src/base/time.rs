@@ -42,6 +42,13 @@ impl Nanos {
     }
 }
 
+impl Add for Nanos {
+    type Output = Nanos;
+    fn add(self, more: Nanos) -> Nanos {
+        Nanos(self.0.saturating_add(more.0))
+    }
+}
+
 impl Add<Nanos> for Timestamp {
     type Output = Timestamp;
     fn add(self, by: Nanos) -> Timestamp {

@@ -14,7 +14,8 @@ use clap_complete::Shell;
 #[derive(Debug, Parser)]
 #[command(name = "hopscope", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
-  hopscope capture.pcapng                       what became of every upgrade
+  hopscope capture.pcapng                       browse every upgrade; without a terminal: the report
+  hopscope report capture.pcapng                what became of every upgrade
   hopscope report leg1.pcap leg2.pcap --utc     several captures, one timeline
   ssh edge tcpdump -U -w - port 80 | hopscope report -
   hopscope report --format json capture.pcap | jq '.chains[].verdict'
@@ -31,6 +32,33 @@ pub struct Cli {
 
     #[command(flatten)]
     pub report: Report,
+
+    #[command(flatten)]
+    pub screen: Screen,
+}
+
+/// How the terminal UI looks.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Terminal UI")]
+pub struct Screen {
+    /// Colours: the terminal's own, or some for a dark or a light background that colour-blind people tell apart
+    #[arg(long, value_name = "THEME", default_value = "terminal")]
+    pub theme: ThemeName,
+
+    /// Draw with ASCII characters alone
+    #[arg(long)]
+    pub ascii: bool,
+
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ThemeName {
+    Terminal,
+    Dark,
+    Light,
 }
 
 #[derive(Debug, Subcommand)]

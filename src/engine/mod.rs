@@ -10,6 +10,7 @@ pub mod joining;
 mod journeys;
 pub mod judge;
 mod pipeline;
+pub mod preview;
 pub mod replay;
 
 use std::ops::Range;
@@ -28,6 +29,7 @@ pub use intermediaries::Proxies;
 pub use joining::{Group, Joining};
 pub use journeys::proxies;
 pub use judge::{Judge, Judged};
+pub use preview::{Preview, Previewed};
 
 /// The pipeline from packets to exchanges.
 pub struct Engine<S> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::base::{ExchangeId, FlowId};
-use crate::model::Chain;
+use crate::model::{Chain, FlowFacts};
 use crate::store::{Analysis, Filter, Row};
 
 /// For each chain of the analysis, whether it matches by its legs, its connection, or one that it tried.
@@ -19,6 +19,20 @@ pub fn chains(a: &Analysis, filter: &Filter) -> Vec<bool> {
     a.chains.iter().map(wanted).collect()
 }
 
+/// Whether one chain matches. `flow`: finds a connection of the analysis.
+pub fn matches<'a>(
+    a: &'a Analysis,
+    filter: &Filter,
+    chain: &Chain,
+    flow: &dyn Fn(FlowId) -> Option<&'a FlowFacts>,
+) -> bool {
+    let row = |id: &ExchangeId| a.rows.get(a.rows.binary_search_by_key(id, |row| row.exchange.id).ok()?);
+    let legs: Vec<&Row> = chain.legs.iter().filter_map(row).collect();
+    let tried = chain.tried.iter().map(|tried| tried.flow);
+    let flows: Vec<_> = chain.flow.into_iter().chain(tried).filter_map(flow).collect();
+    filter.matches_chain(a, chain, &legs, &flows)
+}
+
 /// Keeps the chains that match, whole; what belongs to no chain
 /// and what was counted stays. Ids of exchanges and chains stay, findings are numbered anew. What all
 /// failures share is a fact about all of them and goes, unless all are kept.
@@ -27,21 +41,59 @@ pub fn select(a: &mut Analysis, filter: &Filter) {
         return;
     }
     let keep = chains(a, filter);
-    let rows: HashMap<ExchangeId, &Row> = a.rows.iter().map(|row| (row.exchange.id, row)).collect();
     if keep.iter().all(|&keep| keep) {
         return;
     }
-    let gone: HashSet<usize> = a
-        .chains
-        .iter()
-        .zip(&keep)
-        .filter(|(_, keep)| !**keep)
+    let gone = gone(a, &keep);
+    let mut kept = keep.iter();
+    a.chains.retain(|_| kept.next().copied().unwrap_or(false));
+    let legs: HashSet<ExchangeId> = a.chains.iter().flat_map(|c| &c.legs).copied().collect();
+    let flows: HashSet<FlowId> = a.chains.iter().flat_map(flows_of).collect();
+    a.rows.retain(|row| legs.contains(&row.exchange.id));
+    a.flows.retain(|flow| flows.contains(&flow.id));
+    renumber(a, &gone);
+}
+
+/// A copy of some chains alone, as [`select`] would leave them. `keep`: for each chain, whether it is wanted.
+pub fn part(a: &Analysis, keep: &[bool]) -> Analysis {
+    let gone = gone(a, keep);
+    let kept = a.chains.iter().zip(keep).filter(|(_, keep)| **keep);
+    let chains: Vec<Chain> = kept.map(|(chain, _)| chain.clone()).collect();
+    let legs: HashSet<ExchangeId> = chains.iter().flat_map(|c| &c.legs).copied().collect();
+    let flows: HashSet<FlowId> = chains.iter().flat_map(flows_of).collect();
+    let mut part = Analysis {
+        inputs: a.inputs.clone(),
+        counters: a.counters.clone(),
+        rows: a.rows.iter().filter(|row| legs.contains(&row.exchange.id)).cloned().collect(),
+        flows: a.flows.iter().filter(|flow| flows.contains(&flow.id)).cloned().collect(),
+        chains,
+        findings: a.findings.clone(),
+        intermediaries: a.intermediaries.clone(),
+        patterns: Vec::new(),
+    };
+    renumber(&mut part, &gone);
+    part
+}
+
+fn flows_of(chain: &Chain) -> Vec<FlowId> {
+    chain.flow.into_iter().chain(chain.tried.iter().map(|tried| tried.flow)).collect()
+}
+
+/// Findings of chains that are not kept.
+fn gone(a: &Analysis, keep: &[bool]) -> HashSet<usize> {
+    let rows: HashMap<ExchangeId, &Row> = a.rows.iter().map(|row| (row.exchange.id, row)).collect();
+    let dropped = a.chains.iter().zip(keep).filter(|(_, keep)| !**keep);
+    dropped
         .flat_map(|(chain, _)| {
             let of_legs = chain.legs.iter().filter_map(|leg| rows.get(leg)).flat_map(|row| &row.findings);
             chain.findings.iter().chain(of_legs)
         })
         .copied()
-        .collect();
+        .collect()
+}
+
+/// Takes findings away, and numbers the others anew wherever they are named.
+fn renumber(a: &mut Analysis, gone: &HashSet<usize>) {
     let mut next = 0;
     let renumbered: Vec<Option<usize>> = (0..a.findings.len())
         .map(|i| {
@@ -53,14 +105,6 @@ pub fn select(a: &mut Analysis, filter: &Filter) {
     let renumber = |all: &mut Vec<usize>| {
         *all = all.iter().filter_map(|&i| renumbered.get(i).copied().flatten()).collect();
     };
-
-    let mut kept = keep.iter();
-    a.chains.retain(|_| kept.next().copied().unwrap_or(false));
-    let of_chain = |c: &Chain| c.flow.into_iter().chain(c.tried.iter().map(|tried| tried.flow)).collect::<Vec<_>>();
-    let legs: HashSet<ExchangeId> = a.chains.iter().flat_map(|c| &c.legs).copied().collect();
-    let flows: HashSet<FlowId> = a.chains.iter().flat_map(of_chain).collect();
-    a.rows.retain(|row| legs.contains(&row.exchange.id));
-    a.flows.retain(|flow| flows.contains(&flow.id));
     a.rows.iter_mut().for_each(|row| renumber(&mut row.findings));
     a.chains.iter_mut().for_each(|chain| renumber(&mut chain.findings));
     let mut index = 0;
@@ -86,6 +130,17 @@ mod tests {
         assert_eq!(a.findings.iter().map(|f| &*f.rule).collect::<Vec<_>>(), ["refused-403", "origin-host-mismatch"]);
         assert_eq!(a.rows[0].findings, [0, 1]);
         assert_eq!(a.chains[0].findings, [0, 1]);
+    }
+
+    #[test]
+    fn a_copy_of_a_part_is_what_a_filter_leaves() {
+        let a = testing::journeys();
+        let filter = Filter::parse("status:101").unwrap();
+        let part = part(&a, &chains(&a, &filter));
+        let mut left = a;
+        select(&mut left, &filter);
+        assert!(!part.chains.is_empty());
+        assert_eq!(format!("{part:?}"), format!("{left:?}"));
     }
 
     #[test]

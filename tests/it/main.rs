@@ -75,6 +75,7 @@ mod split;
 mod support;
 mod talk;
 mod tcp;
+mod terminal;
 mod threads;
 mod tls;
 mod tls_captures;

@@ -1,0 +1,113 @@
+//! What the terminal UI is asked to write: a report or the packets of some chains, into a file of its own.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, bail};
+
+use crate::capture::{Progress, Source};
+use crate::cli::{Extract, Inputs, Numbers};
+use crate::report::{self, Options};
+use crate::store::{Analysis, select};
+use crate::tui::{Form, Request, Scope};
+
+use super::analyse;
+use super::extract::{self, Known};
+use super::out_file::{self, OutFile};
+
+/// Names that are tried before it gives up.
+const NAMES: usize = 1_000;
+
+/// What exports need beside the analysis.
+pub(super) struct Exporter {
+    pub(super) inputs: Inputs,
+    pub(super) utc: bool,
+    /// Set when all is read.
+    pub(super) known: Mutex<Option<Known>>,
+}
+
+impl Exporter {
+    /// Writes it; where, in words.
+    pub(super) fn write(
+        &self,
+        request: &Request,
+        a: &Analysis,
+        on_progress: &mut dyn FnMut(Progress) -> bool,
+    ) -> anyhow::Result<String> {
+        let path = free(request)?;
+        let mut out = OutFile::create(&path, &self.inputs.files)?;
+        let words = match request.form {
+            Form::Report(name) => self.report(name, request, a, &path, &mut out)?,
+            Form::Packets => self.packets(request, a, &path, &mut out, on_progress)?,
+        };
+        out.finish().with_context(|| format!("{}: cannot write", out_file::name(&path)))?;
+        let folder = std::env::current_dir().map(|folder| out_file::name(&folder)).unwrap_or_default();
+        Ok(format!("{words} in {folder}"))
+    }
+
+    fn report(
+        &self,
+        name: &str,
+        request: &Request,
+        a: &Analysis,
+        path: &Path,
+        out: &mut OutFile,
+    ) -> anyhow::Result<String> {
+        let Some(format) = report::find(name) else { bail!("there is no format {name}") };
+        let options = Options { utc: self.utc, show_secrets: request.secrets, ..Options::default() };
+        let keep = match &request.scope {
+            Scope::Chains(ids) => a.chains.iter().map(|chain| ids.contains(&chain.id)).collect(),
+            Scope::Filter(text) => select::chains(a, &analyse::parse_filter(text)?.with_inputs(&a.inputs)),
+        };
+        if keep.iter().all(|keep| *keep) {
+            (format.write)(a, &options, out)?;
+        } else {
+            (format.write)(&select::part(a, &keep), &options, out)?;
+        }
+        out.flush()?;
+        let chains = keep.iter().filter(|keep| **keep).count();
+        let s = if chains == 1 { "" } else { "s" };
+        Ok(format!("{chains} chain{s} written as {name} to {}", out_file::name(path)))
+    }
+
+    fn packets(
+        &self,
+        request: &Request,
+        a: &Analysis,
+        path: &Path,
+        out: &mut OutFile,
+        on_progress: &mut dyn FnMut(Progress) -> bool,
+    ) -> anyhow::Result<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = &*known else { bail!("packets can be written when all is read") };
+        self.inputs.files.iter().try_for_each(|path| Source::check_twice(path))?;
+        let (chain, filter) = match &request.scope {
+            Scope::Chains(ids) => (Some(Numbers(ids.iter().map(|id| *id..=*id).collect())), None),
+            Scope::Filter(text) => (None, Some(text.clone())),
+        };
+        let args = Extract {
+            inputs: self.inputs.clone(),
+            exchange: None,
+            chain,
+            filter,
+            output: path.to_owned(),
+            show_secrets: request.secrets,
+            redact: false,
+            quiet: true,
+        };
+        let Some(written) = extract::write(&args, known, a, out, on_progress)? else { bail!("nothing was written") };
+        Ok(written.words(path).join("; "))
+    }
+}
+
+/// A name in this folder that nothing has.
+fn free(request: &Request) -> anyhow::Result<PathBuf> {
+    let (stem, extension) = (request.stem(), request.extension());
+    let names = (1..=NAMES).map(|n| match n {
+        1 => PathBuf::from(format!("{stem}.{extension}")),
+        n => PathBuf::from(format!("{stem}-{n}.{extension}")),
+    });
+    let mut names = names.filter(|path| !path.exists());
+    names.next().with_context(|| format!("{stem}.{extension} and {NAMES} others are there already"))
+}

@@ -1,0 +1,408 @@
+//! What all screens look at: the analysis, the filter, what is chosen, how things are shown.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::base::{ExchangeId, FlowId, Nanos, Timestamp};
+use crate::model::{Chain, Exchange, Finding, FlowFacts, Hop, HopKind, Role, Severity};
+use crate::report::build;
+use crate::report::time::{Clock, human};
+use crate::rules::journey::full_name;
+use crate::store::{Analysis, Filter, select};
+
+use super::events::What;
+use super::ready::{Ready, mark};
+use super::shown::Shown;
+use super::theme::{Theme, Tone};
+
+/// What a row's mark says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Error,
+    Warning,
+    Good,
+    /// Nothing to say of it: no upgrade, or settled, or a known fault.
+    Plain,
+    /// The capture cannot tell.
+    Unknown,
+}
+
+impl Mark {
+    pub fn glyph(self) -> (&'static str, Tone) {
+        match self {
+            Mark::Error => ("✗", Tone::Error),
+            Mark::Warning => ("!", Tone::Warning),
+            Mark::Good => ("✓", Tone::Good),
+            Mark::Plain => ("·", Tone::Dim),
+            Mark::Unknown => ("?", Tone::Info),
+        }
+    }
+
+    pub fn of(severity: Severity) -> Mark {
+        match severity {
+            Severity::Error => Mark::Error,
+            Severity::Warning => Mark::Warning,
+            Severity::Info => Mark::Plain,
+        }
+    }
+}
+
+/// How times are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Times {
+    #[default]
+    OfDay,
+    /// Since the first packet.
+    Since,
+}
+
+/// Chains that a filter is asked about at once, before keys are looked at again.
+const SLICE: usize = 10_000;
+
+/// The filter as it stands.
+#[derive(Default)]
+pub struct Filtered {
+    pub text: String,
+    /// Why it is not understood; the last one that was still holds.
+    pub error: Option<String>,
+    /// It has not been asked about all chains yet; what matched before is still shown.
+    going: Option<Going>,
+}
+
+/// A filter on its way through the chains.
+struct Going {
+    filter: Filter,
+    next: usize,
+    found: Vec<u32>,
+}
+
+pub struct Shared {
+    pub a: Arc<Analysis>,
+    pub text: Shown,
+    pub theme: Theme,
+    pub filter: Filtered,
+    /// Indices of the chains that match, in their order.
+    pub visible: Vec<u32>,
+    /// The chain that is looked at: an index of the analysis' chains.
+    pub chosen: usize,
+    /// The user chose it.
+    pub touched: bool,
+    /// Numbers of chains that are marked.
+    pub marked: BTreeSet<i64>,
+    /// Messages that are marked to be compared, two at most; the one that was marked first stands first.
+    pub messages: Vec<What>,
+    /// Goes up whenever the analysis or `visible` is another one.
+    pub generation: u64,
+    pub times: Times,
+    /// Chains with an error (a warning) as their verdict, of all.
+    pub errors: usize,
+    pub warnings: usize,
+    clock: Clock,
+    utc: bool,
+    bounds: Option<(Timestamp, Timestamp)>,
+    marks: Vec<Mark>,
+    flows: HashMap<FlowId, usize>,
+}
+
+impl Shared {
+    pub fn new(theme: Theme, secrets: bool, utc: bool) -> Shared {
+        Shared {
+            a: Arc::default(),
+            text: Shown::new(secrets),
+            theme,
+            filter: Filtered::default(),
+            visible: Vec::new(),
+            chosen: 0,
+            touched: false,
+            marked: BTreeSet::new(),
+            messages: Vec::new(),
+            generation: 0,
+            times: Times::default(),
+            errors: 0,
+            warnings: 0,
+            clock: Clock::new(utc, None),
+            utc,
+            bounds: None,
+            marks: Vec::new(),
+            flows: HashMap::new(),
+        }
+    }
+
+    /// An analysis is there; what the user looks at stays chosen.
+    pub fn take(&mut self, ready: Ready) {
+        let before = self.chain().map(|chain| chain.id).filter(|_| self.touched);
+        let Ready { a, marks, flows, bounds } = ready;
+        self.text.name(&a.inputs);
+        self.bounds = bounds;
+        self.clock = Clock::new(self.utc, self.first());
+        self.a = Arc::new(a);
+        (self.marks, self.flows) = (marks, flows);
+        let count = |wanted| self.marks.iter().filter(|mark| **mark == wanted).count();
+        (self.errors, self.warnings) = (count(Mark::Error), count(Mark::Warning));
+        // The worst comes first into view.
+        let place = |wanted| self.marks.iter().position(|mark| *mark == wanted);
+        let worst = || place(Mark::Error).or_else(|| place(Mark::Warning)).unwrap_or(0);
+        self.chosen = before.and_then(|id| self.find(id)).unwrap_or_else(worst);
+        self.visible.clear();
+        let text = std::mem::take(&mut self.filter.text);
+        self.filter(&text);
+    }
+
+    /// Sets another filter; one that is not understood leaves what is shown as it is. What matches of many chains
+    /// is found by and by ([`Shared::work`]).
+    pub fn filter(&mut self, text: &str) {
+        text.clone_into(&mut self.filter.text);
+        match Filter::parse(text) {
+            Err(err) => self.filter.error = Some(err.to_string()),
+            Ok(filter) => {
+                self.filter.error = None;
+                if filter.is_empty() {
+                    self.filter.going = None;
+                    self.visible = (0..u32::try_from(self.a.chains.len()).unwrap_or(u32::MAX)).collect();
+                    self.generation += 1;
+                    return;
+                }
+                let filter = filter.with_inputs(&self.a.inputs);
+                self.filter.going = Some(Going { filter, next: 0, found: Vec::new() });
+                self.work();
+            }
+        }
+    }
+
+    /// Whether a filter is on its way still.
+    pub fn is_filtering(&self) -> bool {
+        self.filter.going.is_some()
+    }
+
+    /// Asks the filter about some more chains. `true`: that was all, and `visible` is another one.
+    pub fn work(&mut self) -> bool {
+        let Some(mut going) = self.filter.going.take() else { return false };
+        let flow = |id: FlowId| self.flow(id);
+        let some = self.a.chains.iter().enumerate().skip(going.next).take(SLICE);
+        let found = some.filter(|(_, chain)| select::matches(&self.a, &going.filter, chain, &flow));
+        going.found.extend(found.filter_map(|(at, _)| u32::try_from(at).ok()));
+        going.next += SLICE;
+        if going.next < self.a.chains.len() {
+            self.filter.going = Some(going);
+            return false;
+        }
+        self.visible = going.found;
+        self.generation += 1;
+        true
+    }
+
+    /// The index of the chain with this number, or that has the leg with it.
+    pub fn find(&self, number: i64) -> Option<usize> {
+        let leg = |chain: &Chain| chain.legs.iter().any(|leg| i64::try_from(leg.0) == Ok(number));
+        let chains = &self.a.chains;
+        chains.iter().position(|chain| chain.id == number).or_else(|| chains.iter().position(leg))
+    }
+
+    /// Marks the chain that is looked at, or takes its mark away.
+    pub fn mark_chosen(&mut self) {
+        if let Some(id) = self.chain().map(|chain| chain.id)
+            && !self.marked.remove(&id)
+        {
+            self.marked.insert(id);
+        }
+    }
+
+    /// Marks a message, or takes its mark away; of three, the first loses its own.
+    pub fn mark_message(&mut self, what: What) {
+        let before = self.messages.len();
+        self.messages.retain(|marked| *marked != what);
+        if self.messages.len() == before {
+            self.messages.push(what);
+        }
+        if self.messages.len() > 2 {
+            self.messages.remove(0);
+        }
+    }
+
+    /// The next visible chain with a fault, behind this place or before it.
+    pub fn fault(&self, here: usize, back: bool) -> Option<usize> {
+        let bad = |place: &usize| {
+            let mark = self.visible.get(*place).and_then(|at| self.mark_of(usize::try_from(*at).ok()?));
+            matches!(mark, Some(Mark::Error | Mark::Warning))
+        };
+        if back { (0..here).rev().find(bad) } else { (here + 1..self.visible.len()).find(bad) }
+    }
+
+    /// The chain that is looked at.
+    pub fn chain(&self) -> Option<&Chain> {
+        self.a.chains.get(self.chosen)
+    }
+
+    /// The chain at this place among those that match.
+    pub fn at(&self, place: usize) -> Option<(usize, &Chain)> {
+        let index = usize::try_from(*self.visible.get(place)?).ok()?;
+        Some((index, self.a.chains.get(index)?))
+    }
+
+    /// Where the chosen chain stands among those that match; the next one where it does not match.
+    pub fn place(&self) -> usize {
+        self.visible.partition_point(|at| usize::try_from(*at).unwrap_or(usize::MAX) < self.chosen)
+    }
+
+    pub fn leg(&self, id: ExchangeId) -> Option<&Exchange> {
+        self.row(id).map(|row| &*row.exchange)
+    }
+
+    pub fn row(&self, id: ExchangeId) -> Option<&crate::store::Row> {
+        build::row(&self.a, id)
+    }
+
+    /// The legs of a chain, client side first.
+    pub fn legs<'a>(&'a self, chain: &'a Chain) -> impl Iterator<Item = &'a Exchange> {
+        chain.legs.iter().filter_map(|id| self.leg(*id))
+    }
+
+    /// A connection without a request.
+    pub fn flow(&self, id: FlowId) -> Option<&FlowFacts> {
+        self.a.flows.get(*self.flows.get(&id)?)
+    }
+
+    /// When it began.
+    pub fn began(&self, chain: &Chain) -> Option<Timestamp> {
+        let leg = chain.legs.first().and_then(|id| self.leg(*id)).map(|x| x.request.first);
+        leg.or_else(|| self.flow(chain.flow?).map(|flow| flow.syn_at))
+    }
+
+    /// When its last packet came, or its last leg's if that is later.
+    pub fn ended(&self, chain: &Chain) -> Option<Timestamp> {
+        let of = |x: &Exchange| {
+            let times = [x.times.last, x.end.tcp_at, x.end.at, Some(x.request.last)];
+            times.into_iter().flatten().max()
+        };
+        let legs = self.legs(chain).filter_map(of).max();
+        legs.or_else(|| self.flow(chain.flow?).map(|flow| flow.end_at.unwrap_or(flow.syn_at)))
+    }
+
+    /// From the first request to the end, as far as it was seen.
+    pub fn lasted(&self, chain: &Chain) -> Option<Nanos> {
+        let x = chain.legs.first().and_then(|id| self.leg(*id))?;
+        x.end.lifetime.or_else(|| x.times.last.map(|last| last.since(x.request.first)))
+    }
+
+    /// Indices of all findings of a chain and its legs, each once, the worst first.
+    pub fn findings(&self, chain: &Chain) -> Vec<usize> {
+        let legs = chain.legs.iter().filter_map(|&leg| build::row(&self.a, leg)).flat_map(|row| &row.findings);
+        let mut all: Vec<usize> =
+            chain.findings.iter().chain(legs).copied().filter(|&i| i < self.a.findings.len()).collect();
+        all.sort_unstable();
+        all.dedup();
+        let verdict = |f: &Finding| f.rule == chain.verdict.rule;
+        all.sort_by_key(|&i| {
+            self.a.findings.get(i).map(|f| std::cmp::Reverse((!f.allowed, verdict(f), f.severity, f.confidence)))
+        });
+        all
+    }
+
+    pub fn mark(&self, chain: &Chain) -> Mark {
+        mark(&self.a, chain)
+    }
+
+    /// The mark of the chain with this index.
+    pub fn mark_of(&self, index: usize) -> Option<Mark> {
+        self.marks.get(index).copied()
+    }
+
+    /// Who is to blame for it, in words; empty where nobody is.
+    pub fn at_fault(&self, chain: &Chain) -> String {
+        let Some(blame) = &chain.verdict.blame else { return String::new() };
+        let name = match (blame.product.as_deref(), blame.address.as_deref()) {
+            (Some(product), Some(address)) => format!("{} at {}", self.text.own(product), self.text.own(address)),
+            (Some(name), None) | (None, Some(name)) => self.text.own(name),
+            (None, None) => String::new(),
+        };
+        let who = match blame.role {
+            Role::Client => "the client",
+            Role::Hop => "the proxy",
+            Role::Server => "the server",
+            Role::Unknown => return String::new(),
+        };
+        format!("{who} {name}").trim_end().to_owned()
+    }
+
+    /// What a hop is called: the user's name for it, its product, or a word.
+    pub fn hop_name(&self, hop: &Hop) -> String {
+        match (&hop.name, &hop.product) {
+            (Some(name), _) => self.text.own(name),
+            (None, Some(software)) => self.text.bytes(full_name(software).as_bytes()),
+            (None, None) if hop.kind == HopKind::Relay => "relay".to_owned(),
+            (None, None) => "proxy".to_owned(),
+        }
+    }
+
+    /// A point in time, as the user wants them told.
+    pub fn time(&self, ts: Timestamp) -> String {
+        match (self.times, self.first()) {
+            (Times::Since, Some(first)) => format!("+{:.6}", ts.since(first).as_secs_f64()),
+            _ => self.clock.time(ts),
+        }
+    }
+
+    /// When the capture began.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.bounds.map(|bounds| bounds.0)
+    }
+
+    /// When it ended.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.bounds.map(|bounds| bounds.1)
+    }
+
+    /// What the inputs are called, in a few words.
+    pub fn source(&self) -> String {
+        match self.a.inputs.as_slice() {
+            [] => String::new(),
+            [one] => {
+                let name = one.path.rsplit('/').next().unwrap_or_default();
+                self.text.bytes(if name.is_empty() || name == "-" { b"standard input" } else { name.as_bytes() })
+            }
+            all => format!("{} inputs", all.len()),
+        }
+    }
+}
+
+/// A length of time; `–` where there is none.
+pub fn span(length: Option<Nanos>) -> String {
+    length.map_or_else(|| "–".to_owned(), human)
+}
+
+/// A number of bytes in four figures at most: `88`, `1.2k`, `4.7M`.
+pub fn bytes(n: u64) -> String {
+    let units = ["", "k", "M", "G", "T", "P", "E"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1_000.0 && unit + 1 < units.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    let decimals = usize::from(unit > 0 && value < 10.0);
+    format!("{value:.decimals$}{}", units.get(unit).copied().unwrap_or_default())
+}
+
+/// A number with thin groups: `18 402`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, c) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([0, 999, 1_234, 88_000, 4_700_000_000].map(bytes), ["0", "999", "1.2k", "88k", "4.7G"]);
+        assert_eq!([7, 1_000, 1_234_567].map(grouped), ["7", "1 000", "1 234 567"]);
+    }
+}

@@ -1,0 +1,316 @@
+//! The terminal: set up, given back whatever happens, and asked for keys.
+
+use std::io::{self, BufWriter, Stdout, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
+};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGTSTP};
+
+use crate::capture::Progress;
+use crate::store::Analysis;
+
+use super::export::Request;
+use super::frame::Reading;
+use super::ready::Ready;
+use super::ui::{Effect, Ui};
+
+/// How long a key is waited for before signals and the reader are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Events taken before the next drawing.
+const EVENTS: usize = 1_000;
+
+/// How the session ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// `None`: it was left before all was read.
+    pub analysis: Option<Arc<Analysis>>,
+    /// A signal ended it.
+    pub killed: bool,
+}
+
+/// What whoever reads tells the screen, from any thread.
+#[derive(Clone)]
+pub struct Tell {
+    stop: Arc<AtomicBool>,
+    bytes: Arc<AtomicU64>,
+    /// `u64::MAX`: not known.
+    total: Arc<AtomicU64>,
+    news: Sender<News>,
+}
+
+enum News {
+    /// What is known so far.
+    SoFar(Ready),
+    All(Result<Ready, String>),
+    /// What was to be written: where it is, or why it is not there.
+    Written(Result<String, String>),
+}
+
+impl Tell {
+    /// How far reading is; whether it is to go on.
+    pub fn progress(&self, at: Progress) -> bool {
+        self.bytes.store(at.bytes_read, Ordering::Relaxed);
+        self.total.store(at.bytes_total.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.is_wanted()
+    }
+
+    /// Whether anybody still wants to know.
+    pub fn is_wanted(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is known so far.
+    pub fn so_far(&self, a: Analysis) {
+        // Whoever left does not want to know.
+        let _ = self.news.send(News::SoFar(Ready::new(a)));
+    }
+}
+
+/// Reads, on a thread of its own.
+pub type Read = Box<dyn FnOnce(&Tell) -> Result<Analysis, String> + Send>;
+
+/// Writes a file, on a thread of its own; where it is, in words, or why it is not.
+pub type Write = Arc<dyn Fn(&Request, &Analysis, &Tell) -> Result<String, String> + Send + Sync>;
+
+/// Shows the screens until the user leaves them. `Err`: the terminal failed, or reading did.
+pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, String> {
+    let reader = Reader::start(read);
+    let signals = [SIGTERM, SIGHUP].map(|signal| {
+        let flag = Arc::new(AtomicBool::new(false));
+        // Without it the signal ends the program at once, and the terminal stays as it is: a loss, no reason to stop.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+        flag
+    });
+    let said = |err: io::Error| format!("the terminal: {err}");
+    let mut screen = Held::take(mouse).map_err(said)?;
+    let ended = turn(&mut ui, &mut screen, &reader, write, &signals);
+    reader.tell.stop.store(true, Ordering::Relaxed);
+    drop(screen);
+    let killed = signals.iter().any(|flag| flag.load(Ordering::Relaxed));
+    match ended {
+        // Where the terminal is gone nobody can be told so.
+        Err(_) if killed => {}
+        Err(err) => return Err(said(err)),
+        Ok(Some(failed)) => return Err(failed),
+        Ok(None) => {}
+    }
+    let read = ui.reading.is_none();
+    Ok(Ended { analysis: read.then(|| Arc::clone(&ui.s.a)), killed })
+}
+
+/// Draws, and waits for what happens. Ends with the reader's error, where there was one.
+fn turn(
+    ui: &mut Ui,
+    screen: &mut Held,
+    reader: &Reader,
+    write: &Write,
+    signals: &[Arc<AtomicBool>],
+) -> io::Result<Option<String>> {
+    let keys = keys();
+    let mut dirty = true;
+    loop {
+        if signals.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+            return Ok(None);
+        }
+        while let Ok(news) = reader.news.try_recv() {
+            dirty = true;
+            match news {
+                News::SoFar(ready) => ui.take(ready),
+                News::All(Ok(ready)) => {
+                    ui.reading = None;
+                    ui.take(ready);
+                }
+                News::All(Err(why)) => return Ok(Some(why)),
+                News::Written(Ok(words)) => ui.say(words),
+                News::Written(Err(why)) => ui.say(format!("not written: {why}")),
+            }
+        }
+        if ui.reading.is_some() {
+            ui.reading = Some(reader.progress());
+            dirty = true;
+        }
+        let more = ui.work();
+        dirty |= more;
+        if dirty {
+            screen.draw(ui)?;
+            dirty = false;
+        }
+        // All that was typed meanwhile comes before the next drawing.
+        for taken in 0..EVENTS {
+            let patience = if taken == 0 && !more { TICK } else { Duration::ZERO };
+            let event = match keys.recv_timeout(patience) {
+                Ok(event) => event?,
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            };
+            dirty = true;
+            match ui.event(&event) {
+                Effect::Nothing => {}
+                Effect::Quit => return Ok(None),
+                Effect::Redraw => screen.anew()?,
+                Effect::Suspend => screen.suspend()?,
+                Effect::Write(request) => {
+                    let (write, tell, a) = (Arc::clone(write), reader.tell.clone(), Arc::clone(&ui.s.a));
+                    thread::spawn(move || {
+                        let written = write(&request, &a, &tell);
+                        let _ = tell.news.send(News::Written(written));
+                    });
+                }
+                Effect::Copy(text) => {
+                    let out = screen.terminal.backend_mut();
+                    execute!(out, CopyToClipboard::to_clipboard_from(text))?;
+                }
+            }
+        }
+    }
+}
+
+/// What is typed, from a thread of its own: where the terminal is gone, waiting for a key may never come back, and
+/// must not keep this program alive.
+fn keys() -> Receiver<io::Result<Event>> {
+    let (tell, keys) = channel();
+    thread::spawn(move || {
+        loop {
+            let event = event::read();
+            let failed = event.is_err();
+            if tell.send(event).is_err() || failed {
+                break;
+            }
+        }
+    });
+    keys
+}
+
+/// The thread that reads.
+struct Reader {
+    tell: Tell,
+    news: Receiver<News>,
+    started: Instant,
+}
+
+impl Reader {
+    fn start(read: Read) -> Reader {
+        let (send, news) = channel();
+        let (stop, bytes, total) = (Arc::default(), Arc::default(), Arc::new(AtomicU64::new(u64::MAX)));
+        let tell = Tell { stop, bytes, total, news: send };
+        let told = tell.clone();
+        // Nobody waits for it: a pipe may be silent for ever.
+        thread::spawn(move || {
+            let broken = Broken(&told);
+            let all = read(&told).map(Ready::new);
+            let _ = told.news.send(News::All(all));
+            std::mem::forget(broken);
+        });
+        Reader { tell, news, started: Instant::now() }
+    }
+
+    fn progress(&self) -> Reading {
+        let bytes = self.tell.bytes.load(Ordering::Relaxed);
+        let total = Some(self.tell.total.load(Ordering::Relaxed)).filter(|total| *total != u64::MAX);
+        let seconds = self.started.elapsed().as_secs_f64();
+        Reading { bytes, total, seconds, judging: total.is_some_and(|total| bytes >= total) }
+    }
+}
+
+/// Dropped by a fault of the thread that reads.
+struct Broken<'a>(&'a Tell);
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        let why = "a fault of hopscope itself ended the reading; please report it".to_owned();
+        let _ = self.0.news.send(News::All(Err(why)));
+    }
+}
+
+/// The terminal while it is ours; dropped, it is as before.
+struct Held {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Held {
+    fn take(mouse: bool) -> io::Result<Held> {
+        restore_on_panic();
+        set_up(mouse)?;
+        let held = Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())));
+        if held.is_err() {
+            restore();
+        }
+        Ok(Held { terminal: held?, mouse })
+    }
+
+    fn draw(&mut self, ui: &mut Ui) -> io::Result<()> {
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            if let Some(at) = ui.draw(area, frame.buffer_mut()) {
+                frame.set_cursor_position(at);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// To the shell and back.
+    fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        signal_hook::low_level::raise(SIGTSTP)?;
+        set_up(self.mouse)?;
+        self.anew()
+    }
+
+    /// Draws every cell anew next time. What is meant for that asks the terminal where its cursor is, and the answer
+    /// would go to the thread that waits for keys.
+    fn anew(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // What it has buffered would come after the screen is given back.
+        let _ = self.terminal.backend_mut().flush();
+        restore();
+    }
+}
+
+fn set_up(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    let all = execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+        .and_then(|()| if mouse { execute!(out, EnableMouseCapture) } else { Ok(()) });
+    if all.is_err() {
+        restore();
+    }
+    all
+}
+
+/// Gives the terminal back, as far as it is still there.
+fn restore() {
+    let mut out = io::stdout();
+    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// A fault of this program on this thread gives the terminal back before it is told. On another thread it ends that
+/// thread's work alone, and must not write into the screen.
+fn restore_on_panic() {
+    let own = thread::current().id();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if thread::current().id() == own {
+            restore();
+            before(info);
+        }
+    }));
+}

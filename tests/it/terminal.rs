@@ -1,0 +1,182 @@
+//! The program in a real terminal: tmux holds it, sends keys and reads the screen.
+
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::sources;
+
+/// How long a screen is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+const FORGETS: &str = "samples/nginx-forgets-upgrade-client-side.pcap samples/nginx-forgets-upgrade-server-side.pcap";
+
+/// A terminal of 80×24 of its own; closed when dropped.
+struct Tmux {
+    socket: String,
+}
+
+impl Tmux {
+    /// Runs the program with these arguments; behind it, its exit code and whether the terminal is as it was.
+    fn run(arguments: &str) -> Tmux {
+        Tmux::run_in("", arguments)
+    }
+
+    /// As [`Tmux::run`], after these commands of the shell.
+    fn run_in(before: &str, arguments: &str) -> Tmux {
+        let program = env!("CARGO_BIN_EXE_hopscope");
+        let check = "echo ended with $?; stty -a | grep -q -- ' -icanon' && echo raw || echo sane; exec sleep 60";
+        Tmux::open(&format!("{before} {program} {arguments}; {check}"))
+    }
+
+    /// A shell that can stop and go on with what it runs.
+    fn shell() -> Tmux {
+        Tmux::open("exec bash --norc -i")
+    }
+
+    fn open(command: &str) -> Tmux {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let socket = format!("hopscope-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let tmux = Tmux { socket };
+        let line = format!("export LC_ALL=C.UTF-8 TERM=screen; {command}");
+        let size = ["-x", "80", "-y", "24"];
+        let root = sources::root();
+        let begun = tmux.ask(&[&["-f", "/dev/null", "new-session", "-d"], &size[..], &[&line]].concat(), &root);
+        assert!(begun.status.success(), "tmux: {}", String::from_utf8_lossy(&begun.stderr));
+        tmux
+    }
+
+    fn ask(&self, arguments: &[&str], folder: &std::path::Path) -> Output {
+        let mut command = Command::new("tmux");
+        command.args(["-L", &self.socket]).args(arguments).current_dir(folder);
+        command.output().expect("tmux is installed")
+    }
+
+    fn tell(&self, arguments: &[&str]) -> String {
+        let output = self.ask(arguments, &sources::root());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.tell(&[&["send-keys"], keys].concat());
+    }
+
+    /// The screen, once these words stand on it.
+    fn wait(&self, words: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let screen = self.tell(&["capture-pane", "-p"]);
+            if screen.contains(words) {
+                return screen;
+            }
+            assert!(began.elapsed() < PATIENCE, "{words:?} never came:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.tell(&["kill-server"]);
+    }
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_guilty_hop_is_on_the_first_screen_and_the_rest_some_keys_away() {
+    let tmux = Tmux::run(&format!("--utc {FORGETS}"));
+    let first = tmux.wait("hop-downgraded-http10");
+    assert!(first.contains("the proxy nginx 1.22.1 at "), "{first}");
+    tmux.keys(&["Enter"]);
+    tmux.wait("SYN … ACK");
+    tmux.keys(&["Tab"]);
+    tmux.wait("[fix]");
+    tmux.keys(&["d"]);
+    tmux.wait("Connection: close");
+    tmux.keys(&["q", "q", "/"]);
+    tmux.keys(&["-l", "status:101"]);
+    tmux.wait("Nothing matches the filter");
+    tmux.keys(&["Escape"]);
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["q"]);
+    tmux.wait("ended with 0");
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_timeline_tells_where_the_time_went_and_exports_are_written_beside_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = sources::root().join("samples");
+    let [near, far] = ["client", "server"].map(|side| samples.join(format!("nginx-forgets-upgrade-{side}-side.pcap")));
+    let there = folder.path().display();
+    let tmux = Tmux::run_in(&format!("cd {there};"), &format!("--utc {} {}", near.display(), far.display()));
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["t"]);
+    let screen = tmux.wait("overview");
+    assert!(screen.contains("nginx 1.22.1        483 µs"), "{screen}");
+    tmux.keys(&["e", "j"]);
+    tmux.wait("► json");
+    tmux.keys(&["Enter"]);
+    tmux.wait("1 chain written as json to hopscope-1.json");
+    tmux.keys(&["e", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "Enter"]);
+    tmux.wait("20 packets of 2 connections written to hopscope-1.pcapng");
+    tmux.keys(&["C-c"]);
+    tmux.wait("ended with 0");
+    tmux.wait("sane");
+    let mut names: Vec<_> = (std::fs::read_dir(folder.path()).expect("the folder"))
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["hopscope-1.json", "hopscope-1.pcapng"]);
+    let json = std::fs::read_to_string(folder.path().join("hopscope-1.json")).expect("the report");
+    assert!(json.contains("\"hop-downgraded-http10\""));
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_shell_gets_a_sane_terminal_while_the_program_is_stopped() {
+    let tmux = Tmux::shell();
+    let program = env!("CARGO_BIN_EXE_hopscope");
+    tmux.keys(&["-l", &format!("{program} --utc {FORGETS}")]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["C-z"]);
+    tmux.wait("Stopped");
+    tmux.keys(&["-l", "stty -a | grep -q -- ' -icanon' && echo r-a-w || echo s-a-n-e"]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("\ns-a-n-e");
+    tmux.keys(&["-l", "fg"]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("hop-downgraded-http10");
+    tmux.keys(&["Enter"]);
+    tmux.wait("SYN … ACK");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_signal_gives_the_terminal_back() {
+    let tmux = Tmux::run(FORGETS);
+    tmux.wait("hop-downgraded-http10");
+    let shell = tmux.tell(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();
+    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("Linux");
+    let killed = Command::new("kill").args(["-TERM", children.trim()]).status().expect("kill");
+    assert!(killed.success());
+    tmux.wait("ended with 130");
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_terminal_that_goes_away_ends_the_program() {
+    let tmux = Tmux::run(FORGETS);
+    tmux.wait("hop-downgraded-http10");
+    let shell = tmux.tell(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();
+    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("Linux");
+    let process = format!("/proc/{}", children.trim());
+    drop(tmux);
+    let began = Instant::now();
+    while std::path::Path::new(&process).exists() {
+        assert!(began.elapsed() < PATIENCE, "{process} is still there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
