@@ -6,6 +6,7 @@ mod analyse;
 mod chosen;
 mod copies;
 mod extract;
+mod feed;
 mod keys;
 mod out_file;
 mod progress;
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
-        None if cli.report.inputs.files.is_empty() && !cli.report.schema => {
+        None if cli.report.has_no_input() && !cli.report.schema => {
             Cli::command().print_help()?;
             Ok(code::CANNOT)
         }

@@ -13,6 +13,8 @@ pub mod devices;
 mod error;
 mod file;
 mod link_names;
+#[cfg(feature = "live")]
+pub mod live;
 mod looks_like;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "for tests")]
@@ -26,6 +28,7 @@ mod pcapng_resync;
 mod points;
 mod record;
 mod source;
+mod tally;
 mod unpack;
 mod walk;
 mod window;
