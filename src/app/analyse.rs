@@ -21,6 +21,7 @@ use crate::report::{self, Format, Options};
 use crate::store::{self, Filter};
 
 use super::allow::Allowed;
+use super::feed::Feed;
 use super::keys::Keys;
 use super::progress::Progress;
 use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming, told};
@@ -31,7 +32,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         print(&report::schema::schema())?;
         return Ok(code::DONE);
     }
-    if args.inputs.files.is_empty() {
+    if args.has_no_input() {
         bail!("report: no input; name a capture file, or - for standard input");
     }
     let Some(format) = report::find(&args.format) else {
@@ -43,8 +44,9 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let known = Known::begin()?;
     let told = told::told(&args.inputs)?;
     let mut keys = Keys::read(&args.inputs)?;
-    let mut inputs = open(&args.inputs)?;
-    keys.add(inputs.facts());
+    let mut feed = Feed::open(args)?;
+    let runs = feed.is_live();
+    keys.add(feed.facts());
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
     let mut options = options(args);
@@ -57,17 +59,17 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let facts: Vec<InputFacts>;
     // Which names are hosts is known of the whole capture only: then nothing can be streamed.
     if format.name == "ndjson" && !args.redact {
-        let live = inputs.progress().bytes_total.is_none();
-        let places = args.inputs.files.len() > 1;
+        let live = feed.is_waited_for();
+        let places = feed.facts().len() > 1;
         let stream =
             streaming::Stream::new(known.products(), &options, filter.as_ref(), &allowed, &mut out, live, told, places);
         let closed = stream.failed();
         let mut engine = Engine::new(stream);
         engine.secrets(keys.secrets());
-        engine.sink().start(inputs.facts())?;
-        engine::read(&mut inputs, &mut engine, &mut |at| on_progress(at) && !closed.get())?;
+        engine.sink().start(feed.facts())?;
+        feed.read(&mut engine, &mut |at| on_progress(at) && !closed.get(), &mut |stream, now| stream.tick(now))?;
         let (stream, counters) = engine.finish();
-        facts = inputs.into_facts();
+        facts = feed.into_facts();
         let unread = counters.flows_tls_unread() != 0;
         worst = stream.end(counters, &facts)?;
         progress.clear();
@@ -75,7 +77,17 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
             complain("secrets that stand behind the first packet were not used: --format json reads such a file twice");
         }
     } else {
-        let Read { collected, counters, facts: inputs, .. } = read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
+        let Read { collected, counters, facts: inputs, .. } = match feed {
+            Feed::Files(inputs) => read(&args.inputs, inputs, &mut keys, &mut on_progress)?,
+            #[cfg(feature = "live")]
+            mut live => {
+                let mut engine = Engine::new(Collected::default());
+                engine.secrets(keys.secrets());
+                live.read(&mut engine, &mut on_progress, &mut |_, _| {})?;
+                let (collected, counters) = engine.finish();
+                Read { collected, counters, facts: live.into_facts(), whole: true }
+            }
+        };
         let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
         let mut judge = Judge::new(known.products());
         judge.told = told;
@@ -100,7 +112,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     }
     out.flush().with_context(|| where_to(args))?;
     warn(&facts, args.quiet);
-    if interrupted.load(Ordering::Relaxed) {
+    if interrupted.load(Ordering::Relaxed) && !runs {
         complain("interrupted: the report covers what was read until then");
         return Ok(code::INTERRUPTED);
     }
@@ -268,6 +280,12 @@ fn where_to(args: &Report) -> String {
 pub(super) fn warn(inputs: &[InputFacts], quiet: bool) {
     for input in inputs {
         let path = crate::base::escape::escape(input.path.as_bytes());
+        // A device that went away, or a pipe that could not be read.
+        let ended = matches!(input.format, "live" | "");
+        if ended && let Some(damage) = input.damage.first() {
+            complain(&format!("{path}: {}; {} packets were captured before", damage.why, input.packets));
+            continue;
+        }
         for damage in &input.damage {
             complain(&format!(
                 "{path}: packet {} at byte {}{}: {}; {} B skipped",

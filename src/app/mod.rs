@@ -8,6 +8,7 @@ mod chosen;
 mod copies;
 mod export;
 mod extract;
+mod feed;
 mod keys;
 mod out_file;
 mod progress;
@@ -57,7 +58,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
-        None if cli.report.inputs.files.is_empty() && !cli.report.schema => {
+        None if cli.report.has_no_input() && !cli.report.schema => {
             Cli::command().print_help()?;
             Ok(code::CANNOT)
         }

@@ -186,6 +186,10 @@ impl Stream<'_> {
     fn pass(&mut self, x: &Exchange) {
         let last = x.response.as_ref().map_or(x.request.last, |r| r.last);
         self.now = self.now.max(last).max(x.end.at.unwrap_or(last));
+        self.passed();
+    }
+
+    fn passed(&mut self) {
         for ready in self.joining.pass(self.now) {
             self.print(ready);
         }
@@ -194,6 +198,12 @@ impl Stream<'_> {
             let Some(flow) = self.lone.pop_front() else { break };
             self.print_lone(&flow);
         }
+    }
+
+    /// Capture time has come as far as this, though no packet tells of it: a live link is silent.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.passed();
     }
 
     /// The first line of an exchange, as far as it can be judged alone. Its findings are numbered when it ended.

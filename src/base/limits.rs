@@ -59,6 +59,25 @@ pub const RESYNC_BLOCK_BYTES: usize = 1 << 20;
 /// Damaged places of one input that are told one by one; the rest are counted together.
 pub const DAMAGES: usize = 64;
 
+/// Bytes of the kernel's buffer of each device that is captured from, unless the user says otherwise.
+pub const LIVE_BUFFER_BYTES: u32 = 32 << 20;
+
+/// Bytes kept of each packet that is captured, unless the user says otherwise: whole ones. The largest snap length of
+/// libpcap.
+pub const LIVE_SNAPLEN: u32 = 256 << 10;
+
+/// Milliseconds after which the kernel hands packets over that did not fill a block of its buffer.
+pub const LIVE_BLOCK_MS: i32 = 50;
+
+/// Milliseconds for which a silent input holds up the packets of the others.
+pub const LIVE_HOLD_MS: u64 = 200;
+
+/// Bytes of one running input that wait for others; beyond them, nothing is waited for.
+pub const LIVE_WAITING_BYTES: usize = 32 << 20;
+
+/// Batches of a pipe that are read ahead beside devices.
+pub const LIVE_CHUNKS: usize = 64;
+
 /// Inputs of one analysis: a packet names its input in 16 bits.
 pub const INPUTS: usize = 65_535;
 

@@ -13,6 +13,18 @@ pub enum Error {
     /// The devices could not be listed (feature `live`).
     #[error("cannot list the devices: {0}")]
     Devices(String),
+    /// A device that is not there. `there_are`: the names of those that are.
+    #[error("{name}: no such device (there are: {there_are}; see: hopscope interfaces)")]
+    NoDevice { name: String, there_are: String },
+    #[error(
+        "{name}: cannot capture: permission denied (run as root, or: sudo setcap cap_net_raw,cap_net_admin+ep $(command -v hopscope))"
+    )]
+    NoPermission { name: String },
+    #[error("{name}: cannot capture: {why}")]
+    CannotCapture { name: String, why: String },
+    /// `why`: the words of its compiler.
+    #[error("-f '{filter}': {why} (its language is tcpdump's: man pcap-filter)")]
+    BadFilter { filter: String, why: String },
     /// `name` is safe to print.
     #[error("{name}: cannot open: {why}{}", hint(*.reason))]
     Open {

@@ -15,6 +15,7 @@ use super::pcapng::Pcapng;
 use super::pcapng_blocks::Side;
 use super::record::{Interface, Record};
 use super::source::{Origin, Source};
+use super::tally::tally;
 use super::unpack::{self, Spoilt, Watch};
 use super::walk::{Search, Stop, Unread};
 use crate::base::{Nanos, Timestamp, limits};
@@ -242,34 +243,9 @@ impl Reader {
         stop
     }
 
-    /// Counts the batch. Times of 0 are no times.
+    /// Counts the batch.
     fn tally(&mut self, facts: &mut InputFacts) {
-        let none = Timestamp(0);
-        let (mut first, mut last) = (facts.first.unwrap_or(none), facts.last.unwrap_or(none));
-        let mut before = self.last.unwrap_or(none);
-        for record in &self.records {
-            facts.captured_bytes += u64::from(record.cap_len);
-            if record.cap_len < record.wire_len {
-                facts.snapped += 1;
-                facts.snaplen = facts.snaplen.max(Some(record.cap_len));
-            }
-            facts.oversized += u64::from(record.wire_len > limits::WIRE_BYTES);
-            facts.longest = facts.longest.max(record.wire_len);
-            if record.ts != none {
-                facts.time_backwards += u64::from(record.ts < before);
-                before = record.ts;
-                if first == none || record.ts < first {
-                    first = record.ts;
-                }
-                if last == none || record.ts > last {
-                    last = record.ts;
-                }
-            }
-        }
-        facts.packets += self.records.len() as u64;
-        self.last = Some(before);
-        facts.first = Some(first).filter(|t| *t != none);
-        facts.last = Some(last).filter(|t| *t != none);
+        tally(&self.records, &mut self.last, facts);
         let new_link = match &self.format {
             // Files joined by `cat` may change their link type.
             Format::Pcap(pcap) => self.named.replace(pcap.interface.link) != Some(pcap.interface.link),

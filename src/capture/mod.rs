@@ -14,6 +14,8 @@ mod error;
 mod file;
 mod key_log;
 mod link_names;
+#[cfg(feature = "live")]
+pub mod live;
 mod looks_like;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "for tests")]
@@ -27,6 +29,7 @@ mod pcapng_resync;
 mod points;
 mod record;
 mod source;
+mod tally;
 mod unpack;
 mod walk;
 mod window;

@@ -1,9 +1,13 @@
 //! The command line: docs of every option, and what the user asked for. Parses; does nothing.
 
+#[cfg(feature = "live")]
+mod live;
 mod numbers;
 
 use std::path::PathBuf;
 
+#[cfg(feature = "live")]
+pub use live::Live;
 pub use numbers::Numbers;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -133,6 +137,10 @@ pub struct Inputs {
 pub struct Report {
     #[command(flatten)]
     pub inputs: Inputs,
+
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    pub live: Live,
 
     /// How to write the report: text, json, ndjson, csv, markdown, html, mermaid, sarif, junit
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -271,6 +279,17 @@ pub struct Extract {
     /// No progress, no warnings, not a word about what was written
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+impl Report {
+    /// Nothing is named that could be read.
+    pub fn has_no_input(&self) -> bool {
+        #[cfg(feature = "live")]
+        if !self.live.interfaces.is_empty() {
+            return false;
+        }
+        self.inputs.files.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

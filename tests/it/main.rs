@@ -51,6 +51,8 @@ mod lab_weaker;
 mod lacks;
 mod layers;
 mod layout;
+#[cfg(all(feature = "live", unix))]
+mod live;
 mod lossy;
 mod midstream;
 mod mutate;
