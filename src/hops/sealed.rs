@@ -1,6 +1,8 @@
 //! Connections in TLS that were not read, beside what was: which of them may be the leg before or behind a chain, by
 //! time, size and topology. That is never more than possible, and where several fit nothing is said.
 
+use std::ops::RangeInclusive;
+
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Beside, Direction, Exchange, FlowFacts, MatchKey, SealedRecord, Stands};
 
@@ -12,9 +14,19 @@ pub struct Around<'a> {
     hosts: &'a Hosts,
     all: &'a [FlowFacts],
     /// By the host at their server's (client's) end, in the order of their beginning.
-    to: Map<std::net::IpAddr, Vec<usize>>,
-    from: Map<std::net::IpAddr, Vec<usize>>,
-    by_begin: Vec<usize>,
+    to: Map<std::net::IpAddr, Vec<Span>>,
+    from: Map<std::net::IpAddr, Vec<Span>>,
+    by_begin: Vec<Span>,
+}
+
+/// A connection by its number, and when a request may have gone by in it: one look rules out most of them.
+#[derive(Clone, Copy)]
+struct Span {
+    at: usize,
+    begin: Timestamp,
+    /// Of the client's first and last record with data that are known. The first is after the last where there are
+    /// none.
+    asked: [Timestamp; 2],
 }
 
 /// Content type of all that is encrypted in TLS 1.3, and of data before (RFC 8446 §5.1).
@@ -30,12 +42,12 @@ const ADDED: u64 = 400;
 impl<'a> Around<'a> {
     pub fn new(all: &'a [FlowFacts], hosts: &'a Hosts) -> Self {
         let mut around = Around { hosts, all, to: Map::default(), from: Map::default(), by_begin: Vec::new() };
-        around.by_begin = (0..all.len()).collect();
-        around.by_begin.sort_by_key(|&at| all.get(at).map(|flow| (flow.syn_at, flow.id)));
-        for &at in &around.by_begin {
-            let Some(flow) = all.get(at) else { continue };
-            around.to.entry(hosts.root(flow.server.ip)).or_default().push(at);
-            around.from.entry(hosts.root(flow.client.ip)).or_default().push(at);
+        around.by_begin = all.iter().enumerate().map(|(at, flow)| Span::of(at, flow)).collect();
+        around.by_begin.sort_by_key(|span| (span.begin, all.get(span.at).map(|flow| flow.id)));
+        for &span in &around.by_begin {
+            let Some(flow) = all.get(span.at) else { continue };
+            around.to.entry(hosts.root(flow.server.ip)).or_default().push(span);
+            around.from.entry(hosts.root(flow.client.ip)).or_default().push(span);
         }
         around
     }
@@ -51,11 +63,13 @@ impl<'a> Around<'a> {
             Stands::Itself => return None,
         };
         let of_host = known.get(&self.hosts.root(host)).map_or(&[][..], Vec::as_slice);
-        let fits = |at: &&usize| self.all.get(**at).is_some_and(|flow| in_time(flow, x, stands));
-        let near = |list: &[usize]| -> Vec<usize> {
-            let until = list.partition_point(|at| self.all.get(*at).is_some_and(|f| f.syn_at <= x.request.first + HOP));
+        let when = asked_when(x, stands);
+        let near = |list: &[Span]| -> Vec<usize> {
+            let until = list.partition_point(|span| span.begin <= x.request.first + HOP);
             let latest = list.get(..until).unwrap_or_default().iter().rev().take(limits::JOIN_CANDIDATES * 4);
-            latest.filter(fits).copied().collect()
+            let may = latest.filter(|span| span.asked[0] <= *when.end() && span.asked[1] >= *when.start());
+            let fits = |at: &usize| self.all.get(*at).is_some_and(|flow| in_time(flow, x, stands));
+            may.map(|span| span.at).filter(fits).collect()
         };
         let sized = |list: &[usize]| -> Vec<usize> {
             let fits = |at: &&usize| self.all.get(**at).is_some_and(|flow| in_size(flow, x, stands));
@@ -100,10 +114,20 @@ impl<'a> Around<'a> {
             other.id != flow.id && other.server != flow.server && opened && together && sizes
         };
         let fitting: Vec<&FlowFacts> =
-            list.iter().rev().filter_map(|at| self.all.get(*at)).filter(|other| may(other)).take(2).collect();
+            list.iter().rev().filter_map(|span| self.all.get(span.at)).filter(|other| may(other)).take(2).collect();
         let [one] = fitting.as_slice() else { return None };
         let joined_by = vec![MatchKey::Time, MatchKey::Size, MatchKey::Topology];
         Some(Beside { flow: Box::new((*one).clone()), stands, of: None, joined_by })
+    }
+}
+
+impl Span {
+    fn of(at: usize, flow: &FlowFacts) -> Self {
+        let mut asked = [Timestamp(i64::MAX), Timestamp(i64::MIN)];
+        for record in data(flow, Direction::ClientToServer) {
+            asked = [asked[0].min(record.ts), asked[1].max(record.ts)];
+        }
+        Span { at, begin: flow.syn_at, asked }
     }
 }
 
@@ -127,12 +151,17 @@ fn in_time(flow: &FlowFacts, x: &Exchange, stands: Stands) -> bool {
 
 /// Records in which the request may have been.
 fn asked<'f>(flow: &'f FlowFacts, x: &Exchange, stands: Stands) -> impl Iterator<Item = &'f SealedRecord> {
+    let when = asked_when(x, stands);
+    data(flow, Direction::ClientToServer).filter(move |record| when.contains(&record.ts))
+}
+
+/// When the request may have gone by on the other leg.
+fn asked_when(x: &Exchange, stands: Stands) -> RangeInclusive<Timestamp> {
     let at = x.request.first;
-    let span = match stands {
+    match stands {
         Stands::Before => at - HOP..=at + SLACK,
         _ => at - SLACK..=at + HOP,
-    };
-    data(flow, Direction::ClientToServer).filter(move |record| span.contains(&record.ts))
+    }
 }
 
 /// Whether a record is as long as the request's head is, give or take what a hop changes.

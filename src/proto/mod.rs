@@ -433,7 +433,9 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn glimpse(&mut self, _: Context<'_>, tag: &mut u64, inline: &mut Inline, seen: Glimpse<'_>) {
-        if let Some(sealed) = self.sealed(Tag(*tag)) {
+        if !sealed::glimpse_beside(inline, &seen)
+            && let Some(sealed) = self.sealed(Tag(*tag))
+        {
             sealed.glimpse(inline, &seen);
         }
     }

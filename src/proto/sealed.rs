@@ -60,6 +60,28 @@ struct Half {
 /// Bits of a side's word ([`Frames::word`]), above the last segment's bytes.
 const NOTIFIES: u64 = 1 << 32;
 const UNKNOWN: u64 = 1 << 33;
+/// Glimpses began. What they look for stands above: the content type and the body's length of a record that an alert
+/// is; nothing where that is not known.
+const BESIDE: u64 = 1 << 34;
+const ALERT: u32 = 48;
+
+/// Takes note of a segment without the machine, whose lines are not worth fetching for it. `false`: the machine must
+/// see it.
+#[inline]
+pub(super) fn glimpse_beside(inline: &mut Inline, seen: &Glimpse<'_>) -> bool {
+    let place = &mut inline.sides[seen.side.index()];
+    let word = place.word();
+    if word & BESIDE == 0 || seen.fin || seen.rst {
+        return false;
+    }
+    let alert = word >> ALERT;
+    let bits = if alert == 0 || seen.cut > 0 { UNKNOWN } else { 0 };
+    if bits == 0 && ends_with(seen.payload, [(alert >> 8) as u8, 3, 3, 0, (alert & 0xff) as u8]) {
+        return false;
+    }
+    note(place, seen.ts, seen.at, seen.payload.len() as u64 + u64::from(seen.cut), bits);
+    true
+}
 
 impl Sealed {
     /// From what a session saw until nothing more could be read.
@@ -127,8 +149,7 @@ impl Sealed {
         }
     }
 
-    /// A segment of the connection, while it only asks for glimpses.
-    #[inline]
+    /// A segment of the connection that [`glimpse_beside`] leaves.
     pub(super) fn glimpse(&mut self, inline: &mut Inline, seen: &Glimpse<'_>) {
         if !seen.payload.is_empty() || seen.cut > 0 {
             self.segment(inline, seen.side, (seen.ts, seen.at), seen.payload, seen.cut);
@@ -141,7 +162,6 @@ impl Sealed {
     }
 
     /// Keeps what is to be known of a side's last segment.
-    #[inline]
     fn segment(&mut self, inline: &mut Inline, side: Side, (ts, at): (Timestamp, PacketRef), payload: &[u8], cut: u32) {
         let place = &mut inline.sides[side.index()];
         let bytes = payload.len() as u64 + u64::from(cut);
@@ -151,11 +171,8 @@ impl Sealed {
             _ => 0,
         };
         let word = match &self.alert {
-            Some(header) if cut == 0 => {
-                let from = payload.len().checked_sub(HEADER_BYTES + usize::from(header[4]));
-                let like = from.and_then(|from| payload.get(from..)).is_some_and(|tail| tail.starts_with(header));
-                if like { NOTIFIES } else { 0 }
-            }
+            Some(header) if cut == 0 && ends_with(payload, *header) => NOTIFIES,
+            Some(_) if cut == 0 => 0,
             _ => UNKNOWN,
         };
         let bytes = before.max(bytes);
@@ -185,6 +202,10 @@ impl Sealed {
         let track = flow.context.track;
         self.glimpsed_from = Some([self.client, self.client.other()].map(|side| track.offset(side)));
         self.around = flow.via(self.client, None);
+        let alert = self.alert.map_or(0, |header| u64::from(header[0]) << 8 | u64::from(header[4]));
+        for place in &mut flow.inline.sides {
+            place.set_word(place.word() | BESIDE | alert << ALERT);
+        }
         for half in &mut self.halves {
             half.begun = Vec::new();
             half.records.shrink_to_fit();
@@ -283,7 +304,15 @@ impl Half {
 
 fn note(place: &mut Frames, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
     (place.last, place.skip) = (ts, sniff::word(at));
-    place.set_word(bytes.min(u64::from(u32::MAX)) | bits);
+    let kept = place.word() & (BESIDE | u64::MAX << ALERT);
+    place.set_word(bytes.min(u64::from(u32::MAX)) | bits | kept);
+}
+
+/// Whether the last record is headed so. Reads a few bytes at its end alone.
+#[inline]
+fn ends_with(payload: &[u8], header: [u8; HEADER_BYTES]) -> bool {
+    let from = payload.len().checked_sub(HEADER_BYTES + usize::from(header[4]));
+    from.and_then(|from| payload.get(from..)).is_some_and(|tail| tail.starts_with(&header))
 }
 
 /// `None`: nothing was sent.

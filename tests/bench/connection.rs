@@ -18,7 +18,7 @@ pub(crate) enum Speaks {
     LateWebSocket,
     /// Keep-alive requests, answers with bodies.
     Http,
-    /// TLS records, no keys.
+    /// TLS 1.3: its hellos, and records of noise; no keys.
     Tls,
     /// A binary protocol, or lines of text.
     Other,
@@ -222,13 +222,11 @@ impl Connection {
     /// A hello each way, then application data (RFC 8446 §5.1).
     fn records(&mut self, turn: u32, random: &mut Random) {
         if turn == 0 {
-            // Handshake records whose bodies are a hello's type and length, then noise.
-            for (from, kind, body) in [(0, 1_u8, 508_usize), (1, 2, 118)] {
+            for (from, hello) in [(0, client_hello(self.ends[0].1)), (1, server_hello())] {
                 let mut bytes = vec![22, 3, 1];
-                bytes.extend_from_slice(&((body + 4) as u16).to_be_bytes());
-                bytes.extend_from_slice(&[kind, 0, (body >> 8) as u8, body as u8]);
-                let first = Pool::binary(random, body);
-                self.plan(from, PSH | ACK, bytes, (first, body as u32));
+                bytes.extend_from_slice(&(hello.len() as u16).to_be_bytes());
+                bytes.extend(hello);
+                self.plan(from, PSH | ACK, bytes, (0, 0));
             }
             return;
         }
@@ -291,3 +289,57 @@ fn frame_header(opcode: u8, payload: usize, mask: Option<[u8; 4]>) -> Vec<u8> {
     bytes.extend(mask.into_iter().flatten());
     bytes
 }
+
+/// A ClientHello of TLS 1.3 as a browser's is: with its name, ALPN, and padded to 512 bytes.
+fn client_hello(number: u16) -> Vec<u8> {
+    let name = format!("shop{}.example.org", number % 100);
+    let mut names = vec![0];
+    names.extend(counted(name.into_bytes()));
+    let mut extensions = extension(0, counted(names));
+    extensions.extend(extension(16, counted(b"\x02h2\x08http/1.1".to_vec())));
+    extensions.extend(extension(43, vec![4, 3, 4, 3, 3]));
+    let mut body = vec![3, 3];
+    body.extend((0..32).map(|n| n ^ number.to_be_bytes()[usize::from(n % 2)]));
+    body.push(32);
+    body.extend([7; 32]);
+    body.extend(counted(vec![0x13, 1, 0x13, 2, 0xc0, 0x2f]));
+    body.extend([1, 0]);
+    let padding = 508 - body.len() - 2 - extensions.len() - 4;
+    extensions.extend(extension(21, vec![0; padding]));
+    body.extend(counted(extensions));
+    handshake(1, body)
+}
+
+/// The ServerHello that answers it: AES-128-GCM.
+fn server_hello() -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend([9; 32]);
+    body.push(32);
+    body.extend([7; 32]);
+    body.extend([0x13, 1, 0]);
+    let mut share = vec![0, 29];
+    share.extend(counted(vec![5; 32]));
+    let mut extensions = extension(43, vec![3, 4]);
+    extensions.extend(extension(51, share));
+    body.extend(counted(extensions));
+    handshake(2, body)
+}
+
+fn handshake(kind: u8, body: Vec<u8>) -> Vec<u8> {
+    let mut bytes = vec![kind, 0];
+    bytes.extend(counted(body));
+    bytes
+}
+
+fn extension(kind: u16, body: Vec<u8>) -> Vec<u8> {
+    let mut bytes = kind.to_be_bytes().to_vec();
+    bytes.extend(counted(body));
+    bytes
+}
+
+fn counted(body: Vec<u8>) -> Vec<u8> {
+    let mut bytes = (body.len() as u16).to_be_bytes().to_vec();
+    bytes.extend(body);
+    bytes
+}
+

@@ -73,7 +73,13 @@ impl Session {
     }
 
     fn client_hello(&mut self, body: &[u8]) {
-        let Some(hello) = hello::client(body) else { return };
+        let Some(hello) = hello::client(body) else {
+            // Without its random no secret is found: nothing behind it is worth keeping.
+            if self.facts.client_random.is_none() {
+                self.go_blind(Blind::NoHello);
+            }
+            return;
+        };
         self.facts.client(&hello);
         self.session_id = hello.session_id.to_vec();
         self.events.push_back(Event::Hello);

@@ -217,6 +217,8 @@ impl Session {
         if !half.buffer.is_empty() {
             return self.buffered(tools, input, bytes, plain);
         }
+        let known = self.facts.client_random.is_some() || self.facts.version.is_some();
+        let half = self.half_mut(input.dir);
         match record::header(bytes) {
             _ if bytes.is_empty() => false,
             record::Read::Header(header) if header.whole() <= bytes.len() => {
@@ -225,6 +227,15 @@ impl Session {
                 let place = half.place(input, header);
                 input.take(whole.len());
                 self.record(tools, place, header, whole.get(HEADER_BYTES..).unwrap_or_default(), plain, false);
+                true
+            }
+            record::Read::Header(header)
+                if header.kind == record::APPLICATION_DATA
+                    && matches!(half.phase, Phase::Clear)
+                    && half.slack == 0
+                    && !known =>
+            {
+                self.go_blind(Blind::NoHello);
                 true
             }
             record::Read::Header(_) | record::Read::More => {

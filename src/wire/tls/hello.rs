@@ -46,23 +46,25 @@ pub struct EncryptedExtensions<'a> {
     extensions: &'a [u8],
 }
 
-/// Reads the body of a ClientHello, without its handshake header. `None`: cut before its suites end.
+/// Reads the body of a ClientHello, without its handshake header. `None`: cut before its suites end, or it has what no
+/// hello has (RFC 8446 §4.1.2).
 pub fn client(body: &[u8]) -> Option<ClientHello<'_>> {
     let mut r = Reader(body);
-    let legacy_version = r.u16()?;
+    let legacy_version = version(&mut r)?;
     let random = r.take(32)?.first_chunk()?;
-    let session_id = r.vec8()?;
-    let suites = r.vec16()?;
+    let session_id = session_id(&mut r)?;
+    let suites = r.vec16().filter(|suites| !suites.is_empty() && suites.len() % 2 == 0)?;
     let rest = r.vec8().and_then(|_compressions| r.vec16_cut());
     Some(ClientHello { legacy_version, random, session_id, suites, extensions: rest.unwrap_or_default() })
 }
 
-/// Reads the body of a ServerHello, without its handshake header. `None`: cut before its suite.
+/// Reads the body of a ServerHello, without its handshake header. `None`: cut before its suite, or it has
+/// what no hello has.
 pub fn server(body: &[u8]) -> Option<ServerHello<'_>> {
     let mut r = Reader(body);
-    let legacy_version = r.u16()?;
+    let legacy_version = version(&mut r)?;
     let random = r.take(32)?.first_chunk()?;
-    let session_id = r.vec8()?;
+    let session_id = session_id(&mut r)?;
     let suite = r.u16()?;
     let rest = r.u8().and_then(|_compression| r.vec16_cut());
     Some(ServerHello { legacy_version, random, session_id, suite, extensions: rest.unwrap_or_default() })
@@ -191,6 +193,16 @@ fn pairs(list: &[u8]) -> impl Iterator<Item = u16> + '_ {
     list.chunks_exact(2).filter_map(|two| two.first_chunk().copied().map(u16::from_be_bytes))
 }
 
+/// The version field, which says 3.x in SSL 3.0 and every TLS (RFC 8446 §D).
+fn version(r: &mut Reader<'_>) -> Option<u16> {
+    r.u16().filter(|version| version >> 8 == 3)
+}
+
+/// At most 32 bytes (RFC 8446 §4.1.2).
+fn session_id<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
+    r.vec8().filter(|id| id.len() <= 32)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "for tests")]
 mod tests {
@@ -239,6 +251,23 @@ mod tests {
             }
             server(&body[..n]).map(|s| (s.version(), s.alpn().is_some()));
         }
+    }
+
+    #[test]
+    fn noise_is_no_hello() {
+        let body = client_body();
+        let with = |at: usize, byte: u8| {
+            let mut body = body.clone();
+            body[at] = byte;
+            body
+        };
+        assert_eq!(client(&with(0, 2)), None, "version 2.3");
+        assert_eq!(client(&with(34, 33)), None, "a session's id of 33 bytes");
+        assert_eq!(client(&with(37, 3)), None, "a suite and a half");
+        assert_eq!(client(&with(37, 0)), None, "no suite");
+        let server_body = [&[3, 3][..], &[8; 32], &[0], &[0x13, 2], &[0]].concat();
+        assert!(server(&server_body).is_some());
+        assert_eq!(server(&[&[1], &server_body[1..]].concat()), None, "version 1.3");
     }
 
     #[test]
