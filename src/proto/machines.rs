@@ -56,6 +56,14 @@ impl Machines {
             prefetch_index(from_ref(&machine.other), 0);
         }
     }
+
+    /// The same for a connection that is not HTTP.
+    #[inline]
+    pub(super) fn prefetch_other(&self, index: usize) {
+        if let Some(machine) = self.0.get(index) {
+            prefetch_index(from_ref(&machine.other), 0);
+        }
+    }
 }
 
 impl Place {

@@ -198,7 +198,7 @@ struct Tag(u64);
 
 /// `Tag` mode bits.
 const FAST: [u64; 2] = [1, 2]; // a body of this side is being passed over
-const FRAMES: [u64; 2] = [4, 8]; // upgraded to WebSocket, the side's first bytes taken
+const FRAMES: [u64; 2] = [4, 8]; // upgraded to WebSocket, the side's first bytes taken; or inside a record of TLS
 const CLIENT_HIGH: u64 = 16;
 const WATCHED: u64 = 64; // signs of the flow are wanted
 const TALK_SHIFT: u32 = 7; // above the bits of mode: the tunnel's number plus one
@@ -315,8 +315,12 @@ impl<S: Sink> Handler for Protocols<S> {
                 let from_client = (tag & CLIENT_HIGH != 0) == (side == 1);
                 let from = if from_client { Direction::ClientToServer } else { Direction::ServerToClient };
                 self.shared.talks.prefetch(talk, from);
+                return 1;
             }
-            return 1;
+            if let Some(index) = Tag(tag).machine() {
+                self.machines.prefetch_other(index);
+            }
+            return 0;
         }
         if let Some(index) = Tag(tag).machine() {
             self.machines.prefetch(index);
@@ -326,7 +330,7 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn takes_short(&self, tag: u64, side: Side) -> bool {
-        tag & FRAMES[side.index()] != 0
+        tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
     }
 
     #[inline]
@@ -396,6 +400,9 @@ impl<S: Sink> Handler for Protocols<S> {
                         place.http.closed(closed, spoken);
                     }
                 }
+                return Interest::All;
+            }
+            if tag_now.0 & FRAMES[side] != 0 && tag_now.talk().is_none() && sealed::pass_beside(frames, &chunk, data) {
                 return Interest::All;
             }
         }
@@ -520,6 +527,12 @@ impl<S: Sink> Protocols<S> {
                     tag.0 |= FRAMES[side.index()];
                 } else if http.passes_body(side) {
                     tag.0 |= FAST[side.index()];
+                }
+            }
+        } else if let Place { other: Some(Machine::Sealed(sealed)), .. } = place {
+            for side in Side::BOTH {
+                if sealed.passes(side) {
+                    tag.0 |= FRAMES[side.index()];
                 }
             }
         } else if let Some(http) = place.innermost() {

@@ -60,9 +60,10 @@ struct Half {
 /// Bits of a side's word ([`Frames::word`]), above the last segment's bytes.
 const NOTIFIES: u64 = 1 << 32;
 const UNKNOWN: u64 = 1 << 33;
-/// Glimpses began. What they look for stands above: the content type and the body's length of a record that an alert
-/// is; nothing where that is not known.
+/// Glimpses began.
 const BESIDE: u64 = 1 << 34;
+/// Above stands what is looked for: the content type and the body's length of a record that an alert is; nothing where
+/// that is not known.
 const ALERT: u32 = 48;
 
 /// Takes note of a segment without the machine, whose lines are not worth fetching for it. `false`: the machine must
@@ -80,6 +81,19 @@ pub(super) fn glimpse_beside(inline: &mut Inline, seen: &Glimpse<'_>) -> bool {
         return false;
     }
     note(place, seen.ts, seen.at, seen.payload.len() as u64 + u64::from(seen.cut), bits);
+    true
+}
+
+/// Passes over bytes inside a record, as [`glimpse_beside`] does. `false`: the machine must see them.
+#[inline]
+pub(super) fn pass_beside(place: &mut Frames, chunk: &Chunk<'_>, data: &[u8]) -> bool {
+    let length = data.len() as u64;
+    if place.skip <= length {
+        return false;
+    }
+    place.skip -= length;
+    let bits = if place.word() >> ALERT == 0 { UNKNOWN } else { 0 };
+    note(place, chunk.ts, chunk.at, length, bits);
     true
 }
 
@@ -121,6 +135,30 @@ impl Sealed {
     }
 
     pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        let alert = self.alert.map_or(0, |header| u64::from(header[0]) << 8 | u64::from(header[4]));
+        for side in Side::BOTH {
+            let place = &mut flow.inline.sides[side.index()];
+            place.set_word(place.word() | alert << ALERT);
+            self.half_mut(direction(self.client, side)).passed(place);
+        }
+        let step = self.take(flow, chunk);
+        for side in Side::BOTH {
+            let half = self.half_mut(direction(self.client, side));
+            let passes = half.passes();
+            let place = &mut flow.inline.sides[side.index()];
+            place.skip = if passes { half.skip } else { 0 };
+        }
+        step
+    }
+
+    /// Whether what this side sends next is inside a record, so that [`pass_beside`] does for it.
+    pub(super) fn passes(&self, side: Side) -> bool {
+        let [client, server] = &self.halves;
+        let half = if side == self.client { client } else { server };
+        half.passes()
+    }
+
+    fn take(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
         let dir = direction(self.client, chunk.side);
         let half = self.half_mut(dir);
         match chunk.what {
@@ -202,10 +240,7 @@ impl Sealed {
         let track = flow.context.track;
         self.glimpsed_from = Some([self.client, self.client.other()].map(|side| track.offset(side)));
         self.around = flow.via(self.client, None);
-        let alert = self.alert.map_or(0, |header| u64::from(header[0]) << 8 | u64::from(header[4]));
-        for place in &mut flow.inline.sides {
-            place.set_word(place.word() | BESIDE | alert << ALERT);
-        }
+        flow.inline.sides.iter_mut().for_each(|place| place.set_word(place.word() | BESIDE));
         for half in &mut self.halves {
             half.begun = Vec::new();
             half.records.shrink_to_fit();
@@ -270,6 +305,18 @@ impl Sealed {
 }
 
 impl Half {
+    /// Bytes of the record under way went by beside this machine: what is left of it stands there.
+    fn passed(&mut self, place: &Frames) {
+        if self.passes() && place.skip != 0 {
+            self.bytes = self.bytes.saturating_add(self.skip.saturating_sub(place.skip));
+            self.skip = place.skip;
+        }
+    }
+
+    fn passes(&self) -> bool {
+        self.skip > 0 && !self.lost && !self.closed && self.records.len() < limits::TLS_FIRST_RECORDS
+    }
+
     /// Takes note of the records in these bytes, of the first ones.
     fn data(&mut self, ts: Timestamp, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.lost && self.records.len() < limits::TLS_FIRST_RECORDS {
@@ -303,7 +350,8 @@ impl Half {
 }
 
 fn note(place: &mut Frames, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
-    (place.last, place.skip) = (ts, sniff::word(at));
+    place.last = ts;
+    place.set_second(sniff::word(at));
     let kept = place.word() & (BESIDE | u64::MAX << ALERT);
     place.set_word(bytes.min(u64::from(u32::MAX)) | bits | kept);
 }
@@ -317,10 +365,10 @@ fn ends_with(payload: &[u8], header: [u8; HEADER_BYTES]) -> bool {
 
 /// `None`: nothing was sent.
 fn last(place: &Frames) -> Option<SealedSegment> {
-    let word = place.word();
-    (place.skip != 0).then(|| SealedSegment {
+    let (word, at) = (place.word(), place.second());
+    (at != 0).then(|| SealedSegment {
         ts: place.last,
-        at: sniff::packet(place.skip),
+        at: sniff::packet(at),
         bytes: u32::try_from(word & u64::from(u32::MAX)).unwrap_or(u32::MAX),
         close_notify: (word & UNKNOWN == 0).then_some(word & NOTIFIES != 0),
     })

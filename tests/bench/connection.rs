@@ -342,4 +342,3 @@ fn counted(body: Vec<u8>) -> Vec<u8> {
     bytes.extend(body);
     bytes
 }
-

@@ -130,6 +130,16 @@ impl Frames {
         self.payload
     }
 
+    /// Another one.
+    #[allow(clippy::cast_possible_truncation, reason = "its halves")]
+    pub fn set_second(&mut self, word: u64) {
+        (self.frames, self.messages) = ((word >> 32) as u32, word as u32);
+    }
+
+    pub fn second(&self) -> u64 {
+        u64::from(self.frames) << 32 | u64::from(self.messages)
+    }
+
     /// Forgets all but when somebody last spoke: another stream begins.
     pub fn restart(&mut self) {
         *self = Frames { last: self.last, ..Frames::default() };
