@@ -15,7 +15,7 @@ pub fn tried(all: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts) -> Vec<Attemp
 }
 
 /// The leg during which the connection was opened, by its server's host where that is known; where it is
-/// not, by the only one that waited and then failed.
+/// not, by who waited and then failed.
 fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<Attempted> {
     let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
     let until = by_time.partition_point(|x| x.request.first <= flow.syn_at + slack);
@@ -38,6 +38,13 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
     let failed: Vec<&&&Exchange> = waiting.iter().filter(failed).collect();
     match failed.as_slice() {
         [x] => Some(of(x, Confidence::Likely)),
-        _ => None,
+        // Of several, the one whose client was told first after the try had failed: a hop says so at once.
+        several => {
+            let failed_at = flow.end_at?;
+            let told = |x: &Exchange| x.response.as_ref().map(|r| r.first).filter(|told| *told >= failed_at);
+            let first =
+                several.iter().filter_map(|x| told(x).map(|told| (told, x))).min_by_key(|(told, x)| (*told, x.id));
+            first.map(|(_, x)| of(x, Confidence::Possible))
+        }
     }
 }

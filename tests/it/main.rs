@@ -85,5 +85,6 @@ mod tls_openssl;
 mod traps;
 mod traps_around;
 mod traps_askers;
+mod tried;
 mod tshark;
 mod tunnels;
