@@ -104,7 +104,7 @@ impl<'a> Stream<'a> {
             counters.time_backwards += facts.time_backwards;
         }
         self.print_findings(rules::run::capture(&counters, &self.judge.seen), None, &[]);
-        counters.evicted += self.judge.seen.evicted;
+        counters.evicted += self.judge.seen.evicted + self.judge.seen.polls.dropped;
         counters.ends_not_kept += self.judge.seen.tunnels.evicted;
         let proxies = std::mem::take(&mut self.proxies).list();
         let line = self.lines.summary_line(inputs, &counters, &proxies, &[]);
@@ -156,7 +156,9 @@ impl Sink for Stream<'_> {
     }
 
     fn ended(&mut self, x: Box<Exchange>) {
-        if x.response.is_none() && !x.tentative {
+        if x.tentative {
+            self.judge.seen.polls.learn(&x);
+        } else if x.response.is_none() {
             self.judge.seen.learn(&x, true);
         }
         self.pass(&x);

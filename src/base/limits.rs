@@ -275,8 +275,11 @@ pub const MIDSTREAM_BITS: u32 = 25;
 /// Largest payload of a frame by which a chain is recognised, in bytes.
 pub const MIDSTREAM_PAYLOAD_BYTES: u64 = 1 << 20;
 
-/// Servers remembered that take PROXY headers.
+/// Servers remembered that take PROXY headers, and forward proxies.
 pub const PROXY_PEERS: usize = 10_000;
+
+/// Requests remembered by which clients poll where they get no WebSocket.
+pub const POLLS: usize = 10_000;
 /// VLAN tags, labels and tunnels of one packet that are told one by one.
 pub const LAYERS: usize = 16;
 

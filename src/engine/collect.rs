@@ -8,6 +8,8 @@ use crate::proto::Sink;
 #[derive(Default)]
 pub struct Collected {
     pub exchanges: Vec<Box<Exchange>>,
+    /// Some of them are plain requests that may be legs.
+    pub tentative: bool,
     /// Flows without a request; at most `limits::LONE_FLOWS`.
     pub lone: Vec<FlowFacts>,
     /// Connections in TLS that were not read; at most `limits::SEALED_KEPT`.
@@ -20,6 +22,7 @@ impl Sink for Collected {
     fn decided(&mut self, _: &Exchange) {}
 
     fn ended(&mut self, x: Box<Exchange>) {
+        self.tentative |= x.tentative;
         if self.exchanges.len() < limits::EXCHANGES {
             self.exchanges.push(x);
         } else {

@@ -266,7 +266,8 @@ impl<'a> Journeys<'a> {
             run::journey(guilt::id(x), &journey, self.seen)
         };
         let before: Vec<Vec<_>> = on_legs.iter().map(|all| all.iter().map(|f| f.severity).collect()).collect();
-        guilt::lower(first.outcome, recovered.is_some(), on_legs.iter_mut().map(Vec::as_mut_slice), &mut found);
+        let harmless = recovered.is_some() || self.seen.polls.replaced(x, first.outcome);
+        guilt::lower(first.outcome, harmless, on_legs.iter_mut().map(Vec::as_mut_slice), &mut found);
         let legs = legs(&rows, &on_legs);
         let journey = Journey { legs: &legs, hops: &hops, tried: &tried, view: &view };
         let verdict = guilt::of(&journey, first.outcome, &found, recovered, self.known)?;

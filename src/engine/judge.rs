@@ -292,6 +292,10 @@ pub fn whole_by(
     let mut lone = collected.lone;
     let mut sealed = collected.sealed;
     exchanges.sort_by_cached_key(|x| x.id);
+    if collected.tentative {
+        exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.polls.learn(x));
+        counters.evicted += judge.seen.polls.dropped;
+    }
     let plan = journeys::plan(&mut exchanges, [&mut lone, &mut sealed], &mut inputs, &judge.told);
     for (at, x) in exchanges.iter().enumerate() {
         ahead::fetch(&exchanges, at);

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 
 use crate::base::limits;
 use crate::model::Field;
+use crate::wire::polling;
 
 use super::request::text_of;
 
@@ -32,7 +33,12 @@ enum Mark {
 impl Wanted {
     /// An upgrade was asked for by this client.
     pub(super) fn learn(&mut self, target: &[u8], text: &[u8], fields: &[Field], client: IpAddr) {
-        self.add(self.hash(Mark::LastSegment, last_segment(target)));
+        let last = last_segment(target);
+        self.add(self.hash(Mark::LastSegment, last));
+        if last == b"websocket" {
+            // A client of SockJS may poll next, by other names.
+            polling::SOCKJS.iter().for_each(|name| self.add(self.hash(Mark::LastSegment, name)));
+        }
         self.add(self.state.hash_one(client));
         if let Some(cookie) = value(text, fields, b"cookie") {
             self.add(self.hash(Mark::Cookie, cookie));

@@ -13,6 +13,7 @@ mod http2;
 pub mod journey;
 pub mod outcome;
 pub mod patterns;
+pub mod polls;
 pub mod recovery;
 pub mod request;
 pub mod response;

@@ -1,5 +1,5 @@
-//! Faults that turned out to do no harm: a refusal that the client's next try overcame, a faulty
-//! request that was granted all the same. They are lowered to warnings.
+//! Faults that turned out to do little harm: a refusal that the client's next try overcame, a faulty
+//! request that was granted all the same, a WebSocket that polling replaced. They are lowered to warnings.
 
 use crate::base::{ExchangeId, Nanos, Timestamp, limits};
 use crate::model::{Exchange, Finding, Outcome, Severity};
@@ -43,10 +43,15 @@ pub fn recovery(x: &Exchange, seen: &Seen) -> Option<Recovered> {
 pub fn lower(findings: &mut [Finding], x: &Exchange, outcome: Outcome, seen: &Seen) -> Option<Recovered> {
     let granted = matches!(outcome, Outcome::Upgraded | Outcome::Broken);
     let recovered = if granted { None } else { recovery(x, seen) };
+    let polled = recovered.is_none() && seen.polls.replaced(x, outcome);
     for finding in findings.iter_mut().filter(|f| f.severity == Severity::Error) {
         // A faulty request that was granted works by luck.
-        if recovered.is_some() || granted && request_rule(&finding.rule).is_some() {
+        if recovered.is_some() || polled || granted && request_rule(&finding.rule).is_some() {
             finding.severity = Severity::Warning;
+        }
+        if polled {
+            let message = std::mem::take(&mut finding.message);
+            finding.message = message.say(" The client fell back to polling, which works.");
         }
     }
     recovered

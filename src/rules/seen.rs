@@ -10,7 +10,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{Exchange, KnownLimit};
+use crate::model::{Exchange, KnownLimit, Mechanism, Wrapper};
+use crate::rules::polls::Polls;
 use crate::rules::request::is_forced;
 use crate::rules::tunnels::Tunnels;
 use crate::wire::accept;
@@ -30,6 +31,10 @@ pub struct Seen {
     /// The first request over each hop that has Upgrade forced on it, by the address of its sender and its
     /// server; at most `limits::SEEN_KEYS`, the first ones.
     forced: HashMap<(IpAddr, Endpoint), ExchangeId>,
+    /// Addresses that were asked to CONNECT; at most `limits::PROXY_PEERS`, the first ones.
+    forward_proxies: HashSet<IpAddr>,
+    /// What clients did who got no WebSocket.
+    pub polls: Polls,
     /// How tunnels ended.
     pub tunnels: Tunnels,
     /// After how long products end tunnels; empty until that matters.
@@ -166,6 +171,9 @@ impl Seen {
         if !x.has_websocket_fields() {
             self.learn_forced(x);
         }
+        if x.mechanism == Mechanism::Connect || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_))) {
+            self.learn_forward_proxy(x);
+        }
         let attempt = self.attempt(x);
         let number = self.first + self.attempts.len() as u64;
         let [key, expected, accept, granted] = self.hashes(&attempt);
@@ -192,10 +200,24 @@ impl Seen {
         !self.proxy_peers.is_empty() && self.proxy_peers.contains(&server)
     }
 
+    /// Whether this address was asked to CONNECT (RFC 9110 §9.3.6).
+    pub fn is_forward_proxy(&self, server: IpAddr) -> bool {
+        !self.forward_proxies.is_empty() && self.forward_proxies.contains(&server)
+    }
+
     /// Whether another request over this hop (from this address to this server) came before with Upgrade
     /// and without a WebSocket field.
     pub fn forced_before(&self, x: &Exchange) -> bool {
         self.forced.get(&(x.client.ip, x.server)).is_some_and(|first| *first != x.id)
+    }
+
+    #[cold]
+    fn learn_forward_proxy(&mut self, x: &Exchange) {
+        if self.forward_proxies.len() < limits::PROXY_PEERS {
+            self.forward_proxies.insert(x.server.ip);
+        } else if !self.forward_proxies.contains(&x.server.ip) {
+            self.evicted += 1;
+        }
     }
 
     #[cold]

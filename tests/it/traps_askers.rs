@@ -157,7 +157,6 @@ fn a_refusal_that_polling_replaces_is_still_told() {
 
 /// Trap 21: it is a warning, since the page works.
 #[test]
-#[ignore = "plain requests are in no chain, so a client that falls back to polling is not recognised"]
 fn a_refusal_that_polling_replaces_is_a_warning() {
     let report = then_polls(20);
     assert_eq!(report["chains"][0]["verdict"]["severity"], "warning", "{}", report["chains"][0]["verdict"]);
@@ -184,7 +183,6 @@ fn a_whole_url_is_right_towards_a_forward_proxy() {
 
 /// Trap 22: what answers CONNECT is a proxy, whatever its port.
 #[test]
-#[ignore = "req-absolute-form knows a forward proxy by its port and by fields alone, not by an earlier CONNECT"]
 fn an_address_that_was_asked_to_connect_is_a_forward_proxy() {
     let proxy = "203.0.113.9:9090";
     let connect = Script::between(&client(0), proxy)

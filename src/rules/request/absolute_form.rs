@@ -11,8 +11,8 @@ pub(super) static RULE: Rule = Rule {
     about: "`GET http://host/path` is the form for a forward proxy; to a server a client sends the path \
         alone. Servers must understand both, but routers and WebSocket libraries often compare the target \
         with a path and answer 404 or 400, and `ws://` there is understood by few.\n\n\
-        Not raised towards the usual ports of forward proxies (1080, 3128, 8080, 8118, 8888) nor when the \
-        request has fields for one.",
+        Not raised towards the usual ports of forward proxies (1080, 3128, 8080, 8118, 8888), nor towards an \
+        address that was asked to CONNECT, nor when the request has fields for one.",
     refs: &["RFC 9112 §3.2.1", "RFC 9112 §3.2.2"],
     causes: &[
         "a client that is configured to use a proxy which is none",
@@ -26,11 +26,12 @@ pub(super) static RULE: Rule = Rule {
 
 const PROXY_PORTS: [u16; 5] = [1080, 3128, 8080, 8118, 8888];
 
-fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let target = x.request.target();
     let to_proxy = PROXY_PORTS.contains(&x.server.port)
         || x.request.has("proxy-connection")
-        || x.request.has("proxy-authorization");
+        || x.request.has("proxy-authorization")
+        || seen.is_forward_proxy(x.server.ip);
     if !facts::is_attempt(x) || to_proxy || !is_absolute(target) {
         return;
     }

@@ -1,0 +1,106 @@
+//! Clients that poll instead: engine.io, SignalR and SockJS ask for a WebSocket first and take something else where
+//! they get none. What such a client shows works all the same, only slower.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use crate::base::{Endpoint, Nanos, Timestamp, limits};
+use crate::model::{Exchange, Outcome};
+use crate::wire::polling;
+
+/// Requests for polling that were answered; at most `limits::POLLS`, the first ones.
+#[derive(Debug, Default)]
+pub struct Polls {
+    by_place: HashMap<Place, Vec<Timestamp>, RandomState>,
+    count: usize,
+    /// Those beyond the limit.
+    pub dropped: u64,
+}
+
+/// The client, the server, and what all transports have in common.
+type Place = (IpAddr, Endpoint, Box<[u8]>);
+
+impl Polls {
+    /// Remembers a plain request, if it is such a one and its answer was good.
+    pub fn learn(&mut self, x: &Exchange) {
+        let good = x.status().is_some_and(|status| (200..300).contains(&status));
+        if !good || !is_poll(x) {
+            return;
+        }
+        if self.count >= limits::POLLS {
+            self.dropped += 1;
+            return;
+        }
+        self.count += 1;
+        let place = (x.client.ip, x.server, polling::base(x.request.target()).into());
+        self.by_place.entry(place).or_default().push(x.request.first);
+    }
+
+    /// Whether the client that did not get this WebSocket polled the same application behind that, within
+    /// `limits::RETRY_S`.
+    pub fn replaced(&self, x: &Exchange, outcome: Outcome) -> bool {
+        if self.count == 0 || outcome == Outcome::Upgraded {
+            return false;
+        }
+        let over = x.response.as_ref().map(|answer| answer.last).or(x.end.at).unwrap_or(x.request.last);
+        let span = x.request.first..=over + Nanos::from_secs(limits::RETRY_S);
+        let place = (x.client.ip, x.server, polling::base(x.request.target()).into());
+        self.by_place.get(&place).is_some_and(|times| times.iter().any(|at| span.contains(at)))
+    }
+}
+
+fn is_poll(x: &Exchange) -> bool {
+    polling::is_poll(x.request.target()) || x.request.has_token("accept", "text/event-stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{GOOD, With as _, exchange};
+
+    const REFUSED: &str = "HTTP/1.1 400 Bad Request\r\n\r\n";
+
+    fn polled(asked: &str, poll: &str, answer: &str, later: Nanos) -> bool {
+        let refused = exchange(&GOOD.replace("/chat", asked), Some(REFUSED));
+        let request = format!("GET {poll} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+        let mut poll = exchange(&request, Some(answer));
+        poll.request.first = refused.response.as_ref().map_or(poll.request.first, |r| r.last) + later;
+        let mut polls = Polls::default();
+        polls.learn(&poll);
+        polls.replaced(&refused, Outcome::Refused)
+    }
+
+    #[test]
+    fn each_librarys_way_to_poll_is_known() {
+        let pairs = [
+            ("/socket.io/?EIO=4&transport=websocket", "/socket.io/?EIO=4&transport=polling&sid=x"),
+            ("/signalr/connect?transport=webSockets&t=1", "/signalr/connect?transport=longPolling&t=1"),
+            ("/echo/123/abcd/websocket", "/echo/123/efgh/xhr_streaming"),
+        ];
+        for (asked, poll) in pairs {
+            let soon = Nanos::from_millis(20);
+            assert!(polled(asked, poll, "HTTP/1.1 200 OK\r\n\r\n", soon), "{poll}");
+            assert!(!polled(asked, poll, "HTTP/1.1 404 Not Found\r\n\r\n", soon), "{poll}: refused too");
+            assert!(!polled(asked, poll, "HTTP/1.1 200 OK\r\n\r\n", Nanos::from_secs(60)), "{poll}: long behind");
+            assert!(!polled("/other/1/2/websocket", poll, "HTTP/1.1 200 OK\r\n\r\n", soon), "{poll}: of another");
+        }
+        assert!(!polled("/chat", "/chat", "HTTP/1.1 200 OK\r\n\r\n", Nanos::ZERO), "a page is no poll");
+    }
+
+    #[test]
+    fn the_poll_of_another_client_or_at_another_server_replaces_nothing() {
+        let refused = exchange(&GOOD.replace("/chat", "/socket.io/?transport=websocket"), Some(REFUSED));
+        let request = "GET /socket.io/?transport=polling HTTP/1.1\r\nHost: example.com\r\n\r\n";
+        let poll = || exchange(request, Some("HTTP/1.1 200 OK\r\n\r\n"));
+        let replaces = |poll: Exchange| {
+            let mut polls = Polls::default();
+            polls.learn(&poll);
+            polls.replaced(&refused, Outcome::Refused)
+        };
+        assert!(replaces(poll()));
+        assert!(!replaces(poll().with(|x| x.client.ip = IpAddr::from([9, 9, 9, 9]))));
+        assert!(!replaces(poll().with(|x| x.server.port += 1)));
+    }
+}
