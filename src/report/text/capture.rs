@@ -227,7 +227,7 @@ fn heads(a: &Analysis) -> String {
     let lacking = a.rows.iter().filter(|row| !row.exchange.heads_whole()).count() as u64;
     match (lacking, a.rows.len() as u64) {
         (_, 0) => "an upgrade may have been missed".to_owned(),
-        (0, _) => "no head of an upgrade is touched, so the verdicts stand".to_owned(),
+        (0, _) => "no head of these upgrades is touched: their verdicts stand".to_owned(),
         (n, all) => format!("the heads of {} are not whole, and no field is called missing there", share(n, all)),
     }
 }
@@ -309,7 +309,7 @@ mod tests {
     fn cut_packets_say_whether_a_head_is_touched() {
         let mut a = whole();
         (a.inputs[0].snapped, a.inputs[0].snaplen) = (9, Some(300));
-        let said = "9 of 123 packets are cut to 300 bytes: no head of an upgrade is touched, so the verdicts stand";
+        let said = "9 of 123 packets are cut to 300 bytes: no head of these upgrades is touched: their verdicts stand";
         assert_eq!(lines(&a), [said]);
         a.rows[0].exchange.request.complete = false;
         (a.counters.gaps, a.counters.gap_bytes) = (9, 900);

@@ -108,7 +108,7 @@ mod tests {
     fn one_of_each() {
         insta::assert_snapshot!(text(&testing::sample(), &utc()), @r#"
         Limits of this capture:
-          - 1448 bytes are missing at 1 place: no head of an upgrade is touched, so the verdicts stand
+          - 1448 bytes are missing at 1 place: no head of these upgrades is touched: their verdicts stand
           To capture it whole: tcpdump -i any -s 0 -B 32768 -w again.pcap '(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'
 
         3 upgrades tried: 1 worked, 2 failed (1 answered with a faulty 101, 1 refused).
@@ -170,7 +170,7 @@ mod tests {
     fn many_failures_of_one_kind_are_counted() {
         insta::assert_snapshot!(text(&testing::many(312, 210), &utc()), @r#"
         Limits of this capture:
-          - 1448 bytes are missing at 1 place: no head of an upgrade is touched, so the verdicts stand
+          - 1448 bytes are missing at 1 place: no head of these upgrades is touched: their verdicts stand
           To capture it whole: tcpdump -i any -s 0 -B 32768 -w again.pcap '(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'
 
         522 upgrades tried: 312 worked, 210 answered with a faulty 101.
@@ -218,9 +218,9 @@ mod tests {
     fn what_is_neither_healthy_nor_broken_is_told_apart() {
         insta::assert_snapshot!(text(&testing::odd(), &utc()), @r"
         Limits of this capture:
-          - leg2.pcap: 9 of 9 packets are cut to 96 bytes: no head of an upgrade is touched, so the
+          - leg2.pcap: 9 of 9 packets are cut to 96 bytes: no head of these upgrades is touched: their
             verdicts stand
-          - 1448 bytes are missing at 1 place: no head of an upgrade is touched, so the verdicts stand
+          - 1448 bytes are missing at 1 place: no head of these upgrades is touched: their verdicts stand
           To capture it whole: tcpdump -i any -s 0 -B 32768 -w again.pcap '(host 10.0.0.2 and port 80) or (host 10.0.1.9 and port 8080)'
 
         4 upgrades tried: 1 granted and failed afterwards, 1 refused without a fault, 1 cannot be judged
