@@ -16,6 +16,8 @@ use crate::proto::Sink;
 
 use super::analyse;
 #[cfg(feature = "live")]
+use super::keep::{Keeper, Notes};
+#[cfg(feature = "live")]
 use super::{complain, told};
 
 /// Where packets come from.
@@ -33,6 +35,7 @@ pub(super) struct Running {
     until: Option<Instant>,
     quiet: bool,
     facts: Vec<InputFacts>,
+    keeper: Option<Keeper>,
 }
 
 /// The longest time for which nobody asks whether to stop.
@@ -63,6 +66,24 @@ impl Feed {
             Feed::Files(files) => files.facts(),
             #[cfg(feature = "live")]
             Feed::Live(running) => running.live.facts(),
+        }
+    }
+
+    /// What puts findings beside the packets that are kept. `None`: none are.
+    #[cfg(feature = "live")]
+    pub(super) fn notes(&self, show_secrets: bool) -> Option<Notes> {
+        match self {
+            Feed::Files(_) => None,
+            Feed::Live(running) => running.keeper.as_ref().map(|keeper| keeper.notes(show_secrets)),
+        }
+    }
+
+    /// Who keeps the packets; to be taken when all is read, and ended when all findings are known.
+    #[cfg(feature = "live")]
+    pub(super) fn keeper(&mut self) -> Option<Keeper> {
+        match self {
+            Feed::Files(_) => None,
+            Feed::Live(running) => running.keeper.take(),
         }
     }
 
@@ -119,8 +140,9 @@ impl Running {
         if !quiet {
             live.notes().iter().for_each(|note| complain(note));
         }
+        let keeper = Keeper::open(args, inputs, live.devices().collect())?;
         let until = args.duration.and_then(|length| Instant::now().checked_add(length));
-        Ok(Running { live, until, quiet, facts: Vec::new() })
+        Ok(Running { live, until, quiet, facts: Vec::new(), keeper })
     }
 
     fn read<S: Sink>(
@@ -137,13 +159,22 @@ impl Running {
             }
             let due = now.saturating_duration_since(ticked) >= TICK;
             match self.live.next(now, WAIT) {
-                Next::Batch(batch) => engine.batch(&batch),
+                Next::Batch(batch) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.batch(&batch, now);
+                    }
+                    engine.batch(&batch);
+                }
                 Next::Nothing => {}
                 Next::End => break,
             }
             if due {
                 ticked = now;
-                self.live.facts();
+                let facts = self.live.facts();
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.facts(facts);
+                    keeper.problem().iter().for_each(|problem| complain(problem));
+                }
                 if let Some(time) = self.live.time(now) {
                     tick(engine.sink(), time);
                 }
@@ -165,4 +196,16 @@ impl Running {
             ));
         }
     }
+}
+
+/// Ends keeping, and tells how it went. `true`: all was kept.
+#[cfg(feature = "live")]
+pub(super) fn end_keeping(keeper: Option<Keeper>, facts: &[InputFacts], quiet: bool) -> bool {
+    let Some(keeper) = keeper else { return true };
+    let (kept, problem) = keeper.finish(facts);
+    problem.iter().for_each(|problem| complain(problem));
+    if kept.lost != 0 || !quiet {
+        complain(&kept.words());
+    }
+    kept.lost == 0
 }

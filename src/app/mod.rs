@@ -9,6 +9,8 @@ mod copies;
 mod export;
 mod extract;
 mod feed;
+#[cfg(feature = "live")]
+mod keep;
 mod keys;
 mod out_file;
 mod progress;

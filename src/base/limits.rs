@@ -78,6 +78,32 @@ pub const LIVE_WAITING_BYTES: usize = 32 << 20;
 /// Batches of a pipe that are read ahead beside devices.
 pub const LIVE_CHUNKS: usize = 64;
 
+/// Milliseconds for which a captured packet is held before it is written to the file that keeps the capture, so that a
+/// finding that comes meanwhile can stand at it; and bytes of packets that are held.
+pub const KEEP_HELD_MS: u64 = 1_000;
+pub const KEEP_HELD_BYTES: usize = 16 << 20;
+
+/// Bytes of packets that may wait for a slow disk. What comes beyond them is not kept, and counted.
+pub const KEEP_WAITING_BYTES: usize = 64 << 20;
+
+/// Bytes that are given to the disk at once, where packets come fast.
+pub const KEEP_CHUNK_BYTES: usize = 64 << 10;
+
+/// Seconds after which a full disk is tried again.
+pub const KEEP_RETRY_S: u64 = 10;
+
+/// Findings that wait for a packet to stand at; the oldest go first.
+pub const KEEP_LATE: usize = 1_000;
+
+/// Findings, each with a packet, that are remembered so that none stands in a kept file twice.
+pub const KEEP_NOTED: usize = 100_000;
+
+/// Seconds for which the end of the program waits for the disk.
+pub const KEEP_END_S: u64 = 10;
+
+/// Files of a ring at most.
+pub const RING_FILES: usize = 99_999;
+
 /// Inputs of one analysis: a packet names its input in 16 bits.
 pub const INPUTS: usize = 65_535;
 

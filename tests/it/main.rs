@@ -53,6 +53,8 @@ mod layers;
 mod layout;
 #[cfg(all(feature = "live", unix))]
 mod live;
+#[cfg(all(feature = "live", unix))]
+mod live_keep;
 mod lossy;
 mod midstream;
 mod mutate;

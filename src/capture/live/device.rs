@@ -120,6 +120,11 @@ impl Device {
         }
     }
 
+    /// What its packets come from: one.
+    pub(super) fn interfaces(&self) -> Arc<[Interface]> {
+        Arc::clone(&self.interfaces)
+    }
+
     /// Number that the next packet would get.
     pub(super) fn next_no(&self) -> u64 {
         self.next_no

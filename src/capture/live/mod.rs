@@ -9,12 +9,13 @@ mod pipe;
 
 use std::io::{PipeReader, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::error::{self, Error};
 use super::merge::Progress;
-use super::record::Batch;
+use super::record::{Batch, Interface};
 use super::tally::tally;
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Damage, InputFacts};
@@ -118,6 +119,14 @@ impl Live {
         }
         let left = setting.packets.unwrap_or(u64::MAX);
         Ok(Live { line: Line::new(count), began: None, inputs, facts, notes, wake, left, reached: None, until: None })
+    }
+
+    /// The devices by the numbers of their inputs.
+    pub fn devices(&self) -> impl Iterator<Item = (u16, Arc<[Interface]>)> + '_ {
+        self.inputs.iter().enumerate().filter_map(|(at, input)| match &input.from {
+            From::Device(device) => Some((u16::try_from(at).ok()?, device.interfaces())),
+            From::Pipe(_) | From::Done => None,
+        })
     }
 
     /// What the user should know of how the devices were opened.
