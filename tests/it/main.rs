@@ -11,6 +11,8 @@
 mod audit;
 mod bounds;
 mod bounds_frames;
+#[cfg(target_os = "linux")]
+mod churn;
 mod cli;
 mod damaged;
 mod engine;
