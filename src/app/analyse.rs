@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 
 use crate::base::Counters;
+#[cfg(feature = "live")]
+use crate::base::limits;
 use crate::capture::{self, Merged, Moment, Source, Window};
 use crate::cli::{Cli, FailOn, Inputs, Report};
 use crate::engine::{self, Collected, Engine, Judge, judge};
@@ -45,9 +47,11 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let allowed = Allowed::read(&args.allow)?;
     let known = Known::begin()?;
     let told = told::told(&args.inputs)?;
-    let mut keys = Keys::read(&args.inputs)?;
+    let mut keys = super::feed::keys(args)?;
     let mut feed = Feed::open(args)?;
     let runs = feed.is_live();
+    #[cfg(feature = "live")]
+    feed.learn(keys.take_grow());
     keys.add(feed.facts());
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
@@ -84,9 +88,17 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         }
         facts = feed.into_facts();
         let unread = counters.flows_tls_unread() != 0;
-        worst = stream.end(counters, &facts)?;
+        worst = match stream.end(counters, &facts) {
+            Ok(worst) => worst,
+            Err(err) => {
+                // What is kept is whole all the same.
+                #[cfg(feature = "live")]
+                super::feed::end_keeping(keeper, &facts, args.quiet);
+                return Err(err.into());
+            }
+        };
         progress.clear();
-        if keys.add(&facts) && unread && !args.quiet {
+        if keys.add(&facts) && unread && !runs && !args.quiet {
             complain("secrets that stand behind the first packet were not used: --format json reads such a file twice");
         }
     } else {
@@ -102,7 +114,11 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
             }
             #[cfg(feature = "live")]
             mut live => {
-                let noted = Noted::new(Collected::default(), known.products(), live.notes(args.show_secrets));
+                let noted = Noted::new(
+                    Collected::of_latest(limits::LIVE_EXCHANGES),
+                    known.products(),
+                    live.notes(args.show_secrets),
+                );
                 let mut engine = Engine::new(noted);
                 engine.secrets(keys.secrets());
                 live.read(&mut engine, &mut on_progress, &mut |_, _| {})?;
@@ -312,10 +328,8 @@ fn where_to(args: &Report) -> String {
 pub(super) fn warn(inputs: &[InputFacts], quiet: bool) {
     for input in inputs {
         let path = crate::base::escape::escape(input.path.as_bytes());
-        // A device that went away, or a pipe that could not be read.
-        let ended = matches!(input.format, "live" | "");
-        if ended && let Some(damage) = input.damage.first() {
-            complain(&format!("{path}: {}; {} packets were captured before", damage.why, input.packets));
+        if let Some(why) = input.broke_off() {
+            complain(&format!("{path}: {why}; {} packets were captured before", input.packets));
             continue;
         }
         for damage in &input.damage {

@@ -17,6 +17,8 @@ mod progress;
 mod streaming;
 mod told;
 mod ui;
+#[cfg(feature = "live")]
+mod ui_live;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::base::limits;
 
@@ -44,9 +44,29 @@ pub struct Live {
     #[arg(long, value_name = "SIZE", requires = "interfaces", default_value = "32M", value_parser = size)]
     pub buffer: u32,
 
+    /// Who stamps packets with their times: host, host_lowprec, host_hiprec, adapter, adapter_unsynced. A device that
+    /// cannot do it says so, and the host does
+    #[arg(short = 'j', long, value_name = "TYPE", requires = "interfaces")]
+    pub time_stamp_type: Option<TimeStamps>,
+
     /// Leave the devices in their mode: only packets for this host, and those it sends
     #[arg(long, requires = "interfaces")]
     pub no_promiscuous: bool,
+}
+
+/// Who stamps packets, in the words of tcpdump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TimeStamps {
+    #[value(name = "host")]
+    Host,
+    #[value(name = "host_lowprec")]
+    HostLowPrecision,
+    #[value(name = "host_hiprec")]
+    HostHighPrecision,
+    #[value(name = "adapter")]
+    Adapter,
+    #[value(name = "adapter_unsynced")]
+    AdapterUnsynced,
 }
 
 /// Files that go round.

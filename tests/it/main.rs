@@ -56,7 +56,13 @@ mod layout;
 #[cfg(all(feature = "live", unix))]
 mod live;
 #[cfg(all(feature = "live", unix))]
+mod live_ends;
+#[cfg(all(feature = "live", unix))]
 mod live_keep;
+#[cfg(all(feature = "live", unix))]
+mod live_keys;
+#[cfg(all(feature = "live", unix))]
+mod live_screen;
 mod lossy;
 mod midstream;
 mod mutate;

@@ -29,6 +29,8 @@ pub(super) struct Keeper {
     shared: Arc<Shared>,
     /// The thread has written all of it.
     over: Receiver<()>,
+    /// What the thread will do, until it is started.
+    idle: Option<Box<dyn FnOnce() + Send>>,
     /// Of each input the section that it is in, and its interfaces.
     interfaces: HashMap<u16, (u32, Arc<[Interface]>)>,
     /// What went wrong was told.
@@ -114,8 +116,17 @@ impl Keeper {
             // Where nobody waits for it any more, nobody needs to know.
             let _ = done.send(());
         };
-        thread::Builder::new().name("keep".into()).spawn(work).context("-w: cannot start a thread")?;
-        Ok(Some(Keeper { to, shared, over, interfaces: HashMap::new(), told: false }))
+        let idle: Option<Box<dyn FnOnce() + Send>> = Some(Box::new(work));
+        Ok(Some(Keeper { to, shared, over, idle, interfaces: HashMap::new(), told: false }))
+    }
+
+    /// Begins to write: apart from opening, since what a process gives up it gives up by thread.
+    pub(super) fn start(&mut self) {
+        if let Some(work) = self.idle.take()
+            && let Err(err) = thread::Builder::new().name("keep".into()).spawn(work)
+        {
+            self.shared.lose(0, &format!("cannot start a thread: {err}"));
+        }
     }
 
     /// Keeps these packets.
@@ -176,6 +187,7 @@ impl Keeper {
 
     /// Writes what is left, and ends the file; how it stands then, and what went wrong if nobody was told.
     pub(super) fn finish(mut self, facts: &[InputFacts]) -> (Kept, Option<String>) {
+        self.start();
         self.facts(facts);
         let _ = self.to.send(Message::End);
         // A disk that never answers must not keep the program.

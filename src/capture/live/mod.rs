@@ -24,6 +24,8 @@ use device::Device;
 use line::Line;
 use pipe::Piece;
 
+pub use pcap::TimestampType;
+
 /// `format` of an input that is a device.
 pub const FORMAT: &str = "live";
 
@@ -39,6 +41,8 @@ pub struct Setting {
     pub buffer_bytes: u32,
     /// Packets for other hosts too, where the device can.
     pub promiscuous: bool,
+    /// Who stamps packets. `None`: whoever does by default.
+    pub time_stamps: Option<TimestampType>,
     /// Packets after which the capture is over. `None`: however many.
     pub packets: Option<u64>,
 }
@@ -195,6 +199,11 @@ impl Live {
         &self.facts
     }
 
+    /// As [`Live::facts`], as of when that was asked last; of pipes, as of now.
+    pub fn known(&self) -> &[InputFacts] {
+        &self.facts
+    }
+
     pub fn progress(&self) -> Progress {
         let bytes_read = self.facts.iter().map(|facts| facts.captured_bytes).fold(0, u64::saturating_add);
         Progress { bytes_read, bytes_total: None }
@@ -235,6 +244,7 @@ impl Live {
                         let why = error.to_string();
                         let why = why.strip_prefix(&facts.path).map_or(&*why, |rest| rest.trim_start_matches(": "));
                         let why = why.to_owned();
+                        facts.format = FORMAT;
                         facts.damage.push(Damage { packet: 1, byte: 0, why, lost_bytes: 0 });
                         input.from = From::Done;
                     }
