@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 
 use crate::base::Counters;
+#[cfg(feature = "live")]
+use crate::base::limits;
 use crate::capture::{self, Merged, Moment, Source, Window};
 use crate::cli::{Cli, FailOn, Inputs, Report};
 use crate::engine::{self, Collected, Engine, Judge, judge};
@@ -22,6 +24,8 @@ use crate::store::{self, Filter};
 
 use super::allow::Allowed;
 use super::feed::Feed;
+#[cfg(feature = "live")]
+use super::keep::Noted;
 use super::keys::Keys;
 use super::progress::Progress;
 use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming, told};
@@ -43,9 +47,11 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let allowed = Allowed::read(&args.allow)?;
     let known = Known::begin()?;
     let told = told::told(&args.inputs)?;
-    let mut keys = Keys::read(&args.inputs)?;
+    let mut keys = super::feed::keys(args)?;
     let mut feed = Feed::open(args)?;
     let runs = feed.is_live();
+    #[cfg(feature = "live")]
+    feed.learn(keys.take_grow());
     keys.add(feed.facts());
     let interrupted = catch_interrupts()?;
     let mut progress = Progress::new(!args.quiet);
@@ -57,34 +63,68 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let mut out = output(args.output.as_deref())?;
     let worst;
     let facts: Vec<InputFacts>;
+    #[cfg(feature = "live")]
+    let keeper;
     // Which names are hosts is known of the whole capture only: then nothing can be streamed.
     if format.name == "ndjson" && !args.redact {
         let live = feed.is_waited_for();
         let places = feed.facts().len() > 1;
         let stream =
             streaming::Stream::new(known.products(), &options, filter.as_ref(), &allowed, &mut out, live, told, places);
+        #[cfg(feature = "live")]
+        let stream = stream.noting(
+            feed.notes(args.show_secrets)
+                .map(|mut notes| -> streaming::Note { Box::new(move |findings| notes.take(findings)) }),
+        );
         let closed = stream.failed();
         let mut engine = Engine::new(stream);
         engine.secrets(keys.secrets());
         engine.sink().start(feed.facts())?;
         feed.read(&mut engine, &mut |at| on_progress(at) && !closed.get(), &mut |stream, now| stream.tick(now))?;
         let (stream, counters) = engine.finish();
+        #[cfg(feature = "live")]
+        {
+            keeper = feed.keeper();
+        }
         facts = feed.into_facts();
         let unread = counters.flows_tls_unread() != 0;
-        worst = stream.end(counters, &facts)?;
+        worst = match stream.end(counters, &facts) {
+            Ok(worst) => worst,
+            Err(err) => {
+                // What is kept is whole all the same.
+                #[cfg(feature = "live")]
+                super::feed::end_keeping(keeper, &facts, args.quiet);
+                return Err(err.into());
+            }
+        };
         progress.clear();
-        if keys.add(&facts) && unread && !args.quiet {
+        if keys.add(&facts) && unread && !runs && !args.quiet {
             complain("secrets that stand behind the first packet were not used: --format json reads such a file twice");
         }
     } else {
+        #[cfg(feature = "live")]
+        let mut notes = None;
         let Read { collected, counters, facts: inputs, .. } = match feed {
-            Feed::Files(inputs) => read(&args.inputs, inputs, &mut keys, &mut on_progress)?,
+            Feed::Files(inputs) => {
+                #[cfg(feature = "live")]
+                {
+                    keeper = None;
+                }
+                read(&args.inputs, inputs, &mut keys, &mut on_progress)?
+            }
             #[cfg(feature = "live")]
             mut live => {
-                let mut engine = Engine::new(Collected::default());
+                let noted = Noted::new(
+                    Collected::of_latest(limits::LIVE_EXCHANGES),
+                    known.products(),
+                    live.notes(args.show_secrets),
+                );
+                let mut engine = Engine::new(noted);
                 engine.secrets(keys.secrets());
                 live.read(&mut engine, &mut on_progress, &mut |_, _| {})?;
-                let (collected, counters) = engine.finish();
+                let (noted, counters) = engine.finish();
+                let (collected, noting) = noted.into_parts();
+                (keeper, notes) = (live.keeper(), noting);
                 Read { collected, counters, facts: live.into_facts(), whole: true }
             }
         };
@@ -93,6 +133,10 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         judge.told = told;
         let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs, &allow);
         progress.clear();
+        #[cfg(feature = "live")]
+        if let Some(notes) = &mut notes {
+            notes.take(&analysis.findings);
+        }
         if let Some(filter) = filter {
             let filter = filter.with_inputs(&analysis.inputs);
             let before = analysis.chains.len();
@@ -112,6 +156,10 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     }
     out.flush().with_context(|| where_to(args))?;
     warn(&facts, args.quiet);
+    #[cfg(feature = "live")]
+    if !super::feed::end_keeping(keeper, &facts, args.quiet) {
+        return Ok(code::CANNOT);
+    }
     if interrupted.load(Ordering::Relaxed) && !runs {
         complain("interrupted: the report covers what was read until then");
         return Ok(code::INTERRUPTED);
@@ -280,10 +328,8 @@ fn where_to(args: &Report) -> String {
 pub(super) fn warn(inputs: &[InputFacts], quiet: bool) {
     for input in inputs {
         let path = crate::base::escape::escape(input.path.as_bytes());
-        // A device that went away, or a pipe that could not be read.
-        let ended = matches!(input.format, "live" | "");
-        if ended && let Some(damage) = input.damage.first() {
-            complain(&format!("{path}: {}; {} packets were captured before", damage.why, input.packets));
+        if let Some(why) = input.broke_off() {
+            complain(&format!("{path}: {why}; {} packets were captured before", input.packets));
             continue;
         }
         for damage in &input.damage {

@@ -23,6 +23,8 @@ const NAMES: usize = 1_000;
 pub(super) struct Exporter {
     pub(super) inputs: Inputs,
     pub(super) utc: bool,
+    /// The inputs were a capture that ran.
+    pub(super) live: bool,
     /// Set when all is read.
     pub(super) known: Mutex<Option<Known>>,
 }
@@ -79,6 +81,9 @@ impl Exporter {
         out: &mut OutFile,
         on_progress: &mut dyn FnMut(Progress) -> bool,
     ) -> anyhow::Result<String> {
+        if self.live {
+            bail!("a capture that ran cannot be read again; keep it with -w, and take packets from that file");
+        }
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = &*known else { bail!("packets can be written when all is read") };
         self.inputs.files.iter().try_for_each(|path| Source::check_twice(path))?;

@@ -5,16 +5,23 @@ use std::time::{Duration, Instant};
 
 use crate::base::Timestamp;
 #[cfg(feature = "live")]
-use crate::capture::live::{Live, Next, Setting};
-use crate::capture::{Merged, Progress};
+use crate::base::limits;
 #[cfg(feature = "live")]
-use crate::cli::Inputs;
+use crate::capture::live::{Live, Next, Setting, TimestampType};
+use crate::capture::{Merged, Progress};
 use crate::cli::Report;
+#[cfg(feature = "live")]
+use crate::cli::{Inputs, TimeStamps};
 use crate::engine::{self, Engine};
 use crate::model::InputFacts;
 use crate::proto::Sink;
 
 use super::analyse;
+#[cfg(feature = "live")]
+use super::keep::{Keeper, Kept, Notes};
+#[cfg(feature = "live")]
+use super::keys::Grow;
+use super::keys::Keys;
 #[cfg(feature = "live")]
 use super::{complain, told};
 
@@ -33,7 +40,16 @@ pub(super) struct Running {
     until: Option<Instant>,
     quiet: bool,
     facts: Vec<InputFacts>,
+    keeper: Option<Keeper>,
+    /// Looks for more secrets.
+    grow: Option<Grow>,
+    /// Somebody looks on, and nothing else may be written to the terminal.
+    shown: Option<Shown>,
 }
+
+/// Is told now and then how the inputs stand, and how keeping does.
+#[cfg(feature = "live")]
+pub(super) type Shown = Box<dyn FnMut(&[InputFacts], Option<Kept>) + Send>;
 
 /// The longest time for which nobody asks whether to stop.
 #[cfg(feature = "live")]
@@ -42,6 +58,10 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How often the time is told to those who print, and drops are counted.
 #[cfg(feature = "live")]
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often key logs are looked at.
+#[cfg(feature = "live")]
+const KEYS: Duration = Duration::from_millis(limits::LIVE_KEYS_MS);
 
 impl Feed {
     /// Opens what the user named.
@@ -63,6 +83,40 @@ impl Feed {
             Feed::Files(files) => files.facts(),
             #[cfg(feature = "live")]
             Feed::Live(running) => running.live.facts(),
+        }
+    }
+
+    /// Secrets that come while the capture runs are learnt.
+    #[cfg(feature = "live")]
+    pub(super) fn learn(&mut self, grow: Option<Grow>) {
+        if let Feed::Live(running) = self {
+            running.grow = grow;
+        }
+    }
+
+    /// Tells this how the capture stands, instead of the user.
+    #[cfg(feature = "live")]
+    pub(super) fn show(&mut self, shown: Shown) {
+        if let Feed::Live(running) = self {
+            running.shown = Some(shown);
+        }
+    }
+
+    /// What puts findings beside the packets that are kept. `None`: none are.
+    #[cfg(feature = "live")]
+    pub(super) fn notes(&self, show_secrets: bool) -> Option<Notes> {
+        match self {
+            Feed::Files(_) => None,
+            Feed::Live(running) => running.keeper.as_ref().map(|keeper| keeper.notes(show_secrets)),
+        }
+    }
+
+    /// Who keeps the packets; to be taken when all is read, and ended when all findings are known.
+    #[cfg(feature = "live")]
+    pub(super) fn keeper(&mut self) -> Option<Keeper> {
+        match self {
+            Feed::Files(_) => None,
+            Feed::Live(running) => running.keeper.take(),
         }
     }
 
@@ -114,13 +168,21 @@ impl Running {
             buffer_bytes: args.buffer,
             promiscuous: !args.no_promiscuous,
             packets: args.count,
+            time_stamps: args.time_stamp_type.map(|stamps| match stamps {
+                TimeStamps::Host => TimestampType::Host,
+                TimeStamps::HostLowPrecision => TimestampType::HostLowPrec,
+                TimeStamps::HostHighPrecision => TimestampType::HostHighPrec,
+                TimeStamps::Adapter => TimestampType::Adapter,
+                TimeStamps::AdapterUnsynced => TimestampType::AdapterUnsynced,
+            }),
         };
         let live = Live::open(&inputs.files, &told::clocks(inputs)?, &setting)?;
         if !quiet {
             live.notes().iter().for_each(|note| complain(note));
         }
+        let keeper = Keeper::open(args, inputs, live.devices().collect())?;
         let until = args.duration.and_then(|length| Instant::now().checked_add(length));
-        Ok(Running { live, until, quiet, facts: Vec::new() })
+        Ok(Running { live, until, quiet, facts: Vec::new(), keeper, grow: None, shown: None })
     }
 
     fn read<S: Sink>(
@@ -129,40 +191,107 @@ impl Running {
         go_on: &mut dyn FnMut(Progress) -> bool,
         tick: &mut dyn FnMut(&mut S, Timestamp),
     ) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.start();
+        }
         let mut ticked = Instant::now();
+        let mut looked = ticked;
+        let tick_after = if self.shown.is_some() { TICK / 2 } else { TICK };
+        self.grow.take_if(|grow| !grow.is_waited_for(self.live.known()));
+        if self.grow.is_some() {
+            engine.secrets_may_come();
+        }
         loop {
             let now = Instant::now();
             if !go_on(self.live.progress()) || self.until.is_some_and(|until| until <= now) {
                 self.live.stop(now);
             }
-            let due = now.saturating_duration_since(ticked) >= TICK;
+            let due = now.saturating_duration_since(ticked) >= tick_after;
+            if let Some(grow) = self.grow.as_mut().filter(|_| now.saturating_duration_since(looked) >= KEYS) {
+                looked = now;
+                grow.look(self.live.known(), engine);
+            }
             match self.live.next(now, WAIT) {
-                Next::Batch(batch) => engine.batch(&batch),
+                Next::Batch(batch) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.batch(&batch, now);
+                    }
+                    engine.batch(&batch);
+                }
                 Next::Nothing => {}
                 Next::End => break,
             }
             if due {
                 ticked = now;
-                self.live.facts();
+                let facts = self.live.facts();
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.facts(facts);
+                    if self.shown.is_none() {
+                        keeper.problem().iter().for_each(|problem| complain(problem));
+                    }
+                }
+                if let Some(shown) = &mut self.shown {
+                    shown(facts, self.keeper.as_ref().map(Keeper::kept));
+                }
                 if let Some(time) = self.live.time(now) {
                     tick(engine.sink(), time);
                 }
             }
         }
-        self.facts = self.live.facts().to_vec();
-        if self.quiet {
-            return;
+        if let Some(grow) = &mut self.grow {
+            grow.look(self.live.known(), engine);
         }
+        self.facts = self.live.facts().to_vec();
+        if !self.quiet && self.shown.is_none() {
+            self.tell_losses();
+        }
+    }
+
+    /// What came too late, and what was dropped.
+    fn tell_losses(&self) {
         for (facts, late) in self.live.late() {
             let path = crate::base::escape::escape(facts.path.as_bytes());
             complain(&format!("{path}: {late} packets came too late for their place on the timeline"));
         }
-        for facts in self.facts.iter().filter(|facts| facts.dropped_kernel + facts.dropped_interface != 0) {
-            let path = crate::base::escape::escape(facts.path.as_bytes());
-            let (kernel, interface) = (facts.dropped_kernel, facts.dropped_interface);
-            complain(&format!(
-                "{path}: {kernel} packets were dropped by the kernel (a larger --buffer or a narrower -f helps), {interface} by the interface"
-            ));
-        }
+        tell_drops(&self.facts);
     }
+}
+
+/// Tells the user what was dropped.
+#[cfg(feature = "live")]
+pub(super) fn tell_drops(facts: &[InputFacts]) {
+    for facts in facts.iter().filter(|facts| facts.dropped_kernel + facts.dropped_interface != 0) {
+        let path = crate::base::escape::escape(facts.path.as_bytes());
+        let (kernel, interface) = (facts.dropped_kernel, facts.dropped_interface);
+        complain(&format!(
+            "{path}: {kernel} packets were dropped by the kernel (a larger --buffer or a narrower -f helps), {interface} by the interface"
+        ));
+    }
+}
+
+/// The key logs that the user names, whatever is captured.
+pub(super) fn keys(args: &Report) -> anyhow::Result<Keys> {
+    #[cfg(feature = "live")]
+    if !args.live.interfaces.is_empty() {
+        return Keys::read_on(&args.inputs);
+    }
+    Keys::read(&args.inputs)
+}
+
+/// Ends keeping, and tells how it went. `true`: all was kept.
+#[cfg(feature = "live")]
+pub(super) fn end_keeping(keeper: Option<Keeper>, facts: &[InputFacts], quiet: bool) -> bool {
+    let Some(keeper) = keeper else { return true };
+    let (kept, problem) = keeper.finish(facts);
+    tell_kept(&kept, problem.as_deref(), quiet)
+}
+
+/// Tells how keeping went. `true`: all was kept.
+#[cfg(feature = "live")]
+pub(super) fn tell_kept(kept: &Kept, problem: Option<&str>, quiet: bool) -> bool {
+    problem.iter().for_each(|problem| complain(problem));
+    if kept.lost != 0 || !quiet {
+        complain(&kept.words());
+    }
+    kept.lost == 0
 }

@@ -9,8 +9,16 @@ use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use crate::capture::KeyLogFile;
+#[cfg(feature = "live")]
+use crate::capture::News;
+#[cfg(feature = "live")]
+use crate::capture::live::FORMAT;
 use crate::cli::Inputs;
+#[cfg(feature = "live")]
+use crate::engine::Engine;
 use crate::model::{InputFacts, Wrapper};
+#[cfg(feature = "live")]
+use crate::proto::Sink;
 use crate::proto::tls::{KeyLog, Secrets};
 
 /// What names a key log for browsers and libraries that write one.
@@ -22,12 +30,72 @@ pub(super) struct Keys {
     secrets: Secrets,
     /// By input, decryption secrets blocks that were read.
     read: Vec<usize>,
+    /// The key logs, where more of them may come.
+    #[cfg(feature = "live")]
+    grow: Option<Grow>,
+}
+
+/// Key logs and inputs whose secrets come while a capture runs.
+#[cfg(feature = "live")]
+#[derive(Default)]
+pub(super) struct Grow {
+    logs: Vec<(PathBuf, KeyLogFile, KeyLog)>,
+    /// By input, decryption secrets blocks that were read.
+    read: Vec<usize>,
+}
+
+#[cfg(feature = "live")]
+impl Grow {
+    /// Whether any may come.
+    pub(super) fn is_waited_for(&self, inputs: &[InputFacts]) -> bool {
+        !self.logs.is_empty() || inputs.iter().any(|input| input.format != FORMAT)
+    }
+
+    /// Gives the engine what is new.
+    pub(super) fn look<S: Sink>(&mut self, inputs: &[InputFacts], engine: &mut Engine<S>) {
+        for (path, file, log) in &mut self.logs {
+            // A pipe would be waited for. What is not there may come, or come back.
+            if std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
+                let _ = file.news(&mut |news, bytes| {
+                    if news == News::Anew {
+                        *log = KeyLog::default();
+                    }
+                    engine.learn(log, bytes);
+                });
+            }
+        }
+        self.read.resize(inputs.len().max(self.read.len()), 0);
+        for (input, read) in inputs.iter().zip(&mut self.read) {
+            for block in input.secrets.iter().skip(*read) {
+                let mut log = KeyLog::default();
+                engine.learn(&mut log, block.bytes());
+                engine.learn(&mut log, b"\n");
+            }
+            *read = input.secrets.len().max(*read);
+        }
+    }
 }
 
 impl Keys {
     /// Reads the key logs that the user names. One of the environment need not be there yet.
     pub(super) fn read(args: &Inputs) -> anyhow::Result<Keys> {
-        let mut keys = Keys::default();
+        Keys::default().begin(args)
+    }
+
+    /// As [`Keys::read`], of key logs that may come and grow while a capture runs.
+    #[cfg(feature = "live")]
+    pub(super) fn read_on(args: &Inputs) -> anyhow::Result<Keys> {
+        Keys { grow: Some(Grow::default()), ..Keys::default() }.begin(args)
+    }
+
+    /// What looks for more of them.
+    #[cfg(feature = "live")]
+    pub(super) fn take_grow(&mut self) -> Option<Grow> {
+        self.grow.take()
+    }
+
+    fn begin(mut self, args: &Inputs) -> anyhow::Result<Keys> {
+        let keys = &mut self;
         for path in &args.keylogs {
             keys.file(path).with_context(|| format!("--keylog {}", path.display()))?;
         }
@@ -39,7 +107,7 @@ impl Keys {
                 _ => {}
             }
         }
-        Ok(keys)
+        Ok(self)
     }
 
     /// Adds what stands in the inputs, as far as they were read. `true`: something was new.
@@ -75,8 +143,18 @@ impl Keys {
     }
 
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut log = KeyLog::default();
-        KeyLogFile::new(path).news(&mut |_, bytes| log.push(bytes, &mut self.secrets))?;
+        let (mut file, mut log) = (KeyLogFile::new(path), KeyLog::default());
+        let read = file.news(&mut |_, bytes| log.push(bytes, &mut self.secrets));
+        #[cfg(feature = "live")]
+        if let Some(grow) = &mut self.grow {
+            // Its last line may be under way.
+            grow.logs.push((path.to_owned(), file, log));
+            return match read {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+                _ => Ok(()),
+            };
+        }
+        read?;
         log.end(&mut self.secrets);
         Ok(())
     }

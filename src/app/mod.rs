@@ -9,12 +9,16 @@ mod copies;
 mod export;
 mod extract;
 mod feed;
+#[cfg(feature = "live")]
+mod keep;
 mod keys;
 mod out_file;
 mod progress;
 mod streaming;
 mod told;
 mod ui;
+#[cfg(feature = "live")]
+mod ui_live;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;

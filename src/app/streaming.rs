@@ -20,6 +20,9 @@ use crate::store::{self, Filter, Row};
 
 use super::allow::Allowed;
 
+/// Who notes findings beside packets.
+pub(super) type Note = Box<dyn FnMut(&[Finding])>;
+
 /// Writes lines as things are known.
 pub(super) struct Stream<'a> {
     judge: Judge<'a>,
@@ -39,6 +42,8 @@ pub(super) struct Stream<'a> {
     /// Findings printed so far; the next one's index.
     findings: usize,
     worst: Option<Severity>,
+    /// Is told of findings as soon as they are known.
+    noted: Option<Note>,
     error: Option<io::Error>,
     /// Set with `error`: for the reader, to stop.
     failed: Rc<Cell<bool>>,
@@ -71,8 +76,15 @@ impl<'a> Stream<'a> {
             now: Timestamp(i64::MIN),
             findings: 0,
             worst: None,
+            noted: None,
             error: None,
         }
+    }
+
+    /// Tells of findings as soon as they are known, more than once perhaps.
+    #[cfg(feature = "live")]
+    pub(super) fn noting(self, noted: Option<Note>) -> Self {
+        Stream { noted, ..self }
     }
 
     /// Whether writing has failed, to be asked while the stream is at work.
@@ -124,6 +136,12 @@ impl<'a> Stream<'a> {
         self.failed.set(self.error.is_some());
     }
 
+    fn note(&mut self, findings: &[Finding]) {
+        if let Some(noted) = &mut self.noted {
+            noted(findings);
+        }
+    }
+
     fn print_findings(&mut self, findings: Vec<Finding>, x: Option<&Exchange>, fix: &[crate::model::Fix]) {
         for mut finding in findings {
             finding.allowed = self.allowed.allows(&finding, x);
@@ -132,6 +150,7 @@ impl<'a> Stream<'a> {
     }
 
     fn print_finding(&mut self, finding: Finding, fix: &[crate::model::Fix]) {
+        self.note(std::slice::from_ref(&finding));
         if !finding.allowed {
             self.worst = self.worst.max(Some(finding.severity));
         }
@@ -211,6 +230,7 @@ impl Stream<'_> {
     /// The first line of an exchange, as far as it can be judged alone. Its findings are numbered when it ended.
     fn print_decided(&mut self, x: &Exchange) {
         let judged = self.judge.exchange(x);
+        self.note(&judged.findings);
         let row = Row {
             exchange: Box::new(x.clone()),
             handshake: judged.handshake,

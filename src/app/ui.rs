@@ -33,6 +33,10 @@ pub(super) fn is_wanted(args: &Report) -> bool {
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
+    #[cfg(feature = "live")]
+    if !args.live.interfaces.is_empty() {
+        return super::ui_live::run(args, screen);
+    }
     let filter = args.filter.clone().unwrap_or_default();
     analyse::parse_filter(&filter)?;
     let allowed = Allowed::read(&args.allow)?;
@@ -41,7 +45,8 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let mut keys = Keys::read(&args.inputs)?;
     let inputs = analyse::open(&args.inputs)?;
     keys.add(inputs.facts());
-    let exporter = Arc::new(Exporter { inputs: args.inputs.clone(), utc: args.utc, known: Mutex::default() });
+    let exporter =
+        Arc::new(Exporter { inputs: args.inputs.clone(), utc: args.utc, live: false, known: Mutex::default() });
     let (named, leave) = (args.inputs.clone(), Arc::clone(&exporter));
     let mut shared = Shared::new(theme(args, screen), args.show_secrets, args.utc);
     shared.filter(&filter);
@@ -82,7 +87,7 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
 }
 
 /// Judges now and then what is known, so that there is something to look at; in a twentieth of the time at most.
-fn show_meanwhile(seen: &Preview, tell: &Tell, over: &Gate, judged: &dyn Fn(Collected) -> Analysis) {
+pub(super) fn show_meanwhile(seen: &Preview, tell: &Tell, over: &Gate, judged: &dyn Fn(Collected) -> Analysis) {
     let (mut pause, mut known) = (FIRST_LOOK, 0);
     while !over.wait(pause) && tell.is_wanted() {
         let changes = seen.changes();
@@ -97,7 +102,7 @@ fn show_meanwhile(seen: &Preview, tell: &Tell, over: &Gate, judged: &dyn Fn(Coll
 
 /// Tells one thread that another is done.
 #[derive(Default)]
-struct Gate(Mutex<bool>, Condvar);
+pub(super) struct Gate(Mutex<bool>, Condvar);
 
 impl Gate {
     /// Waits so long. `true`: it is over.
@@ -108,7 +113,7 @@ impl Gate {
     }
 
     /// It is over when this is dropped.
-    fn at_last(&self) -> impl Drop + '_ {
+    pub(super) fn at_last(&self) -> impl Drop + '_ {
         struct Over<'a>(&'a Gate);
         impl Drop for Over<'_> {
             fn drop(&mut self) {
@@ -120,7 +125,7 @@ impl Gate {
     }
 }
 
-fn theme(args: &Report, screen: Screen) -> Theme {
+pub(super) fn theme(args: &Report, screen: Screen) -> Theme {
     let palette = match screen.theme {
         _ if !colours(args.color, true) => Palette::None,
         ThemeName::Terminal => Palette::Terminal,

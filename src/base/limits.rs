@@ -72,11 +72,40 @@ pub const LIVE_BLOCK_MS: i32 = 50;
 /// Milliseconds for which a silent input holds up the packets of the others.
 pub const LIVE_HOLD_MS: u64 = 200;
 
+/// Milliseconds between two looks whether the key logs of a live capture have grown.
+pub const LIVE_KEYS_MS: u64 = 200;
+
 /// Bytes of one running input that wait for others; beyond them, nothing is waited for.
 pub const LIVE_WAITING_BYTES: usize = 32 << 20;
 
 /// Batches of a pipe that are read ahead beside devices.
 pub const LIVE_CHUNKS: usize = 64;
+
+/// Milliseconds for which a captured packet is held before it is written to the file that keeps the capture, so that a
+/// finding that comes meanwhile can stand at it; and bytes of packets that are held.
+pub const KEEP_HELD_MS: u64 = 1_000;
+pub const KEEP_HELD_BYTES: usize = 16 << 20;
+
+/// Bytes of packets that may wait for a slow disk. What comes beyond them is not kept, and counted.
+pub const KEEP_WAITING_BYTES: usize = 64 << 20;
+
+/// Bytes that are given to the disk at once, where packets come fast.
+pub const KEEP_CHUNK_BYTES: usize = 64 << 10;
+
+/// Seconds after which a full disk is tried again.
+pub const KEEP_RETRY_S: u64 = 10;
+
+/// Findings that wait for a packet to stand at; the oldest go first.
+pub const KEEP_LATE: usize = 1_000;
+
+/// Findings, each with a packet, that are remembered so that none stands in a kept file twice.
+pub const KEEP_NOTED: usize = 100_000;
+
+/// Seconds for which the end of the program waits for the disk.
+pub const KEEP_END_S: u64 = 10;
+
+/// Files of a ring at most.
+pub const RING_FILES: usize = 99_999;
 
 /// Inputs of one analysis: a packet names its input in 16 bits.
 pub const INPUTS: usize = 65_535;
@@ -145,8 +174,16 @@ pub const RESEND_MS: i64 = 32_000;
 /// stream waits for a next try.
 pub const RESET_MS: i64 = 10_000;
 
-/// Packet time a flow may be silent before its place may be given to another, in seconds.
+/// Packet time after which a silent flow that nobody looks at, or in which nothing was said, is forgotten, in seconds.
+/// Nothing is lost by it: where it speaks again it is another flow.
 pub const FLOW_IDLE_S: i64 = 3_600;
+
+/// The same for a flow that is looked at, as an open WebSocket is: it is given up, and counted. No tunnel that anything
+/// keeps alive is silent for so long.
+pub const FLOW_SILENT_S: i64 = 24 * 3_600;
+
+/// Packet time between two looks for such flows, in seconds; each looks at 1,024 of them.
+pub const FLOW_SWEEP_S: i64 = 1;
 
 /// Packet time a closed flow is remembered, so that late segments do not open a new one, in seconds.
 pub const FLOW_LINGER_S: i64 = 60;
@@ -198,6 +235,10 @@ pub const PRODUCT_EVIDENCE_BYTES: usize = 200;
 
 /// Candidates kept whole for one analysis. Beyond it the oldest finished ones go and are counted.
 pub const EXCHANGES: usize = 2_000_000;
+
+/// Exchanges that a live capture keeps to be shown or reported at its end. Beyond them the one that ended first goes, and
+/// is counted; `ndjson` keeps none that it has told.
+pub const LIVE_EXCHANGES: usize = 100_000;
 
 /// Keys and accepts remembered across exchanges.
 pub const SEEN_KEYS: usize = 100_000;

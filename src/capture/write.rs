@@ -1,4 +1,4 @@
-//! The pcapng format, written: sections, interfaces, packets, with comments. Written with
+//! The pcapng format, written: sections, interfaces, packets, with comments; statistics. Written with
 //! draft-ietf-opsawg-pcapng open.
 //!
 //! In: what a block is to say. Out: its bytes, appended to a buffer that the caller empties where it
@@ -7,11 +7,11 @@
 
 use std::collections::HashMap;
 
-use super::pcapng::{ENHANCED_PACKET, INTERFACE, SECRETS, SECTION_HEADER, TLS_KEY_LOG};
+use super::pcapng::{ENHANCED_PACKET, INTERFACE, SECRETS, SECTION_HEADER, STATISTICS, TLS_KEY_LOG};
 use super::record::{Interface, Record};
 use crate::base::{Nanos, Timestamp, limits};
 
-/// Codes of options (pcapng §3.5, §4.1, §4.2).
+/// Codes of options (pcapng §3.5, §4.1, §4.2, §4.6).
 mod option {
     pub(super) const END: u16 = 0;
     pub(super) const COMMENT: u16 = 1;
@@ -20,6 +20,11 @@ mod option {
     pub(super) const SHB_USERAPPL: u16 = 4;
     pub(super) const IF_TSRESOL: u16 = 9;
     pub(super) const IF_TSOFFSET: u16 = 14;
+    pub(super) const ISB_STARTTIME: u16 = 2;
+    pub(super) const ISB_ENDTIME: u16 = 3;
+    pub(super) const ISB_IFDROP: u16 = 5;
+    pub(super) const ISB_OSDROP: u16 = 7;
+    pub(super) const ISB_USRDELIV: u16 = 8;
 }
 
 /// Times before 1970 count from here (if_tsoffset), in seconds: a little after the earliest `Timestamp`.
@@ -46,6 +51,17 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     /// Beyond `limits::PACKET_COMMENTS` they are counted only.
     pub comments: &'a [String],
+}
+
+/// What is counted of an interface since a file began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Times of the first packet and the last one. `None`: there was none.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// Packets that came in from it.
+    pub delivered: u64,
+    pub dropped_interface: u64,
+    pub dropped_kernel: u64,
 }
 
 /// Writes one pcapng file.
@@ -83,19 +99,7 @@ impl Writer {
     pub fn packet(&mut self, out: &mut Vec<u8>, packet: &Packet<'_>, about_it: impl FnOnce() -> String) {
         let Packet { key, interface, record, data, comments } = *packet;
         let early = record.ts < Timestamp(0);
-        let id = match self.ids.get(&(key, early)) {
-            Some(id) => *id,
-            None => {
-                if self.ids.len() >= limits::INTERFACES {
-                    self.ids.clear();
-                    self.section(out);
-                }
-                let id = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-                self.ids.insert((key, early), id);
-                describe(out, interface, &about_it(), early);
-                id
-            }
-        };
+        let id = self.id(out, (key, early), interface, about_it);
         let zero = if early { Timestamp::from_parts(EARLY_S, 0) } else { Timestamp(0) };
         let Nanos(ns) = record.ts.since(zero);
         let [low, high] = halves(u64::try_from(ns).unwrap_or(0));
@@ -116,6 +120,62 @@ impl Writer {
                 end_options(out);
             }
         });
+    }
+
+    /// Describes an interface of which no packet has come yet.
+    pub fn interface(&mut self, out: &mut Vec<u8>, key: InterfaceKey, interface: &Interface, about_it: String) {
+        self.id(out, (key, false), interface, || about_it);
+    }
+
+    /// A statistics block for each interface of this section, as of `now`; the `comments` stand in the first.
+    pub fn statistics(
+        &self,
+        out: &mut Vec<u8>,
+        now: Timestamp,
+        of: impl Fn(InterfaceKey) -> Statistics,
+        comments: &[String],
+    ) {
+        let mut ids: Vec<_> =
+            self.ids.iter().filter(|((_, early), _)| !early).map(|((key, _), id)| (*id, *key)).collect();
+        ids.sort_unstable_by_key(|(id, _)| *id);
+        let mut comments = comments.iter();
+        for (id, key) in ids {
+            let about = of(key);
+            block(out, STATISTICS, |out| {
+                out.extend(id.to_le_bytes());
+                out.extend(stamp(now));
+                comments.by_ref().for_each(|text| comment(out, text));
+                if let Some((first, last)) = about.times {
+                    option(out, option::ISB_STARTTIME, &stamp(first));
+                    option(out, option::ISB_ENDTIME, &stamp(last));
+                }
+                option(out, option::ISB_IFDROP, &about.dropped_interface.to_le_bytes());
+                option(out, option::ISB_OSDROP, &about.dropped_kernel.to_le_bytes());
+                option(out, option::ISB_USRDELIV, &about.delivered.to_le_bytes());
+                end_options(out);
+            });
+        }
+    }
+
+    /// Number of an interface in this section, which is described where the section does not know it yet.
+    fn id(
+        &mut self,
+        out: &mut Vec<u8>,
+        key: (InterfaceKey, bool),
+        interface: &Interface,
+        about_it: impl FnOnce() -> String,
+    ) -> u32 {
+        if let Some(id) = self.ids.get(&key) {
+            return *id;
+        }
+        if self.ids.len() >= limits::INTERFACES {
+            self.ids.clear();
+            self.section(out);
+        }
+        let id = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        self.ids.insert(key, id);
+        describe(out, interface, &about_it(), key.1);
+        id
     }
 
     fn section(&self, out: &mut Vec<u8>) {
@@ -187,6 +247,13 @@ fn end_options(out: &mut Vec<u8>) {
 /// Fills up to a multiple of four behind `length` bytes.
 fn pad(out: &mut Vec<u8>, length: usize) {
     out.resize(out.len() + length.next_multiple_of(4) - length, 0);
+}
+
+/// A time in nanoseconds, as blocks have it: the upper half first.
+fn stamp(ts: Timestamp) -> [u8; 8] {
+    let [low, high] = halves(u64::try_from(ts.0).unwrap_or(0)).map(u32::to_le_bytes);
+    let ([a, b, c, d], [e, f, g, h]) = (high, low);
+    [a, b, c, d, e, f, g, h]
 }
 
 fn halves(units: u64) -> [u32; 2] {
@@ -273,6 +340,33 @@ mod tests {
         let text = String::from_utf8_lossy(&out);
         assert!(text.contains("ä … (cut)") && text.contains("3 more comments are left out"));
         assert_eq!(made::read(&out).0.len(), 1);
+    }
+
+    #[test]
+    fn statistics_tell_the_drops_of_each_interface() {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, String::new(), String::new());
+        let silent = InterfaceKey { input: 1, ..KEY };
+        writer.interface(&mut out, silent, &ethernet(), "silent".into());
+        writer.packet(&mut out, &packet(&ethernet(), &record(7, b"x", 1), b"x", &[]), String::new);
+        let from = out.len();
+        let of = |key: InterfaceKey| Statistics {
+            times: (key == KEY).then_some((Timestamp(7), Timestamp(9))),
+            delivered: 1,
+            dropped_interface: 3,
+            dropped_kernel: 5 + u64::from(key.input),
+        };
+        writer.statistics(&mut out, Timestamp(1 << 32 | 9), of, &comments(&["late"]));
+        let words = |all: &[u32]| all.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+        let first = [
+            words(&[5, 72, 0, 1, 9]),
+            b"\x01\0\x04\0late".to_vec(),
+            [&b"\x05\0\x08\0\x03"[..], &[0; 7], b"\x07\0\x08\0\x06", &[0; 7], b"\x08\0\x08\0\x01", &[0; 7]].concat(),
+            words(&[0, 72]),
+        ];
+        assert_eq!(out[from..from + 72], first.concat());
+        let (_, facts) = made::read(&out);
+        assert_eq!((facts.dropped_interface, facts.dropped_kernel, facts.damage.len()), (6, 11, 0));
     }
 
     #[test]

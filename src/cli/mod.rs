@@ -7,7 +7,7 @@ mod numbers;
 use std::path::PathBuf;
 
 #[cfg(feature = "live")]
-pub use live::Live;
+pub use live::{Live, Ring, TimeStamps};
 pub use numbers::Numbers;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};

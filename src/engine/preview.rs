@@ -1,6 +1,7 @@
 //! What is known while reading goes on. The first exchanges are copied on their way into the collection, as they are
 //! decided and as they end, so that somebody else can judge them meanwhile.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
@@ -22,6 +23,8 @@ pub struct Previewed {
     copied: usize,
     /// There is room for no other, and those that are copied have ended.
     over: bool,
+    /// The latest are copied, instead of the first.
+    latest: bool,
 }
 
 /// The copies, for another thread.
@@ -35,14 +38,63 @@ struct Copies {
     exchanges: Vec<Box<Exchange>>,
     /// Where those stand that did not end yet.
     open: HashMap<ExchangeId, usize, foldhash::fast::RandomState>,
-    lone: Vec<FlowFacts>,
+    lone: VecDeque<FlowFacts>,
     changes: u64,
+    /// The copy that goes next, and those that went.
+    hand: usize,
+    gone: u64,
+}
+
+/// Copies looked at for one that has ended, when one has to go.
+const TRIES: usize = 256;
+
+impl Copies {
+    /// Adds a copy; where there is no room, in the place of an older one that has ended.
+    fn put(&mut self, x: Box<Exchange>, is_open: bool) {
+        let count = self.exchanges.len();
+        let id = x.id;
+        let at = if count < limits::PREVIEWED {
+            self.exchanges.push(x);
+            count
+        } else {
+            self.gone += 1;
+            let ended = |at: &usize| self.exchanges.get(*at).is_some_and(|known| !self.open.contains_key(&known.id));
+            let places = (self.hand..self.hand + TRIES).map(|at| at % count);
+            let Some((at, place)) = places.clone().find(ended).and_then(|at| Some((at, self.exchanges.get_mut(at)?)))
+            else {
+                return;
+            };
+            *place = x;
+            self.hand = at + 1;
+            at
+        };
+        if is_open {
+            self.open.insert(id, at);
+        }
+    }
+
+    fn put_lone(&mut self, flow: FlowFacts, latest: bool) {
+        if self.lone.len() >= limits::PREVIEWED {
+            if !latest {
+                return;
+            }
+            self.lone.pop_front();
+            self.gone += 1;
+        }
+        self.lone.push_back(flow);
+        self.changes += 1;
+    }
 }
 
 impl Previewed {
     pub fn new(seen: Preview) -> Previewed {
         seen.with(|copies| *copies = Copies::default());
-        Previewed { collected: Collected::default(), seen, copied: 0, over: false }
+        Previewed { collected: Collected::default(), seen, copied: 0, over: false, latest: false }
+    }
+
+    /// Of a capture that has no end: shows the latest, and keeps so many of them.
+    pub fn of_latest(seen: Preview, kept: usize) -> Previewed {
+        Previewed { collected: Collected::of_latest(kept), latest: true, ..Previewed::new(seen) }
     }
 }
 
@@ -67,7 +119,7 @@ impl Preview {
             }
             out.exchanges.extend(some);
         }
-        out.lone = self.with(|copies| copies.lone.clone());
+        (out.lone, out.evicted) = self.with(|copies| (copies.lone.iter().cloned().collect(), copies.gone));
         out
     }
 
@@ -78,11 +130,10 @@ impl Preview {
 
 impl Sink for Previewed {
     fn decided(&mut self, x: &Exchange) {
-        if self.copied < limits::PREVIEWED {
+        if self.latest || self.copied < limits::PREVIEWED {
             self.copied += 1;
             self.seen.with(|copies| {
-                copies.open.insert(x.id, copies.exchanges.len());
-                copies.exchanges.push(Box::new(x.clone()));
+                copies.put(Box::new(x.clone()), true);
                 copies.changes += 1;
             });
         }
@@ -91,13 +142,13 @@ impl Sink for Previewed {
 
     fn ended(&mut self, x: Box<Exchange>) {
         if !self.over {
-            let room = self.copied < limits::PREVIEWED;
+            let room = self.latest || self.copied < limits::PREVIEWED;
             let (added, over) = self.seen.with(|copies| {
                 let known = copies.open.remove(&x.id).and_then(|at| copies.exchanges.get_mut(at));
                 let added = known.is_none() && room;
                 match known {
                     Some(known) => *known = x.clone(),
-                    None if room => copies.exchanges.push(x.clone()),
+                    None if room => copies.put(x.clone(), false),
                     None => {}
                 }
                 copies.changes += 1;
@@ -110,12 +161,7 @@ impl Sink for Previewed {
     }
 
     fn lone(&mut self, flow: FlowFacts) {
-        self.seen.with(|copies| {
-            if copies.lone.len() < limits::PREVIEWED {
-                copies.lone.push(flow.clone());
-                copies.changes += 1;
-            }
-        });
+        self.seen.with(|copies| copies.put_lone(flow.clone(), self.latest));
         self.collected.lone(flow);
     }
 }
@@ -155,6 +201,21 @@ mod tests {
         (1..=last).for_each(|id| sink.ended(Box::new(exchange(id))));
         assert_eq!(seen.collected().exchanges.len(), limits::PREVIEWED);
         assert_eq!(sink.collected.exchanges.len() as u64, last);
+    }
+
+    #[test]
+    fn of_a_capture_without_end_the_latest_are_seen_and_those_that_are_open_stay() {
+        let seen = Preview::default();
+        let mut sink = Previewed::of_latest(seen.clone(), 100);
+        let most = limits::PREVIEWED as u64;
+        sink.decided(&exchange(1));
+        (2..=most + 10).for_each(|id| sink.ended(Box::new(exchange(id))));
+        sink.ended(Box::new(exchange(1)));
+        let copies = seen.collected();
+        let mut ids: Vec<u64> = copies.exchanges.iter().map(|x| x.id.0).collect();
+        ids.sort_unstable();
+        assert_eq!((ids[0], ids[1], ids.last().copied(), copies.evicted), (1, 12, Some(most + 10), 10));
+        assert_eq!(sink.collected.exchanges.len(), 100);
     }
 
     #[test]

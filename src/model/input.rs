@@ -85,6 +85,13 @@ impl fmt::Debug for KeyLog {
 }
 
 impl InputFacts {
+    /// Why no more came of it: a device that went away while it was captured, or a pipe beside devices that could not be
+    /// read. `None`: it ended as it should, or is a file.
+    pub fn broke_off(&self) -> Option<&str> {
+        let ran = self.format == "live";
+        self.damage.first().filter(|_| ran).map(|damage| &*damage.why)
+    }
+
     /// What is said behind `byte N`: of what the byte is. Empty where it is the file itself.
     pub fn of_what(&self) -> &'static str {
         if self.compression.is_some() { " of the decompressed capture" } else { "" }

@@ -55,7 +55,8 @@ impl<'a> Comments<'a> {
     }
 }
 
-fn sentence(f: &Finding, masker: &mut Masker) -> String {
+/// A finding in one line.
+pub fn sentence(f: &Finding, masker: &mut Masker) -> String {
     let sure = match f.confidence {
         Confidence::Certain => String::new(),
         less => format!(", {}", less.word()),

@@ -63,6 +63,9 @@ pub struct Table<I> {
     next_id: u32,
     limit: usize,
     hand: usize,
+    /// When silent flows were looked for last, and the block where that goes on.
+    swept: Timestamp,
+    sweep_next: usize,
 }
 
 /// Bytes of a line of the cache.
@@ -72,6 +75,7 @@ const LINE: usize = 64;
 const SAMPLE: usize = 32;
 const NONE: u32 = u32::MAX;
 const LINGER: Nanos = Nanos::from_secs(limits::FLOW_LINGER_S);
+const SWEEP: Nanos = Nanos::from_secs(limits::FLOW_SWEEP_S);
 
 /// Flows whose records are fetched ahead when all of them end, and whose handler's lines.
 const FAR: usize = 16;
@@ -106,6 +110,8 @@ impl<I: Inline> Table<I> {
             next_id: 0,
             limit: limit.max(1),
             hand: 0,
+            swept: Timestamp(i64::MIN),
+            sweep_next: 0,
         }
     }
 
@@ -183,6 +189,10 @@ impl<I: Inline> Table<I> {
         self.forget_ended(d.ts);
         if self.resets.front().is_some_and(|(ts, ..)| d.ts.since(*ts) > reset::WAIT) {
             self.decide_resets(d.ts, handler, counters);
+        }
+        // Once a second, and where time goes back.
+        if d.ts.0.wrapping_sub(self.swept.0).cast_unsigned() >= SWEEP.0.cast_unsigned() {
+            self.sweep(d.ts, handler, counters);
         }
         if d.is_copy() {
             return;
@@ -576,6 +586,37 @@ impl<I: Inline> Table<I> {
         let Some((_, index, id)) = self.ended.pop_front() else { return };
         let track = self.track(index);
         if track.id == id && track.has(flag::IGNORED) {
+            self.remove(index);
+        }
+    }
+
+    /// Gives up flows of one block that were silent for long, counted back from the look before: one packet with a wrong
+    /// time must not end them all. A block at a time, so that however times go it costs little.
+    #[cold]
+    fn sweep<H: Handler<Inline = I>>(&mut self, now: Timestamp, handler: &mut H, counters: &mut Counters) {
+        let then = std::mem::replace(&mut self.swept, now).min(now);
+        if self.sweep_next >= self.blocks.len() {
+            self.sweep_next = 0;
+        }
+        let Some(block) = self.blocks.get(self.sweep_next) else { return };
+        let from = u32::try_from(self.sweep_next * BLOCK).unwrap_or(NONE);
+        self.sweep_next += 1;
+        let mut silent = Vec::new();
+        for (Record { track, .. }, index) in block.records.iter().zip(from..) {
+            // Of what nobody looks at, or where nothing was said, nothing is lost.
+            let ignored = track.has(flag::IGNORED) && track.tag & H::GLIMPSED == 0;
+            let unwanted = ignored || !track.has(flag::IGNORED) && !track.has_payload();
+            let patience = if unwanted { limits::FLOW_IDLE_S } else { limits::FLOW_SILENT_S };
+            if track.id != FlowId::default() && then.since(track.last) > Nanos::from_secs(patience) {
+                silent.push((track.id, index, ignored, unwanted));
+            }
+        }
+        silent.sort_unstable();
+        for (_, index, ignored, unwanted) in silent {
+            counters.evicted += u64::from(!unwanted);
+            if !ignored {
+                self.end(index, CloseHow::Replaced, PacketRef::default(), handler, counters);
+            }
             self.remove(index);
         }
     }

@@ -11,7 +11,7 @@ use super::shared::{Shared, bytes, grouped};
 use super::theme::Tone;
 
 /// How far reading is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     pub bytes: u64,
     /// `None`: nobody knows, as of a pipe.
@@ -20,6 +20,23 @@ pub struct Reading {
     pub seconds: f64,
     /// All is read; the verdicts are being found.
     pub judging: bool,
+    /// It is a capture that runs.
+    pub live: Option<Alive>,
+}
+
+/// How a capture that runs stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alive {
+    /// Its devices and pipes, safe to print.
+    pub names: String,
+    pub packets: u64,
+    /// Packets dropped by the kernel and by the interfaces.
+    pub dropped: u64,
+    /// The file that keeps the packets, safe to print. `None`: they are not kept.
+    pub file: Option<String>,
+    pub kept: u64,
+    /// Packets that should be kept and are not.
+    pub not_kept: u64,
 }
 
 /// What the frame is about.
@@ -76,6 +93,9 @@ fn first(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
 
 /// A bar, and how long it will take.
 fn progress(r: &Reading, columns: usize) -> Line {
+    if let Some(live) = &r.live {
+        return Line::of(Tone::Good, format!("live {} ", clip_middle(&live.names, columns / 3)));
+    }
     if r.judging {
         return Line::of(Tone::Info, "finding verdicts … ");
     }
@@ -149,6 +169,11 @@ fn status(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
         put(buf, s.theme, (area.x, area.y), area.width, &Line::of(Tone::Info, format!(" {said}")), Style::new());
         return;
     }
+    if let Some(live) = f.reading.and_then(|reading| reading.live.as_ref()) {
+        put(buf, s.theme, (area.x, area.y), area.width, &alive(s, live, usize::from(area.width)), Style::new());
+        put_right(s, &verdicts(s), area, buf);
+        return;
+    }
     if f.reading.is_some() && !s.a.chains.is_empty() {
         let line =
             Line::of(Tone::Info, format!(" {} chains so far; verdicts may change", grouped(s.a.chains.len() as u64)));
@@ -172,13 +197,35 @@ fn status(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
         line.push(Tone::Warning, format!("  {word} {}", grouped(n)));
     }
     put(buf, s.theme, (area.x, area.y), area.width, &line, Style::new());
+    put_right(s, &verdicts(s), area, buf);
+}
+
+/// How many chains are faulty.
+fn verdicts(s: &Shared) -> Line {
     let mut right = Line::new();
     if s.text.secrets() {
         right.push(Tone::Warning, "secrets shown  ");
     }
     right.push(Tone::Error, format!("✗ {}", s.errors));
     right.push(Tone::Warning, format!("  ! {} ", s.warnings));
-    put_right(s, &right, area, buf);
+    right
+}
+
+/// What a running capture has seen, lost and kept.
+fn alive(s: &Shared, live: &Alive, columns: usize) -> Line {
+    let mut line = Line::of(Tone::Dim, format!(" pkts {}", grouped(live.packets)));
+    let tone = if live.dropped == 0 { Tone::Dim } else { Tone::Warning };
+    line.push(tone, format!("  dropped {}", grouped(live.dropped)));
+    if s.a.counters.evicted > 0 {
+        line.push(Tone::Warning, format!("  evicted {}", grouped(s.a.counters.evicted)));
+    }
+    if live.not_kept > 0 {
+        line.push(Tone::Error, format!("  NOT KEPT {}", grouped(live.not_kept)));
+    }
+    if let Some(file) = &live.file {
+        line.push(Tone::Dim, format!("  kept {} in {}", grouped(live.kept), clip_middle(file, columns / 4)));
+    }
+    line
 }
 
 /// The keys of this screen, as many as there is room for; help always.

@@ -26,7 +26,7 @@ pub use export::{Form, Request, Scope};
 pub use terminal::{Ended, Read, Tell, Write, run};
 pub use theme::{Palette, Theme};
 
-pub use frame::Reading;
+pub use frame::{Alive, Reading};
 pub use ready::Ready;
 pub use shared::Shared;
 pub use ui::{Effect, Ui};

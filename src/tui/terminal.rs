@@ -1,9 +1,9 @@
 //! The terminal: set up, given back whatever happens, and asked for keys.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::capture::Progress;
 use crate::store::Analysis;
 
 use super::export::Request;
-use super::frame::Reading;
+use super::frame::{Alive, Reading};
 use super::ready::Ready;
 use super::ui::{Effect, Ui};
 
@@ -46,6 +46,7 @@ pub struct Tell {
     bytes: Arc<AtomicU64>,
     /// `u64::MAX`: not known.
     total: Arc<AtomicU64>,
+    live: Arc<Mutex<Option<Alive>>>,
     news: Sender<News>,
 }
 
@@ -63,6 +64,11 @@ impl Tell {
         self.bytes.store(at.bytes_read, Ordering::Relaxed);
         self.total.store(at.bytes_total.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.is_wanted()
+    }
+
+    /// How a capture that runs stands.
+    pub fn live(&self, alive: Alive) {
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(alive);
     }
 
     /// Whether anybody still wants to know.
@@ -137,8 +143,11 @@ fn turn(
             }
         }
         if ui.reading.is_some() {
-            ui.reading = Some(reader.progress());
-            dirty = true;
+            let now = Some(reader.progress());
+            // Where a link is silent nothing changes but the time.
+            dirty |= now.as_ref().is_none_or(|now| now.live.is_none())
+                || now.as_ref().map(|r| &r.live) != ui.reading.as_ref().map(|r| &r.live);
+            ui.reading = now;
         }
         let more = ui.work();
         dirty |= more;
@@ -203,7 +212,7 @@ impl Reader {
     fn start(read: Read) -> Reader {
         let (send, news) = channel();
         let (stop, bytes, total) = (Arc::default(), Arc::default(), Arc::new(AtomicU64::new(u64::MAX)));
-        let tell = Tell { stop, bytes, total, news: send };
+        let tell = Tell { stop, bytes, total, live: Arc::default(), news: send };
         let told = tell.clone();
         // Nobody waits for it: a pipe may be silent for ever.
         thread::spawn(move || {
@@ -219,7 +228,8 @@ impl Reader {
         let bytes = self.tell.bytes.load(Ordering::Relaxed);
         let total = Some(self.tell.total.load(Ordering::Relaxed)).filter(|total| *total != u64::MAX);
         let seconds = self.started.elapsed().as_secs_f64();
-        Reading { bytes, total, seconds, judging: total.is_some_and(|total| bytes >= total) }
+        let live = self.tell.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Reading { bytes, total, seconds, judging: total.is_some_and(|total| bytes >= total), live }
     }
 }
 

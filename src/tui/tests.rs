@@ -185,15 +185,18 @@ fn without_colours_the_cursor_and_faults_are_seen() {
 
 #[test]
 fn while_it_reads_the_screen_says_how_far_it_is() {
-    let reading = Reading { bytes: 1_900_000_000, total: Some(4_700_000_000), seconds: 9.0, judging: false };
+    let reading =
+        Reading { bytes: 1_900_000_000, total: Some(4_700_000_000), seconds: 9.0, judging: false, live: None };
     let first = |reading, w| {
         let mut ui = Ui::new(Shared::new(Theme::default(), false, true));
         ui.reading = Some(reading);
         text(&draw(&mut ui, w, 24)).lines().next().unwrap_or_default().to_owned()
     };
-    assert!(first(reading, 120).ends_with("1.9GB of 4.7GB ▕█████████               ▏  40%  211 MB/s  13 s left"));
-    assert!(first(reading, 80).ends_with("▕████      ▏ 40% 13 s left"));
-    let pipe = Reading { total: None, ..reading };
+    assert!(
+        first(reading.clone(), 120).ends_with("1.9GB of 4.7GB ▕█████████               ▏  40%  211 MB/s  13 s left")
+    );
+    assert!(first(reading.clone(), 80).ends_with("▕████      ▏ 40% 13 s left"));
+    let pipe = Reading { total: None, ..reading.clone() };
     assert!(first(pipe, 80).ends_with("1.9GB read  211 MB/s"));
     assert!(first(Reading { judging: true, ..reading }, 80).ends_with("finding verdicts …"));
 }

@@ -99,6 +99,11 @@ impl Ui {
         }
     }
 
+    /// The cursor stays on the newest chain until it is moved up.
+    pub fn follow(&mut self) {
+        self.follow = true;
+    }
+
     /// Goes on with what takes longer than a key may. `true`: there is more.
     pub fn work(&mut self) -> bool {
         if self.s.work() {

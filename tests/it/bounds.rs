@@ -293,3 +293,47 @@ fn a_flow_evicted_within_a_batch_takes_nothing_of_its_successor() {
         assert_eq!((x.request.at.number() - 1) % 40, u64::from(x.client.port) - 40_000, "its own packet");
     }
 }
+
+/// So many seconds after the start, from a client of its own.
+fn later(second: u64, number: u32, segment: Segment) -> Segment {
+    let client = (std::net::Ipv4Addr::from(0x0a00_0000 + number), 40_000).into();
+    Segment { at_ns: START_NS + second * 1_000_000_000, client, ..segment }
+}
+
+#[test]
+fn flows_that_were_silent_for_long_go_and_those_that_are_looked_at_are_counted() {
+    let request = b"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n";
+    let [idle, silent] = [limits::FLOW_IDLE_S, limits::FLOW_SILENT_S].map(|s| usize::try_from(s).unwrap());
+    let mut feed = Feed::new(1_000_000);
+    for number in 0..2_000 {
+        feed.segment(&later(0, number, syn(Side::Client)));
+        feed.segment(&later(0, number, data(Side::Client, 1, request)));
+    }
+    // An opening a second that nobody answers, for more than a day: those of the last hour are held.
+    for second in 1..silent as u64 {
+        feed.segment(&later(second, 100_000 + second as u32, syn(Side::Client)));
+    }
+    let held = feed.table.len() - 2_000;
+    assert!((idle..idle + 100).contains(&held), "{held}");
+    for second in silent as u64..silent as u64 + 100 {
+        feed.segment(&later(second, 300_000 + second as u32, syn(Side::Client)));
+    }
+    let held = feed.table.len();
+    assert!((idle..idle + 100).contains(&held), "{held}");
+    let (found, counters) = feed.end("silent flows", Duration::from_secs(120));
+    assert_eq!((counters.evicted, found.exchanges.len()), (2_000, 2_000));
+}
+
+#[test]
+fn one_packet_with_a_wrong_time_ends_no_flow() {
+    let mut feed = opened(10);
+    feed.segment(&data(Side::Client, 1, b"GET / HTTP/1.1\r\nHost: h\r\n"));
+    for wrong in [0, 10 * 366 * 24 * 3_600] {
+        for second in 1..5 {
+            feed.segment(&later(second, 7, syn(Side::Client)));
+        }
+        feed.segment(&Segment { at_ns: START_NS + wrong * 1_000_000_000, ..later(0, 8, syn(Side::Client)) });
+    }
+    feed.segment(&later(6, 7, syn(Side::Client)));
+    assert_eq!(feed.table.len(), 3);
+}

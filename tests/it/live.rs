@@ -13,14 +13,14 @@ use serde_json::Value;
 use crate::support::run;
 
 /// The sample of RFC 6455 §1.3.
-const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+pub(crate) const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// One connection of a client and a server on this machine.
-fn speak(listener: &TcpListener, answer: &str) {
+pub(crate) fn speak(listener: &TcpListener, answer: &str) {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut server, _) = listener.accept().unwrap();
     client.write_all(REQUEST.as_bytes()).unwrap();
@@ -32,14 +32,14 @@ fn speak(listener: &TcpListener, answer: &str) {
 }
 
 /// A capture on `lo` of what is said to this listener, that has begun.
-struct Capture {
-    program: Child,
+pub(crate) struct Capture {
+    pub(crate) program: Child,
     lines: BufReader<ChildStdout>,
     start: Value,
 }
 
 impl Capture {
-    fn begin(listener: &TcpListener, more: &[&str]) -> Self {
+    pub(crate) fn begin(listener: &TcpListener, more: &[&str]) -> Self {
         let filter = format!("tcp port {}", listener.local_addr().unwrap().port());
         let mut program = run::hopscope()
             .args(["report", "-i", "lo", "-f", &filter, "--format", "ndjson"])
@@ -60,7 +60,7 @@ impl Capture {
     }
 
     /// The next line of this type.
-    fn line(&mut self, kind: &str) -> Value {
+    pub(crate) fn line(&mut self, kind: &str) -> Value {
         loop {
             let mut line = String::new();
             assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "no line of type {kind}");
@@ -71,17 +71,38 @@ impl Capture {
         }
     }
 
-    fn signal(&self, name: &str) {
+    /// The next line, whatever it is.
+    pub(crate) fn any_line(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "no more lines");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.program.id().to_string();
         assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
-    fn code(mut self) -> Option<i32> {
+    /// Its exit code, and what it said beside the lines.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.program.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.program.wait().unwrap().code(), said)
+    }
+
+    /// What it said, having ended well.
+    pub(crate) fn words(self) -> String {
+        let (code, said) = self.end();
+        assert_eq!(code, Some(0), "{said}");
+        said
+    }
+
+    pub(crate) fn code(mut self) -> Option<i32> {
         self.program.wait().unwrap().code()
     }
 }
 
-fn listener() -> TcpListener {
+pub(crate) fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 

@@ -11,6 +11,8 @@
 mod audit;
 mod bounds;
 mod bounds_frames;
+#[cfg(target_os = "linux")]
+mod churn;
 mod cli;
 mod damaged;
 mod engine;
@@ -53,6 +55,14 @@ mod layers;
 mod layout;
 #[cfg(all(feature = "live", unix))]
 mod live;
+#[cfg(all(feature = "live", unix))]
+mod live_ends;
+#[cfg(all(feature = "live", unix))]
+mod live_keep;
+#[cfg(all(feature = "live", unix))]
+mod live_keys;
+#[cfg(all(feature = "live", unix))]
+mod live_screen;
 mod lossy;
 mod midstream;
 mod mutate;

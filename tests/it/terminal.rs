@@ -11,18 +11,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FORGETS: &str = "samples/nginx-forgets-upgrade-client-side.pcap samples/nginx-forgets-upgrade-server-side.pcap";
 
 /// A terminal of 80×24 of its own; closed when dropped.
-struct Tmux {
+pub(crate) struct Tmux {
     socket: String,
 }
 
 impl Tmux {
     /// Runs the program with these arguments; behind it, its exit code and whether the terminal is as it was.
-    fn run(arguments: &str) -> Tmux {
+    pub(crate) fn run(arguments: &str) -> Tmux {
         Tmux::run_in("", arguments)
     }
 
     /// As [`Tmux::run`], after these commands of the shell.
-    fn run_in(before: &str, arguments: &str) -> Tmux {
+    pub(crate) fn run_in(before: &str, arguments: &str) -> Tmux {
         let program = env!("CARGO_BIN_EXE_hopscope");
         let check = "echo ended with $?; stty -a | grep -q -- ' -icanon' && echo raw || echo sane; exec sleep 60";
         Tmux::open(&format!("{before} {program} {arguments}; {check}"))
@@ -56,12 +56,12 @@ impl Tmux {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn keys(&self, keys: &[&str]) {
+    pub(crate) fn keys(&self, keys: &[&str]) {
         self.tell(&[&["send-keys"], keys].concat());
     }
 
     /// The screen, once these words stand on it.
-    fn wait(&self, words: &str) -> String {
+    pub(crate) fn wait(&self, words: &str) -> String {
         let began = Instant::now();
         loop {
             let screen = self.tell(&["capture-pane", "-p"]);

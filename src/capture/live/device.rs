@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pcap::{Active, Capture, Linktype, Precision};
+use pcap::{Active, Capture, Linktype, Precision, TimestampType};
 
 use super::super::devices;
 use super::super::error::Error;
@@ -41,9 +41,23 @@ impl Device {
     /// `notes`: what the user should know of how it was opened.
     pub(super) fn open(name: &str, setting: &Setting, notes: &mut Vec<String>) -> Result<Self, Error> {
         let promiscuous = setting.promiscuous && name != ANY;
-        let mut opened = activate(name, setting, promiscuous);
+        let mut stamps = setting.time_stamps;
+        let mut opened = activate(name, setting, promiscuous, stamps);
+        if stamps.is_some()
+            && let Err(refused) = &opened
+        {
+            let without = activate(name, setting, promiscuous, None);
+            if without.is_ok() {
+                notes.push(format!(
+                    "{}: the time stamps of this device are of its usual type: {}",
+                    printable(name),
+                    words(refused)
+                ));
+                (opened, stamps) = (without, None);
+            }
+        }
         if promiscuous && let Err(refused) = &opened {
-            let without = activate(name, setting, false);
+            let without = activate(name, setting, false, stamps);
             if without.is_ok() {
                 notes.push(format!(
                     "{}: captured without promiscuous mode, which it refuses: {}",
@@ -120,6 +134,11 @@ impl Device {
         }
     }
 
+    /// What its packets come from: one.
+    pub(super) fn interfaces(&self) -> Arc<[Interface]> {
+        Arc::clone(&self.interfaces)
+    }
+
     /// Number that the next packet would get.
     pub(super) fn next_no(&self) -> u64 {
         self.next_no
@@ -143,9 +162,19 @@ impl Device {
     }
 }
 
-fn activate(name: &str, setting: &Setting, promiscuous: bool) -> Result<Capture<Active>, pcap::Error> {
+fn activate(
+    name: &str,
+    setting: &Setting,
+    promiscuous: bool,
+    stamps: Option<TimestampType>,
+) -> Result<Capture<Active>, pcap::Error> {
     let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-    Capture::from_device(name)?
+    let capture = Capture::from_device(name)?;
+    let capture = match stamps {
+        Some(stamps) => capture.tstamp_type(stamps),
+        None => capture,
+    };
+    capture
         .snaplen(number(setting.snaplen))
         .buffer_size(number(setting.buffer_bytes))
         .timeout(limits::LIVE_BLOCK_MS)

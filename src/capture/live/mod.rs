@@ -9,12 +9,13 @@ mod pipe;
 
 use std::io::{PipeReader, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::error::{self, Error};
 use super::merge::Progress;
-use super::record::Batch;
+use super::record::{Batch, Interface};
 use super::tally::tally;
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Damage, InputFacts};
@@ -22,6 +23,8 @@ use crate::model::{Damage, InputFacts};
 use device::Device;
 use line::Line;
 use pipe::Piece;
+
+pub use pcap::TimestampType;
 
 /// `format` of an input that is a device.
 pub const FORMAT: &str = "live";
@@ -38,6 +41,8 @@ pub struct Setting {
     pub buffer_bytes: u32,
     /// Packets for other hosts too, where the device can.
     pub promiscuous: bool,
+    /// Who stamps packets. `None`: whoever does by default.
+    pub time_stamps: Option<TimestampType>,
     /// Packets after which the capture is over. `None`: however many.
     pub packets: Option<u64>,
 }
@@ -120,6 +125,14 @@ impl Live {
         Ok(Live { line: Line::new(count), began: None, inputs, facts, notes, wake, left, reached: None, until: None })
     }
 
+    /// The devices by the numbers of their inputs.
+    pub fn devices(&self) -> impl Iterator<Item = (u16, Arc<[Interface]>)> + '_ {
+        self.inputs.iter().enumerate().filter_map(|(at, input)| match &input.from {
+            From::Device(device) => Some((u16::try_from(at).ok()?, device.interfaces())),
+            From::Pipe(_) | From::Done => None,
+        })
+    }
+
     /// What the user should know of how the devices were opened.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -186,6 +199,11 @@ impl Live {
         &self.facts
     }
 
+    /// As [`Live::facts`], as of when that was asked last; of pipes, as of now.
+    pub fn known(&self) -> &[InputFacts] {
+        &self.facts
+    }
+
     pub fn progress(&self) -> Progress {
         let bytes_read = self.facts.iter().map(|facts| facts.captured_bytes).fold(0, u64::saturating_add);
         Progress { bytes_read, bytes_total: None }
@@ -226,6 +244,7 @@ impl Live {
                         let why = error.to_string();
                         let why = why.strip_prefix(&facts.path).map_or(&*why, |rest| rest.trim_start_matches(": "));
                         let why = why.to_owned();
+                        facts.format = FORMAT;
                         facts.damage.push(Damage { packet: 1, byte: 0, why, lost_bytes: 0 });
                         input.from = From::Done;
                     }

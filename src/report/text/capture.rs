@@ -199,7 +199,10 @@ fn named(a: &Analysis) -> impl Iterator<Item = (String, &InputFacts)> {
 /// Places of an input where there is nothing to read.
 fn unreadable(i: &InputFacts) -> Vec<String> {
     let mut out = Vec::new();
-    if let Some(first) = i.damage.first() {
+    if let Some(why) = i.broke_off() {
+        let (packets, why) = (grouped(i.packets), clip(&escape(why.as_bytes()), 200));
+        out.push(format!("the capture broke off behind packet {packets}: {why}"));
+    } else if let Some(first) = i.damage.first() {
         let more = match i.damage.len() {
             1 => String::new(),
             n => format!(" and at {} more places", n - 1),

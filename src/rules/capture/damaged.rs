@@ -19,6 +19,12 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(input: &InputFacts, out: &mut Findings<'_>) {
     let Some(first) = input.damage.first() else { return };
+    if let Some(why) = input.broke_off() {
+        let place = format!("behind packet {}", input.packets);
+        out.add(Text::own(format!("The capture broke off {place}: ")).bytes(why.as_bytes()).say("."))
+            .found(Text::own(place));
+        return;
+    }
     let lost = input.damage.iter().fold(0_u64, |sum, d| sum.saturating_add(d.lost_bytes));
     let place = format!("packet {} at byte {}{}", first.packet, first.byte, input.of_what());
     let more = match input.damage.len() - 1 {
@@ -43,13 +49,21 @@ mod tests {
     #[test]
     fn damage_is_told_with_its_first_place() {
         let damage = Damage { packet: 7, byte: 900, why: "length 3 is impossible".to_owned(), lost_bytes: 40 };
-        let input = InputFacts { damage: vec![damage.clone(), damage], ..InputFacts::default() };
+        let input = InputFacts { damage: vec![damage.clone(), damage], format: "pcap", ..InputFacts::default() };
         let found = run_input(&RULE, &input);
         assert_eq!(found.len(), 1);
         let message = words(&found[0].message);
         assert!(
             message.contains("packet 7 at byte 900") && message.contains("one more") && message.contains("80 bytes")
         );
+    }
+
+    #[test]
+    fn a_device_that_went_away_is_no_damaged_file() {
+        let damage = Damage { packet: 8, byte: 0, why: "it went away".to_owned(), lost_bytes: 0 };
+        let input = InputFacts { damage: vec![damage], format: "live", packets: 7, ..InputFacts::default() };
+        let message = words(&run_input(&RULE, &input)[0].message);
+        assert_eq!(message, "The capture broke off behind packet 7: it went away.");
     }
 
     #[test]
