@@ -133,6 +133,10 @@ fn filter(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) -> Option<Po
         None if s.filter.text.is_empty() => Line::of(Tone::Dim, " / all"),
         None => Line::of(Tone::Dim, " / ").add(tone, paint::clip(&safe(&s.filter.text), room)),
     };
+    let line = match s.order().words() {
+        words if words.is_empty() || f.typing.is_some() => line,
+        words => line.add(Tone::Info, format!("   {words}")),
+    };
     put(buf, s.theme, (area.x, area.y), area.width, &line, Style::new());
     put_right(s, &right, area, buf);
     cursor

@@ -11,6 +11,7 @@ use super::frame::{self, Reading};
 use super::help;
 use super::input::{Input, Typed};
 use super::keys::{self, Action};
+use super::order::Order;
 use super::paint::{self, Line};
 use super::palette;
 use super::ready::Ready;
@@ -262,6 +263,19 @@ impl Ui {
         }
     }
 
+    /// Puts the chains in another order.
+    fn arrange(&mut self, order: Order) {
+        self.s.touched = true;
+        self.s.set_order(order);
+        self.say(match order.words() {
+            words if words.is_empty() => "sorted by time".to_owned(),
+            words => words,
+        });
+        if !self.s.is_filtering() {
+            self.changed();
+        }
+    }
+
     fn changed(&mut self) {
         for view in &mut self.stack {
             view.changed(&mut self.s);
@@ -324,6 +338,18 @@ impl Ui {
             Action::Secrets => {
                 let shown = self.s.text.toggle();
                 self.say(if shown { "secrets are shown" } else { "secrets are masked" });
+            }
+            Action::Sort => {
+                let order = self.s.order();
+                self.arrange(Order { sort: order.sort.next(), reverse: false, ..order });
+            }
+            Action::Reverse => {
+                let order = self.s.order();
+                self.arrange(Order { reverse: !order.reverse, ..order });
+            }
+            Action::Group => {
+                let order = self.s.order();
+                self.arrange(Order { by: order.by.next(), ..order });
             }
             Action::Time => {
                 self.s.times = match self.s.times {
@@ -409,7 +435,7 @@ impl Ui {
         let Some(at) = self.s.find(number) else {
             return self.say(format!("there is no #{number}"));
         };
-        if !self.s.visible.iter().any(|i| usize::try_from(*i) == Ok(at)) {
+        if !self.s.is_visible(at) {
             self.s.filter("");
             self.say(format!("#{number} does not match the filter, which was taken away"));
         }
@@ -432,6 +458,12 @@ impl Ui {
             }),
             MouseEventKind::Down(MouseButton::Left) if self.body.contains(Position::new(at.0, at.1)) => {
                 let again = self.clicked.replace(at) == Some(at);
+                if let Some(sort) = self.stack.last().and_then(|view| view.heading_at(at)) {
+                    let order = self.s.order();
+                    let reverse = order.sort == sort && !order.reverse;
+                    self.arrange(Order { sort, reverse, ..order });
+                    return Effect::Nothing;
+                }
                 let hit = self.stack.last_mut().is_some_and(|view| view.click(at, &mut self.s));
                 if hit && again {
                     self.clicked = None;
