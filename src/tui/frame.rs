@@ -31,6 +31,8 @@ pub(super) struct Framed<'a> {
     pub(super) typing: Option<(char, &'a Input)>,
     pub(super) said: Option<&'a str>,
     pub(super) reading: Option<&'a Reading>,
+    /// It ended too early.
+    pub(super) failed: bool,
     /// Whether the view is held, or follows.
     pub(super) live: &'a str,
 }
@@ -62,6 +64,7 @@ fn first(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
     let mut right = Line::of(Tone::Accent, f.live);
     right.0.extend(match f.reading {
         Some(reading) => progress(reading, usize::from(area.width)).0,
+        None if f.failed => Line::of(Tone::Error, "✗ not all was read ").0,
         None => Line::of(Tone::Dim, format!("{} ", clip_middle(&s.source(), usize::from(area.width) / 3))).0,
     });
     let mut left = Line::of(Tone::Strong, " hopscope");

@@ -60,6 +60,8 @@ pub struct Ui {
     said: Option<String>,
     /// How far reading is. `None`: it is over.
     pub reading: Option<Reading>,
+    /// Why reading ended before all was read; what was found until then is shown.
+    pub failed: Option<String>,
     /// The view is to stay as it is; what came meanwhile waits.
     held: bool,
     waiting: Option<Ready>,
@@ -80,6 +82,7 @@ impl Ui {
             filter: Input::default(),
             said: None,
             reading: Some(Reading::default()),
+            failed: None,
             held: false,
             waiting: None,
             follow: false,
@@ -110,6 +113,13 @@ impl Ui {
 
     pub fn say(&mut self, word: impl Into<String>) {
         self.said = Some(word.into());
+    }
+
+    /// Reading ended before all was read.
+    pub fn fail(&mut self, why: String) {
+        self.reading = None;
+        self.say(format!("reading failed: {why}"));
+        self.failed = Some(why);
     }
 
     /// The name of the screen on top.
@@ -148,6 +158,7 @@ impl Ui {
             typing,
             said: self.said.as_deref(),
             reading: self.reading.as_ref(),
+            failed: self.failed.is_some(),
         };
         let (body, cursor) = frame::draw(&self.s, &framed, area, buf);
         self.body = body;
