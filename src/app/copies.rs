@@ -3,35 +3,21 @@
 
 use std::collections::HashMap;
 
-use crate::base::{Endpoint, ExchangeId, FlowId, PacketRef};
-use crate::engine::Collected;
+use crate::base::{Endpoint, ExchangeId, FlowId};
+use crate::engine::Copied;
 use crate::engine::replay::Wanted;
-use crate::hops::{self, Told};
 use crate::store::Row;
 
 /// The second copies, by the exchange that stands for both in the report.
 #[derive(Default)]
-pub(super) struct Copies(HashMap<ExchangeId, Vec<Copy>>);
-
-struct Copy {
-    flow: FlowId,
-    /// A packet of it.
-    at: PacketRef,
-    /// Its addresses, where address translation made them others.
-    seen_as: Option<(Endpoint, Endpoint)>,
-}
+pub(super) struct Copies(HashMap<ExchangeId, Vec<Copied>>);
 
 impl Copies {
-    /// Found as the report finds them, before it drops them. Sorts the exchanges.
-    pub(super) fn of(collected: &mut Collected, told: &Told) -> Copies {
-        collected.exchanges.sort_by_key(|x| x.id);
+    /// Of what joining left out.
+    pub(super) fn of(copied: Vec<Copied>) -> Copies {
         let mut copies = Copies::default();
-        for twin in hops::join(&collected.exchanges, told).twins {
-            let [kept, other] = [twin.kept, twin.other].map(|at| collected.exchanges.get(at));
-            if let (Some(kept), Some(other)) = (kept, other) {
-                let copy = Copy { flow: other.flow, at: other.request.at, seen_as: twin.seen_as };
-                copies.0.entry(kept.id).or_default().push(copy);
-            }
+        for copy in copied {
+            copies.0.entry(copy.kept).or_default().push(copy);
         }
         copies
     }

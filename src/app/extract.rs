@@ -50,12 +50,11 @@ pub(super) fn extract(args: &Extract) -> anyhow::Result<u8> {
 
     let (window, clocks) = (inputs.window(), inputs.clocks().to_vec());
     let read = analyse::read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
-    let analyse::Read { mut collected, counters, facts, whole } = read;
+    let analyse::Read { collected, counters, facts, whole } = read;
     let mut judge = Judge::new(&products);
     judge.told = super::told::told(&args.inputs)?;
-    let copies = Copies::of(&mut collected, &judge.told);
     let mut a = judge::whole_by(&mut judge, collected, counters, facts, &|_, _| false);
-    let known = Known { keys, copies, window, clocks };
+    let known = Known { keys, copies: Copies::of(std::mem::take(&mut judge.copied)), window, clocks };
     let mut written = None;
     if whole && let Some(ready) = prepare(args, &known, &a, &mut on_progress)? {
         let mut redacted = None;

@@ -56,22 +56,25 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
         let judged = |collected, counters, facts| {
             let mut judge = Judge::new(&products);
             judge.told.clone_from(&told);
-            judge::whole_by(&mut judge, collected, counters, facts, &|f: &Finding, x: Option<&_>| allowed.allows(f, x))
+            let allows = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
+            let a = judge::whole_by(&mut judge, collected, counters, facts, &allows);
+            (a, judge.copied)
         };
         let seen = Preview::default();
         let over = Gate::default();
         let read = thread::scope(|scope| {
-            scope
-                .spawn(|| show_meanwhile(&seen, tell, &over, &|some| judged(some, Counters::default(), facts.clone())));
+            scope.spawn(|| {
+                show_meanwhile(&seen, tell, &over, &|some| judged(some, Counters::default(), facts.clone()).0)
+            });
             let _over = over.at_last();
             let mut sink = || Previewed::new(seen.clone());
             analyse::read_into(&named, inputs, &mut keys, &mut sink, &mut |at| tell.progress(at))
         });
         let read = read.map_err(|err| format!("{err:#}"))?;
-        let mut collected = read.collected.collected;
-        let copies = Copies::of(&mut collected, &told);
+        let (a, copied) = judged(read.collected.collected, read.counters, read.facts);
+        let copies = Copies::of(copied);
         *leave.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { keys, copies, window, clocks });
-        Ok(judged(collected, read.counters, read.facts))
+        Ok(a)
     };
     let write: tui::Write = Arc::new(move |request, a, tell| {
         exporter.write(request, a, &mut |_| tell.is_wanted()).map_err(|err| format!("{err:#}"))

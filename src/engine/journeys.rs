@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{ExchangeId, FlowId, Nanos};
+use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef};
 use crate::hops::{self, Clock, Edge, Hosts, Joined, Told};
 use crate::model::{
     Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
@@ -35,6 +35,20 @@ pub struct Plan {
     several_legs: bool,
     /// Exchanges that are second copies.
     copies: u64,
+    /// The same, where all is joined at once.
+    pub(super) copied: Vec<Copied>,
+}
+
+/// An exchange that was captured twice, of which the other copy alone is a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The one that is a leg.
+    pub kept: ExchangeId,
+    /// The connection of the copy, and a packet of it.
+    pub flow: FlowId,
+    pub at: PacketRef,
+    /// The copy's addresses, where address translation made them others.
+    pub seen_as: Option<(Endpoint, Endpoint)>,
 }
 
 /// Joins the exchanges, puts their times on one clock, and leaves out what is no leg of its own: second
@@ -49,7 +63,7 @@ pub(super) fn plan(
     let joined = hops::join(exchanges, told);
     let mut lone = lone.into_iter().flatten().collect::<Vec<_>>();
     for clock in &joined.clocks {
-        let of = |at: crate::base::PacketRef| at.input() == clock.input;
+        let of = |at: PacketRef| at.input() == clock.input;
         exchanges.iter_mut().filter(|x| of(x.request.at)).for_each(|x| x.shift(clock.offset));
         lone.iter_mut().filter(|flow| of(flow.syn)).for_each(|flow| flow.shift(clock.offset));
         if let Some(facts) = inputs.get_mut(usize::from(clock.input)) {
@@ -59,7 +73,12 @@ pub(super) fn plan(
             facts.last = facts.last.map(|at| at + clock.offset);
         }
     }
-    let plan = Plan::of(exchanges, &joined, overlap(inputs));
+    let mut plan = Plan::of(exchanges, &joined, overlap(inputs));
+    plan.copied.extend(joined.twins.iter().filter_map(|twin| {
+        let [kept, other] = [twin.kept, twin.other].map(|at| exchanges.get(at));
+        let (kept, other) = kept.zip(other)?;
+        Some(Copied { kept: kept.id, flow: other.flow, at: other.request.at, seen_as: twin.seen_as })
+    }));
     for twin in &joined.twins {
         let seen_as = twin.seen_as;
         if let (Some(x), Some(seen_as)) = (exchanges.get_mut(twin.kept), seen_as) {

@@ -19,7 +19,7 @@ use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{Analysis, Row};
 
 use super::joining::Group;
-use super::journeys::{self, Journeys};
+use super::journeys::{self, Copied, Journeys};
 use super::{Collected, ahead, intermediaries};
 
 /// Judges exchanges. Keeps what rules may know of the others, within limits.
@@ -30,6 +30,8 @@ pub struct Judge<'p> {
     pub seen: Seen,
     /// What the user says of hosts and clocks.
     pub told: Told,
+    /// What joining left out because it was captured twice; known when all is judged.
+    pub copied: Vec<Copied>,
     /// The software of hops, as far as it was seen.
     software: intermediaries::Known,
 }
@@ -52,6 +54,7 @@ impl<'p> Judge<'p> {
             hints: Hints::default(),
             seen: Seen::default(),
             told: Told::default(),
+            copied: Vec::new(),
             software: intermediaries::Known::default(),
         }
     }
@@ -296,7 +299,8 @@ pub fn whole_by(
         exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.polls.learn(x));
         counters.evicted += judge.seen.polls.dropped;
     }
-    let plan = journeys::plan(&mut exchanges, [&mut lone, &mut sealed], &mut inputs, &judge.told);
+    let mut plan = journeys::plan(&mut exchanges, [&mut lone, &mut sealed], &mut inputs, &judge.told);
+    judge.copied = std::mem::take(&mut plan.copied);
     for (at, x) in exchanges.iter().enumerate() {
         ahead::fetch(&exchanges, at);
         judge.seen.learn(x, false);

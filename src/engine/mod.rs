@@ -27,7 +27,7 @@ use front::Front;
 pub use collect::Collected;
 pub use intermediaries::Proxies;
 pub use joining::{Group, Joining};
-pub use journeys::proxies;
+pub use journeys::{Copied, proxies};
 pub use judge::{Judge, Judged};
 pub use preview::{Preview, Previewed};
 

@@ -48,6 +48,8 @@ pub(super) struct Framed<'a> {
     pub(super) typing: Option<(char, &'a Input)>,
     pub(super) said: Option<&'a str>,
     pub(super) reading: Option<&'a Reading>,
+    /// It ended too early.
+    pub(super) failed: bool,
     /// Whether the view is held, or follows.
     pub(super) live: &'a str,
 }
@@ -79,6 +81,7 @@ fn first(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
     let mut right = Line::of(Tone::Accent, f.live);
     right.0.extend(match f.reading {
         Some(reading) => progress(reading, usize::from(area.width)).0,
+        None if f.failed => Line::of(Tone::Error, "✗ not all was read ").0,
         None => Line::of(Tone::Dim, format!("{} ", clip_middle(&s.source(), usize::from(area.width) / 3))).0,
     });
     let mut left = Line::of(Tone::Strong, " hopscope");
@@ -152,6 +155,10 @@ fn filter(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) -> Option<Po
         }
         None if s.filter.text.is_empty() => Line::of(Tone::Dim, " / all"),
         None => Line::of(Tone::Dim, " / ").add(tone, paint::clip(&safe(&s.filter.text), room)),
+    };
+    let line = match s.order().words() {
+        words if words.is_empty() || f.typing.is_some() => line,
+        words => line.add(Tone::Info, format!("   {words}")),
     };
     put(buf, s.theme, (area.x, area.y), area.width, &line, Style::new());
     put_right(s, &right, area, buf);

@@ -51,6 +51,9 @@ pub enum Action {
     Export,
     Redraw,
     Suspend,
+    Sort,
+    Reverse,
+    Group,
 }
 
 /// One line of the table.
@@ -170,6 +173,15 @@ pub static BINDINGS: &[Binding] = &[
         "export",
         "write a report or the packets of what is marked, else of the chain under the cursor",
     ),
+    key(
+        &["s"],
+        Action::Sort,
+        &["chains", "timeline"],
+        "",
+        "sort by verdict, status, host, path, …; a click on a heading sorts by its column",
+    ),
+    key(&["r"], Action::Reverse, &["chains", "timeline"], "", "the other way round"),
+    key(&["o"], Action::Group, &["chains", "timeline"], "", "group by host, server, path, verdict, nothing"),
     key(&["F"], Action::Follow, &[], "", "stay on the newest chain while more come in"),
     key(&["p"], Action::Hold, &[], "", "hold the view still while more come in, and go on"),
     key(&["y"], Action::Copy, &[], "", "copy what is under the cursor (OSC 52: also over ssh)"),

@@ -11,6 +11,7 @@ use crate::rules::journey::full_name;
 use crate::store::{Analysis, Filter, select};
 
 use super::events::What;
+use super::order::{By, Group, Order, Sorter};
 use super::ready::{Ready, mark};
 use super::shown::Shown;
 use super::theme::{Theme, Tone};
@@ -65,15 +66,14 @@ pub struct Filtered {
     pub text: String,
     /// Why it is not understood; the last one that was still holds.
     pub error: Option<String>,
-    /// It has not been asked about all chains yet; what matched before is still shown.
+    /// It has not been asked about all chains yet, or they are not in their order; what matched before is still shown.
     going: Option<Going>,
 }
 
-/// A filter on its way through the chains.
-struct Going {
-    filter: Filter,
-    next: usize,
-    found: Vec<u32>,
+/// What is on its way through the chains.
+enum Going {
+    Filter { filter: Filter, next: usize, found: Vec<u32> },
+    Order(Sorter),
 }
 
 pub struct Shared {
@@ -81,8 +81,14 @@ pub struct Shared {
     pub text: Shown,
     pub theme: Theme,
     pub filter: Filtered,
-    /// Indices of the chains that match, in their order.
+    /// Indices of the chains that match, in the order of the screen.
     pub visible: Vec<u32>,
+    /// The groups they stand in; empty: none.
+    pub groups: Vec<Group>,
+    /// The order in which `visible` is, or will be.
+    order: Order,
+    /// The place of each chain among the visible ones, `u32::MAX` for the others. Empty: `visible` ascends.
+    places: Vec<u32>,
     /// The chain that is looked at: an index of the analysis' chains.
     pub chosen: usize,
     /// The user chose it.
@@ -112,6 +118,9 @@ impl Shared {
             theme,
             filter: Filtered::default(),
             visible: Vec::new(),
+            groups: Vec::new(),
+            order: Order::default(),
+            places: Vec::new(),
             chosen: 0,
             touched: false,
             marked: BTreeSet::new(),
@@ -143,7 +152,7 @@ impl Shared {
         let place = |wanted| self.marks.iter().position(|mark| *mark == wanted);
         let worst = || place(Mark::Error).or_else(|| place(Mark::Warning)).unwrap_or(0);
         self.chosen = before.and_then(|id| self.find(id)).unwrap_or_else(worst);
-        self.visible.clear();
+        self.show(Vec::new(), Vec::new());
         let text = std::mem::take(&mut self.filter.text);
         self.filter(&text);
     }
@@ -156,39 +165,112 @@ impl Shared {
             Err(err) => self.filter.error = Some(err.to_string()),
             Ok(filter) => {
                 self.filter.error = None;
-                if filter.is_empty() {
-                    self.filter.going = None;
-                    self.visible = (0..u32::try_from(self.a.chains.len()).unwrap_or(u32::MAX)).collect();
-                    self.generation += 1;
-                    return;
-                }
                 let filter = filter.with_inputs(&self.a.inputs);
-                self.filter.going = Some(Going { filter, next: 0, found: Vec::new() });
+                self.filter.going = Some(Going::Filter { filter, next: 0, found: Vec::new() });
                 self.work();
             }
         }
     }
 
-    /// Whether a filter is on its way still.
+    /// Whether a filter or an order is on its way still.
     pub fn is_filtering(&self) -> bool {
         self.filter.going.is_some()
     }
 
-    /// Asks the filter about some more chains. `true`: that was all, and `visible` is another one.
+    /// Goes on with the filter and the order for some more chains. `true`: that was all, and `visible` is another one.
     pub fn work(&mut self) -> bool {
-        let Some(mut going) = self.filter.going.take() else { return false };
-        let flow = |id: FlowId| self.flow(id);
-        let some = self.a.chains.iter().enumerate().skip(going.next).take(SLICE);
-        let found = some.filter(|(_, chain)| select::matches(&self.a, &going.filter, chain, &flow));
-        going.found.extend(found.filter_map(|(at, _)| u32::try_from(at).ok()));
-        going.next += SLICE;
-        if going.next < self.a.chains.len() {
-            self.filter.going = Some(going);
-            return false;
+        let all = self.a.chains.len();
+        match self.filter.going.take() {
+            None => false,
+            Some(Going::Filter { filter, .. }) if filter.is_empty() => {
+                self.found((0..u32::try_from(all).unwrap_or(u32::MAX)).collect())
+            }
+            Some(Going::Filter { filter, next, mut found }) => {
+                let flow = |id: FlowId| self.flow(id);
+                let some = self.a.chains.iter().enumerate().skip(next).take(SLICE);
+                let some = some.filter(|(_, chain)| select::matches(&self.a, &filter, chain, &flow));
+                found.extend(some.filter_map(|(at, _)| u32::try_from(at).ok()));
+                let next = next + SLICE;
+                if next < all {
+                    self.filter.going = Some(Going::Filter { filter, next, found });
+                    return false;
+                }
+                self.found(found)
+            }
+            Some(Going::Order(mut sorter)) => match sorter.work(self, SLICE) {
+                Some((visible, groups)) => self.show(visible, groups),
+                None => {
+                    self.filter.going = Some(Going::Order(sorter));
+                    false
+                }
+            },
         }
-        self.visible = going.found;
+    }
+
+    /// These match, in their natural order. `true`: they are shown; otherwise they are still to be put in order.
+    fn found(&mut self, found: Vec<u32>) -> bool {
+        if self.order.is_natural() {
+            return self.show(found, Vec::new());
+        }
+        let few = found.len() <= SLICE;
+        self.filter.going = Some(Going::Order(Sorter::new(self.order, found)));
+        few && self.work()
+    }
+
+    fn show(&mut self, visible: Vec<u32>, groups: Vec<Group>) -> bool {
+        self.places.clear();
+        if !visible.is_sorted() {
+            self.places.resize(self.a.chains.len(), u32::MAX);
+            for (at, place) in visible.iter().zip(0..) {
+                if let Some(own) = usize::try_from(*at).ok().and_then(|at| self.places.get_mut(at)) {
+                    *own = place;
+                }
+            }
+        }
+        (self.visible, self.groups) = (visible, groups);
         self.generation += 1;
         true
+    }
+
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Puts the chains in another order; many by and by.
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
+        let found = match self.filter.going.take() {
+            // It is put in order when it is through.
+            Some(filter @ Going::Filter { .. }) => {
+                self.filter.going = Some(filter);
+                return;
+            }
+            Some(Going::Order(sorter)) => sorter.into_found(),
+            None => {
+                let mut found = self.visible.clone();
+                found.sort_unstable();
+                found
+            }
+        };
+        self.found(found);
+    }
+
+    /// Whether the chain with this index matches.
+    pub fn is_visible(&self, index: usize) -> bool {
+        let Ok(at) = u32::try_from(index) else { return false };
+        match self.places.get(index) {
+            Some(place) => *place != u32::MAX,
+            None => self.visible.binary_search(&at).is_ok(),
+        }
+    }
+
+    /// What the chains of a group share, as it may be shown.
+    pub fn group_name(&self, group: &Group) -> String {
+        match self.order.by {
+            _ if group.name.is_empty() => "–".to_owned(),
+            By::Path => self.text.url(&group.name),
+            By::Nothing | By::Host | By::Server | By::Verdict => self.text.bytes(&group.name),
+        }
     }
 
     /// The index of the chain with this number, or that has the leg with it.
@@ -219,13 +301,13 @@ impl Shared {
         }
     }
 
-    /// The next visible chain with a fault, behind this place or before it.
-    pub fn fault(&self, here: usize, back: bool) -> Option<usize> {
+    /// The next visible chain with a fault, behind this place or before it. `on`: at this place, too.
+    pub fn fault(&self, here: usize, back: bool, on: bool) -> Option<usize> {
         let bad = |place: &usize| {
             let mark = self.visible.get(*place).and_then(|at| self.mark_of(usize::try_from(*at).ok()?));
             matches!(mark, Some(Mark::Error | Mark::Warning))
         };
-        if back { (0..here).rev().find(bad) } else { (here + 1..self.visible.len()).find(bad) }
+        if back { (0..here).rev().find(bad) } else { (here + usize::from(!on)..self.visible.len()).find(bad) }
     }
 
     /// The chain that is looked at.
@@ -241,6 +323,10 @@ impl Shared {
 
     /// Where the chosen chain stands among those that match; the next one where it does not match.
     pub fn place(&self) -> usize {
+        if let Some(rest) = self.places.get(self.chosen..).filter(|_| !self.places.is_empty()) {
+            let place = rest.iter().find(|place| **place != u32::MAX);
+            return place.and_then(|place| usize::try_from(*place).ok()).unwrap_or(self.visible.len());
+        }
         self.visible.partition_point(|at| usize::try_from(*at).unwrap_or(usize::MAX) < self.chosen)
     }
 

@@ -137,7 +137,9 @@ fn turn(
                     ui.reading = None;
                     ui.take(ready);
                 }
-                News::All(Err(why)) => return Ok(Some(why)),
+                News::All(Err(why)) if ui.s.a.chains.is_empty() => return Ok(Some(why)),
+                // What was found before it failed stays there to be looked at.
+                News::All(Err(why)) => ui.fail(why),
                 News::Written(Ok(words)) => ui.say(words),
                 News::Written(Err(why)) => ui.say(format!("not written: {why}")),
             }
@@ -154,6 +156,9 @@ fn turn(
         if dirty {
             screen.draw(ui)?;
             dirty = false;
+            if ui.reading.is_none() {
+                break_on_purpose("drawing");
+            }
         }
         // All that was typed meanwhile comes before the next drawing.
         for taken in 0..EVENTS {
@@ -166,13 +171,16 @@ fn turn(
             dirty = true;
             match ui.event(&event) {
                 Effect::Nothing => {}
-                Effect::Quit => return Ok(None),
+                Effect::Quit => return Ok(ui.failed.clone()),
                 Effect::Redraw => screen.anew()?,
                 Effect::Suspend => screen.suspend()?,
                 Effect::Write(request) => {
                     let (write, tell, a) = (Arc::clone(write), reader.tell.clone(), Arc::clone(&ui.s.a));
                     thread::spawn(move || {
+                        let mut broken = Broken(&tell, Some(|why| News::Written(Err(why))));
+                        break_on_purpose("writing");
                         let written = write(&request, &a, &tell);
+                        broken.1 = None;
                         let _ = tell.news.send(News::Written(written));
                     });
                 }
@@ -216,10 +224,11 @@ impl Reader {
         let told = tell.clone();
         // Nobody waits for it: a pipe may be silent for ever.
         thread::spawn(move || {
-            let broken = Broken(&told);
+            let mut broken = Broken(&told, Some(|why| News::All(Err(why))));
             let all = read(&told).map(Ready::new);
+            break_on_purpose("reading");
+            broken.1 = None;
             let _ = told.news.send(News::All(all));
-            std::mem::forget(broken);
         });
         Reader { tell, news, started: Instant::now() }
     }
@@ -233,14 +242,24 @@ impl Reader {
     }
 }
 
-/// Dropped by a fault of the thread that reads.
-struct Broken<'a>(&'a Tell);
+/// Dropped by a fault of a thread beside the screen: what is told then, unless the thread was done.
+struct Broken<'a>(&'a Tell, Option<fn(String) -> News>);
 
 impl Drop for Broken<'_> {
     fn drop(&mut self) {
-        let why = "a fault of hopscope itself ended the reading; please report it".to_owned();
-        let _ = self.0.news.send(News::All(Err(why)));
+        if let Some(news) = self.1 {
+            let why = "a fault of hopscope itself ended it; please report it".to_owned();
+            let _ = self.0.news.send(news(why));
+        }
     }
+}
+
+/// Breaks the thread that is named so, where tests of what happens then ask for it. Nothing in a release.
+fn break_on_purpose(thread: &str) {
+    #[cfg(debug_assertions)]
+    assert_ne!(std::env::var("HOPSCOPE_BREAK").as_deref(), Ok(thread), "broken on purpose");
+    #[cfg(not(debug_assertions))]
+    let _ = thread;
 }
 
 /// The terminal while it is ours; dropped, it is as before.

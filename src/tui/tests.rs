@@ -25,6 +25,7 @@ const SCREENS: &[(&str, &[&str], &str)] = &[
     ("chains", MANY, "j"),
     ("chains-unfolded", FORGETS, "Right"),
     ("chains-filtered", MANY, "/ s t a t u s : 1 0 1 Enter"),
+    ("chains-grouped", MANY, "o o o o s g h j j l"),
     ("filter-typed", MANY, "/ h o t s : x"),
     ("ladder", FORGETS, "Enter"),
     ("ladder-frames", RIGHT, "Enter G"),
@@ -33,6 +34,7 @@ const SCREENS: &[(&str, &[&str], &str)] = &[
     ("timeline", MANY, "t j"),
     ("timeline-legs", FORGETS, "t Tab z"),
     ("timeline-frames", RIGHT, "t z"),
+    ("timeline-grouped", MANY, "t o o o o g h j j"),
     ("timeline-zoomed", MANY, "t z + + h"),
     ("bytes", FORGETS, "x ]"),
     ("flows", FORGETS, "4"),
@@ -163,9 +165,7 @@ fn ascii_screens_are_ascii_and_have_the_same_words() {
         // Marks are letters there.
         let marks = |text: &str| words(text).replace(['x', 'v', 'o', 'u'], "").len();
         assert!(marks(&plain).abs_diff(marks(&ascii)) <= 3, "{name}:\n{plain}\n{ascii}");
-        if matches!(*name, "chains" | "ladder") {
-            accept(&format!("{name}-ascii"), &ascii);
-        }
+        accept(&format!("{name}-ascii"), &ascii);
     }
 }
 
@@ -177,9 +177,7 @@ fn without_colours_the_cursor_and_faults_are_seen() {
         let buf = draw(&mut ui, 80, 24);
         let plain = |color: Color| color == Color::Reset;
         assert!(buf.content().iter().all(|cell| plain(cell.fg) && plain(cell.bg)), "{name} has a colour");
-        if matches!(*name, "chains" | "ladder") {
-            accept(&format!("{name}-no-color"), &roles(&buf));
-        }
+        accept(&format!("{name}-no-color"), &roles(&buf));
     }
 }
 
@@ -259,6 +257,42 @@ fn what_is_copied_is_told_and_q_leaves_step_by_step() {
     type_in(&mut ui, "q", (80, 24));
     assert_eq!(key(&mut ui, "q"), Effect::Quit);
     assert_eq!(key(&mut ui, "Ctrl-c"), Effect::Quit);
+}
+
+#[test]
+fn rows_are_sorted_and_grouped_by_keys_and_by_a_click_on_a_heading() {
+    let mut ui = ui(testing::many(3, 3), Theme::default());
+    let ids = |ui: &Ui| (0..6).filter_map(|place| ui.s.at(place)).map(|(_, chain)| chain.id).collect::<Vec<_>>();
+    type_in(&mut ui, "r", (80, 24));
+    assert_eq!(ids(&ui), [6, 5, 4, 3, 2, 1]);
+    assert!(text(&draw(&mut ui, 80, 24)).contains("sorted by time, reversed"));
+    let chosen = ui.s.chain().map(|chain| chain.id);
+    // The heading of the status.
+    let head = text(&draw(&mut ui, 80, 24)).lines().nth(2).and_then(|line| line.find("St ")).unwrap_or_default();
+    let column = u16::try_from(head).unwrap_or_default();
+    let kind = MouseEventKind::Down(MouseButton::Left);
+    ui.event(&Event::Mouse(MouseEvent { kind, column, row: 2, modifiers: KeyModifiers::NONE }));
+    assert!(text(&draw(&mut ui, 80, 24)).contains("St▴"));
+    assert_eq!(ids(&ui), [1, 2, 3, 4, 5, 6]);
+    type_in(&mut ui, "o o o o", (80, 24));
+    assert_eq!((ui.s.groups.len(), ui.cursor().1), (2, 8));
+    assert_eq!(ui.s.chain().map(|chain| chain.id), chosen, "what is looked at stays so");
+    type_in(&mut ui, "g h", (80, 24));
+    assert_eq!(ui.cursor(), (0, 5), "the first group is folded");
+    type_in(&mut ui, "Enter", (80, 24));
+    assert_eq!(ui.place(), "ladder");
+    type_in(&mut ui, "q o", (80, 24));
+    assert_eq!((ui.s.groups.len(), ui.cursor().1), (0, 6));
+}
+
+#[test]
+fn many_chains_are_put_in_order_between_two_keys() {
+    let mut ui = ui(testing::many(11_000, 1_000), Theme::default());
+    type_in(&mut ui, "r", (80, 24));
+    assert!(ui.s.is_filtering());
+    assert_eq!(ui.s.at(0).map(|(index, _)| index), Some(0), "the old order stays in view");
+    while ui.work() {}
+    assert_eq!(ui.s.at(0).map(|(index, _)| index), Some(11_999));
 }
 
 #[test]

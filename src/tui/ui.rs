@@ -11,6 +11,7 @@ use super::frame::{self, Reading};
 use super::help;
 use super::input::{Input, Typed};
 use super::keys::{self, Action};
+use super::order::Order;
 use super::paint::{self, Line};
 use super::palette;
 use super::ready::Ready;
@@ -59,6 +60,8 @@ pub struct Ui {
     said: Option<String>,
     /// How far reading is. `None`: it is over.
     pub reading: Option<Reading>,
+    /// Why reading ended before all was read; what was found until then is shown.
+    pub failed: Option<String>,
     /// The view is to stay as it is; what came meanwhile waits.
     held: bool,
     waiting: Option<Ready>,
@@ -79,6 +82,7 @@ impl Ui {
             filter: Input::default(),
             said: None,
             reading: Some(Reading::default()),
+            failed: None,
             held: false,
             waiting: None,
             follow: false,
@@ -114,6 +118,13 @@ impl Ui {
 
     pub fn say(&mut self, word: impl Into<String>) {
         self.said = Some(word.into());
+    }
+
+    /// Reading ended before all was read.
+    pub fn fail(&mut self, why: String) {
+        self.reading = None;
+        self.say(format!("reading failed: {why}"));
+        self.failed = Some(why);
     }
 
     /// The name of the screen on top.
@@ -152,6 +163,7 @@ impl Ui {
             typing,
             said: self.said.as_deref(),
             reading: self.reading.as_ref(),
+            failed: self.failed.is_some(),
         };
         let (body, cursor) = frame::draw(&self.s, &framed, area, buf);
         self.body = body;
@@ -267,6 +279,19 @@ impl Ui {
         }
     }
 
+    /// Puts the chains in another order.
+    fn arrange(&mut self, order: Order) {
+        self.s.touched = true;
+        self.s.set_order(order);
+        self.say(match order.words() {
+            words if words.is_empty() => "sorted by time".to_owned(),
+            words => words,
+        });
+        if !self.s.is_filtering() {
+            self.changed();
+        }
+    }
+
     fn changed(&mut self) {
         for view in &mut self.stack {
             view.changed(&mut self.s);
@@ -329,6 +354,18 @@ impl Ui {
             Action::Secrets => {
                 let shown = self.s.text.toggle();
                 self.say(if shown { "secrets are shown" } else { "secrets are masked" });
+            }
+            Action::Sort => {
+                let order = self.s.order();
+                self.arrange(Order { sort: order.sort.next(), reverse: false, ..order });
+            }
+            Action::Reverse => {
+                let order = self.s.order();
+                self.arrange(Order { reverse: !order.reverse, ..order });
+            }
+            Action::Group => {
+                let order = self.s.order();
+                self.arrange(Order { by: order.by.next(), ..order });
             }
             Action::Time => {
                 self.s.times = match self.s.times {
@@ -414,7 +451,7 @@ impl Ui {
         let Some(at) = self.s.find(number) else {
             return self.say(format!("there is no #{number}"));
         };
-        if !self.s.visible.iter().any(|i| usize::try_from(*i) == Ok(at)) {
+        if !self.s.is_visible(at) {
             self.s.filter("");
             self.say(format!("#{number} does not match the filter, which was taken away"));
         }
@@ -437,6 +474,12 @@ impl Ui {
             }),
             MouseEventKind::Down(MouseButton::Left) if self.body.contains(Position::new(at.0, at.1)) => {
                 let again = self.clicked.replace(at) == Some(at);
+                if let Some(sort) = self.stack.last().and_then(|view| view.heading_at(at)) {
+                    let order = self.s.order();
+                    let reverse = order.sort == sort && !order.reverse;
+                    self.arrange(Order { sort, reverse, ..order });
+                    return Effect::Nothing;
+                }
                 let hit = self.stack.last_mut().is_some_and(|view| view.click(at, &mut self.s));
                 if hit && again {
                     self.clicked = None;

@@ -180,3 +180,62 @@ fn a_terminal_that_goes_away_ends_the_program() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_fault_of_the_thread_that_draws_gives_the_terminal_back_and_is_told() {
+    let tmux = Tmux::run_in("RUST_BACKTRACE=0 HOPSCOPE_BREAK=drawing", FORGETS);
+    let screen = tmux.wait("ended with 101");
+    assert!(screen.contains("broken on purpose"), "{screen}");
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_fault_of_the_thread_that_reads_ends_the_program_with_a_sane_terminal() {
+    let tmux = Tmux::run_in("HOPSCOPE_BREAK=reading", FORGETS);
+    let screen = tmux.wait("ended with 2");
+    assert!(screen.contains("a fault of hopscope itself"), "{screen}");
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_fault_of_the_thread_that_writes_is_told_and_the_screen_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = sources::root().join("samples/accept-in-hex.pcap");
+    let before = format!("cd {}; HOPSCOPE_BREAK=writing", folder.path().display());
+    let tmux = Tmux::run_in(&before, &format!("{}", sample.display()));
+    tmux.wait("accept-mismatch");
+    tmux.keys(&["e", "Enter"]);
+    let screen = tmux.wait("not written: a fault of hopscope itself");
+    assert!(screen.contains("accept-mismatch") && !screen.contains("on purpose"), "{screen}");
+    tmux.keys(&["q"]);
+    tmux.wait("ended with 0");
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn another_size_is_another_screen_with_the_same_chain_under_the_cursor() {
+    let tmux = Tmux::run("--utc samples/120-clients-three-locations.pcapng");
+    tmux.wait("hop-stripped-upgrade");
+    tmux.keys(&["j", "j", "j"]);
+    tmux.wait("\n►▸✓     11 ");
+    let resize = |w: &str, h: &str| tmux.tell(&["resize-window", "-x", w, "-y", h]);
+    resize("160", "48");
+    let large = tmux.wait("C→S");
+    assert!(large.contains("\n►▸✓     11 ") && large.lines().count() >= 47, "{large}");
+    resize("30", "8");
+    tmux.wait("30×8)");
+    resize("40", "10");
+    let small = tmux.wait("►▸✓     11 ");
+    assert!(small.lines().all(|line| line.chars().count() <= 40), "{small}");
+    tmux.keys(&["Enter"]);
+    tmux.wait("ladder");
+    resize("80", "24");
+    tmux.wait("SYN … ACK");
+    tmux.keys(&["C-c"]);
+    tmux.wait("ended with 0");
+    tmux.wait("sane");
+}

@@ -1,26 +1,23 @@
 //! Home: one row for each chain, which unfolds into its legs; below, the verdict on the one under the cursor.
 
-use std::collections::BTreeSet;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::model::{Chain, Exchange};
 use crate::tui::keys::Action;
-use crate::tui::list::List;
+use crate::tui::order::{Order, Sort};
 use crate::tui::paint::{self, Line, fill, fill_left};
 use crate::tui::shared::{Mark, Shared, bytes, grouped, span};
 use crate::tui::theme::Tone;
+use crate::tui::tree::{Row, Tree};
 
 use super::{Screen, Step, View, verdict};
 
 pub static SCREEN: Screen = Screen { name: "chains", action: Action::Chains, open };
 
 fn open(s: &Shared) -> Result<Box<dyn View>, String> {
-    let mut view = Chains::default();
-    view.list.cursor = view.row_of(s.place());
-    Ok(Box::new(view))
+    Ok(Box::new(Chains { tree: Tree::new(s), ..Chains::default() }))
 }
 
 /// Rows of the body below which there is no pane for the verdict.
@@ -32,81 +29,12 @@ const LARGE: u16 = 36;
 
 #[derive(Default)]
 struct Chains {
-    list: List,
-    /// Numbers of the chains that are unfolded.
-    unfolded: BTreeSet<i64>,
-    /// Of those, the ones that match the filter: place among the visible ones, and legs.
-    open: Vec<(usize, usize)>,
-    /// First row of the list on the screen.
+    tree: Tree,
+    /// First row of the list, and first column, on the screen.
     top: u16,
-}
-
-/// What stands in a row.
-#[derive(Clone, Copy)]
-enum Row {
-    Chain(usize),
-    /// A place among the visible chains, and a leg from 0.
-    Leg(usize, usize),
-}
-
-impl Chains {
-    fn rows(&self, s: &Shared) -> usize {
-        s.visible.len() + self.open.iter().map(|(_, legs)| legs).sum::<usize>()
-    }
-
-    fn row(&self, at: usize) -> Row {
-        let mut before = 0;
-        for (place, legs) in &self.open {
-            let own = place + before;
-            if at <= own {
-                break;
-            }
-            if at <= own + legs {
-                return Row::Leg(*place, at - own - 1);
-            }
-            before += legs;
-        }
-        Row::Chain(at - before)
-    }
-
-    /// The row of the chain at this place.
-    fn row_of(&self, place: usize) -> usize {
-        place + self.open.iter().take_while(|(at, _)| *at < place).map(|(_, legs)| legs).sum::<usize>()
-    }
-
-    fn place(&self) -> usize {
-        match self.row(self.list.cursor) {
-            Row::Chain(place) | Row::Leg(place, _) => place,
-        }
-    }
-
-    /// Notes which of the unfolded chains are visible.
-    fn fold(&mut self, s: &Shared) {
-        self.open.clear();
-        if !self.unfolded.is_empty() {
-            let all = (0..s.visible.len()).filter_map(|place| Some((place, s.at(place)?.1)));
-            let open = all.filter(|(_, chain)| self.unfolded.contains(&chain.id));
-            self.open.extend(open.map(|(place, chain)| (place, chain.legs.len())));
-        }
-    }
-
-    fn choose(&self, s: &mut Shared) {
-        if let Some((index, _)) = s.at(self.place()) {
-            s.chosen = index;
-        }
-    }
-
-    /// The next chain with a fault, from the cursor on or before it.
-    fn fault(&mut self, s: &mut Shared, back: bool) -> Step {
-        match s.fault(self.place(), back) {
-            Some(place) => {
-                self.list.cursor = self.row_of(place);
-                self.choose(s);
-                Step::Done
-            }
-            None => Step::Say(format!("no {} chain with a fault", if back { "earlier" } else { "later" })),
-        }
-    }
+    left: u16,
+    /// As they were drawn last.
+    columns: Vec<(Kind, usize)>,
 }
 
 impl View for Chains {
@@ -123,7 +51,7 @@ impl View for Chains {
             return empty(s, area, buf);
         }
         // What the list does not need is the pane's.
-        let rows = u16::try_from(self.rows(s)).unwrap_or(u16::MAX);
+        let rows = u16::try_from(self.tree.rows()).unwrap_or(u16::MAX);
         let free = area.height.saturating_sub(rows.saturating_add(2));
         let pane = match area.height {
             0..PANE_FROM => 0,
@@ -131,15 +59,16 @@ impl View for Chains {
             LARGE.. => PANE[1].max(free),
         };
         let columns = columns(area.width);
-        let head = Line::of(Tone::Dim, heads(&columns));
+        let head = heads(&columns, s.order());
         paint::put(buf, s.theme, (area.left(), area.top()), area.width, &head, Style::new());
-        self.top = area.top() + 1;
+        (self.top, self.left) = (area.top() + 1, area.left());
         let height = area.height.saturating_sub(1 + pane);
-        let window = self.list.window(usize::from(height), self.rows(s));
+        let window = self.tree.list.window(usize::from(height), self.tree.rows());
         for (at, y) in window.zip(self.top..) {
-            let line = match self.row(at) {
+            let line = match self.tree.row(at) {
+                Row::Group(group) => self.tree.heading(s, group),
                 Row::Chain(place) => match s.at(place) {
-                    Some((_, chain)) => chain_line(s, chain, self.unfolded.contains(&chain.id), &columns),
+                    Some((_, chain)) => chain_line(s, chain, self.tree.signs(s, place), &columns),
                     None => continue,
                 },
                 Row::Leg(place, leg) => match s.at(place) {
@@ -147,44 +76,30 @@ impl View for Chains {
                     None => continue,
                 },
             };
-            let base = if at == self.list.cursor { s.theme.cursor() } else { Style::new() };
+            let base = if at == self.tree.list.cursor { s.theme.cursor() } else { Style::new() };
             paint::put(buf, s.theme, (area.left(), y), area.width, &line, base);
-            if at == self.list.cursor {
+            if at == self.tree.list.cursor {
                 paint::tint(buf, Rect::new(area.left(), y, area.width, 1), base);
                 paint::put(buf, s.theme, (area.left(), y), 1, &Line::of(Tone::Strong, "►"), base);
             }
         }
         if pane > 0
-            && let Some((_, chain)) = s.at(self.place())
+            && let Some((_, chain)) = s.at(self.tree.place(s))
         {
             let below = Rect { y: area.bottom() - pane, height: pane, ..area };
             verdict_pane(s, chain, below, buf);
         }
+        self.columns = columns;
     }
 
     fn act(&mut self, action: Action, s: &mut Shared) -> Step {
-        let rows = self.rows(s);
-        if self.list.act(action, rows) {
-            self.choose(s);
+        if self.tree.moved(action, s) {
             return Step::Done;
         }
+        let rows = self.tree.rows();
         match action {
             Action::Enter if rows > 0 => Step::Go(Action::Ladder),
-            Action::Right | Action::Left if rows > 0 => {
-                let place = self.place();
-                let Some((_, chain)) = s.at(place) else { return Step::Ignored };
-                if action == Action::Right && chain.legs.is_empty() {
-                    return Step::Say("this connection never carried a request: it has no legs".to_owned());
-                }
-                if action == Action::Right {
-                    self.unfolded.insert(chain.id);
-                } else {
-                    self.unfolded.remove(&chain.id);
-                }
-                self.list.cursor = self.row_of(place);
-                self.fold(s);
-                Step::Done
-            }
+            Action::Right | Action::Left if rows > 0 => self.tree.fold(s, Some(action == Action::Right)),
             Action::Copy => match s.chain() {
                 Some(chain) => {
                     let lines = verdict::lines(s, chain, 100);
@@ -193,34 +108,37 @@ impl View for Chains {
                 None => Step::Ignored,
             },
             Action::Mark if rows > 0 => {
-                s.mark_chosen();
-                self.list.act(Action::Down, rows);
-                self.choose(s);
+                self.tree.mark(s);
                 Step::Done
             }
-            Action::Next => self.fault(s, false),
-            Action::Previous => self.fault(s, true),
+            Action::Next | Action::Previous => self.tree.fault(s, action == Action::Previous),
             _ => Step::Ignored,
         }
     }
 
-    fn cursor(&self, s: &Shared) -> (usize, usize) {
-        (self.list.cursor, self.rows(s))
+    fn cursor(&self, _: &Shared) -> (usize, usize) {
+        (self.tree.list.cursor, self.tree.rows())
     }
 
     fn click(&mut self, (_, y): (u16, u16), s: &mut Shared) -> bool {
-        let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.rows(s)));
-        if let Some(row) = row {
-            self.list.cursor = row;
-            self.choose(s);
+        self.tree.click(y.checked_sub(self.top), s)
+    }
+
+    fn heading_at(&self, (x, y): (u16, u16)) -> Option<Sort> {
+        if y + 1 != self.top {
+            return None;
         }
-        row.is_some()
+        let at = usize::from(x.checked_sub(self.left)?);
+        let mut end = 0;
+        let column = self.columns.iter().find(|(_, columns)| {
+            end += columns + 1;
+            at < end
+        });
+        sort(column?.0)
     }
 
     fn changed(&mut self, s: &mut Shared) {
-        self.fold(s);
-        self.list.cursor = self.row_of(s.place()).min(self.rows(s).saturating_sub(1));
-        self.choose(s);
+        self.tree.changed(s);
     }
 }
 
@@ -274,8 +192,27 @@ fn columns(width: u16) -> Vec<(Kind, usize)> {
     chosen.iter().map(|(_, kind, columns)| (*kind, of(*kind, *columns))).collect()
 }
 
-fn heads(columns: &[(Kind, usize)]) -> String {
-    let mut out = String::new();
+/// What a click on its heading sorts by.
+fn sort(kind: Kind) -> Option<Sort> {
+    Some(match kind {
+        Kind::Mark | Kind::Verdict => Sort::Verdict,
+        Kind::Number | Kind::Time => Sort::Time,
+        Kind::Client => Sort::Client,
+        Kind::Server => Sort::Server,
+        Kind::Host => Sort::Host,
+        Kind::Path => Sort::Path,
+        Kind::Status => Sort::Status,
+        Kind::Legs => Sort::Legs,
+        Kind::Frames => Sort::Frames,
+        Kind::Up => Sort::Up,
+        Kind::Down => Sort::Down,
+        Kind::Lasted => Sort::Lasted,
+    })
+}
+
+/// Names of the columns; the one that is sorted by is lit.
+fn heads(columns: &[(Kind, usize)], order: Order) -> Line {
+    let mut out = Line::new();
     for (kind, columns) in columns {
         let name = match kind {
             Kind::Mark => "",
@@ -293,8 +230,17 @@ fn heads(columns: &[(Kind, usize)]) -> String {
             Kind::Lasted => "Lasted",
             Kind::Verdict => "Verdict",
         };
-        out.push_str(&if is_number(*kind) { fill_left(name, *columns) } else { fill(name, *columns) });
-        out.push(' ');
+        let sorted = *kind != Kind::Mark && *kind != Kind::Number && sort(*kind) == Some(order.sort);
+        let sign = match (sorted && !order.is_natural(), order.falls()) {
+            (false, _) => "",
+            (true, true) => "▾",
+            (true, false) => "▴",
+        };
+        let tone = if sign.is_empty() { Tone::Dim } else { Tone::Accent };
+        let name = format!("{name}{sign}");
+        let name = if is_number(*kind) { fill_left(&name, *columns) } else { fill(&name, *columns) };
+        out.push(tone, name);
+        out.push(Tone::Dim, " ");
     }
     out
 }
@@ -303,22 +249,14 @@ fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::Number | Kind::Status | Kind::Legs | Kind::Frames | Kind::Up | Kind::Down | Kind::Lasted)
 }
 
-fn chain_line(s: &Shared, chain: &Chain, unfolded: bool, columns: &[(Kind, usize)]) -> Line {
+fn chain_line(s: &Shared, chain: &Chain, signs: Line, columns: &[(Kind, usize)]) -> Line {
     let x = chain.legs.first().and_then(|id| s.leg(*id));
     let mut out = Line::new();
     for (kind, columns) in columns {
         let (tone, text) = match kind {
             Kind::Mark => {
-                let (glyph, tone) = s.mark(chain).glyph();
-                let fold = match chain.legs.len() {
-                    0 | 1 => " ",
-                    _ if unfolded => "▾",
-                    _ => "▸",
-                };
-                let marked = s.marked.contains(&chain.id);
-                out.push(Tone::Accent, if marked { "■" } else { " " });
-                out.push(Tone::Dim, fold);
-                out.push(tone, format!("{glyph}  "));
+                out.0.extend(signs.0.iter().cloned());
+                out.push(Tone::Plain, "  ");
                 continue;
             }
             kind => cell(s, chain, x, *kind),
@@ -407,7 +345,9 @@ fn verdict_pane(s: &Shared, chain: &Chain, area: Rect, buf: &mut Buffer) {
 /// Why there is no row.
 fn empty(s: &Shared, area: Rect, buf: &mut Buffer) {
     let all = s.a.chains.len();
-    let text = if all > 0 {
+    let text = if s.is_filtering() {
+        "looking …".to_owned()
+    } else if all > 0 {
         format!("Nothing matches the filter; without it there are {}.", grouped(all as u64))
     } else if s.a.inputs.is_empty() {
         String::new()

@@ -66,7 +66,7 @@ impl Findings {
             let chain = owners.chain(&s.a, index);
             let at = chain.and_then(|chain| place.get(&chain.id)).copied();
             // What is about an input or all of the capture belongs to no chain, and no filter hides it.
-            let hidden = at.is_some_and(|at| u32::try_from(at).is_ok_and(|at| s.visible.binary_search(&at).is_err()));
+            let hidden = at.is_some_and(|at| !s.is_visible(at));
             if hidden {
                 continue;
             }

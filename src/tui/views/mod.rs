@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::keys::Action;
+use super::order::Sort;
 use super::shared::Shared;
 
 pub mod bytes;
@@ -75,6 +76,11 @@ pub trait View {
     /// A click into the area that it was drawn in; `false`: on nothing.
     fn click(&mut self, _: (u16, u16), _: &mut Shared) -> bool {
         false
+    }
+
+    /// What a click on this place sorts by. `None`: it is no heading of a column.
+    fn heading_at(&self, _: (u16, u16)) -> Option<Sort> {
+        None
     }
 
     /// The mouse was moved from one column to another with its button held.

@@ -10,11 +10,11 @@ use crate::model::Chain;
 use crate::tui::axis::{height, ruler};
 use crate::tui::bars::{self, Axis, Bar, Phase, cells};
 use crate::tui::keys::Action;
-use crate::tui::list::List;
 use crate::tui::paint::{self, Line, fill, fill_left, put};
 use crate::tui::phases;
 use crate::tui::shared::{Mark, Shared, span};
 use crate::tui::theme::Tone;
+use crate::tui::tree::{Row, Tree};
 
 use super::{Screen, Step, View};
 
@@ -36,17 +36,17 @@ fn open(s: &Shared) -> Result<Box<dyn View>, String> {
     if s.visible.is_empty() {
         return Err("there is no chain to draw".to_owned());
     }
-    let mut view = Timeline { list: List::on(s.place()), ..Timeline::default() };
+    let mut view = Timeline { tree: Tree::new(s), ..Timeline::default() };
     view.fit(s);
     Ok(Box::new(view))
 }
 
 #[derive(Default)]
 struct Timeline {
-    list: List,
+    tree: Tree,
     axis: Axis,
-    /// The chain whose legs have rows of their own: its place among the visible ones, and how many.
-    unfolded: Option<(usize, usize)>,
+    /// The user chose the window: it stays when more comes in.
+    chosen: bool,
     /// What the strip shows, and of which window, filter and width it was made.
     strip: Vec<(u32, Option<Mark>)>,
     strip_of: Option<(u64, usize)>,
@@ -57,35 +57,8 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn rows(&self, s: &Shared) -> usize {
-        s.visible.len() + self.unfolded.map_or(0, |(_, legs)| legs)
-    }
-
-    /// The place of a row among the visible chains, and its leg.
-    fn row(&self, at: usize) -> (usize, Option<usize>) {
-        match self.unfolded {
-            Some((place, legs)) if at > place + legs => (at - legs, None),
-            Some((place, _)) if at > place => (place, Some(at - place - 1)),
-            _ => (at, None),
-        }
-    }
-
-    fn row_of(&self, place: usize) -> usize {
-        place + self.unfolded.filter(|(open, _)| *open < place).map_or(0, |(_, legs)| legs)
-    }
-
-    fn place(&self) -> usize {
-        self.row(self.list.cursor).0
-    }
-
     fn chain<'a>(&self, s: &'a Shared) -> Option<&'a Chain> {
-        s.at(self.place()).map(|(_, chain)| chain)
-    }
-
-    fn choose(&self, s: &mut Shared) {
-        if let Some((index, _)) = s.at(self.place()) {
-            s.chosen = index;
-        }
+        s.at(self.tree.place(s)).map(|(_, chain)| chain)
     }
 
     /// The window that shows all that matches.
@@ -121,17 +94,6 @@ impl Timeline {
 
     fn pan(&mut self, eighths: i64) {
         self.axis.from = self.axis.from + Nanos(self.axis.length.0 / 8 * eighths);
-    }
-
-    fn fault(&mut self, s: &mut Shared, back: bool) -> Step {
-        match s.fault(self.place(), back) {
-            Some(place) => {
-                self.list.cursor = self.row_of(place);
-                self.choose(s);
-                Step::Done
-            }
-            None => Step::Say(format!("no {} chain with a fault", if back { "earlier" } else { "later" })),
-        }
     }
 
     /// How many chains begin in each column of the whole capture, and the worst of them.
@@ -188,23 +150,21 @@ impl Timeline {
         }
     }
 
-    fn name(&self, s: &Shared, chain: &Chain, leg: Option<usize>, columns: u16) -> Line {
+    fn name(&self, s: &Shared, row: Row, columns: u16) -> Line {
         let room = usize::from(columns);
-        if let Some(leg) = leg {
+        let place = match row {
+            Row::Group(group) => return self.tree.heading(s, group),
+            Row::Chain(place) | Row::Leg(place, _) => place,
+        };
+        let Some((_, chain)) = s.at(place) else { return Line::new() };
+        if let Row::Leg(_, leg) = row {
             let tree = if leg + 1 == chain.legs.len() { "└" } else { "├" };
             let x = chain.legs.get(leg).and_then(|id| s.leg(*id));
             let to = x.map(|x| x.server.to_string()).unwrap_or_default();
             return Line::of(Tone::Dim, format!("   {tree} {} ", leg + 1))
                 .add(Tone::Plain, fill(&format!("→ {to}"), room.saturating_sub(7)));
         }
-        let (glyph, tone) = s.mark(chain).glyph();
-        let fold = match (chain.legs.len(), self.unfolded) {
-            (0 | 1, _) => " ",
-            (_, Some((place, _))) if s.at(place).is_some_and(|(_, open)| open.id == chain.id) => "▾",
-            _ => "▸",
-        };
-        let marked = if s.marked.contains(&chain.id) { "■" } else { " " };
-        let line = Line::of(Tone::Accent, marked).add(Tone::Dim, fold).add(tone, glyph);
+        let line = self.tree.signs(s, place);
         let number = fill_left(&chain.id.to_string(), 5);
         let rest = room.saturating_sub(10);
         let x = s.legs(chain).next();
@@ -219,11 +179,17 @@ impl Timeline {
         line.add(Tone::Plain, format!("{number} {}", if rest > 0 { fill(&name, rest) } else { String::new() }))
     }
 
-    fn bar(&self, s: &Shared, chain: &Chain, leg: Option<usize>) -> Bar {
-        match leg {
-            None => bars::of_chain(s, chain),
-            Some(leg) => chain.legs.get(leg).and_then(|id| s.leg(*id)).map(|x| bars::of_leg(s, x)).unwrap_or_default(),
-        }
+    /// What stands beside a name; nothing beside a heading.
+    fn bar(&self, s: &Shared, row: Row) -> Bar {
+        let chain = |place| s.at(place).map(|(_, chain)| chain);
+        let bar = match row {
+            Row::Group(_) => None,
+            Row::Chain(place) => chain(place).map(|chain| bars::of_chain(s, chain)),
+            Row::Leg(place, leg) => {
+                chain(place).and_then(|chain| s.leg(*chain.legs.get(leg)?)).map(|x| bars::of_leg(s, x))
+            }
+        };
+        bar.unwrap_or_default()
     }
 }
 
@@ -252,7 +218,7 @@ impl View for Timeline {
         };
         self.left = area.left() + names.min(area.width.saturating_sub(8)) + 1;
         self.columns = usize::from(area.right().saturating_sub(self.left));
-        let rows = self.rows(s);
+        let rows = self.tree.rows();
         let strip = u16::from(area.height >= 10);
         let listed = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2 + strip);
         let pane = match area.height {
@@ -269,21 +235,25 @@ impl View for Timeline {
         put(buf, s.theme, (self.left - 1, area.top() + 1), 1, &Line::of(Tone::Dim, "┬"), Style::new());
         self.top = area.top() + 2;
         let height = area.height.saturating_sub(2 + strip + pane);
-        let window = self.list.window(usize::from(height), rows);
+        let window = self.tree.list.window(usize::from(height), rows);
         for (at, y) in window.zip(self.top..) {
-            let (place, leg) = self.row(at);
-            let Some((_, chain)) = s.at(place) else { continue };
-            let chosen = at == self.list.cursor;
+            let row = self.tree.row(at);
+            let chosen = at == self.tree.list.cursor;
             let base = if chosen { s.theme.cursor() } else { Style::new() };
-            let name = self.name(s, chain, leg, names);
-            put(buf, s.theme, (area.left(), y), names, &name, base);
+            let name = self.name(s, row, names);
+            // Beside a heading stands no bar.
+            let room = if matches!(row, Row::Group(_)) { area.width } else { names };
+            put(buf, s.theme, (area.left(), y), room, &name, base);
             if chosen {
                 // The bar itself is not reversed: its shades would change their meaning.
-                paint::tint(buf, Rect::new(area.left(), y, names.min(area.width), 1), base);
+                paint::tint(buf, Rect::new(area.left(), y, room.min(area.width), 1), base);
                 put(buf, s.theme, (area.left(), y), 1, &Line::of(Tone::Strong, "►"), base);
             }
+            if room == area.width {
+                continue;
+            }
             put(buf, s.theme, (self.left - 1, y), 1, &Line::of(Tone::Dim, "│"), Style::new());
-            let bar = self.bar(s, chain, leg);
+            let bar = self.bar(s, row);
             put(buf, s.theme, (self.left, y), area.width, &cells(&bar, self.axis, self.columns), Style::new());
         }
         if strip > 0 {
@@ -312,10 +282,14 @@ impl View for Timeline {
     }
 
     fn act(&mut self, action: Action, s: &mut Shared) -> Step {
-        if self.list.act(action, self.rows(s)) {
-            self.choose(s);
+        if self.tree.moved(action, s) {
             return Step::Done;
         }
+        self.chosen = match action {
+            Action::Left | Action::Right | Action::ZoomIn | Action::ZoomOut | Action::FitRow => true,
+            Action::Fit => false,
+            _ => self.chosen,
+        };
         match action {
             Action::Left => self.pan(-1),
             Action::Right => self.pan(1),
@@ -323,28 +297,17 @@ impl View for Timeline {
             Action::ZoomOut => self.zoom(s, 2.0),
             Action::Fit => self.fit(s),
             Action::FitRow => {
-                let (place, leg) = self.row(self.list.cursor);
-                let bounds = s.at(place).and_then(|(_, chain)| self.bar(s, chain, leg).bounds());
+                let row = match self.tree.row(self.tree.list.cursor) {
+                    Row::Group(_) => Row::Chain(self.tree.place(s)),
+                    row => row,
+                };
+                let bounds = self.bar(s, row).bounds();
                 self.show(bounds);
             }
-            Action::Mark => {
-                s.mark_chosen();
-                self.list.act(Action::Down, self.rows(s));
-                self.choose(s);
-            }
-            Action::Next => return self.fault(s, false),
-            Action::Previous => return self.fault(s, true),
+            Action::Mark => self.tree.mark(s),
+            Action::Next | Action::Previous => return self.tree.fault(s, action == Action::Previous),
             Action::Enter => return Step::Go(Action::Ladder),
-            Action::Pane | Action::PaneBack => {
-                let place = self.place();
-                let legs = self.chain(s).map_or(0, |chain| chain.legs.len());
-                let folded = self.unfolded.is_none_or(|(open, _)| open != place);
-                self.unfolded = Some((place, legs)).filter(|_| folded && legs > 1);
-                self.list.cursor = self.row_of(place);
-                if folded && legs < 2 {
-                    return Step::Say("this chain has no further legs".to_owned());
-                }
-            }
+            Action::Pane | Action::PaneBack => return self.tree.fold(s, None),
             Action::Copy => {
                 let lines = self.chain(s).map(|chain| phases::lines(s, chain, 120)).unwrap_or_default();
                 return Step::Copy(lines.iter().map(|line| format!("{}\n", line.text().trim_end())).collect());
@@ -354,32 +317,28 @@ impl View for Timeline {
         Step::Done
     }
 
-    fn cursor(&self, s: &Shared) -> (usize, usize) {
-        (self.list.cursor, self.rows(s))
+    fn cursor(&self, _: &Shared) -> (usize, usize) {
+        (self.tree.list.cursor, self.tree.rows())
     }
 
     fn click(&mut self, (_, y): (u16, u16), s: &mut Shared) -> bool {
-        let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.rows(s)));
-        if let Some(row) = row {
-            self.list.cursor = row;
-            self.choose(s);
-        }
-        row.is_some()
+        self.tree.click(y.checked_sub(self.top), s)
     }
 
     fn drag(&mut self, from: u16, to: u16, _: &mut Shared) {
         let column = |x: u16| usize::from(x.saturating_sub(self.left)).min(self.columns);
         let (low, high) = (column(from.min(to)), column(from.max(to)));
         if high > low {
+            self.chosen = true;
             let (from, to) = (self.axis.at(low, self.columns), self.axis.at(high, self.columns));
             self.axis = Axis { from, length: to.since(from).max(LEAST) };
         }
     }
 
     fn changed(&mut self, s: &mut Shared) {
-        self.unfolded = None;
-        self.list.cursor = s.place().min(self.rows(s).saturating_sub(1));
-        self.choose(s);
-        self.fit(s);
+        self.tree.changed(s);
+        if !self.chosen {
+            self.fit(s);
+        }
     }
 }
