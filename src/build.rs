@@ -62,22 +62,15 @@ fn cloned(root: &Path) -> Option<String> {
     if !git(root, &["rev-parse", "--show-prefix"])?.is_empty() {
         return None;
     }
-    for name in ["HEAD", "index"] {
-        println!("cargo:rerun-if-changed={}", git(root, &["rev-parse", "--git-path", name])?);
-    }
-    if let Some(branch) = git(root, &["symbolic-ref", "-q", "HEAD"])
-        && let Some(path) = git(root, &["rev-parse", "--git-path", &branch])
-        // One that is packed has no file of its own, and what is not there would be asked for each time.
-        && root.join(&path).exists()
-    {
-        println!("cargo:rerun-if-changed={path}");
-    }
+    // Every commit and every checkout writes a line there.
+    let log = git(root, &["rev-parse", "--git-path", "logs/HEAD"])?;
+    println!("cargo:rerun-if-changed={log}");
     let commit = hash(&git(root, &["rev-parse", "HEAD"])?)?;
     let sources = ["src", "Cargo.toml", "Cargo.lock"];
     for source in sources {
         println!("cargo:rerun-if-changed={source}");
     }
-    let changed = git(root, &[&["status", "--porcelain", "--"], &sources[..]].concat())?;
+    let changed = git(root, &[&["--no-optional-locks", "status", "--porcelain", "--"], &sources[..]].concat())?;
     Some(if changed.is_empty() { commit } else { format!("{commit}+") })
 }
 
