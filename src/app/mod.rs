@@ -88,12 +88,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             print_bytes(&out)?;
             Ok(code::DONE)
         }
-        Some(Command::Man) => {
-            let mut out = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
-            print_bytes(&out)?;
-            Ok(code::DONE)
-        }
+        Some(Command::Man { command }) => man(command.as_deref()),
     }
 }
 
@@ -123,6 +118,25 @@ fn explain(slug: &str) -> anyhow::Result<u8> {
         }
     }
     print(&text)?;
+    Ok(code::DONE)
+}
+
+/// The manual page of the program, or of one of its commands.
+fn man(command: Option<&str>) -> anyhow::Result<u8> {
+    let mut of = Cli::command();
+    of.build();
+    // It has no page of its own.
+    of = of.mut_subcommand("help", |help| help.hide(true));
+    if let Some(name) = command {
+        let Some(found) = of.find_subcommand(name).filter(|found| found.get_name() != "help") else {
+            complain(&format!("man: there is no command {name:?}; see: hopscope help"));
+            return Ok(code::CANNOT);
+        };
+        of = found.clone();
+    }
+    let mut out = Vec::new();
+    clap_mangen::Man::new(of).render(&mut out)?;
+    print_bytes(&out)?;
     Ok(code::DONE)
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "live")]
 mod live;
 mod numbers;
+mod version;
 
 use std::path::PathBuf;
 
@@ -16,7 +17,8 @@ use clap_complete::Shell;
 /// Shows where a WebSocket upgrade dies: reads packet captures, checks every HTTP upgrade in them,
 /// and says which worked, which did not, why, and how to mend it.
 #[derive(Debug, Parser)]
-#[command(name = "hopscope", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "hopscope", version, long_version = version::LONG, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   hopscope capture.pcapng                       browse every upgrade; without a terminal: the report
   hopscope report capture.pcapng                what became of every upgrade
@@ -98,8 +100,11 @@ pub enum Command {
     Interfaces,
     /// Print a completion script for a shell
     Completions { shell: Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or that of a command
+    Man {
+        /// `report`, `audit`, …: the page hopscope-COMMAND(1)
+        command: Option<String>,
+    },
 }
 
 /// What is read: the same for every command that analyses.

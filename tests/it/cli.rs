@@ -315,7 +315,11 @@ fn rules_are_listed_for_people_and_for_the_documentation() {
 fn completions_and_the_manual_come_from_the_program() {
     hopscope(&["completions", "bash"]).success().stdout(contains("hopscope"));
     hopscope(&["man"]).success().stdout(contains(".TH"));
-    hopscope(&["--version"]).success().stdout(contains(env!("CARGO_PKG_VERSION")));
+    let version = String::from_utf8(hopscope(&["--version"]).success().get_output().stdout.clone()).expect("UTF-8");
+    let begins: Vec<&str> = version.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(begins, ["hopscope", "commit", "features", "target"], "{version}");
+    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    assert_eq!(version.contains("live"), cfg!(feature = "live"), "{version}");
     hopscope(&["--help"]).success().stdout(contains("report"));
 }
 
@@ -355,4 +359,16 @@ fn temporary(bytes: &[u8]) -> (String, tempfile::NamedTempFile) {
 fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own file");
+}
+
+#[test]
+fn every_command_that_the_manual_names_has_a_page() {
+    let main = String::from_utf8(hopscope(&["man"]).success().get_output().stdout.clone()).expect("UTF-8");
+    let named: Vec<&str> =
+        main.lines().filter_map(|line| line.strip_prefix("hopscope\\-")?.strip_suffix("(1)")).collect();
+    assert!(named.contains(&"audit") && named.contains(&"extract"), "{named:?}");
+    for name in named {
+        hopscope(&["man", name]).success().stdout(contains(format!("hopscope\\-{name}")));
+    }
+    hopscope(&["man", "nonsense"]).code(2).stderr(contains("no command"));
 }
