@@ -44,8 +44,8 @@ pub struct Live {
     #[arg(long, value_name = "SIZE", requires = "interfaces", default_value = "32M", value_parser = size)]
     pub buffer: u32,
 
-    /// Who stamps packets with their times: host, host_lowprec, host_hiprec, adapter, adapter_unsynced. A device that
-    /// cannot do it says so, and the host does
+    /// Who stamps packets with their times: host, host_lowprec, host_hiprec, adapter, adapter_unsynced. Where the device
+    /// cannot do it the host does; libpcap does not tell
     #[arg(short = 'j', long, value_name = "TYPE", requires = "interfaces")]
     pub time_stamp_type: Option<TimeStamps>,
 

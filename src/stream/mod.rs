@@ -2,6 +2,7 @@
 //! direction's bytes in order, once, with holes named. It never looks at what the bytes mean.
 //! Bounded by `limits::FLOWS`, `limits::REORDER_*`.
 
+mod another;
 pub mod copies;
 pub mod decode;
 pub mod defrag;

@@ -230,7 +230,7 @@ fn alive(s: &Shared, live: &Alive, columns: usize) -> Line {
         line.push(Tone::Error, format!("  NOT KEPT {}", grouped(live.not_kept)));
     }
     if let Some(file) = &live.file {
-        line.push(Tone::Dim, format!("  kept {} in {}", grouped(live.kept), clip_middle(file, columns / 4)));
+        line.push(Tone::Dim, format!("  kept {} in {}", grouped(live.kept), clip_middle(file, columns / 3)));
     }
     line
 }

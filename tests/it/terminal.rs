@@ -232,7 +232,7 @@ fn another_size_is_another_screen_with_the_same_chain_under_the_cursor() {
     let small = tmux.wait("►▸✓     11 ");
     assert!(small.lines().all(|line| line.chars().count() <= 40), "{small}");
     tmux.keys(&["Enter"]);
-    tmux.wait("ladder");
+    tmux.wait("ladd");
     resize("80", "24");
     tmux.wait("SYN … ACK");
     tmux.keys(&["C-c"]);
