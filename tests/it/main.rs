@@ -56,6 +56,10 @@ mod live;
 mod lossy;
 mod midstream;
 mod mutate;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod namespaces;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod namespaces_watch;
 mod networks;
 mod oracle;
 mod packed;
