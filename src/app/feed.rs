@@ -7,8 +7,6 @@ use crate::base::Timestamp;
 #[cfg(feature = "live")]
 use crate::capture::live::{Live, Next, Setting};
 use crate::capture::{Merged, Progress};
-#[cfg(feature = "live")]
-use crate::cli::Inputs;
 use crate::cli::Report;
 use crate::engine::{self, Engine};
 use crate::model::InputFacts;
@@ -16,7 +14,7 @@ use crate::proto::Sink;
 
 use super::analyse;
 #[cfg(feature = "live")]
-use super::{complain, told};
+use super::{complain, confine, told};
 
 /// Where packets come from.
 pub(super) enum Feed {
@@ -44,12 +42,14 @@ const WAIT: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
 
 impl Feed {
-    /// Opens what the user named.
-    pub(super) fn open(args: &Report) -> anyhow::Result<Self> {
+    /// Opens what the user named. Devices are opened with all rights, then `opened` is done, and a live capture gives
+    /// its rights up, before it starts a thread; so there must be none yet. With files alone nothing of that is done.
+    pub(super) fn open(args: &Report, opened: &mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<Self> {
         #[cfg(feature = "live")]
         if !args.live.interfaces.is_empty() {
-            return Ok(Feed::Live(Box::new(Running::open(&args.inputs, &args.live, args.quiet)?)));
+            return Ok(Feed::Live(Box::new(Running::open(args, opened)?)));
         }
+        let _ = opened;
         Ok(Feed::Files(analyse::open(&args.inputs)?))
     }
 
@@ -106,7 +106,8 @@ impl Feed {
 
 #[cfg(feature = "live")]
 impl Running {
-    fn open(inputs: &Inputs, args: &crate::cli::Live, quiet: bool) -> anyhow::Result<Self> {
+    fn open(report: &Report, opened: &mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let (inputs, args, quiet) = (&report.inputs, &report.live, report.quiet);
         let setting = Setting {
             interfaces: args.interfaces.clone(),
             filter: args.capture_filter.clone(),
@@ -115,7 +116,8 @@ impl Running {
             promiscuous: !args.no_promiscuous,
             packets: args.count,
         };
-        let live = Live::open(&inputs.files, &told::clocks(inputs)?, &setting)?;
+        let mut give_up = || opened().and_then(|()| confine::enter(report)).map_err(|error| format!("{error:#}"));
+        let live = Live::open(&inputs.files, &told::clocks(inputs)?, &setting, &mut give_up)?;
         if !quiet {
             live.notes().iter().for_each(|note| complain(note));
         }

@@ -14,7 +14,7 @@ use crate::model::{InputFacts, Wrapper};
 use crate::proto::tls::{KeyLog, Secrets};
 
 /// What names a key log for browsers and libraries that write one.
-const VARIABLE: &str = "SSLKEYLOGFILE";
+pub(super) const VARIABLE: &str = "SSLKEYLOGFILE";
 
 /// All secrets that are known.
 #[derive(Default)]

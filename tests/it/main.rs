@@ -53,6 +53,10 @@ mod layers;
 mod layout;
 #[cfg(all(feature = "live", unix))]
 mod live;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod live_rights;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod load;
 mod lossy;
 mod midstream;
 mod mutate;

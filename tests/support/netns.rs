@@ -38,6 +38,8 @@ impl Net {
         let net = Net { names: (0..hosts).map(name).collect() };
         for name in &net.names {
             net.must(&["netns", "add", name]);
+            // Nothing is to speak by itself.
+            net.must(&["netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
             net.must(&["-n", name, "link", "set", "lo", "up"]);
         }
         for (link, pair) in net.names.windows(2).enumerate() {

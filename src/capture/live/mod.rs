@@ -86,8 +86,14 @@ const REST: Duration = Duration::from_millis(2 * limits::LIVE_BLOCK_MS as u64);
 
 impl Live {
     /// Opens pipes and files, and behind them, in number, devices. `clocks`: what is added to the times of the
-    /// former, by their places. A pipe's first packet is not waited for.
-    pub fn open(paths: &[PathBuf], clocks: &[(usize, Nanos)], setting: &Setting) -> Result<Self, Error> {
+    /// former, by their places. A pipe's first packet is not waited for. `opened` is done when all devices are open, and
+    /// before there is a thread: the place to give rights up. Its error is in words.
+    pub fn open(
+        paths: &[PathBuf],
+        clocks: &[(usize, Nanos)],
+        setting: &Setting,
+        opened: &mut dyn FnMut() -> Result<(), String>,
+    ) -> Result<Self, Error> {
         let count = paths.len() + setting.interfaces.len();
         if count > limits::INPUTS {
             return Err(Error::TooManyInputs(count));
@@ -98,6 +104,7 @@ impl Live {
         let mut notes = Vec::new();
         let open = |name: &String| Device::open(name, setting, &mut notes);
         let devices = setting.interfaces.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        opened().map_err(Error::NotReady)?;
         let no_thread =
             |e: std::io::Error| Error::CannotCapture { name: "live capture".into(), why: error::in_words(&e) };
         let (wake, waker) = std::io::pipe().map_err(no_thread)?;
