@@ -157,7 +157,7 @@ fn nobody_becomes_a_user_that_is_not_there() {
 
 /// The program, where everybody can start it; it is gone with the folder.
 fn program() -> (TempDir, std::path::PathBuf) {
-    let place = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let place = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let program = place.path().join("hopscope");
     std::fs::copy(Path::new(run::hopscope().get_program()), &program).unwrap();
     (place, program)
