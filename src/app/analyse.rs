@@ -45,10 +45,15 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     };
     let filter = args.filter.as_deref().map(parse_filter).transpose()?;
     let allowed = Allowed::read(&args.allow)?;
-    let known = Known::begin()?;
+    let known = Known::own()?;
     let told = told::told(&args.inputs)?;
     let mut keys = super::feed::keys(args)?;
-    let mut feed = Feed::open(args)?;
+    let mut out = None;
+    let mut feed = Feed::open(args, &mut || {
+        out = Some(output(args.output.as_deref())?);
+        Ok(())
+    })?;
+    known.load_ahead();
     let runs = feed.is_live();
     #[cfg(feature = "live")]
     feed.learn(keys.take_grow());
@@ -60,7 +65,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         progress.tell(at);
         !interrupted.load(Ordering::Relaxed)
     };
-    let mut out = output(args.output.as_deref())?;
+    let mut out = out.map_or_else(|| output(args.output.as_deref()), Ok)?;
     let worst;
     let facts: Vec<InputFacts>;
     #[cfg(feature = "live")]
@@ -249,15 +254,17 @@ fn write(format: &Format, a: &store::Analysis, options: &Options, out: &mut dyn 
 pub(super) struct Known(Option<Products>);
 
 impl Known {
-    /// The user's own files are read at once, since they may be wrong; what comes with the program, on a thread of its
-    /// own: it is not needed before the capture was read.
-    pub(super) fn begin() -> anyhow::Result<Self> {
-        if let Some(dir) = own_products() {
-            return Ok(Known(Some(Products::with_user_dir(&dir)?)));
+    /// The user's own files are read at once, since they may be wrong.
+    pub(super) fn own() -> anyhow::Result<Self> {
+        Ok(Known(own_products().map(|dir| Products::with_user_dir(&dir)).transpose()?))
+    }
+
+    /// What comes with the program is loaded on a thread of its own: it is not needed before the capture was read.
+    pub(super) fn load_ahead(&self) {
+        if self.0.is_none() {
+            // Where there is no such thread, whoever asks first loads it.
+            let _ = std::thread::Builder::new().name("products".into()).spawn(Products::builtin);
         }
-        // Where there is no such thread, whoever asks first loads it.
-        let _ = std::thread::Builder::new().name("products".into()).spawn(Products::builtin);
-        Ok(Known(None))
     }
 
     pub(super) fn products(&self) -> &Products {
@@ -305,7 +312,8 @@ fn options(args: &Report) -> Options {
 pub(super) fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
     Ok(match path {
         Some(path) => {
-            let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+            let file = File::create(path)
+                .with_context(|| format!("{}: cannot be written{}", path.display(), super::why_refused()))?;
             Box::new(BufWriter::new(file))
         }
         None => Box::new(BufWriter::new(io::stdout().lock())),

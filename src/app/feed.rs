@@ -11,19 +11,19 @@ use crate::capture::live::{Live, Next, Setting, TimestampType};
 use crate::capture::{Merged, Progress};
 use crate::cli::Report;
 #[cfg(feature = "live")]
-use crate::cli::{Inputs, TimeStamps};
+use crate::cli::TimeStamps;
 use crate::engine::{self, Engine};
 use crate::model::InputFacts;
 use crate::proto::Sink;
 
 use super::analyse;
 #[cfg(feature = "live")]
-use super::keep::{Keeper, Kept, Notes};
+use super::keep::{self, Keeper, Kept, Notes};
 #[cfg(feature = "live")]
 use super::keys::Grow;
 use super::keys::Keys;
 #[cfg(feature = "live")]
-use super::{complain, told};
+use super::{complain, confine, told};
 
 /// Where packets come from.
 pub(super) enum Feed {
@@ -64,12 +64,14 @@ const TICK: Duration = Duration::from_secs(1);
 const KEYS: Duration = Duration::from_millis(limits::LIVE_KEYS_MS);
 
 impl Feed {
-    /// Opens what the user named.
-    pub(super) fn open(args: &Report) -> anyhow::Result<Self> {
+    /// Opens what the user named. Devices are opened with all rights, then `opened` is done, and a live capture gives
+    /// its rights up, before it starts a thread; so there must be none yet. With files alone nothing of that is done.
+    pub(super) fn open(args: &Report, opened: &mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<Self> {
         #[cfg(feature = "live")]
         if !args.live.interfaces.is_empty() {
-            return Ok(Feed::Live(Box::new(Running::open(&args.inputs, &args.live, args.quiet)?)));
+            return Ok(Feed::Live(Box::new(Running::open(args, opened)?)));
         }
+        let _ = opened;
         Ok(Feed::Files(analyse::open(&args.inputs)?))
     }
 
@@ -160,7 +162,8 @@ impl Feed {
 
 #[cfg(feature = "live")]
 impl Running {
-    fn open(inputs: &Inputs, args: &crate::cli::Live, quiet: bool) -> anyhow::Result<Self> {
+    fn open(report: &Report, opened: &mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let (inputs, args, quiet) = (&report.inputs, &report.live, report.quiet);
         let setting = Setting {
             interfaces: args.interfaces.clone(),
             filter: args.capture_filter.clone(),
@@ -176,7 +179,11 @@ impl Running {
                 TimeStamps::AdapterUnsynced => TimestampType::AdapterUnsynced,
             }),
         };
-        let live = Live::open(&inputs.files, &told::clocks(inputs)?, &setting)?;
+        let mut give_up = || {
+            keep::make(args);
+            opened().and_then(|()| confine::enter(report)).map_err(|error| format!("{error:#}"))
+        };
+        let live = Live::open(&inputs.files, &told::clocks(inputs)?, &setting, &mut give_up)?;
         if !quiet {
             live.notes().iter().for_each(|note| complain(note));
         }
@@ -204,7 +211,7 @@ impl Running {
         loop {
             let now = Instant::now();
             if !go_on(self.live.progress()) || self.until.is_some_and(|until| until <= now) {
-                self.live.stop(now);
+                self.live.stop(now, wall_clock());
             }
             let due = now.saturating_duration_since(ticked) >= tick_after;
             if let Some(grow) = self.grow.as_mut().filter(|_| now.saturating_duration_since(looked) >= KEYS) {
@@ -242,6 +249,9 @@ impl Running {
             grow.look(self.live.known(), engine);
         }
         self.facts = self.live.facts().to_vec();
+        if self.live.is_cut() && !self.quiet {
+            complain("stopped while the kernel still held packets: these were not read");
+        }
         if !self.quiet && self.shown.is_none() {
             self.tell_losses();
         }
@@ -294,4 +304,11 @@ pub(super) fn tell_kept(kept: &Kept, problem: Option<&str>, quiet: bool) -> bool
         complain(&kept.words());
     }
     kept.lost == 0
+}
+
+/// What devices stamp packets with.
+#[cfg(feature = "live")]
+fn wall_clock() -> Timestamp {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

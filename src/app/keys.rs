@@ -22,7 +22,7 @@ use crate::proto::Sink;
 use crate::proto::tls::{KeyLog, Secrets};
 
 /// What names a key log for browsers and libraries that write one.
-const VARIABLE: &str = "SSLKEYLOGFILE";
+pub(super) const VARIABLE: &str = "SSLKEYLOGFILE";
 
 /// All secrets that are known.
 #[derive(Default)]

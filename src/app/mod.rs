@@ -5,6 +5,8 @@ mod allow;
 mod analyse;
 mod audit;
 mod chosen;
+#[cfg(feature = "live")]
+mod confine;
 mod copies;
 mod export;
 mod extract;
@@ -29,6 +31,9 @@ use crate::cli::{Cli, Command, RulesFormat, When};
 use crate::products::Products;
 use crate::rules;
 use crate::rules::accept::command;
+
+#[cfg(feature = "live")]
+use confine::why_refused;
 
 /// Exit codes; a promise to scripts.
 mod code {
@@ -153,13 +158,28 @@ fn accept_command(key: &str, accept: Option<&str>) -> anyhow::Result<u8> {
 
 #[cfg(feature = "live")]
 fn interfaces() -> anyhow::Result<u8> {
+    use crate::capture::devices;
+
     let mut text = String::new();
-    for device in crate::capture::devices::list()? {
+    let devices = devices::tried()?;
+    for device in &devices {
         text.push_str(&device.to_string());
         text.push('\n');
     }
+    if devices.is_empty() {
+        text.push_str("there are no devices\n");
+    }
+    if devices.iter().any(|device| device.access == devices::Access::Denied) {
+        text.push_str(&format!("\nTo capture: {}\n", devices::permission_hint()));
+    }
     print(&text)?;
     Ok(code::DONE)
+}
+
+/// As the one of live capture, without which nothing was given up.
+#[cfg(not(feature = "live"))]
+fn why_refused() -> String {
+    String::new()
 }
 
 /// Whether colours suit this place: asked for, or a terminal that nobody told to go without.

@@ -38,7 +38,7 @@ impl OutFile {
         if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == place)) {
             bail!("-o {name}: that is one of the inputs; name another file");
         }
-        let failed = || format!("{name}: cannot write there");
+        let failed = || format!("{name}: cannot write there{}", super::why_refused());
         match place.metadata() {
             Ok(about) if about.is_dir() => bail!("-o {name}: that is a directory; name a file in it"),
             Ok(about) if !about.is_file() => {

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let allowed = Allowed::read(&args.allow)?;
     let told = told::told(&args.inputs)?;
     let mut keys = feed::keys(args)?;
-    let mut feed = Feed::open(args)?;
+    let mut feed = Feed::open(args, &mut || Ok(()))?;
     feed.learn(keys.take_grow());
     let products = analyse::products()?;
     let exporter = Exporter { inputs: args.inputs.clone(), utc: args.utc, live: true, known: Mutex::default() };

@@ -66,6 +66,9 @@ pub const LIVE_BUFFER_BYTES: u32 = 32 << 20;
 /// libpcap.
 pub const LIVE_SNAPLEN: u32 = 256 << 10;
 
+/// Seconds after which a live capture that was stopped ends, whatever the kernel still has of the time before.
+pub const LIVE_END_S: u64 = 30;
+
 /// Milliseconds after which the kernel hands packets over that did not fill a block of its buffer.
 pub const LIVE_BLOCK_MS: i32 = 50;
 

@@ -16,12 +16,14 @@ pub enum Error {
     /// A device that is not there. `there_are`: the names of those that are.
     #[error("{name}: no such device (there are: {there_are}; see: hopscope interfaces)")]
     NoDevice { name: String, there_are: String },
-    #[error(
-        "{name}: cannot capture: permission denied (run as root, or: sudo setcap cap_net_raw,cap_net_admin+ep $(command -v hopscope))"
-    )]
-    NoPermission { name: String },
+    /// `to_do`: how to get it.
+    #[error("{name}: cannot capture: permission denied ({to_do})")]
+    NoPermission { name: String, to_do: String },
     #[error("{name}: cannot capture: {why}")]
     CannotCapture { name: String, why: String },
+    /// What the caller wanted done between opening devices and the first thread failed, in its words.
+    #[error("{0}")]
+    NotReady(String),
     /// `why`: the words of its compiler.
     #[error("-f '{filter}': {why} (its language is tcpdump's: man pcap-filter)")]
     BadFilter { filter: String, why: String },

@@ -52,6 +52,10 @@ pub struct Live {
     /// Leave the devices in their mode: only packets for this host, and those it sends
     #[arg(long, requires = "interfaces")]
     pub no_promiscuous: bool,
+
+    /// Become this user once the devices are open; needs root. All other rights are given up in any case (Linux)
+    #[arg(long, value_name = "NAME", requires = "interfaces")]
+    pub user: Option<String>,
 }
 
 /// Who stamps packets, in the words of tcpdump.

@@ -61,11 +61,19 @@ mod live_ends;
 mod live_keep;
 #[cfg(all(feature = "live", unix))]
 mod live_keys;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod live_rights;
 #[cfg(all(feature = "live", unix))]
 mod live_screen;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod load;
 mod lossy;
 mod midstream;
 mod mutate;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod namespaces;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod namespaces_watch;
 mod networks;
 mod oracle;
 mod packed;

@@ -8,7 +8,8 @@
 //! [`vantage`] captures that and knows which leg is whose, and [`joined`] holds a report against it. The other
 //! way round, [`read`] takes a capture file apart, [`dissect`] a frame, [`streams`] puts payload together, and
 //! [`rewrite`] renames what they show; [`frames`] writes and reads what is said behind a 101,
-//! and [`peers`] lets two ends say it. [`h2`] writes HTTP/2.
+//! and [`peers`] lets two ends say it. [`h2`] writes HTTP/2. [`netns`] makes hosts for real proxies, and [`apply`] puts a
+//! printed fix into their configuration.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -18,6 +19,8 @@
 )]
 
 pub(crate) mod accept;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(crate) mod apply;
 pub(crate) mod browser;
 pub(crate) mod dissect;
 pub(crate) mod file;
@@ -28,6 +31,8 @@ pub(crate) mod hostile;
 pub(crate) mod joined;
 pub(crate) mod journey;
 pub(crate) mod link;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(crate) mod netns;
 pub(crate) mod pack;
 pub(crate) mod peers;
 pub(crate) mod read;

@@ -38,9 +38,14 @@ pub(crate) fn streamed_in(folder: &Path, files: &[&str]) -> Value {
     let mut command = hopscope();
     command.current_dir(folder).arg("report").args(files).args(["--format", "ndjson"]);
     let output = command.output().expect("the program starts");
+    gathered(&String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+/// What lines of ndjson amount to.
+pub(crate) fn gathered(lines: &str) -> Value {
     let mut report = serde_json::json!({});
     let mut things: BTreeMap<(String, i64), Value> = BTreeMap::new();
-    for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+    for line in lines.lines() {
         let line: Value = serde_json::from_str(line).expect("a line of JSON");
         match line["type"].as_str().expect("a type") {
             "start" => {}

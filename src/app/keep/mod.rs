@@ -6,6 +6,7 @@ mod notes;
 mod writing;
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,6 +89,15 @@ pub(super) struct Kept {
     pub(super) bytes: u64,
     /// Packets that were not kept.
     pub(super) lost: u64,
+}
+
+/// Makes the file that is not there yet, while all rights are there: without them root may not do that in the folder of
+/// somebody else. What goes wrong here is told by [`Keeper::open`].
+pub(super) fn make(args: &Live) {
+    let named = args.write.as_deref().filter(|path| path.as_os_str() != "-");
+    if let Some(path) = named.filter(|_| args.ring.is_none() && args.user.is_none()) {
+        let _ = OpenOptions::new().append(true).create(true).open(path);
+    }
 }
 
 impl Keeper {

@@ -226,14 +226,13 @@ fn find(name: &str) -> Found {
 /// opened, so its name is looked for first.
 fn cannot(name: &str, error: &pcap::Error) -> Error {
     let why = words(error);
-    let lower = why.to_lowercase();
     let printable = printable(name);
     match find(name) {
         Found::Missing => {
             let names = devices::list().unwrap_or_default().into_iter().map(|device| escape(device.name.as_bytes()));
             Error::NoDevice { name: printable, there_are: names.collect::<Vec<_>>().join(", ") }
         }
-        _ if lower.contains("permi") => Error::NoPermission { name: printable },
+        _ if devices::is_denial(&why) => Error::NoPermission { name: printable, to_do: devices::permission_hint() },
         Found::Down => Error::CannotCapture { name: printable, why: "the device is down".into() },
         Found::Up | Found::Unknown => Error::CannotCapture { name: printable, why },
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{self, Error};
 use super::merge::Progress;
-use super::record::{Batch, Interface};
+use super::record::{Batch, Interface, Record};
 use super::tally::tally;
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Damage, InputFacts};
@@ -63,6 +63,16 @@ pub struct Live {
     reached: Option<Instant>,
     /// Stopped: what comes until then still counts.
     until: Option<Instant>,
+    ending: Option<Ending>,
+    cut: bool,
+}
+
+/// How far a capture that was stopped goes on.
+#[derive(Clone, Copy)]
+struct Ending {
+    /// Packets of later are not wanted.
+    time: Timestamp,
+    at_last: Instant,
 }
 
 /// What is to be had now.
@@ -91,8 +101,14 @@ const REST: Duration = Duration::from_millis(2 * limits::LIVE_BLOCK_MS as u64);
 
 impl Live {
     /// Opens pipes and files, and behind them, in number, devices. `clocks`: what is added to the times of the
-    /// former, by their places. A pipe's first packet is not waited for.
-    pub fn open(paths: &[PathBuf], clocks: &[(usize, Nanos)], setting: &Setting) -> Result<Self, Error> {
+    /// former, by their places. A pipe's first packet is not waited for. `opened` is done when all devices are open, and
+    /// before there is a thread: the place to give rights up. Its error is in words.
+    pub fn open(
+        paths: &[PathBuf],
+        clocks: &[(usize, Nanos)],
+        setting: &Setting,
+        opened: &mut dyn FnMut() -> Result<(), String>,
+    ) -> Result<Self, Error> {
         let count = paths.len() + setting.interfaces.len();
         if count > limits::INPUTS {
             return Err(Error::TooManyInputs(count));
@@ -103,6 +119,7 @@ impl Live {
         let mut notes = Vec::new();
         let open = |name: &String| Device::open(name, setting, &mut notes);
         let devices = setting.interfaces.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        opened().map_err(Error::NotReady)?;
         let no_thread =
             |e: std::io::Error| Error::CannotCapture { name: "live capture".into(), why: error::in_words(&e) };
         let (wake, waker) = std::io::pipe().map_err(no_thread)?;
@@ -122,7 +139,19 @@ impl Live {
             inputs.push(Input { from: From::Device(Box::new(device)), last: None });
         }
         let left = setting.packets.unwrap_or(u64::MAX);
-        Ok(Live { line: Line::new(count), began: None, inputs, facts, notes, wake, left, reached: None, until: None })
+        Ok(Live {
+            line: Line::new(count),
+            began: None,
+            inputs,
+            facts,
+            notes,
+            wake,
+            left,
+            reached: None,
+            until: None,
+            ending: None,
+            cut: false,
+        })
     }
 
     /// The devices by the numbers of their inputs.
@@ -141,10 +170,15 @@ impl Live {
     /// The next packets of the timeline, at `now`; where there are none, waits for `wait` at the most.
     pub fn next(&mut self, now: Instant, wait: Duration) -> Next<'_> {
         if self.until.is_some_and(|until| until <= now) {
+            self.cut |= self.ending.is_some_and(|ending| ending.at_last <= now);
             self.close();
         }
         let running = now.saturating_duration_since(*self.began.get_or_insert(now));
-        self.pull(running);
+        let came = self.pull(running);
+        if came && let (Some(until), Some(ending)) = (&mut self.until, &self.ending) {
+            // More may be there, of the time before the end.
+            *until = (now + REST).min(ending.at_last);
+        }
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         if most == 0 {
             return Next::End;
@@ -170,8 +204,17 @@ impl Live {
     }
 
     /// Ends the capture: what the kernel has by now is still handed out.
-    pub fn stop(&mut self, now: Instant) {
-        self.until.get_or_insert(now + REST);
+    /// Packets of after `time` are not, and all of it ends after `limits::LIVE_END_S`.
+    pub fn stop(&mut self, now: Instant, time: Timestamp) {
+        if self.ending.is_none() {
+            self.until = Some(now + REST);
+            self.ending = Some(Ending { time, at_last: now + Duration::from_secs(limits::LIVE_END_S) });
+        }
+    }
+
+    /// Whether the end came before all was handed out that the kernel had.
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// What time it is in packet time: that of the last packet, and as long as it is since then. `None` before the
@@ -210,7 +253,9 @@ impl Live {
     }
 
     /// Takes what has come of every input.
-    fn pull(&mut self, now: Duration) {
+    /// Whether a device handed something out.
+    fn pull(&mut self, now: Duration) -> bool {
+        let (ending, mut came) = (self.ending, false);
         for (at, (input, facts)) in self.inputs.iter_mut().zip(&mut self.facts).enumerate() {
             if !self.line.wants(at) {
                 continue;
@@ -220,7 +265,19 @@ impl Live {
                     let mut chunk = self.line.chunk();
                     match device.read(&mut chunk) {
                         Ok(()) if chunk.records.is_empty() => self.line.give_back(chunk),
-                        Ok(()) => self.line.push(at, chunk, now),
+                        Ok(()) => {
+                            came = true;
+                            let before = |record: &Record| ending.is_none_or(|ending| record.ts <= ending.time);
+                            let wanted = chunk.records.iter().take_while(|record| before(record)).count();
+                            if wanted < chunk.records.len() {
+                                chunk.records.truncate(wanted);
+                                let (kernel, interface) = device.drops();
+                                facts.dropped_kernel += kernel;
+                                facts.dropped_interface += interface;
+                                input.from = From::Done;
+                            }
+                            self.line.push(at, chunk, now);
+                        }
                         Err(why) => {
                             let (kernel, interface) = device.drops();
                             facts.dropped_kernel += kernel;
@@ -257,6 +314,7 @@ impl Live {
                 self.line.close(at);
             }
         }
+        came
     }
 
     /// Nothing more is read.
