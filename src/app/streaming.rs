@@ -108,6 +108,7 @@ impl<'a> Stream<'a> {
             self.print_lone(&flow);
         }
         counters.flows_seen_twice += self.joining.copies;
+        counters.joined_early += self.joining.early;
         for (index, facts) in inputs.iter().enumerate() {
             let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);
             self.print_findings(findings, None, &[]);
@@ -264,14 +265,14 @@ impl Stream<'_> {
         let allowed = self.allowed;
         let allow = |f: &Finding, x: Option<&Exchange>| allowed.allows(f, x);
         let (mut a, taken) = judge::group(&mut self.judge, ready, self.lone.make_contiguous(), &allow);
-        let (claimed, left): (Vec<FlowFacts>, Vec<FlowFacts>) =
-            self.lone.iter().cloned().partition(|flow| taken.contains(&flow.id));
-        a.flows = claimed;
+        if !taken.is_empty() {
+            a.flows = self.lone.iter().filter(|flow| taken.contains(&flow.id)).cloned().collect();
+        }
         if let Some(filter) = self.filter {
             store::select::select(&mut a, filter);
         }
         if last && !a.flows.is_empty() {
-            self.lone = left.into();
+            self.lone.retain(|flow| !taken.contains(&flow.id));
         }
         let Some(chain) = a.chains.first_mut() else { return };
         let base = self.findings;

@@ -80,6 +80,8 @@ pub struct Counters {
     /// What was given up of TLS connections because of `limits::TLS_TRIED_BYTES`, `limits::TLS_HELD_*` or
     /// `limits::TLS_HELLO_BYTES`.
     pub tls_given_up: u64,
+    /// Exchanges of a stream that were put into chains before all of their legs may have come: `limits::JOIN_OPEN`.
+    pub joined_early: u64,
     /// Secrets of TLS that were read, and those left out: malformed lines, lines beyond
     /// `limits::TLS_KEY_LINE_BYTES`, randoms beyond `limits::TLS_SECRETS`.
     pub tls_secrets: u64,
@@ -162,6 +164,7 @@ impl Counters {
             flows_tls_unknown,
             tls_records_failed,
             tls_given_up,
+            joined_early,
             tls_secrets,
             tls_secrets_dropped,
             flows_proxy_protocol,
@@ -228,6 +231,7 @@ impl Counters {
         self.flows_tls_unknown += flows_tls_unknown;
         self.tls_records_failed += tls_records_failed;
         self.tls_given_up += tls_given_up;
+        self.joined_early += joined_early;
         self.tls_secrets += tls_secrets;
         self.tls_secrets_dropped += tls_secrets_dropped;
         for name in tls_names {

@@ -392,7 +392,7 @@ pub const TENTATIVE: usize = 20_000;
 /// Inputs in which one key or id may stand for their clocks to be compared by it.
 pub const JOIN_INPUTS: usize = 8;
 
-/// Exchanges that wait to be joined while a capture is streamed, before joining runs out of turn.
+/// Exchanges that wait to be joined while a capture is streamed; of more, the older half is joined at once.
 pub const JOIN_OPEN: usize = 20_000;
 
 /// Proxies that are listed, each with what its chains came to.

@@ -38,6 +38,10 @@ pub struct Joining {
     next: u64,
     /// Exchanges dropped because they were captured twice.
     pub copies: u64,
+    /// Exchanges that were joined before the window had passed, since too many waited.
+    pub early: u64,
+    /// How many may wait before joining runs out of turn.
+    most: usize,
     /// When joining ran last.
     ran: Timestamp,
     hosts: Hosts,
@@ -98,20 +102,37 @@ impl Joining {
     /// Capture time has come to `now`: the chains that are ready.
     pub fn pass(&mut self, now: Timestamp) -> Vec<Group> {
         // Often enough for who waits, seldom enough to cost little.
-        if now.since(self.ran) < Nanos::from_secs(1) && self.open.len() < limits::JOIN_OPEN {
+        let full = self.open.len() >= self.most.max(limits::JOIN_OPEN);
+        if now.since(self.ran) < Nanos::from_secs(1) && !full {
             return Vec::new();
         }
         self.ran = now;
-        self.join(|joining, legs| {
-            legs.iter().all(|x| {
+        let older = full.then(|| self.median());
+        let mut early = 0;
+        let ready = self.join(|joining, legs| {
+            let settled = legs.iter().all(|x| {
                 let from = x.request.first;
                 let passed = now.since(from) > WINDOW && settled(x).is_none_or(|until| now > until);
                 // A request that still waits may be the leg before.
                 let before = (from - WINDOW, ExchangeId(0))..=(from, ExchangeId(u64::MAX));
                 let alone = joining.asked.range(before).next().is_none();
                 passed && alone
-            })
-        })
+            });
+            let pressed = !settled && older.is_some_and(|older| legs.iter().all(|x| x.request.first <= older));
+            early += if pressed { legs.len() as u64 } else { 0 };
+            settled || pressed
+        });
+        self.early += early;
+        // One chain may hold most of them: it is not looked at again for each that comes.
+        self.most = self.open.len() + self.open.len() / 4;
+        ready
+    }
+
+    /// When the middle one of those that wait was asked.
+    fn median(&self) -> Timestamp {
+        let mut times: Vec<Timestamp> = self.open.values().map(|x| x.request.first).collect();
+        let middle = times.len() / 2;
+        if middle < times.len() { *times.select_nth_unstable(middle).1 } else { Timestamp::default() }
     }
 
     /// The capture is over: all that is left.
@@ -125,7 +146,7 @@ impl Joining {
 
     /// Joins what is open; chains for whose legs `is_settled` holds leave. Those whose legs are all over are
     /// given back.
-    fn join(&mut self, is_settled: impl Fn(&Joining, &[&Exchange]) -> bool) -> Vec<Group> {
+    fn join(&mut self, mut is_settled: impl FnMut(&Joining, &[&Exchange]) -> bool) -> Vec<Group> {
         let mut open: Vec<Box<Exchange>> = self.open.drain().map(|(_, x)| x).collect();
         open.sort_by_key(|x| x.id);
         let told = Told { hosts: self.hosts.clone(), ..self.told.clone() };
@@ -233,4 +254,34 @@ fn settled(x: &Exchange) -> Option<Timestamp> {
     let refused = matches!(x.status(), Some(400 | 401 | 407 | 426));
     let last = x.response.as_ref().map_or(x.request.last, |r| r.last);
     refused.then(|| last + Nanos::from_secs(limits::RETRY_S))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{GOOD, REFUSED, exchange};
+
+    #[test]
+    fn of_more_than_may_wait_the_older_ones_are_joined_early_and_none_is_lost() {
+        const ALL: u64 = 42_000;
+        let one = exchange(GOOD, Some(REFUSED));
+        let mut joining = Joining::default();
+        let (mut joined, mut now) = (0, one.request.first);
+        for n in 1..=ALL {
+            let mut x = one.clone();
+            x.id = ExchangeId(n);
+            x.flow.0 = u32::try_from(n).unwrap_or_default();
+            x.client.ip = std::net::Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap_or_default()).into();
+            // All of them within half the window.
+            x.shift(Nanos(i64::try_from(n).unwrap_or_default() * (WINDOW.0 / 100_000)));
+            now = now.max(x.request.first);
+            joining.decided(&x);
+            assert!(joining.ended(Box::new(x)).is_none(), "none is decided yet");
+            joined += joining.pass(now).iter().map(|group| group.exchanges.len() as u64).sum::<u64>();
+            assert!(joining.open.len() <= limits::JOIN_OPEN / 4 * 5, "{} wait", joining.open.len());
+        }
+        assert!(joining.early >= ALL / 3, "{} early", joining.early);
+        joined += joining.finish().iter().map(|group| group.exchanges.len() as u64).sum::<u64>();
+        assert_eq!(joined, ALL);
+    }
 }

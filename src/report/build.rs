@@ -80,6 +80,7 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         flows_tls_unknown: c.flows_tls_unknown,
         tls_records_failed: c.tls_records_failed,
         tls_given_up: c.tls_given_up,
+        joined_early: c.joined_early,
         talks_not_kept: c.talks_not_kept,
         not_inflated: c.not_inflated,
         ends_not_kept: c.ends_not_kept,
