@@ -43,8 +43,8 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         let names: Vec<_> = report::names().collect();
         bail!("--format {}: there is no such format; one of: {}", args.format, names.join(", "));
     };
-    let filter = args.filter.as_deref().map(parse_filter).transpose()?;
-    let allowed = Allowed::read(&args.allow)?;
+    let filter = args.shown.filter.as_deref().map(parse_filter).transpose()?;
+    let allowed = Allowed::read(&args.shown.allow)?;
     let known = Known::own()?;
     let told = told::told(&args.inputs)?;
     let mut keys = super::feed::keys(args)?;
@@ -71,14 +71,14 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     #[cfg(feature = "live")]
     let keeper;
     // Which names are hosts is known of the whole capture only: then nothing can be streamed.
-    if format.name == "ndjson" && !args.redact {
+    if format.name == "ndjson" && !args.shown.redact {
         let live = feed.is_waited_for();
         let places = feed.facts().len() > 1;
         let stream =
             streaming::Stream::new(known.products(), &options, filter.as_ref(), &allowed, &mut out, live, told, places);
         #[cfg(feature = "live")]
         let stream = stream.noting(
-            feed.notes(args.show_secrets)
+            feed.notes(args.shown.show_secrets)
                 .map(|mut notes| -> streaming::Note { Box::new(move |findings| notes.take(findings)) }),
         );
         let closed = stream.failed();
@@ -122,7 +122,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
                 let noted = Noted::new(
                     Collected::of_latest(limits::LIVE_EXCHANGES),
                     known.products(),
-                    live.notes(args.show_secrets),
+                    live.notes(args.shown.show_secrets),
                 );
                 let mut engine = Engine::new(noted);
                 engine.secrets(keys.secrets());
@@ -150,7 +150,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
                 options.filtered_out = Some(before);
             }
         }
-        if args.redact {
+        if args.shown.redact {
             report::redact::redact(&mut analysis);
         }
         write(format, &analysis, &options, &mut out).with_context(|| where_to(args))?;
@@ -300,7 +300,7 @@ fn moment(option: &str, text: Option<&str>) -> anyhow::Result<Option<Moment>> {
 fn options(args: &Report) -> Options {
     Options {
         utc: args.utc,
-        show_secrets: args.show_secrets,
+        show_secrets: args.shown.show_secrets,
         color: args.output.is_none() && colours(args.color, stdout_is_terminal()),
         columns: args.output.is_none().then(columns).flatten(),
         quiet: args.quiet,

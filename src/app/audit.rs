@@ -36,8 +36,8 @@ pub(super) fn audit(args: &Audit) -> anyhow::Result<u8> {
         bail!("--format {}: there is no such format of an audit; one of: {}", args.format, names.join(", "));
     };
     let earlier = args.baseline.as_deref().map(|path| Ok::<_, anyhow::Error>((path, read(path)?))).transpose()?;
-    let filter = args.filter.as_deref().map(analyse::parse_filter).transpose()?;
-    let allowed = Allowed::read(&args.allow)?;
+    let filter = args.shown.filter.as_deref().map(analyse::parse_filter).transpose()?;
+    let allowed = Allowed::read(&args.shown.allow)?;
     let products = analyse::products()?;
     let mut judge = Judge::new(&products);
     judge.told = told::told(&args.inputs)?;
@@ -59,10 +59,10 @@ pub(super) fn audit(args: &Audit) -> anyhow::Result<u8> {
         let filter = filter.with_inputs(&a.inputs);
         store::select::select(&mut a, &filter);
     }
-    if args.redact {
+    if args.shown.redact {
         redact::redact(&mut a);
     }
-    let mut masker = Masker::new(args.show_secrets).naming(&a.inputs);
+    let mut masker = Masker::new(args.shown.show_secrets).naming(&a.inputs);
     let mut audited = audit::audit(&a, &products, &mut masker);
     if let Some((path, earlier)) = &earlier {
         audited.baseline = Some(baseline::compare(earlier, &path.to_string_lossy(), &audited));

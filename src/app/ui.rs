@@ -37,9 +37,9 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     if !args.live.interfaces.is_empty() {
         return super::ui_live::run(args, screen);
     }
-    let filter = args.filter.clone().unwrap_or_default();
+    let filter = args.shown.filter.clone().unwrap_or_default();
     analyse::parse_filter(&filter)?;
-    let allowed = Allowed::read(&args.allow)?;
+    let allowed = Allowed::read(&args.shown.allow)?;
     let products = analyse::products()?;
     let told = told::told(&args.inputs)?;
     let mut keys = Keys::read(&args.inputs)?;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let exporter =
         Arc::new(Exporter { inputs: args.inputs.clone(), utc: args.utc, live: false, known: Mutex::default() });
     let (named, leave) = (args.inputs.clone(), Arc::clone(&exporter));
-    let mut shared = Shared::new(theme(args, screen), args.show_secrets, args.utc);
+    let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);
     let read = move |tell: &Tell| -> Result<Analysis, String> {
         let facts = inputs.facts().to_vec();

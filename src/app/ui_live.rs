@@ -35,18 +35,18 @@ const PATIENCE: Duration = Duration::from_secs(limits::KEEP_END_S + 5);
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
-    let filter = args.filter.clone().unwrap_or_default();
+    let filter = args.shown.filter.clone().unwrap_or_default();
     analyse::parse_filter(&filter)?;
-    let allowed = Allowed::read(&args.allow)?;
+    let allowed = Allowed::read(&args.shown.allow)?;
     let told = told::told(&args.inputs)?;
     let mut keys = feed::keys(args)?;
     let mut feed = Feed::open(args, &mut || Ok(()))?;
     feed.learn(keys.take_grow());
     let products = analyse::products()?;
     let exporter = Exporter { inputs: args.inputs.clone(), utc: args.utc, live: true, known: Mutex::default() };
-    let mut shared = Shared::new(theme(args, screen), args.show_secrets, args.utc);
+    let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);
-    let show_secrets = args.show_secrets;
+    let show_secrets = args.shown.show_secrets;
     let (ended, end): (Sender<End>, Receiver<End>) = channel();
     let read = move |tell: &Tell| -> Result<Analysis, String> {
         let judged = |collected: Collected, counters: Counters, facts: Vec<InputFacts>| {

@@ -138,6 +138,26 @@ pub struct Inputs {
     pub clock_offsets: Vec<String>,
 }
 
+/// What of an analysis is told, and what it may give away: the same for reports and audits.
+#[derive(Args, Clone, Debug)]
+pub struct Shown {
+    /// Only chains that match: `status:101 host:chat.* rule:accept-* path~room -client:10.0.3.17 dur>1s`
+    #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub filter: Option<String>,
+
+    /// A known fault: shown as allowed, fails nothing. RULE, RULE@HOST, or a file of them; repeatable
+    #[arg(long, value_name = "RULE[@HOST]")]
+    pub allow: Vec<String>,
+
+    /// Show cookies, tokens and passwords instead of masking them
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// Replace addresses and hosts by made-up ones, the same by the same, so that it can be handed on
+    #[arg(long, conflicts_with = "show_secrets")]
+    pub redact: bool,
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Report {
     #[command(flatten)]
@@ -159,25 +179,12 @@ pub struct Report {
     #[arg(long)]
     pub schema: bool,
 
-    /// Only chains that match: `status:101 host:chat.* rule:accept-* path~room -client:10.0.3.17 dur>1s`
-    #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
-    pub filter: Option<String>,
+    #[command(flatten)]
+    pub shown: Shown,
 
     /// Exit with 1 when there is a finding at least this bad
     #[arg(long, value_name = "SEVERITY", default_value = "never")]
     pub fail_on: FailOn,
-
-    /// A known fault: shown as allowed, fails nothing. RULE, RULE@HOST, or a file of them; repeatable
-    #[arg(long, value_name = "RULE[@HOST]")]
-    pub allow: Vec<String>,
-
-    /// Show cookies, tokens and passwords instead of masking them
-    #[arg(long)]
-    pub show_secrets: bool,
-
-    /// Replace addresses and hosts by made-up ones, the same by the same, so that it can be handed on
-    #[arg(long, conflicts_with = "show_secrets")]
-    pub redact: bool,
 
     /// Times in UTC instead of local time
     #[arg(long)]
@@ -219,25 +226,12 @@ pub struct Audit {
     #[arg(long)]
     pub schema: bool,
 
-    /// Only chains that match, as in `report`
-    #[arg(short = 'Y', long, value_name = "EXPR", allow_hyphen_values = true)]
-    pub filter: Option<String>,
+    #[command(flatten)]
+    pub shown: Shown,
 
     /// Exit with 1 when a line is at least this bad; a failed one is an error, a note is info
     #[arg(long, value_name = "SEVERITY", default_value = "error")]
     pub fail_on: FailOn,
-
-    /// A known fault: fails nothing. RULE, RULE@HOST, or a file of them; repeatable
-    #[arg(long, value_name = "RULE[@HOST]")]
-    pub allow: Vec<String>,
-
-    /// Show cookies, tokens and passwords instead of masking them
-    #[arg(long)]
-    pub show_secrets: bool,
-
-    /// Replace addresses and hosts by made-up ones, the same by the same, so that it can be handed on
-    #[arg(long, conflicts_with = "show_secrets")]
-    pub redact: bool,
 
     /// No progress, no warnings
     #[arg(short, long)]

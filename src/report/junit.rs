@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use crate::report::document as doc;
+use crate::report::quote::entity;
 use crate::report::view::{self, Status, View};
 use crate::report::{Format, Options};
 use crate::store::Analysis;
@@ -76,11 +77,6 @@ fn quoted(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in words.chars() {
         match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
             '\n' | '\t' => {
                 let _ = write!(out, "&#{};", u32::from(c));
             }
@@ -88,7 +84,10 @@ fn quoted(words: &str) -> String {
             '\0'..='\x1f' | '\u{7f}' | '\u{fffe}' | '\u{ffff}' => {
                 let _ = write!(out, "\\u{{{:04x}}}", u32::from(c));
             }
-            c => out.push(c),
+            c => match entity(c) {
+                Some(entity) => out.push_str(entity),
+                None => out.push(c),
+            },
         }
     }
     out

@@ -13,6 +13,9 @@ pub(super) static FORMAT: Format = Format { name: "mermaid", extension: "md", wr
 /// Characters of one message.
 const WIDTH: usize = 80;
 
+/// Characters of one line of a note over all participants.
+const NOTE: usize = 60;
+
 /// Writes the diagrams, the worst chain's first.
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let view = View::new(a, options);
@@ -42,8 +45,8 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
         }
         if view.status(chain) < Status::Allowed {
             let last = journey.who.len().saturating_sub(1);
-            let summary = quoted(&view::clip(&chain.verdict.summary, WIDTH * 3));
-            writeln!(out, "    Note over P0,P{last}: {summary}")?;
+            let summary = view::clip(&chain.verdict.summary, WIDTH * 3);
+            writeln!(out, "    Note over P0,P{last}: {}", broken(&summary).join("<br/>"))?;
         }
         writeln!(out, "```\n")?;
     }
@@ -53,6 +56,27 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
         n => writeln!(out, "{n} more chains are not drawn; choose some with -Y.")?,
     }
     out.flush()
+}
+
+/// Lines that fit over a note, which Mermaid makes no wider for its words, each quoted.
+fn broken(words: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut width = 0;
+    for word in words.split(' ') {
+        let more = word.chars().count();
+        match lines.last_mut().filter(|_| width + 1 + more <= NOTE) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+                width += 1 + more;
+            }
+            None => {
+                lines.push(word.to_owned());
+                width = more;
+            }
+        }
+    }
+    lines.iter().map(|line| quoted(line)).collect()
 }
 
 /// Words that mean nothing to Mermaid: what could, stands there as its number.
@@ -96,5 +120,13 @@ mod tests {
         assert_eq!(quoted("a;b#c<d>\"e\"`f`%%"), "a#59;b#35;c#60;d#62;#34;e#34;#96;f#96;#37;#37;");
         assert_eq!(quoted(" \n"), " #10;");
         assert_eq!(quoted(""), "#160;");
+    }
+
+    #[test]
+    fn a_note_is_broken_between_words() {
+        assert_eq!(broken(&"abcd ".repeat(14)), ["abcd ".repeat(12).trim_end(), "abcd abcd "]);
+        assert_eq!(broken("a;b"), ["a#59;b"]);
+        let long = "x".repeat(100);
+        assert_eq!(broken(&format!("a {long} b")), ["a", &long, "b"]);
     }
 }

@@ -17,6 +17,7 @@ pub mod mask;
 pub mod mermaid;
 pub mod ndjson;
 pub mod passed;
+mod quote;
 pub mod redact;
 pub mod sarif;
 pub mod schema;

@@ -134,6 +134,19 @@ fn expected() -> std::collections::BTreeMap<String, std::collections::BTreeMap<S
 }
 
 #[test]
+fn a_scenario_of_each_proxy_is_judged_with_a_line_that_fails_and_one_that_passes() {
+    let expected = expected();
+    for product in ["nginx", "haproxy", "apache", "envoy", "varnish", "squid"] {
+        let lines: Vec<&str> = expected
+            .iter()
+            .filter(|(name, _)| name.starts_with(product))
+            .flat_map(|(_, lines)| lines.values().map(String::as_str))
+            .collect();
+        assert!(lines.iter().any(|line| line.starts_with("fail")) && lines.contains(&"pass"), "{product}: {lines:?}");
+    }
+}
+
+#[test]
 #[ignore = "needs captures outside this repository: .ci/run"]
 fn the_labs_proxies_get_the_lines_that_they_deserve() {
     let all = scenarios();

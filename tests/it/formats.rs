@@ -23,8 +23,17 @@ const SAMPLES: [(&str, &[&str]); 6] = [
 ];
 
 /// The formats that are held here.
-const FORMATS: [(&str, &str); 5] =
-    [("markdown", "md"), ("mermaid", "md"), ("junit", "xml"), ("sarif", "sarif"), ("html", "html")];
+const FORMATS: [(&str, &str); 9] = [
+    ("text", "txt"),
+    ("json", "json"),
+    ("ndjson", "ndjson"),
+    ("csv", "csv"),
+    ("markdown", "md"),
+    ("mermaid", "md"),
+    ("junit", "xml"),
+    ("sarif", "sarif"),
+    ("html", "html"),
+];
 
 pub(crate) fn written(format: &str, files: &[&str]) -> String {
     let output =
@@ -56,6 +65,12 @@ fn every_format_is_as_it_was_accepted() {
             });
         }
     }
+}
+
+#[test]
+fn every_format_that_the_program_has_is_held_here() {
+    let own: BTreeSet<&str> = hopscope::report::FORMATS.iter().map(|format| format.name).collect();
+    assert_eq!(own, FORMATS.iter().map(|(name, _)| *name).collect());
 }
 
 /// Those of the page's own style and script change with them.

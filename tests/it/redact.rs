@@ -137,6 +137,73 @@ fn no_secret_is_in_any_output_that_is_redacted() {
     }
 }
 
+/// What precedes HTTP, what the user calls a host, and credentials of other kinds.
+const AROUND: [&str; 9] = [
+    "203.0.113.201",
+    "203.0.113.202",
+    "tunnel.customer.example.org",
+    "socks.customer.example.org",
+    "basicsecret6",
+    "apikeysecret7",
+    "proxysecret8",
+    "edge-of-customer",
+    "pathsecret9",
+];
+
+#[test]
+fn no_secret_is_told_of_what_precedes_http_or_of_what_the_user_called_a_host() {
+    let asks = "GET /chat?key=pathsecret9 HTTP/1.1\nHost: tunnel.customer.example.org\nUpgrade: websocket\n\
+                Connection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\
+                Authorization: Basic basicsecret6\nX-Api-Key: apikeysecret7";
+    let no = "HTTP/1.1 403 Forbidden\nServer: nginx\nContent-Length: 0";
+    let (c, s) = (Side::Client, Side::Server);
+    let proxied = Script::between("203.0.113.77:40001", "203.0.113.88:80")
+        .client(b"PROXY TCP4 203.0.113.201 203.0.113.202 51234 443\r\n")
+        .head(
+            c,
+            "CONNECT tunnel.customer.example.org:80 HTTP/1.1\nHost: tunnel.customer.example.org:80\n\
+                  Proxy-Authorization: Basic proxysecret8",
+        )
+        .head(s, "HTTP/1.1 200 Connection established")
+        .head(c, asks)
+        .head(s, no)
+        .fin(s)
+        .fin(c);
+    let name = b"socks.customer.example.org";
+    let socks = [&[5, 1, 0, 3, u8::try_from(name.len()).expect("short")][..], name, &[0, 80]].concat();
+    let socks = Script::between("203.0.113.77:40002", "203.0.113.88:1080")
+        .client([5, 1, 0])
+        .server([5, 0])
+        .client(socks)
+        .server([5, 0, 0, 1, 203, 0, 113, 202, 0, 80])
+        .head(c, asks)
+        .head(s, no)
+        .fin(s)
+        .fin(c);
+    let format = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) };
+    let capture = format.write(&link::packets(&script::together([proxied, socks]), Link::Ethernet));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("capture.pcap");
+    std::fs::write(&path, capture).expect("room for a capture");
+    let print = |format: &str, hiding: &str| {
+        let mut command = run::hopscope();
+        command.arg("report").arg(&path).args(["--format", format, "--hop", "edge-of-customer=203.0.113.88", hiding]);
+        let output = command.output().expect("a start");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let open = ["json", "text", "html"].map(|format| print(format, "--show-secrets")).concat();
+    for secret in AROUND {
+        // The fields of a CONNECT that was granted are told to nobody, nor is the name of a host that is no hop here.
+        let untold = ["proxysecret8", "edge-of-customer"].contains(&secret);
+        assert!(open.contains(secret) || untold, "{secret} is to be seen when nothing is hidden");
+        for format in FORMATS {
+            let hidden = print(format, "--redact");
+            assert!(!hidden.contains(secret), "{secret} in {format}:\n{hidden}");
+        }
+    }
+}
+
 #[test]
 fn the_same_value_has_the_same_pseudonym_and_all_else_stays() {
     let parse = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");

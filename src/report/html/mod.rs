@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::base::limits;
 use crate::report::document as doc;
+use crate::report::quote::entity;
 use crate::report::view::{self, Status, View};
 use crate::report::{Format, Options};
 use crate::store::Analysis;
@@ -86,14 +87,11 @@ pub(crate) fn end(tool: &doc::Tool, out: &mut dyn Write) -> io::Result<()> {
 pub(crate) fn quoted(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in words.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '`' => out.push_str("&#96;"),
-            c => out.push(c),
+        match entity(c) {
+            Some(entity) => out.push_str(entity),
+            // Old browsers took it for a quotation mark.
+            None if c == '`' => out.push_str("&#96;"),
+            None => out.push(c),
         }
     }
     out
