@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -39,12 +40,12 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
         .iter()
         .map(|input| json!({"location": {"uri": uri(&input.path)}, "roles": ["analysisTarget"]}))
         .collect();
-    let results: Vec<Value> = view
-        .report
-        .findings
-        .iter()
-        .map(|f| result(&view, f, owners.get(&f.id).copied(), slugs.binary_search(&&*f.rule).unwrap_or(0), &artifacts))
-        .collect();
+    // One by one, since there may be very many.
+    let rule = |f: &doc::Finding| slugs.binary_search(&&*f.rule).unwrap_or(0);
+    let results = || {
+        let findings = view.report.findings.iter();
+        findings.map(|f| result(&view, f, owners.get(&f.id).copied(), rule(f), &artifacts))
+    };
     let notes: Vec<Value> = view
         .report
         .inputs
@@ -55,25 +56,49 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
             json!({"level": "error", "message": {"text": words}})
         })
         .collect();
-    let log = json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": view.report.tool.name,
-                "version": view.report.tool.version,
-                "semanticVersion": view.report.tool.version,
-                "rules": slugs.iter().map(|slug| descriptor(slug)).collect::<Vec<_>>(),
-            }},
-            "columnKind": "unicodeCodePoints",
-            "artifacts": artifacts,
-            "invocations": [{"executionSuccessful": notes.is_empty(), "toolExecutionNotifications": notes}],
-            "results": results,
-        }],
-    });
+    let run = Run {
+        artifacts: &artifacts,
+        column_kind: "unicodeCodePoints",
+        invocations: json!([{"executionSuccessful": notes.is_empty(), "toolExecutionNotifications": notes}]),
+        results: Results(results),
+        tool: json!({"driver": {
+            "name": view.report.tool.name,
+            "version": view.report.tool.version,
+            "semanticVersion": view.report.tool.version,
+            "rules": slugs.iter().map(|slug| descriptor(slug)).collect::<Vec<_>>(),
+        }}),
+    };
+    let log = Log { schema: SCHEMA, runs: [run], version: "2.1.0" };
     serde_json::to_writer_pretty(&mut out, &log)?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+#[derive(Serialize)]
+struct Log<'a, R> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    runs: [Run<'a, R>; 1],
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'a, R> {
+    artifacts: &'a [Value],
+    column_kind: &'static str,
+    invocations: Value,
+    results: R,
+    tool: Value,
+}
+
+/// Made while they are written.
+struct Results<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item = Value>> Serialize for Results<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
 }
 
 fn descriptor(slug: &str) -> Value {
