@@ -108,6 +108,7 @@ impl<'a> Stream<'a> {
             self.print_lone(&flow);
         }
         counters.flows_seen_twice += self.joining.copies;
+        counters.evicted += self.joining.forgotten;
         counters.joined_early += self.joining.early;
         for (index, facts) in inputs.iter().enumerate() {
             let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);

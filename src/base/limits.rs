@@ -392,6 +392,9 @@ pub const TENTATIVE: usize = 20_000;
 /// Inputs in which one key or id may stand for their clocks to be compared by it.
 pub const JOIN_INPUTS: usize = 8;
 
+/// Addresses known as a second one of their host while a capture is streamed.
+pub const HOSTS_UNITED: usize = 100_000;
+
 /// Exchanges that wait to be joined while a capture is streamed; of more, the older half is joined at once.
 pub const JOIN_OPEN: usize = 20_000;
 

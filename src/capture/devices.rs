@@ -72,7 +72,7 @@ fn quoted(path: &str) -> String {
     if path.chars().all(plain) {
         path.to_owned()
     } else {
-        format!("'{}'", escape(path.replace('\'', "'\\''").as_bytes()))
+        format!("'{}'", escape(path.as_bytes()).replace('\'', "'\\''"))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Joining {
     pub copies: u64,
     /// Exchanges that were joined before the window had passed, since too many waited.
     pub early: u64,
+    /// Addresses of hosts that were forgotten: `limits::HOSTS_UNITED`.
+    pub forgotten: u64,
     /// How many may wait before joining runs out of turn.
     most: usize,
     /// When joining ran last.
@@ -152,6 +154,11 @@ impl Joining {
         let told = Told { hosts: self.hosts.clone(), ..self.told.clone() };
         let joined = hops::join(&open, &told);
         self.hosts = joined.hosts.clone();
+        if self.hosts.united() > limits::HOSTS_UNITED {
+            // What is still true is learnt again.
+            self.forgotten += self.hosts.united() as u64;
+            self.hosts = Hosts::new(&self.told.pins);
+        }
         let chains = hops::chains(open.len(), &joined);
         let settled: Vec<Vec<usize>> = chains
             .into_iter()

@@ -43,6 +43,11 @@ impl Hosts {
     }
 
     /// Nothing is known.
+    /// Addresses that were found to be of the host of another one.
+    pub fn united(&self) -> usize {
+        self.parent.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.parent.is_empty() && self.names.is_empty() && self.ports.is_empty()
     }
