@@ -219,8 +219,8 @@ fn settled(watch: Watch) -> Seen {
 }
 
 impl Seen {
-    fn all(&self) -> [&Value; 3] {
-        [&self.legs, &self.any, &self.offline]
+    fn all(&self) -> [&Value; 4] {
+        [&self.legs, &self.any, &self.offline, &self.kept]
     }
 
     /// Nothing was lost, and all captures tell the same.
@@ -233,10 +233,12 @@ impl Seen {
         let offline = stories(&self.offline);
         same("live on two interfaces, and offline", &stories(&self.legs), &offline);
         same("live on any, and offline on two interfaces", &stories(&self.any), &offline);
+        same("live on two interfaces, and what that kept", &stories(&self.kept), &offline);
         let packets = |report: &Value| -> u64 {
             report["inputs"].as_array().unwrap().iter().map(|input| input["packets"].as_u64().unwrap()).sum()
         };
         assert_eq!(packets(&self.legs), packets(&self.offline), "packets, live and by tcpdump");
+        assert_eq!(packets(&self.kept), packets(&self.offline), "packets kept, and by tcpdump");
         assert_eq!(packets(&self.any), packets(&self.offline), "packets on any, and by tcpdump");
     }
 

@@ -96,6 +96,9 @@ fn echoes(socket: &mut WebSocket<TcpStream>, text: &str) -> bool {
     socket.send(Message::text(text)).is_ok() && socket.read().is_ok_and(|back| back == Message::text(text))
 }
 
+/// The file that a capture keeps.
+const KEPT: &str = "kept.pcapng";
+
 /// Captures that run.
 pub(crate) struct Watch {
     folder: TempDir,
@@ -112,6 +115,8 @@ pub(crate) struct Seen {
     pub(crate) any: Value,
     /// The report on what tcpdump captured on the two interfaces.
     pub(crate) offline: Value,
+    /// The report on what the live capture of the two interfaces kept.
+    pub(crate) kept: Value,
     /// The same in words.
     pub(crate) words: String,
 }
@@ -127,7 +132,7 @@ impl Watch {
             command.stdout(file(&folder, name)).stderr(file(&folder, &format!("{name}.said")));
             Running::start(&mut command)
         };
-        let legs = hopscope(&["-i", NEAR, "-i", FAR], "legs");
+        let legs = hopscope(&["-i", NEAR, "-i", FAR, "-w", KEPT], "legs");
         let any = hopscope(&["-i", "any"], "any");
         let tcpdump = |interface: &str| {
             let mut command = net.command(PROXY, "tcpdump");
@@ -172,6 +177,7 @@ impl Watch {
             legs: run::gathered(&text_of(&self.path("legs"))),
             any: run::gathered(&text_of(&self.path("any"))),
             offline: run::report(&[&files[0], &files[1]]),
+            kept: run::report(&[&self.path(KEPT)]),
             words: String::from_utf8(words.stdout).unwrap(),
         }
     }
