@@ -14,7 +14,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::accept;
 use super::file::Format;
-use super::link::{self, Link};
+use super::link::{self, Link, Packet};
 use super::scene_h2;
 use super::script::{self, Script, Segment, Side};
 use super::shape;
@@ -59,6 +59,8 @@ pub(crate) struct Capture {
     pub only: String,
     /// Place of a packet of which a copy follows whose payload ends otherwise; 0: none.
     pub forge: usize,
+    /// Microseconds after which each packet is captured once more, as by a mirror of both ways; 0: once.
+    pub mirrored_us: u64,
     /// Places of segments that are sent once more, a second later.
     pub again: Vec<usize>,
     /// Places of packets that bear a time a second too early.
@@ -86,6 +88,7 @@ impl Default for Capture {
             lose: vec![],
             only: String::new(),
             forge: 0,
+            mirrored_us: 0,
             again: vec![],
             earlier: vec![],
             dropped: 0,
@@ -265,6 +268,11 @@ impl Scene {
             segments.sort_by_key(|s| s.at_ns);
         }
         let mut packets: Vec<_> = segments.iter().map(|s| link::packet(s, link, &how.vlans)).collect();
+        if how.mirrored_us > 0 {
+            let copies: Vec<_> = packets.iter().cloned().map(|p| (p.at_ns + how.mirrored_us * 1_000, p)).collect();
+            packets.extend(copies.into_iter().map(|(at_ns, p)| Packet { at_ns, ..p }));
+            packets.sort_by_key(|p| p.at_ns);
+        }
         if how.snaplen > 0 {
             link::snap(&mut packets, how.snaplen);
         }
