@@ -219,6 +219,7 @@ mod system {
 
         /// On a thread of its own: the others keep their rights.
         #[test]
+        #[ignore = "needs a kernel with landlock: .ci/run"]
         fn only_named_places_can_be_opened_and_nothing_be_connected_to() {
             let place = tempfile::tempdir().unwrap();
             let (read, write, other) = ("read", "write", "other");
@@ -236,10 +237,10 @@ mod system {
                     for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted, CapSet::Ambient] {
                         assert!(caps::read(None, set).unwrap().is_empty());
                     }
-                    // A kernel without landlock says so, and there is nothing more to see.
-                    if !notes.is_empty() {
-                        return;
-                    }
+                    assert!(
+                        notes.is_empty(),
+                        "this kernel's landlock is missing or old, so that nothing is tested: {notes:?}"
+                    );
                     let refused = |result: std::io::Result<File>| result.unwrap_err().kind();
                     assert_eq!(refused(File::open(file(other))), ErrorKind::PermissionDenied);
                     assert_eq!(refused(File::create(file(read))), ErrorKind::PermissionDenied);

@@ -23,6 +23,8 @@ pub struct Counters {
     pub gap_bytes: u64,
     /// Of those, the holes that the snap length cut into packets, and their bytes.
     pub gaps_cut: u64,
+    /// Connections of which the first bytes of a side were lost, before it was known what they speak.
+    pub starts_lost: u64,
     pub gap_bytes_cut: u64,
     /// Packets that repeat one already seen (a mirror's copy), not retransmissions.
     pub duplicate_packets: u64,
@@ -134,6 +136,7 @@ impl Counters {
             gaps,
             gap_bytes,
             gaps_cut,
+            starts_lost,
             gap_bytes_cut,
             duplicate_packets,
             evicted,
@@ -193,6 +196,7 @@ impl Counters {
         self.gaps += gaps;
         self.gap_bytes += gap_bytes;
         self.gaps_cut += gaps_cut;
+        self.starts_lost += starts_lost;
         self.gap_bytes_cut += gap_bytes_cut;
         self.duplicate_packets += duplicate_packets;
         self.evicted += evicted;

@@ -10,7 +10,7 @@ use super::body::Chunks;
 use super::connect::Inside;
 use super::pending::Queue;
 use super::tunnel;
-use super::upgraded::{self, Upgraded};
+use super::upgraded::{self, Over, Upgraded};
 use super::websocket::Closed;
 use super::{Flow, Step, direction};
 
@@ -219,7 +219,7 @@ impl Http {
         // The order of the streams decides, not that of the capture's times. After a FIN or RST of the connection
         // a Close is no longer what ended it.
         if let (Some(tunnel), None) = (&mut self.tunnel, &self.tcp_end) {
-            tunnel.close = Some(Box::new((closed, spoken)));
+            tunnel.over = Some(Box::new(Over { close: Some(closed), spoken }));
         }
     }
 
@@ -285,6 +285,10 @@ impl Http {
         };
         if let (Some(how), None) = (tcp, &self.tcp_end) {
             self.tcp_end = Some((chunk.side, how, chunk.ts, chunk.at));
+            let spoken = self.spoken(flow);
+            if let Some(tunnel) = &mut self.tunnel {
+                tunnel.over.get_or_insert_with(|| Box::new(Over { close: None, spoken }));
+            }
         }
         if how == CloseHow::Fin {
             if chunk.side == self.client {
@@ -383,8 +387,13 @@ impl Http {
         flow.sink.ended(x);
     }
 
+    /// When client and server last spoke.
+    fn spoken(&self, flow: &Flow<'_>) -> [Timestamp; 2] {
+        [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last)
+    }
+
     fn end(&self, flow: &Flow<'_>, x: &Exchange) -> End {
-        let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
+        let spoken = self.spoken(flow);
         let ending = self.tcp_end.map(|(side, how, ts, at)| (direction(self.client, side), how, ts, at));
         upgraded::end(x, self.tunnel.as_ref(), ending, spoken, flow.shared)
     }

@@ -32,7 +32,8 @@ pub struct Midstream {
     closing: [Closing; 2],
     /// The first Close frame of all: by whom, when, in which packet, and the last payload before it.
     close: Option<(Side, Timestamp, PacketRef, Timestamp)>,
-    tcp_end: Option<(Side, EndHow, Timestamp, PacketRef)>,
+    /// And when somebody had last spoken by then.
+    tcp_end: Option<(Side, EndHow, Timestamp, PacketRef, Timestamp)>,
     gap: bool,
     /// Frames are not looked for any more.
     sealed: bool,
@@ -223,7 +224,8 @@ impl Midstream {
             CloseHow::Replaced | CloseHow::CaptureEnd => None,
         };
         if let (Some(how), None) = (tcp, &self.tcp_end) {
-            self.tcp_end = Some((chunk.side, how, chunk.ts, chunk.at));
+            let spoken = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
+            self.tcp_end = Some((chunk.side, how, chunk.ts, chunk.at, spoken));
         }
         let track = flow.context.track;
         if how == CloseHow::Fin && !(track.fin(Side::Low) && track.fin(Side::High)) {
@@ -247,7 +249,8 @@ impl Midstream {
     fn end(&self, client: Side, last: Timestamp) -> End {
         let mut end = End::default();
         let mut idle_from = last;
-        if let Some((side, how, at, packet)) = self.tcp_end {
+        if let Some((side, how, at, packet, spoken)) = self.tcp_end {
+            idle_from = spoken;
             end.tcp_by = Some(direction(client, side));
             (end.tcp_how, end.tcp_at) = (how, Some(at));
             (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));

@@ -27,8 +27,9 @@ pub struct Sealed {
     halves: [Half; 2],
     /// Header of the record that an alert is. `None`: not known.
     alert: Option<[u8; HEADER_BYTES]>,
-    /// What ended it first.
+    /// What ended it first, and when somebody had last spoken by then. `None` there: that was seen before this machine.
     end: Option<Ended>,
+    spoken: Option<Timestamp>,
     /// Bytes of the connection passed on by each side when the glimpses began. `None`: they did not.
     glimpsed_from: Option<[u64; 2]>,
     /// The last segments of client and server that were seen before this machine was made.
@@ -123,6 +124,7 @@ impl Sealed {
             halves: [Direction::ClientToServer, Direction::ServerToClient].map(half),
             alert: alert_header(facts),
             end,
+            spoken: None,
             glimpsed_from: None,
             before: [Direction::ClientToServer, Direction::ServerToClient].map(|dir| {
                 let (bytes, ts, at) = session.seen(dir).last_segment?;
@@ -175,12 +177,12 @@ impl Sealed {
             }
             What::Close(CloseHow::Fin) => {
                 half.closed = true;
-                self.ends(chunk.side, EndHow::Fin, chunk.ts, chunk.at);
+                self.ends(flow.inline, chunk.side, EndHow::Fin, chunk.ts, chunk.at);
                 if self.halves.iter().all(|half| half.closed) { self.tell(flow) } else { Step::Stay }
             }
             What::Close(how) => {
                 if how == CloseHow::Rst {
-                    self.ends(chunk.side, EndHow::Rst, chunk.ts, chunk.at);
+                    self.ends(flow.inline, chunk.side, EndHow::Rst, chunk.ts, chunk.at);
                 }
                 self.tell(flow)
             }
@@ -193,9 +195,9 @@ impl Sealed {
             self.segment(inline, seen.side, (seen.ts, seen.at), seen.payload, seen.cut);
         }
         if seen.rst {
-            self.ends(seen.side, EndHow::Rst, seen.ts, seen.at);
+            self.ends(inline, seen.side, EndHow::Rst, seen.ts, seen.at);
         } else if seen.fin {
-            self.ends(seen.side, EndHow::Fin, seen.ts, seen.at);
+            self.ends(inline, seen.side, EndHow::Fin, seen.ts, seen.at);
         }
     }
 
@@ -224,8 +226,13 @@ impl Sealed {
         note(place, ts, at, bytes, word);
     }
 
-    fn ends(&mut self, side: Side, how: EndHow, ts: Timestamp, at: PacketRef) {
-        self.end.get_or_insert((side, how, ts, at));
+    fn ends(&mut self, inline: &Inline, side: Side, how: EndHow, ts: Timestamp, at: PacketRef) {
+        if self.end.is_none() {
+            self.end = Some((side, how, ts, at));
+            let before = self.before.iter().flatten().map(|segment| segment.ts);
+            let sides = inline.sides.iter().filter_map(last).map(|segment| segment.ts);
+            self.spoken = before.chain(sides).max();
+        }
     }
 
     /// When the first records are known, glimpses do.
@@ -277,7 +284,7 @@ impl Sealed {
                 how,
                 at: Some(ts),
                 packet: Some(at),
-                idle_before: spoken.map(|last| ts.since(last).max(Nanos::ZERO)),
+                idle_before: self.spoken.or(spoken).map(|last| ts.since(last).max(Nanos::ZERO)),
                 lifetime: Some(ts.since(first).max(Nanos::ZERO)),
                 tcp_by: by,
                 tcp_how: how,

@@ -113,7 +113,7 @@ impl Sniff {
             What::Gap { .. } => {
                 // What comes behind the hole is looked at anew.
                 self.held.push(HeldChunk::of(chunk));
-                self.lost = true;
+                flow.shared.counters.starts_lost += u64::from(!std::mem::replace(&mut self.lost, true));
                 self.bytes[side.index()].clear();
                 self.guess[side.index()] = None;
                 if self.held.len() > HELD { Step::Opaque } else { Step::Stay }

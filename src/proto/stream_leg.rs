@@ -8,7 +8,7 @@ use super::around::{Around, Begin};
 use super::http2::Mark;
 use super::inner::Inner;
 use super::tunnel;
-use super::upgraded::{self, Ending, Upgraded};
+use super::upgraded::{self, Ending, Over, Upgraded};
 use super::websocket::Frames;
 use super::{Flow, Shared, Step};
 
@@ -163,7 +163,7 @@ impl Leg {
                 frames.last = mark.ts;
                 // Behind the end of its side a Close is no longer what ended it.
                 if let (true, Some(closed), None) = (first, talk.closed(), self.ending) {
-                    granted.upgraded.close = Some(Box::new((closed, self.spoken)));
+                    granted.upgraded.over = Some(Box::new(Over { close: Some(closed), spoken: self.spoken }));
                 }
             }
         } else if client
@@ -184,7 +184,10 @@ impl Leg {
                 self.x.body = body.into();
             }
         }
-        self.spoken[side] = mark.ts;
+        // What comes behind the end is no activity before it.
+        if self.ending.is_none() {
+            self.spoken[side] = mark.ts;
+        }
     }
 
     /// Content that is not in the capture.

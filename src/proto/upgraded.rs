@@ -11,9 +11,17 @@ use super::websocket::{Closed, Frames};
 pub(super) struct Upgraded {
     /// The number of its [`super::websocket::Tunnel`]. `None`: it is another protocol.
     pub(super) talk: Option<u32>,
-    /// The first Close frame of all, if it came before the end of the transport, and when client and server had last
-    /// spoken before it.
-    pub(super) close: Option<Box<(Closed, [Timestamp; 2])>>,
+    /// How the end began: with a Close, or with the end of the transport. `None`: neither came.
+    pub(super) over: Option<Box<Over>>,
+}
+
+/// What came first of all that ends an upgrade.
+#[derive(Clone, Copy)]
+pub(super) struct Over {
+    /// The first Close frame of all. `None`: the transport ended before one came.
+    pub(super) close: Option<Closed>,
+    /// When client and server had last spoken before it: what comes behind it is no activity before it.
+    pub(super) spoken: [Timestamp; 2],
 }
 
 /// Keeps the first bytes of a direction.
@@ -45,11 +53,13 @@ pub(super) fn end(
         (end.by, end.how, end.at, end.packet) = (end.tcp_by, how, Some(at), Some(packet));
     }
     if let Some(upgraded) = upgraded
-        && let Some((Closed { by, ts, at }, before)) = upgraded.close.as_deref().copied()
+        && let Some(over) = upgraded.over.as_deref()
     {
-        (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
-        end.close = shared.talks.get(upgraded.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));
-        spoken = before;
+        spoken = over.spoken;
+        if let Some(Closed { by, ts, at }) = over.close {
+            (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
+            end.close = shared.talks.get(upgraded.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));
+        }
     }
     if let Some(at) = end.at {
         end.lifetime = Some(at.since(x.request.first));

@@ -45,6 +45,19 @@ impl List {
         true
     }
 
+    /// Moves the cursor to the row on this line of the screen, where the first row in view stands on line `top`;
+    /// whether there is one.
+    pub fn click(&mut self, line: u16, top: u16, rows: usize) -> bool {
+        let row = line.checked_sub(top).and_then(|line| self.at(usize::from(line), rows));
+        self.cursor = row.unwrap_or(self.cursor);
+        row.is_some()
+    }
+
+    /// There are only so many rows any more.
+    pub fn shrink(&mut self, rows: usize) {
+        self.cursor = self.cursor.min(rows.saturating_sub(1));
+    }
+
     /// The row that stands so many lines below the first in view.
     pub fn at(&self, line: usize, rows: usize) -> Option<usize> {
         (line < self.height).then_some(self.top + line).filter(|row| *row < rows)

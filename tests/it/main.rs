@@ -89,6 +89,7 @@ mod scenes;
 mod sealed;
 mod secured;
 mod shared;
+mod silence;
 mod sources;
 mod split;
 #[path = "../support/mod.rs"]

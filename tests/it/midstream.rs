@@ -37,6 +37,13 @@ fn talk(script: Script) -> Script {
 }
 
 #[test]
+fn what_the_client_sends_behind_the_servers_fin_breaks_no_silence_before_it() {
+    let script = talk(flow()).wait_ms(60_000).fin(S).frame(C, 1, b"still here?").rst(C);
+    let end = told(&script.segments()).0.expect("a WebSocket").end;
+    assert_eq!((end.how, end.idle_before.map(|idle| idle.0 / 1_000_000_000)), (EndHow::Fin, Some(60)));
+}
+
+#[test]
 fn frames_are_counted_and_the_end_is_known() {
     let (said, counters) = told(&talk(flow()).goodbye().segments());
     let said = said.expect("a WebSocket");

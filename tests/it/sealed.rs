@@ -144,6 +144,17 @@ fn a_keep_alive_and_bytes_sent_again_break_no_silence_and_a_reset_is_one() {
 }
 
 #[test]
+fn what_the_client_sends_behind_the_servers_fin_breaks_no_silence_before_it() {
+    for words in [1, 60] {
+        let script = play(tls_flow(), &wire(NEW, words, None)).wait_ms(60_000).fin(Side::Server);
+        let flow = only(&script.client([23, 3, 3, 0, 3, 7, 7, 7]).rst(Side::Client).segments());
+        let said = flow.said.expect("it said something");
+        assert_eq!((said.end.by, said.end.how), (Some(Direction::ServerToClient), EndHow::Fin));
+        assert_eq!(said.end.idle_before.map(|idle| idle.0 / 1_000_000_000), Some(60), "{words} words");
+    }
+}
+
+#[test]
 fn a_close_notify_ends_a_silence_and_is_no_payload() {
     for words in [1, 60] {
         let mut wire = wire(NEW, words, Some(false));

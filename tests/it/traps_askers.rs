@@ -131,13 +131,14 @@ fn what_one_scanner_is_refused_is_told_as_a_pattern_of_that_scanner() {
     assert_eq!(patterns([&browser, &browser]), [""; 0], "nothing tells them apart");
 }
 
+/// What engine.io asks for, and what it asks for then.
+const SOCKET_IO: [&str; 2] = ["/socket.io/?EIO=4&transport=websocket", "/socket.io/?EIO=4&transport=polling"];
+
 /// A WebSocket that is refused, and what the client does next, this much later.
-fn then_polls(later_ms: u64) -> Value {
-    let tries = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1";
-    let asked = asks("GET /chat HTTP/1.1", tries);
+fn then_polls(later_ms: u64, [tries, polls]: [&str; 2]) -> Value {
+    let asked = asks("GET /chat ", &format!("GET {tries} "));
     let refused = "HTTP/1.1 400 Bad Request\nContent-Length: 0";
-    let poll =
-        "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\nHost: chat.example.org\nOrigin: http://chat.example.org";
+    let poll = &format!("GET {polls} HTTP/1.1\nHost: chat.example.org\nOrigin: http://chat.example.org");
     let page = "HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 2";
     let first = flow().head(Side::Client, &asked).head(Side::Server, refused).fin(Side::Server).fin(Side::Client);
     let second = Script::between("198.51.100.1:40100", LISTEN).not_before(first.now_ns()).wait_ms(later_ms);
@@ -150,7 +151,7 @@ fn then_polls(later_ms: u64) -> Value {
 /// Trap 21.
 #[test]
 fn a_refusal_that_polling_replaces_is_still_told() {
-    let report = then_polls(20);
+    let report = then_polls(20, SOCKET_IO);
     assert_eq!(verdicts(&report), ["refused-400"]);
     assert!(alarms(&report).iter().any(|(rule, _)| rule == "refused-400"));
 }
@@ -158,8 +159,33 @@ fn a_refusal_that_polling_replaces_is_still_told() {
 /// Trap 21: it is a warning, since the page works.
 #[test]
 fn a_refusal_that_polling_replaces_is_a_warning() {
-    let report = then_polls(20);
-    assert_eq!(report["chains"][0]["verdict"]["severity"], "warning", "{}", report["chains"][0]["verdict"]);
+    let severity = |report: Value| report["chains"][0]["verdict"]["severity"].as_str().expect("one").to_owned();
+    assert_eq!(severity(then_polls(20, SOCKET_IO)), "warning");
+    assert_eq!(severity(then_polls(20, ["/echo/1/abc/websocket", "/echo/1/def/xhr_streaming"])), "warning", "SockJS");
+    assert_eq!(severity(then_polls(60_000, SOCKET_IO)), "error", "a minute later it is another visit");
+    assert_eq!(severity(then_polls(20, ["/chat", "/about"])), "error", "a page is no poll");
+}
+
+/// Trap 21: with two legs, what the hop did is no more than that either.
+#[test]
+fn a_hops_fault_that_polling_replaces_is_a_warning_too() {
+    let report = |polls: bool| {
+        let mut net = Net::default();
+        let tries = asks("GET /chat ", &format!("GET {} ", SOCKET_IO[0]));
+        let stripped = Way::on(UPSTREAM, BACKEND, &[Edit::StripUpgrade], says("HTTP/1.1 400 Bad Request"));
+        net.visit("198.51.100.1:40000", LISTEN, 0, &Head::of(&tries), &stripped);
+        if polls {
+            let poll = format!("GET {} HTTP/1.1\nHost: chat.example.org", SOCKET_IO[1]);
+            let page = Way::on(UPSTREAM, BACKEND, &[Edit::ForwardedFor], says("HTTP/1.1 200 OK\nContent-Length: 0"));
+            net.visit("198.51.100.1:40100", LISTEN, 20_000, &Head::of(&poll), &page);
+        }
+        net.capture().report(&[])
+    };
+    for (polls, severity) in [(false, "error"), (true, "warning")] {
+        let report = report(polls);
+        let verdict = &report["chains"][0]["verdict"];
+        assert_eq!((&verdict["rule"], &verdict["severity"]), (&"hop-stripped-upgrade".into(), &severity.into()));
+    }
 }
 
 /// Trap 22.

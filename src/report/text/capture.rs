@@ -234,6 +234,9 @@ fn heads(a: &Analysis) -> String {
     let lacking = a.rows.iter().filter(|row| !row.exchange.heads_whole()).count() as u64;
     match (lacking, a.rows.len() as u64) {
         (_, 0) => "an upgrade may have been missed".to_owned(),
+        (0, _) if a.counters.starts_lost > 0 => {
+            "no head of these upgrades is touched: their verdicts stand; another may have been missed".to_owned()
+        }
         (0, _) => "no head of these upgrades is touched: their verdicts stand".to_owned(),
         (n, all) => format!("the heads of {} are not whole, and no field is called missing there", share(n, all)),
     }
@@ -318,6 +321,8 @@ mod tests {
         (a.inputs[0].snapped, a.inputs[0].snaplen) = (9, Some(300));
         let said = "9 of 123 packets are cut to 300 bytes: no head of these upgrades is touched: their verdicts stand";
         assert_eq!(lines(&a), [said]);
+        a.counters.starts_lost = 1;
+        assert_eq!(lines(&a), [format!("{said}; another may have been missed")]);
         a.rows[0].exchange.request.complete = false;
         (a.counters.gaps, a.counters.gap_bytes) = (9, 900);
         (a.counters.gaps_cut, a.counters.gap_bytes_cut) = (9, 900);

@@ -245,7 +245,7 @@ impl View for Diff {
             }
             _ => return Step::Ignored,
         }
-        self.list.cursor = self.list.cursor.min(self.rows.len().saturating_sub(1));
+        self.list.shrink(self.rows.len());
         Step::Done
     }
 
@@ -255,15 +255,11 @@ impl View for Diff {
 
     fn changed(&mut self, s: &mut Shared) {
         self.build(s);
-        self.list.cursor = self.list.cursor.min(self.rows.len().saturating_sub(1));
+        self.list.shrink(self.rows.len());
     }
 
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {
-        let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.rows.len()));
-        if let Some(row) = row {
-            self.list.cursor = row;
-        }
-        row.is_some()
+        self.list.click(y, self.top, self.rows.len())
     }
 }
 

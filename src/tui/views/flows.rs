@@ -206,15 +206,11 @@ impl View for Flows {
     }
 
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {
-        let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.all.len()));
-        if let Some(row) = row {
-            self.list.cursor = row;
-        }
-        row.is_some()
+        self.list.click(y, self.top, self.all.len())
     }
 
     fn changed(&mut self, s: &mut Shared) {
         self.build(s);
-        self.list.cursor = self.list.cursor.min(self.all.len().saturating_sub(1));
+        self.list.shrink(self.all.len());
     }
 }

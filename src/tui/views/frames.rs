@@ -128,11 +128,7 @@ impl View for Frames {
     }
 
     fn click(&mut self, (_, y): (u16, u16), s: &mut Shared) -> bool {
-        let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.count(s)));
-        if let Some(row) = row {
-            self.list.cursor = row;
-        }
-        row.is_some()
+        self.list.click(y, self.top, self.count(s))
     }
 }
 

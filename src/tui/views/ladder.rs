@@ -361,15 +361,11 @@ impl View for Ladder {
 
     fn changed(&mut self, s: &mut Shared) {
         self.build(s);
-        self.list.cursor = self.list.cursor.min(self.events.all.len().saturating_sub(1));
+        self.list.shrink(self.events.all.len());
     }
 
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {
-        let row = y.checked_sub(self.top).and_then(|line| self.list.at(usize::from(line), self.events.all.len()));
-        if let Some(row) = row {
-            self.list.cursor = row;
-        }
-        row.is_some()
+        self.list.click(y, self.top, self.events.all.len())
     }
 }
 
