@@ -86,10 +86,12 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         engine.secrets(keys.secrets());
         engine.sink().start(feed.facts())?;
         feed.read(&mut engine, &mut |at| on_progress(at) && !closed.get(), &mut |stream, now| stream.tick(now))?;
-        let (stream, counters) = engine.finish();
+        #[cfg_attr(not(feature = "live"), expect(unused_mut, reason = "what is kept is counted last"))]
+        let (stream, mut counters) = engine.finish();
         #[cfg(feature = "live")]
         {
             keeper = feed.keeper();
+            counters.packets_not_kept = keeper.as_ref().map_or(0, |keeper| keeper.kept().lost);
         }
         facts = feed.into_facts();
         let unread = counters.flows_tls_unread() != 0;
@@ -139,8 +141,11 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs, &allow);
         progress.clear();
         #[cfg(feature = "live")]
-        if let Some(notes) = &mut notes {
-            notes.take(&analysis.findings);
+        {
+            if let Some(notes) = &mut notes {
+                notes.take(&analysis.findings);
+            }
+            analysis.counters.packets_not_kept = keeper.as_ref().map_or(0, |keeper| keeper.kept().lost);
         }
         if let Some(filter) = filter {
             let filter = filter.with_inputs(&analysis.inputs);

@@ -82,6 +82,8 @@ pub struct Counters {
     /// What was given up of TLS connections because of `limits::TLS_TRIED_BYTES`, `limits::TLS_HELD_*` or
     /// `limits::TLS_HELLO_BYTES`.
     pub tls_given_up: u64,
+    /// Packets of a live capture that were analysed and not kept.
+    pub packets_not_kept: u64,
     /// Exchanges of a stream that were put into chains before all of their legs may have come: `limits::JOIN_OPEN`.
     pub joined_early: u64,
     /// Secrets of TLS that were read, and those left out: malformed lines, lines beyond
@@ -167,6 +169,7 @@ impl Counters {
             flows_tls_unknown,
             tls_records_failed,
             tls_given_up,
+            packets_not_kept,
             joined_early,
             tls_secrets,
             tls_secrets_dropped,
@@ -235,6 +238,7 @@ impl Counters {
         self.flows_tls_unknown += flows_tls_unknown;
         self.tls_records_failed += tls_records_failed;
         self.tls_given_up += tls_given_up;
+        self.packets_not_kept += packets_not_kept;
         self.joined_early += joined_early;
         self.tls_secrets += tls_secrets;
         self.tls_secrets_dropped += tls_secrets_dropped;

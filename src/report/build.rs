@@ -80,6 +80,7 @@ pub fn counters(c: &base::Counters) -> doc::Counters {
         flows_tls_unknown: c.flows_tls_unknown,
         tls_records_failed: c.tls_records_failed,
         tls_given_up: c.tls_given_up,
+        packets_not_kept: c.packets_not_kept,
         joined_early: c.joined_early,
         talks_not_kept: c.talks_not_kept,
         not_inflated: c.not_inflated,

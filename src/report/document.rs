@@ -119,6 +119,9 @@ pub struct Counters {
     /// What was given up of TLS connections because a limit was reached.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_given_up: u64,
+    /// Packets of a live capture that `-w` had not kept when this was written: they were analysed all the same.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub packets_not_kept: u64,
     /// Exchanges of a stream that were put into chains before all of their legs may have come.
     #[serde(skip_serializing_if = "is_zero")]
     pub joined_early: u64,

@@ -184,6 +184,7 @@ fn beyond_reading(a: &Analysis, add: &mut Add<'_>) {
         let given = count(c.tls_given_up, "TLS connection was", "TLS connections were");
         format!("{given} given up to stay within the memory limits, though there may be secrets for them")
     });
+    add(c.packets_not_kept, false, &|n| format!("{n} packets were not kept by -w; they were analysed all the same"));
     add(c.joined_early, false, &|_| {
         let early = count(c.joined_early, "exchange was", "exchanges were");
         format!("{early} put into chains before all legs may have come, to stay within the memory limits")
