@@ -267,3 +267,22 @@ fn many_acknowledgements_of_what_is_missing_take_no_room() {
     assert_eq!((counters.evicted, counters.gap_bytes), (0, 5_999));
     assert!(found.exchanges[0].quality.response_gap);
 }
+
+#[test]
+fn where_the_first_bytes_of_a_connection_are_lost_an_upgrade_may_have_been_missed() {
+    let key = "dGhlIHNhbXBsZSBub25jZQ==";
+    let whole = || script::Script::between("198.51.100.7:40000", "203.0.113.9:80").upgrade(key).goodbye();
+    let holed = |lost: &[u8]| {
+        let other = script::Script::between("198.51.100.8:40000", "203.0.113.9:80")
+            .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let other =
+            other.server(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").server(b"ab").server(b"cd").fin(S).fin(C);
+        let mut segments = script::together([whole(), other]);
+        segments.retain(|segment| segment.payload.is_empty() || !segment.payload.starts_with(lost));
+        let a = judged(&segments);
+        assert_eq!((a.rows.len(), a.counters.gaps), (1, 1));
+        a.counters.starts_lost
+    };
+    assert_eq!(holed(b"GET / "), 1, "what that asked for is not known");
+    assert_eq!(holed(b"ab"), 0, "a hole in a page hides no upgrade");
+}
