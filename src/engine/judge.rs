@@ -301,6 +301,7 @@ pub fn whole_by(
     }
     let mut plan = journeys::plan(&mut exchanges, [&mut lone, &mut sealed], &mut inputs, &judge.told);
     judge.copied = std::mem::take(&mut plan.copied);
+    judge.seen.expect(exchanges.len());
     for (at, x) in exchanges.iter().enumerate() {
         ahead::fetch(&exchanges, at);
         judge.seen.learn(x, false);

@@ -8,7 +8,7 @@ use crate::base::PacketRef;
 
 /// A sentence made of our own words and captured bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text(pub Vec<Part>);
+pub struct Text(pub Cow<'static, [Part]>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -33,42 +33,47 @@ impl Text {
 
     /// Our own words, whole.
     pub fn own(words: impl Into<Cow<'static, str>>) -> Self {
-        Text(vec![Part::Own(words.into())])
+        Text(Cow::Owned(vec![Part::Own(words.into())]))
+    }
+
+    /// What is said of nearly every exchange: it takes no memory of its own.
+    pub const fn fixed(parts: &'static [Part]) -> Self {
+        Text(Cow::Borrowed(parts))
     }
 
     /// Adds our own words.
     pub fn say(mut self, words: impl Into<Cow<'static, str>>) -> Self {
-        self.0.push(Part::Own(words.into()));
+        self.0.to_mut().push(Part::Own(words.into()));
         self
     }
 
     /// Adds captured bytes.
     pub fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.push(Part::Bytes(bytes.into()));
+        self.0.to_mut().push(Part::Bytes(bytes.into()));
         self
     }
 
     /// Adds a field's value.
     pub fn field(mut self, name: &[u8], value: &[u8]) -> Self {
-        self.0.push(Part::Field { name: name.into(), value: value.into() });
+        self.0.to_mut().push(Part::Field { name: name.into(), value: value.into() });
         self
     }
 
     /// Adds a request target or URL.
     pub fn url(mut self, url: &[u8]) -> Self {
-        self.0.push(Part::Url(url.into()));
+        self.0.to_mut().push(Part::Url(url.into()));
         self
     }
 
     /// Adds packets, in the order in which something went through them.
     pub fn packets(mut self, all: impl IntoIterator<Item = PacketRef>) -> Self {
-        self.0.push(Part::Packets(all.into_iter().collect()));
+        self.0.to_mut().push(Part::Packets(all.into_iter().collect()));
         self
     }
 
     /// Adds another text.
     pub fn join(mut self, other: Text) -> Self {
-        self.0.extend(other.0);
+        self.0.to_mut().extend(other.0.into_owned());
         self
     }
 

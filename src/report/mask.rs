@@ -82,7 +82,7 @@ impl Masker {
     /// A sentence.
     pub fn text(&mut self, text: &Text) -> String {
         let mut out = String::new();
-        for part in &text.0 {
+        for part in &*text.0 {
             match part {
                 Part::Own(words) => own_into(&mut out, words),
                 Part::Bytes(bytes) => out.push_str(&self.bytes(bytes)),

@@ -352,7 +352,7 @@ fn address(x: &Exchange, by_client: bool) -> Option<String> {
 
 /// The message with its likeliest cause: one sentence.
 fn sentence(rule: &Rule, finding: &Finding) -> Text {
-    let mut parts = finding.message.0.clone();
+    let mut parts = finding.message.0.clone().into_owned();
     if let Some(Part::Own(first)) = parts.first_mut() {
         *first = Cow::Owned(verdict::capital(first));
     }
@@ -364,7 +364,7 @@ fn sentence(rule: &Rule, finding: &Finding) -> Text {
         parts.push(Part::Own(Cow::Owned(format!("{CAUSE}{cause}"))));
     }
     parts.push(Part::Own(Cow::Borrowed(".")));
-    Text(parts)
+    Text(Cow::Owned(parts))
 }
 
 /// Through which hops a chain went: `over nginx 1.22.1 at 192.0.2.1 and the proxy at 192.0.2.9`. Empty without

@@ -139,6 +139,10 @@ impl<'a> Findings<'a> {
             allowed: false,
         };
         if self.out.len() < limits::FINDINGS_PER_SUBJECT {
+            if self.out.is_empty() {
+                // Most have one, and a list would begin with room for four.
+                self.out.reserve_exact(1);
+            }
             self.out.push(finding);
         } else if let Some(last) = self.out.last_mut() {
             *last = finding;

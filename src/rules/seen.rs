@@ -162,6 +162,15 @@ impl Seen {
         }
     }
 
+    /// So many exchanges will be learnt: room for them is made once, and not moved again and again.
+    pub fn expect(&mut self, exchanges: usize) {
+        let more = exchanges.min(limits::SEEN_KEYS);
+        self.attempts.reserve_exact(more);
+        for index in [&mut self.by_key, &mut self.by_expected, &mut self.by_accept] {
+            index.0.reserve(more, |slot| slot.0);
+        }
+    }
+
     /// Remembers an exchange; forgets what is older than the limits allow. `window`: whether age
     /// counts too (streaming).
     pub fn learn(&mut self, x: &Exchange, window: bool) {

@@ -289,7 +289,7 @@ pub(crate) fn fires(rule: &'static Rule, x: &Exchange) -> bool {
 /// A text as one string, nothing escaped or masked.
 pub(crate) fn words(text: &Text) -> String {
     let mut out = String::new();
-    for part in &text.0 {
+    for part in &*text.0 {
         match part {
             Part::Own(own) => out.push_str(own),
             Part::Bytes(bytes) | Part::Url(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),

@@ -317,6 +317,8 @@ fn lost_by_proxy(x: &Exchange, rule: &Rule) -> bool {
     matches!(rule.id, "req-orphan-key" | "req-http10" | "req-connection-no-upgrade") && agent.starts_with(b"Mozilla/")
 }
 
+static UPGRADED: &[Part] = &[Part::Own(Cow::Borrowed("Upgraded to websocket."))];
+
 /// Who, what, and the likeliest cause: one sentence. The cause comes last, behind [`CAUSE`].
 pub(super) fn summary(
     x: &Exchange,
@@ -328,7 +330,7 @@ pub(super) fn summary(
 ) -> Text {
     let by_client = rule.id != "no-response" && blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
     let who = who(x, blame, by_client);
-    let mut parts = finding.message.0.clone();
+    let mut parts = finding.message.0.clone().into_owned();
     if let Some(Part::Own(last)) = parts.last_mut() {
         *last = Cow::Owned(last.trim_end_matches('.').to_owned());
     }
@@ -364,7 +366,7 @@ pub(super) fn summary(
         parts.push(Part::Own(Cow::Owned(format!("{CAUSE}{cause}"))));
     }
     parts.push(Part::Own(Cow::Borrowed(".")));
-    Text(parts)
+    Text(Cow::Owned(parts))
 }
 
 /// What the page says, and what follows from it.
@@ -461,7 +463,7 @@ pub(super) fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recove
         (_, Outcome::Upgraded, _) if x.mechanism == Mechanism::Connect => Text::own("The tunnel was opened."),
         // The commonest verdict of all, kept for every healthy chain.
         (_, Outcome::Upgraded | Outcome::Broken, _) if protocol.as_deref() == Some("websocket") => {
-            Text::own("Upgraded to websocket.")
+            Text::fixed(UPGRADED)
         }
         (_, Outcome::Upgraded | Outcome::Broken, _) => {
             Text::own("Upgraded to ").bytes(protocol.as_deref().unwrap_or("another protocol").as_bytes()).say(".")

@@ -92,7 +92,7 @@ impl Names {
     }
 
     fn sentence(&mut self, text: &mut Text) {
-        for part in &mut text.0 {
+        for part in text.0.to_mut() {
             match part {
                 Part::Own(words) => self.cow(words),
                 Part::Bytes(bytes) | Part::Url(bytes) => self.bytes(bytes),

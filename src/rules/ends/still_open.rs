@@ -1,8 +1,10 @@
 //! `still-open`.
 
+use std::borrow::Cow;
+
 use super::support::tunnel;
 use crate::base::limits;
-use crate::model::{EndHow, Exchange, Severity, Text};
+use crate::model::{EndHow, Exchange, Part, Severity, Text};
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -18,11 +20,13 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
+static OPEN: &[Part] = &[Part::Own(Cow::Borrowed("The WebSocket was still open when the capture ended."))];
+
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // Of very many it is told in numbers alone.
     let noted = x.id.0 <= limits::NOTED;
     if noted && tunnel(x).is_some() && x.end.how == EndHow::Open && x.end.tcp_how == EndHow::Open {
-        out.add(Text::own("The WebSocket was still open when the capture ended."));
+        out.add(Text::fixed(OPEN));
     }
 }
 

@@ -37,9 +37,8 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let what = if left.is_empty() {
         Text::own("removed the offer of extensions")
     } else {
-        let value = |head: &Head| Text::new().field(NAME.as_bytes(), &head.combined(NAME).unwrap_or_default()).0;
-        let from = Text::own("changed the offer of extensions from ").0;
-        Text(from.into_iter().chain(value(near)).chain(Text::own(" to ").0).chain(value(far)).collect())
+        let value = |text: Text, head: &Head| text.field(NAME.as_bytes(), &head.combined(NAME).unwrap_or_default());
+        value(value(Text::own("changed the offer of extensions from "), near).say(" to "), far)
     };
     out.add(sentence(view, what))
         .expected(show(near, NAME))
