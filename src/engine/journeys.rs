@@ -14,7 +14,7 @@ use crate::rules::ends::needs_journey;
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::verdict::Knowledge;
 use crate::rules::{Seen, guilt, recovery, run};
-use crate::store::Row;
+use crate::store::{self, Row};
 
 use super::intermediaries::{self, Known, Proxies};
 
@@ -234,7 +234,7 @@ impl<'a> Journeys<'a> {
     }
 
     fn row(&self, id: ExchangeId) -> Option<&'a Row> {
-        self.rows.get(self.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
+        store::row(self.rows, id)
     }
 
     /// The chains that need more than their one leg's own judgement: those of several legs, and those that
@@ -376,7 +376,7 @@ fn legs<'f>(rows: &[&'f Row], on_legs: &'f [Vec<Finding>]) -> Vec<Leg<'f>> {
 
 /// Adds the proxies that these chains went through.
 pub fn proxies(chains: &[Chain], rows: &[Row], hosts: &Hosts, all: &mut Proxies) {
-    let row = |id: ExchangeId| rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?);
+    let row = |id: ExchangeId| store::row(rows, id);
     for chain in chains {
         let kept = |at: usize| {
             let far = chain.hops.get(at).and_then(|hop| row(hop.between.1));

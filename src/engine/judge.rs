@@ -16,7 +16,7 @@ use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
 use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
-use crate::store::{Analysis, Row};
+use crate::store::{self, Analysis, Row};
 
 use super::joining::Group;
 use super::journeys::{self, Copied, Journeys};
@@ -378,7 +378,7 @@ fn beside(
     let around = hops::Around::new(sealed, hosts);
     let mut taken = HashSet::<FlowId, foldhash::fast::RandomState>::default();
     let rows = &a.rows;
-    let leg = |id| rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?).map(|row| &*row.exchange);
+    let leg = |id| store::row(rows, id).map(|row| &*row.exchange);
     for chain in &mut a.chains {
         let ends = [(chain.legs.first(), Stands::Before), (chain.legs.last(), Stands::Behind)];
         let found = ends.into_iter().filter_map(|(id, stands)| around.of(leg(*id?)?, stands));
@@ -399,14 +399,8 @@ fn beside(
 
 /// What the failures share.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
-    let first = |chain: &Chain| {
-        let id = *chain.legs.first()?;
-        a.rows.get(a.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
-    };
-    let server = |chain: &Chain| {
-        let id = *chain.legs.last()?;
-        Some(a.rows.get(a.rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)?.exchange.server)
-    };
+    let first = |chain: &Chain| store::row(&a.rows, *chain.legs.first()?);
+    let server = |chain: &Chain| Some(store::row(&a.rows, *chain.legs.last()?)?.exchange.server);
     let tried = a.chains.iter().filter_map(|chain| {
         let x = &*first(chain)?.exchange;
         let failed = match &*chain.verdict.rule {
@@ -433,8 +427,7 @@ impl Analysis {
 
     /// Chains in the order of their first packets.
     fn sort_chains(&mut self) {
-        let legs: Vec<_> = self.rows.iter().map(|row| (row.exchange.id, row.exchange.request.first)).collect();
-        let began = |id| Some(legs.get(legs.binary_search_by_key(&id, |leg| leg.0).ok()?)?.1);
+        let began = |id| Some(store::row(&self.rows, id)?.exchange.request.first);
         let flows: std::collections::HashMap<_, _> = self.flows.iter().map(|f| (f.id, f.syn_at)).collect();
         self.chains.sort_by_cached_key(|c| {
             let leg = c.legs.first().and_then(|&id| began(id));

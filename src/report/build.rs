@@ -10,7 +10,7 @@ use crate::report::mask::{self, Masker};
 use crate::report::passed;
 use crate::report::time::rfc3339;
 use crate::rules;
-use crate::store::{Analysis, Row};
+use crate::store::{self, Analysis, Row};
 
 /// The whole report in memory. `json` writes the same piece by piece.
 pub fn build(a: &Analysis, masker: &mut Masker) -> doc::Report {
@@ -198,14 +198,7 @@ pub fn leg(a: &Analysis, id: base::ExchangeId) -> Option<&model::Exchange> {
 
 /// The exchange with this id.
 pub fn row(a: &Analysis, id: base::ExchangeId) -> Option<&Row> {
-    // Ids grow by one from row to row, unless exchanges between them were left out: then it stands earlier.
-    let first = a.rows.first()?.exchange.id.0;
-    let most = usize::try_from(id.0.checked_sub(first)?).unwrap_or(usize::MAX).min(a.rows.len() - 1);
-    let rows = a.rows.get(..=most)?;
-    if let Some(row) = rows.last().filter(|row| row.exchange.id == id) {
-        return Some(row);
-    }
-    rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
+    store::row(&a.rows, id)
 }
 
 /// The finding at `index` of the analysis, with the fixes of the chain whose verdict it is. `None`

@@ -6,5 +6,5 @@ pub mod select;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use analysis::{Analysis, Row};
+pub use analysis::{Analysis, Row, row};
 pub use filter::{Filter, FilterError};

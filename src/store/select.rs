@@ -26,7 +26,7 @@ pub fn matches<'a>(
     chain: &Chain,
     flow: &dyn Fn(FlowId) -> Option<&'a FlowFacts>,
 ) -> bool {
-    let row = |id: &ExchangeId| a.rows.get(a.rows.binary_search_by_key(id, |row| row.exchange.id).ok()?);
+    let row = |id: &ExchangeId| super::row(&a.rows, *id);
     let legs: Vec<&Row> = chain.legs.iter().filter_map(row).collect();
     let tried = chain.tried.iter().map(|tried| tried.flow);
     let flows: Vec<_> = chain.flow.into_iter().chain(tried).filter_map(flow).collect();

@@ -178,7 +178,7 @@ fn frames(x: &Exchange) -> Option<String> {
 
 /// Too many to list: how many to which server, and how fast.
 fn counted(c: &mut Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Chain]) -> io::Result<()> {
-    let mut servers: HashMap<Endpoint, usize> = HashMap::new();
+    let mut servers: HashMap<Endpoint, usize, foldhash::fast::RandomState> = HashMap::default();
     let mut latencies = Vec::new();
     for row in chains.iter().filter_map(|chain| facts::first_leg(c.a, chain)) {
         *servers.entry(row.exchange.server).or_default() += 1;

@@ -1,7 +1,6 @@
 //! Which chains are the same upgrade, seen on two legs: they carry the same key, and the one lies within
 //! the other in time.
 
-use std::collections::HashMap;
 use std::io;
 
 use crate::base::Timestamp;
@@ -27,15 +26,15 @@ pub(super) struct Neighbours {
 /// answer of the farther leg between those of the nearer one.
 pub(super) fn neighbours(a: &Analysis) -> Vec<Neighbours> {
     let mut out = vec![Neighbours::default(); a.chains.len()];
-    let mut keys: HashMap<&[u8], Vec<(usize, &Row)>> = HashMap::new();
+    let mut keys: Vec<(&[u8], usize, &Row)> = Vec::with_capacity(a.chains.len());
     for (index, chain) in a.chains.iter().enumerate() {
         let Some(row) = facts::first_leg(a, chain) else { continue };
         let key = row.handshake.key.as_deref().filter(|key| key.len() == 24);
-        if let Some(key) = key {
-            keys.entry(key).or_default().push((index, row));
-        }
+        keys.extend(key.map(|key| (key, index, row)));
     }
-    for mut same in keys.into_values().filter(|same| (2..=MOST).contains(&same.len())) {
+    keys.sort_unstable_by_key(|&(key, index, _)| (key, index));
+    for same in keys.chunk_by(|a, b| a.0 == b.0).filter(|same| (2..=MOST).contains(&same.len())) {
+        let mut same: Vec<(usize, &Row)> = same.iter().map(|&(_, index, row)| (index, row)).collect();
         same.sort_by_key(|(index, row)| (row.exchange.request.first, *index));
         for pair in same.windows(2) {
             let [(outer, nearer), (inner, farther)] = pair else { continue };
