@@ -20,6 +20,8 @@ pub(crate) enum Speaks {
     Http,
     /// TLS 1.3: its hellos, and records of noise; no keys.
     Tls,
+    /// The same packets, but nothing in them looks like TLS.
+    Opaque,
     /// A binary protocol, or lines of text.
     Other,
 }
@@ -139,6 +141,10 @@ impl Connection {
                 self.exchange(body, random, counts);
             }
             Speaks::Tls => self.records(turn, random),
+            Speaks::Opaque => {
+                self.records(turn, random);
+                self.queue.iter_mut().flat_map(|planned| &mut planned.head).for_each(|byte| *byte ^= 0xa5);
+            }
             Speaks::Other => self.other(turn, random),
         }
     }

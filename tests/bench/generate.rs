@@ -3,6 +3,7 @@
 //! *mixed*: 50,000 connections to a gigabyte, all open at once, about 656 bytes a packet, each turn's
 //! packets between those of random others. 20 % of the traffic upgrades and sends frames, 30 % is plain HTTP, 30 % TLS
 //! without keys, 20 % something else, on random ports; 1 % of the connections upgrade after fifty requests.
+//! *tls*, *opaque*: nothing but TLS without keys; the same packets, in which nothing can be recognised.
 //! *small*: nothing but WebSocket frames of about 92 bytes a packet, each connection from its handshake.
 
 use std::path::Path;
@@ -18,6 +19,8 @@ use crate::writer::Writer;
 pub(crate) enum Sort {
     Mixed,
     Small,
+    Tls,
+    Opaque,
 }
 
 impl Sort {
@@ -25,6 +28,8 @@ impl Sort {
         match self {
             Sort::Mixed => "mixed",
             Sort::Small => "small",
+            Sort::Tls => "tls",
+            Sort::Opaque => "opaque",
         }
     }
 
@@ -36,7 +41,7 @@ impl Sort {
     pub(crate) fn goal(self) -> f64 {
         match self {
             Sort::Mixed => 0.75,
-            Sort::Small => 0.85,
+            _ => 0.85,
         }
     }
 }
@@ -89,10 +94,10 @@ const FLOWS_PER_GB: u64 = 50_000;
 
 pub(crate) fn write(path: &Path, sort: Sort, size: u64) -> Written {
     let started = Instant::now();
-    let mut random = Random::new(0x0068_6f70_7363_6f70 ^ sort as u64);
+    let mut random = Random::new(0x0068_6f70_7363_6f70 ^ u64::from(sort == Sort::Small));
     let pool = Pool::new(&mut random);
     let mut counts = Counts::default();
-    let mut writer = Writer::create(path, if sort == Sort::Mixed { 40 } else { 6 });
+    let mut writer = Writer::create(path, if sort == Sort::Small { 6 } else { 40 });
     let flows = (size * FLOWS_PER_GB / 1_000_000_000).max(10);
     let mut connections: Vec<Connection> =
         (0..flows).map(|number| Connection::new(speaks(sort, number), number, &mut random, &mut counts)).collect();
@@ -113,7 +118,7 @@ pub(crate) fn write(path: &Path, sort: Sort, size: u64) -> Written {
         send(connection, &mut writer, &mut random);
     }
     // Turns that are under way when the size is reached are ended: no message is cut.
-    let tail = if sort == Sort::Mixed { flows * 1_500 } else { 0 };
+    let tail = if sort == Sort::Small { 0 } else { flows * 1_500 };
     while writer.bytes + tail < size {
         let chosen = turns[random.between(0, turns.len())] as usize;
         send(&mut connections[chosen], &mut writer, &mut random);
@@ -137,10 +142,10 @@ pub(crate) fn remove(path: &Path) {
 
 /// What the connection with this number speaks.
 fn speaks(sort: Sort, number: u64) -> Speaks {
-    if sort == Sort::Small {
-        return Speaks::SmallFrames;
-    }
     match number % 10 {
+        _ if sort == Sort::Small => Speaks::SmallFrames,
+        _ if sort == Sort::Tls => Speaks::Tls,
+        _ if sort == Sort::Opaque => Speaks::Opaque,
         1 if number % 100 == 1 => Speaks::LateWebSocket,
         0 | 1 => Speaks::WebSocket,
         2..=4 => Speaks::Http,
@@ -154,6 +159,6 @@ fn class(speaks: Speaks) -> usize {
         Speaks::WebSocket | Speaks::SmallFrames | Speaks::LateWebSocket => 0,
         Speaks::Http => 1,
         Speaks::Tls => 2,
-        Speaks::Other => 3,
+        Speaks::Other | Speaks::Opaque => 3,
     }
 }

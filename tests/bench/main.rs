@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! cargo bench --bench speed -- [--size 1G] [--runs 5] [--max-ratio 0.75] [--only mixed|small]
-//!                              [--folder DIR] [--keep] [--generate-only] [--gz]
+//!                              [--folder DIR] [--keep] [--generate-only] [--gz] [--sealed]
 //! ```
 //! `--gz` races the capture compressed by gzip instead, beside `gzip -dc FILE | tcpdump -r - -w /dev/null`.
+//! `--sealed` races the report on TLS without keys beside the report on the same packets with noise in them.
 //! `--max-ratio` is for both captures; without it each has its own goal. Exits 1 above it.
 #![allow(
     clippy::unwrap_used,
@@ -31,6 +32,9 @@ use generate::Sort;
 
 fn main() -> ExitCode {
     let options = Options::from_arguments();
+    if options.sealed {
+        return if race_sealed(&options) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let mut good = true;
     for sort in [Sort::Mixed, Sort::Small] {
         if options.only.is_some_and(|only| only != sort) {
@@ -53,6 +57,23 @@ fn main() -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// TLS that is not read beside what cannot be read.
+fn race_sealed(options: &Options) -> bool {
+    let files = [Sort::Tls, Sort::Opaque].map(|sort| {
+        let file = options.folder.join(format!("{}-{}.pcap", sort.name(), options.size));
+        println!("{}: {}", sort.name(), generate::write(&file, sort, options.size).summary());
+        file
+    });
+    let good = race::run_pair(&files[0], &files[1], options.runs, options.max_ratio.unwrap_or(SEALED_GOAL));
+    if !options.keep {
+        files.iter().for_each(|file| generate::remove(file));
+    }
+    good
+}
+
+/// Of the time that the same packets take with noise in them.
+const SEALED_GOAL: f64 = 1.1;
+
 /// Of the time of gzip and tcpdump.
 const GZ_GOAL: f64 = 1.0;
 
@@ -66,6 +87,7 @@ struct Options {
     keep: bool,
     generate_only: bool,
     gz: bool,
+    sealed: bool,
 }
 
 impl Options {
@@ -79,6 +101,7 @@ impl Options {
             keep: false,
             generate_only: false,
             gz: false,
+            sealed: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -91,6 +114,7 @@ impl Options {
                 "--folder" => options.folder = PathBuf::from(value()),
                 "--keep" => options.keep = true,
                 "--gz" => options.gz = true,
+                "--sealed" => options.sealed = true,
                 "--generate-only" => (options.generate_only, options.keep) = (true, true),
                 // Cargo adds this to every benchmark's arguments.
                 "--bench" => {}

@@ -59,6 +59,22 @@ pub(crate) fn run_gz(file: &Path, written: &Written, runs: usize, max_ratio: f64
     good && fast
 }
 
+/// The report on one capture beside that on another, in turn: whether it takes at most `max_ratio` of its time.
+pub(crate) fn run_pair(one: &Path, other: &Path, runs: usize, max_ratio: f64) -> bool {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        ours.push(time(hopscope(one, "text", Path::new("/dev/null"))));
+        theirs.push(time(hopscope(other, "text", Path::new("/dev/null"))));
+    }
+    let ratio = median(ours).as_secs_f64() / median(theirs).as_secs_f64();
+    let fast = ratio <= max_ratio;
+    println!(
+        "  tls takes {ratio:.2} of opaque's time, {} {max_ratio:.2}",
+        if fast { "within" } else { "FAILED: above" }
+    );
+    fast
+}
+
 /// `FILE.gz` beside the capture.
 fn compress(file: &Path) -> PathBuf {
     let packed = file.with_extension("pcap.gz");

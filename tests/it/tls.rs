@@ -575,9 +575,8 @@ fn what_is_not_tls_is_said_to_be_none() {
     assert_eq!(reader.blind, [Blind::NoHello]);
 }
 
-/// Of `openssl speed -evp aes-128-gcm -bytes 1400` in the same minute, for TLS 1.3 with the same cipher. The goals are 0.3
-/// and 0.6; this leaves room for noise.
-const SPEED: f64 = if cfg!(feature = "fast-crypto") { 0.4 } else { 0.2 };
+/// Of `openssl speed -evp aes-128-gcm -bytes 1400` in the same minute, for TLS 1.3 with the same cipher.
+const SPEED: f64 = if cfg!(feature = "fast-crypto") { 0.6 } else { 0.3 };
 
 #[test]
 #[ignore = "a measurement: needs openssl and an optimised build: .ci/run"]
