@@ -63,6 +63,8 @@ const NOTIFIES: u64 = 1 << 32;
 const UNKNOWN: u64 = 1 << 33;
 /// Glimpses began.
 const BESIDE: u64 = 1 << 34;
+/// The first records of this side are known: what it sends may be the beginning of one.
+const KNOWN: u64 = 1 << 35;
 /// Above stands what is looked for: the content type and the body's length of a record that an alert is; nothing where
 /// that is not known.
 const ALERT: u32 = 48;
@@ -76,20 +78,21 @@ pub(super) fn glimpse_beside(inline: &mut Inline, seen: &Glimpse<'_>) -> bool {
     if word & BESIDE == 0 || seen.fin || seen.rst {
         return false;
     }
-    let alert = word >> ALERT;
-    let bits = if alert == 0 || seen.cut > 0 { UNKNOWN } else { 0 };
-    if bits == 0 && ends_with(seen.payload, [(alert >> 8) as u8, 3, 3, 0, (alert & 0xff) as u8]) {
+    let bits = if word >> ALERT == 0 || seen.cut > 0 { UNKNOWN } else { 0 };
+    if bits == 0 && ends_with_alert(seen.payload, word) {
         return false;
     }
     note(place, seen.ts, seen.at, seen.payload.len() as u64 + u64::from(seen.cut), bits);
     true
 }
 
-/// Passes over bytes inside a record, as [`glimpse_beside`] does. `false`: the machine must see them.
+/// Passes over bytes inside a record, and over those behind the first records, as [`glimpse_beside`] does. `false`:
+/// the machine must see them.
 #[inline]
 pub(super) fn pass_beside(place: &mut Frames, chunk: &Chunk<'_>, data: &[u8]) -> bool {
     let length = data.len() as u64;
-    if place.skip <= length {
+    let word = place.word();
+    if place.skip <= length || word & KNOWN != 0 && ends_with_alert(data, word) {
         return false;
     }
     place.skip -= length;
@@ -146,9 +149,11 @@ impl Sealed {
         let step = self.take(flow, chunk);
         for side in Side::BOTH {
             let half = self.half_mut(direction(self.client, side));
-            let passes = half.passes();
+            half.pass_on();
+            let (passes, known) = (half.passes(), if half.is_known() { KNOWN } else { 0 });
             let place = &mut flow.inline.sides[side.index()];
             place.skip = if passes { half.skip } else { 0 };
+            place.set_word(place.word() | known);
         }
         step
     }
@@ -237,7 +242,7 @@ impl Sealed {
 
     /// When the first records are known, glimpses do.
     fn looked_enough(&mut self, flow: &mut Flow<'_>) -> Step {
-        let done = |half: &Half| half.lost || half.records.len() >= limits::TLS_FIRST_RECORDS;
+        let done = |half: &Half| half.lost || half.is_known();
         let long = |half: &Half| half.bytes > limits::SEALED_LOOKED_AT_BYTES;
         // Inside another stream no segment is its own.
         let enough = self.halves.iter().all(done) || self.halves.iter().any(long);
@@ -321,7 +326,20 @@ impl Half {
     }
 
     fn passes(&self) -> bool {
-        self.skip > 0 && !self.lost && !self.closed && self.records.len() < limits::TLS_FIRST_RECORDS
+        self.skip > 0 && !self.lost && !self.closed
+    }
+
+    /// Its first records are.
+    fn is_known(&self) -> bool {
+        self.records.len() >= limits::TLS_FIRST_RECORDS
+    }
+
+    /// Where they are, nothing more of it has to be looked at, until there was so much that the other side's do not
+    /// matter either.
+    fn pass_on(&mut self) {
+        if self.is_known() {
+            self.skip = limits::SEALED_LOOKED_AT_BYTES.saturating_sub(self.bytes) + 1;
+        }
     }
 
     /// Takes note of the records in these bytes, of the first ones.
@@ -359,7 +377,7 @@ impl Half {
 fn note(place: &mut Frames, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
     place.last = ts;
     place.set_second(sniff::word(at));
-    let kept = place.word() & (BESIDE | u64::MAX << ALERT);
+    let kept = place.word() & (BESIDE | KNOWN | u64::MAX << ALERT);
     place.set_word(bytes.min(u64::from(u32::MAX)) | bits | kept);
 }
 
@@ -368,6 +386,13 @@ fn note(place: &mut Frames, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64)
 fn ends_with(payload: &[u8], header: [u8; HEADER_BYTES]) -> bool {
     let from = payload.len().checked_sub(HEADER_BYTES + usize::from(header[4]));
     from.and_then(|from| payload.get(from..)).is_some_and(|tail| tail.starts_with(&header))
+}
+
+/// Whether the last record is an alert, as this side's word says how one is headed. `false` where it does not.
+#[inline]
+fn ends_with_alert(payload: &[u8], word: u64) -> bool {
+    let alert = word >> ALERT;
+    alert != 0 && ends_with(payload, [(alert >> 8) as u8, 3, 3, 0, (alert & 0xff) as u8])
 }
 
 /// `None`: nothing was sent.

@@ -89,16 +89,16 @@ impl Written {
     }
 }
 
-/// Flows of a capture of a gigabyte.
-const FLOWS_PER_GB: u64 = 50_000;
+/// Flows of a capture of a gigabyte, unless told otherwise.
+pub(crate) const FLOWS_PER_GB: u64 = 50_000;
 
-pub(crate) fn write(path: &Path, sort: Sort, size: u64) -> Written {
+pub(crate) fn write(path: &Path, sort: Sort, size: u64, flows_per_gb: u64) -> Written {
     let started = Instant::now();
     let mut random = Random::new(0x0068_6f70_7363_6f70 ^ u64::from(sort == Sort::Small));
     let pool = Pool::new(&mut random);
     let mut counts = Counts::default();
     let mut writer = Writer::create(path, if sort == Sort::Small { 6 } else { 40 });
-    let flows = (size * FLOWS_PER_GB / 1_000_000_000).max(10);
+    let flows = (size * flows_per_gb / 1_000_000_000).max(10);
     let mut connections: Vec<Connection> =
         (0..flows).map(|number| Connection::new(speaks(sort, number), number, &mut random, &mut counts)).collect();
     // Who comes late to its upgrade has a hundred packets to send first, and so gets more turns.

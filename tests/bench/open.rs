@@ -18,7 +18,7 @@ pub(crate) fn compare(size: &str, runs: usize) -> bool {
         None => size.trim_end_matches('M').parse::<u64>().expect("a size such as 100M") * 1_000_000,
     };
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("screens-{size}.pcap"));
-    let written = generate::write(&file, Sort::Mixed, bytes);
+    let written = generate::write(&file, Sort::Mixed, bytes, generate::FLOWS_PER_GB);
     println!("mixed: {}", written.summary());
     let (mut report, mut screen) = (Vec::new(), Vec::new());
     for _ in 0..runs {
