@@ -470,4 +470,15 @@ mod tests {
         half.data(Timestamp(5), &[23, 3, 3, 0, 1, 9, 99, 99]);
         assert!(half.lost && half.records.len() == 1, "what is no record ends it");
     }
+
+    #[test]
+    fn behind_its_first_records_a_side_is_passed_over_until_the_other_sides_do_not_matter() {
+        let first = || SealedRecord { ts: Timestamp(5), bytes: 1, kind: 23 };
+        let mut half = Half { bytes: 1_000, records: vec![first(); limits::TLS_FIRST_RECORDS], ..Half::default() };
+        half.pass_on();
+        assert!(half.passes() && half.skip == limits::SEALED_LOOKED_AT_BYTES - 1_000 + 1);
+        let mut short = Half { bytes: 1_000, records: vec![first()], ..Half::default() };
+        short.pass_on();
+        assert!(!short.passes());
+    }
 }

@@ -23,12 +23,15 @@ type Wire = Vec<(bool, Vec<u8>)>;
 
 /// A talk of so many words each way, and who says close_notify at its end.
 fn wire(name: &str, words: usize, close: Option<bool>) -> Wire {
-    let said: Vec<Vec<u8>> = (0..2 * words).map(|n| vec![b'x'; 100 + 7 * n]).collect();
-    let mut steps: Vec<Say<'_>> = said
-        .iter()
-        .enumerate()
-        .map(|(n, bytes)| if n % 2 == 0 { Say::Client(bytes) } else { Say::Server(bytes) })
-        .collect();
+    let said: Vec<(bool, usize)> = (0..2 * words).map(|n| (n % 2 == 0, 100 + 7 * n)).collect();
+    wire_of(name, &said, close)
+}
+
+/// A talk of these words: whether the client says one, and its bytes.
+fn wire_of(name: &str, words: &[(bool, usize)], close: Option<bool>) -> Wire {
+    let said: Vec<(bool, Vec<u8>)> = words.iter().map(|&(client, bytes)| (client, vec![b'x'; bytes])).collect();
+    let mut steps: Vec<Say<'_>> =
+        said.iter().map(|(client, bytes)| if *client { Say::Client(bytes) } else { Say::Server(bytes) }).collect();
     steps.extend(close.map(Say::Close));
     Ends::of_http1(suite(name)).talk(b"", &steps).wire
 }
@@ -80,9 +83,23 @@ fn records(wire: &Wire, client: bool) -> Vec<(u8, u16)> {
 
 #[test]
 fn the_first_records_and_the_last_segments_are_known_whatever_the_segments() {
+    let even = |name, words| wire(name, words, Some(false));
+    // The server says much and the client little: of the last of it, goodbye comes in the same segment.
+    let uneven = |name, bytes: usize| {
+        let words: Vec<(bool, usize)> = std::iter::once((true, 80)).chain([(false, bytes); 60]).collect();
+        let mut wire = wire_of(name, &words, Some(false));
+        let goodbye = wire.pop().expect("goodbye").1;
+        wire.last_mut().expect("words").1.extend(goodbye);
+        wire
+    };
     for (name, version) in [(NEW, "1.3"), (OLD, "1.2")] {
-        for words in [1, 3, 60] {
-            let wire = wire(name, words, Some(false));
+        for (words, wire) in [
+            ("1", even(name, 1)),
+            ("3", even(name, 3)),
+            ("60", even(name, 60)),
+            ("60 of the server's", uneven(name, 900)),
+            ("60 long ones of the server's", uneven(name, 6_000)),
+        ] {
             for segment_bytes in [1448, 60, 65_000] {
                 let script = play(tls_flow().segment_bytes(segment_bytes), &wire).wait_ms(7_000);
                 let segments = script.fin(Side::Server).fin(Side::Client).segments();
