@@ -134,6 +134,26 @@ fn the_timeline_tells_where_the_time_went_and_exports_are_written_beside_nothing
 
 #[test]
 #[ignore = "needs tmux"]
+fn what_is_exported_is_redacted_where_the_user_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = sources::root().join("samples/accept-in-hex.pcap");
+    let tmux = Tmux::run_in(&format!("cd {};", folder.path().display()), &format!("--redact {}", sample.display()));
+    tmux.wait("accept-mismatch");
+    tmux.keys(&["e", "j"]);
+    tmux.wait("► json");
+    tmux.keys(&["Enter"]);
+    tmux.wait("1 chain written as json to hopscope-1.json");
+    tmux.keys(&["e", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "Enter"]);
+    tmux.wait("with --redact only reports are written here");
+    tmux.keys(&["C-c"]);
+    tmux.wait("ended with 0");
+    let json = std::fs::read_to_string(folder.path().join("hopscope-1.json")).expect("the report");
+    assert!(json.contains("198.18.0.1") && !json.contains("10.77.1."), "{json}");
+    assert!(!folder.path().join("hopscope-1.pcapng").exists());
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn the_shell_gets_a_sane_terminal_while_the_program_is_stopped() {
     let tmux = Tmux::shell();
     let program = env!("CARGO_BIN_EXE_hopscope");
