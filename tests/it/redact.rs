@@ -115,11 +115,15 @@ fn capture_with(address: &str) -> Vec<u8> {
 
 /// What the program prints of it.
 fn printed(command: &str, format: &str, more: &[&str]) -> String {
+    printed_of(&capture(), command, format, more)
+}
+
+fn printed_of(capture: &[u8], command: &str, format: &str, more: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("customer-dir");
     std::fs::create_dir(&folder).expect("a folder");
     let path = folder.join("capture.pcap");
-    std::fs::write(&path, capture()).expect("room for a capture");
+    std::fs::write(&path, capture).expect("room for a capture");
     let output =
         run::hopscope().arg(command).arg(&path).args(["--format", format]).args(more).output().expect("a start");
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,6 +172,46 @@ fn no_secret_is_in_any_output_that_is_redacted() {
             assert!(!text.contains(secret), "{secret} in an audit as {format}:\n{text}");
         }
         assert!(text.contains("198.18.0."), "{text}");
+    }
+}
+
+/// Six journeys over Squid, which writes its own name into answers: three to one host fail, three to another work.
+fn of_two_hosts() -> Vec<u8> {
+    let mut scripts = Vec::new();
+    for (n, letter) in "ABCDEF".chars().enumerate() {
+        let (granted, port) = (n >= 3, 40_100 + n);
+        let key = format!("{letter}AAAAAAAAAAAAAAAAAAAAA==");
+        let host = if granted { "login.customer.example.org" } else { "chat.customer.example.org" };
+        let asks = request(host, "").replace("dGhlIHNhbXBsZSBub25jZQ==", &key);
+        let near = Script::between(&format!("203.0.113.77:{port}"), "203.0.113.88:80").wait_ms(400 * n as u64);
+        let near = near.head(Side::Client, &asks);
+        let far = Script::midstream(&format!("192.0.2.111:{port}"), "192.0.2.122:8080").not_before(near.now_ns());
+        let answer = match granted {
+            true => script::upgrade_response(&key),
+            false => "HTTP/1.1 403 Forbidden\nServer: app\nContent-Length: 0".to_owned(),
+        };
+        let far = far.handshake().head(Side::Client, &asks).head(Side::Server, &answer);
+        let via = format!("{}\nVia: 1.1 web-07.corp.example.com (squid/5.7)", answer.trim_end());
+        let near = near.not_before(far.now_ns()).head(Side::Server, &via);
+        scripts.extend([near.fin(Side::Server).fin(Side::Client), far.fin(Side::Server).fin(Side::Client)]);
+    }
+    let format = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) };
+    format.write(&link::packets(&script::together(scripts), Link::Ethernet))
+}
+
+#[test]
+fn no_secret_is_told_of_what_failures_share_or_of_what_shows_a_product() {
+    let capture = of_two_hosts();
+    let open: Value = serde_json::from_str(&printed_of(&capture, "report", "json", &["--show-secrets"])).expect("JSON");
+    let (shared, proxies) = (open["patterns"].to_string(), open["intermediaries"].to_string());
+    assert!(shared.contains("chat.customer.example.org"), "else it would say nothing: {shared}");
+    assert!(proxies.contains("web-07.corp.example.com"), "else it would say nothing: {proxies}");
+    let reports = FORMATS.map(|format| (format, printed_of(&capture, "report", format, &["--redact"])));
+    let audits = ["text", "json", "markdown", "html"].map(|f| (f, printed_of(&capture, "audit", f, &["--redact"])));
+    for (format, text) in reports.iter().chain(&audits) {
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {format}:\n{text}");
+        }
     }
 }
 
@@ -359,6 +403,21 @@ fn without_ipv6() -> Vec<u8> {
     capture_with("10.11.12.13")
 }
 
+/// The first bytes of a hardware address: who made the card.
+const MAKER: [u8; 3] = [0xac, 0xde, 0x48];
+
+/// With hardware addresses of a maker, and not those of nobody that captures are made with.
+fn with_cards(mut capture: Vec<u8>) -> Vec<u8> {
+    for at in 0..capture.len().saturating_sub(14) {
+        let nobody = |of: &[u8]| of[..5] == [2, 0, 0, 0, 0];
+        if nobody(&capture[at..]) && nobody(&capture[at + 6..]) && capture[at + 12..at + 14] == [8, 0] {
+            capture[at..at + 3].copy_from_slice(&MAKER);
+            capture[at + 6..at + 9].copy_from_slice(&MAKER);
+        }
+    }
+    capture
+}
+
 fn extract(capture: &[u8], more: &[&str]) -> (std::process::Output, Vec<u8>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, out) = (folder.path().join("customer-dir.pcap"), folder.path().join("out.pcapng"));
@@ -371,7 +430,7 @@ fn extract(capture: &[u8], more: &[&str]) -> (std::process::Output, Vec<u8>) {
 
 #[test]
 fn no_secret_is_in_packets_that_are_redacted_and_their_report_is_the_same() {
-    let capture = without_ipv6();
+    let capture = with_cards(without_ipv6());
     let before = run::report_on_bytes(&capture);
     let (output, written) = extract(&capture, &["-Y", "", "--redact"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -384,6 +443,7 @@ fn no_secret_is_in_packets_that_are_redacted_and_their_report_is_the_same() {
         let raw = address.parse::<std::net::Ipv4Addr>().expect("an address").octets();
         assert!(!written.windows(4).any(|w| w == raw), "{address} as bytes");
     }
+    assert!(capture.windows(3).any(|w| w == MAKER) && !written.windows(3).any(|w| w == MAKER), "hardware addresses");
     let after = run::report_on_bytes(&written);
     let told = |report: &Value| -> Vec<(Value, Value)> {
         let exchanges = report["exchanges"].as_array().expect("a list");
