@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 use crate::capture::{Progress, Source};
 use crate::cli::{Extract, Inputs, Numbers};
-use crate::report::{self, Options};
+use crate::report::{self, Options, redact};
 use crate::store::{Analysis, select};
 use crate::tui::{Form, Request, Scope};
 
@@ -23,6 +23,8 @@ const NAMES: usize = 1_000;
 pub(super) struct Exporter {
     pub(super) inputs: Inputs,
     pub(super) utc: bool,
+    /// Addresses and hosts are replaced in what is written.
+    pub(super) redact: bool,
     /// The inputs were a capture that ran.
     pub(super) live: bool,
     /// Set when all is read.
@@ -62,10 +64,15 @@ impl Exporter {
             Scope::Chains(ids) => a.chains.iter().map(|chain| ids.contains(&chain.id)).collect(),
             Scope::Filter(text) => select::chains(a, &analyse::parse_filter(text)?.with_inputs(&a.inputs)),
         };
-        if keep.iter().all(|keep| *keep) {
+        let all = keep.iter().all(|keep| *keep);
+        if all && !self.redact {
             (format.write)(a, &options, out)?;
         } else {
-            (format.write)(&select::part(a, &keep), &options, out)?;
+            let mut part = if all { a.clone() } else { select::part(a, &keep) };
+            if self.redact {
+                redact::redact(&mut part);
+            }
+            (format.write)(&part, &options, out)?;
         }
         out.flush()?;
         let chains = keep.iter().filter(|keep| **keep).count();
@@ -81,6 +88,9 @@ impl Exporter {
         out: &mut OutFile,
         on_progress: &mut dyn FnMut(Progress) -> bool,
     ) -> anyhow::Result<String> {
+        if self.redact {
+            bail!("with --redact only reports are written here; packets: hopscope extract --redact");
+        }
         if self.live {
             bail!("a capture that ran cannot be read again; keep it with -w, and take packets from that file");
         }

@@ -45,8 +45,13 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let mut keys = Keys::read(&args.inputs)?;
     let inputs = analyse::open(&args.inputs)?;
     keys.add(inputs.facts());
-    let exporter =
-        Arc::new(Exporter { inputs: args.inputs.clone(), utc: args.utc, live: false, known: Mutex::default() });
+    let exporter = Arc::new(Exporter {
+        inputs: args.inputs.clone(),
+        utc: args.utc,
+        redact: args.shown.redact,
+        live: false,
+        known: Mutex::default(),
+    });
     let (named, leave) = (args.inputs.clone(), Arc::clone(&exporter));
     let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);

@@ -43,7 +43,13 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let mut feed = Feed::open(args, &mut || Ok(()))?;
     feed.learn(keys.take_grow());
     let products = analyse::products()?;
-    let exporter = Exporter { inputs: args.inputs.clone(), utc: args.utc, live: true, known: Mutex::default() };
+    let exporter = Exporter {
+        inputs: args.inputs.clone(),
+        utc: args.utc,
+        redact: args.shown.redact,
+        live: true,
+        known: Mutex::default(),
+    };
     let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);
     let show_secrets = args.shown.show_secrets;

@@ -25,7 +25,7 @@ fn limit(
     let known = known(scope, id == "idle-limit")
         .map(|(length, setting)| format!("; its default is {} ({setting})", human(length)));
     let known = known.unwrap_or_default();
-    let bore = lasted.survived.map(human);
+    let bore = lasted.survived.filter(|ns| *ns > Nanos(0)).map(human);
     match (lasted.cut_at, bore) {
         (Some(cut), bore) => {
             let bore = bore.map(|bore| format!("; the longest that it bore is {bore}")).unwrap_or_default();

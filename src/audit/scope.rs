@@ -1,7 +1,8 @@
 //! What one card looks at: the hops of one intermediary, and the requests that reached it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef};
 use crate::model::{Chain, Exchange, Finding, Intermediary, Outcome, Role, Software, Subject};
@@ -19,11 +20,13 @@ pub(super) struct Scope<'a> {
     pub(super) hops: Vec<(&'a Chain, Passed<'a, 'a>)>,
     /// The request of each chain that reached it, also where it asked no backend.
     pub(super) fronts: Vec<(&'a Chain, &'a Exchange)>,
+    /// Where in `hops` those of each chain stand, by its id: side by side.
+    places: HashMap<i64, Range<usize>>,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(a: &'a Analysis, proxy: &'a Intermediary, products: &'a Products) -> Scope<'a> {
-        let mut scope = Scope { a, proxy, products, hops: Vec::new(), fronts: Vec::new() };
+        let mut scope = Scope { a, proxy, products, hops: Vec::new(), fronts: Vec::new(), places: HashMap::new() };
         let mut places: HashSet<Endpoint> = HashSet::new();
         for chain in &a.chains {
             for (at, hop) in chain.hops.iter().enumerate() {
@@ -34,6 +37,8 @@ impl<'a> Scope<'a> {
                 let tried_again = later.iter().any(|other| other.between.0 == hop.between.0);
                 places.insert(near.server);
                 scope.hops.push((chain, Passed { hop, near, far, tried_again }));
+                let end = scope.hops.len();
+                scope.places.entry(chain.id).or_insert(end - 1..end).end = end;
             }
         }
         if scope.hops.is_empty() {
@@ -54,15 +59,22 @@ impl<'a> Scope<'a> {
         scope
     }
 
+    /// Its hops in this chain.
+    pub(super) fn hops_of(&self, chain: &Chain) -> impl Iterator<Item = &Passed<'a, 'a>> {
+        let place = self.places.get(&chain.id).cloned().unwrap_or_default();
+        self.hops.get(place).unwrap_or_default().iter().map(|(_, p)| p)
+    }
+
     /// What its fault is in the chains whose verdict blames it, unless it is allowed.
     pub(super) fn blamed_for(&self) -> Vec<(&'a Chain, &'a Finding)> {
         let mut all = Vec::new();
+        let fronts: HashSet<ExchangeId> = self.fronts.iter().map(|(_, x)| x.id).collect();
         for (chain, front) in self.fronts.iter().filter(|(chain, _)| self.is_blamed(chain)) {
             let legs = chain.legs.iter().filter_map(|&leg| build::row(self.a, leg)).flat_map(|row| &row.findings);
             let found = chain.findings.iter().chain(legs).filter_map(|&index| self.a.findings.get(index));
             let behind = found.filter(|f| !f.allowed && f.rule == chain.verdict.rule);
             // Each chain once, whatever the number of its legs there.
-            if chain.legs.iter().find(|&&leg| self.fronts.iter().any(|(_, x)| x.id == leg)) == Some(&front.id) {
+            if chain.legs.iter().find(|leg| fronts.contains(leg)) == Some(&front.id) {
                 all.extend(behind.take(1).map(|f| (*chain, f)));
             }
         }
@@ -113,8 +125,7 @@ impl<'a> Scope<'a> {
 
     /// Whether a finding is about this hop of the chain and not about another.
     fn is_mine(&self, chain: &Chain, front: &Exchange, found: &Finding) -> bool {
-        let mine: Vec<&Passed<'_, '_>> =
-            self.hops.iter().filter(|(c, p)| c.id == chain.id && p.near.id == front.id).map(|(_, p)| p).collect();
+        let mine: Vec<&Passed<'_, '_>> = self.hops_of(chain).filter(|p| p.near.id == front.id).collect();
         let legs: HashSet<ExchangeId> = mine.iter().flat_map(|p| [p.near.id, p.far.id]).chain([front.id]).collect();
         if let Subject::Exchange(id) = found.subject {
             return legs.contains(&id);

@@ -94,7 +94,7 @@ fn smuggling(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
 fn h2c(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
     let mut tally = Tally::default();
     for (chain, x) in scope.fronts.iter().filter(|(_, x)| x.request.has_token("upgrade", "h2c")) {
-        let on = scope.hops.iter().any(|(c, p)| c.id == chain.id && p.far.request.has_token("upgrade", "h2c"));
+        let on = scope.hops_of(chain).any(|p| p.far.request.has_token("upgrade", "h2c"));
         tally.add(Some(!on), chain, vec![x]);
     }
     let words = ["Upgrade: h2c goes no farther", "passes Upgrade: h2c on: requests inside pass it unseen"];
@@ -124,21 +124,15 @@ fn compressed_secrets(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
         deflate.is_some_and(|d| !d.client_no_context_takeover || !d.server_no_context_takeover)
     };
     let secret = |x: &Exchange| x.request.has("cookie") || x.request.has("authorization");
-    let at_risk = scope.fronts.iter().filter(|(_, x)| deflated(x) && secret(x)).count();
-    let up = scope.fronts.iter().filter(|(_, x)| x.granted().is_some()).count();
-    let (status, text) = match (up, at_risk) {
-        (0, _) => (Status::NotObserved, "nothing of it was seen".to_owned()),
-        (_, 0) => {
-            (Status::Pass, "no tunnel with credentials keeps one compression context for all messages".to_owned())
-        }
-        (_, n) => (
-            Status::Pass,
-            format!(
-                "{n} tunnels with credentials keep one compression context: send no secret beside what others choose"
-            ),
-        ),
-    };
-    m.plain(id, title, status, text);
+    let mut tally = Tally::default();
+    for (chain, x) in scope.fronts.iter().filter(|(_, x)| x.granted().is_some()) {
+        tally.add(Some(!(deflated(x) && secret(x))), chain, vec![x]);
+    }
+    let words = [
+        "no tunnel with credentials keeps one compression context for all messages",
+        "tunnels with credentials keep one compression context: no secret should be sent beside what others choose",
+    ];
+    m.tallied((id, title), &tally, Status::Warn, words, None);
     note(m, Severity::Info, &["RFC 7692 §7.1.1"]);
 }
 

@@ -57,6 +57,9 @@ fn http2(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
         return;
     }
     let up = streams.iter().filter(|(chain, _)| chain.outcome == Outcome::Upgraded).count();
-    let text = format!("{} upgrades were asked for in HTTP/2, {up} came up", streams.len());
+    let text = match streams.len() {
+        1 => format!("1 upgrade was asked for in HTTP/2, {up} came up"),
+        n => format!("{n} upgrades were asked for in HTTP/2, {up} came up"),
+    };
     m.plain(id, title, if up > 0 { Status::Pass } else { Status::Warn }, text);
 }

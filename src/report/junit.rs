@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use crate::report::document as doc;
 use crate::report::quote::entity;
+use crate::report::told::Told;
 use crate::report::view::{self, Status, View};
 use crate::report::{Format, Options};
 use crate::store::Analysis;
@@ -15,29 +15,27 @@ pub(super) static FORMAT: Format = Format { name: "junit", extension: "xml", wri
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let view = View::new(a, options);
     let mut out = io::BufWriter::new(out);
-    let chains = &view.report.chains;
-    let count = |status| chains.iter().filter(|c| view.status(c) == status).count();
-    let (tests, failures, skipped) = (chains.len(), count(Status::Error), count(Status::Unknown));
+    let count = |status| view.chains.iter().filter(|b| b.status == status).count();
+    let (tests, failures, skipped) = (view.chains.len(), count(Status::Error), count(Status::Unknown));
     let numbers = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"");
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(out, "<testsuites name=\"hopscope\" {numbers}>")?;
     writeln!(out, "  <testsuite name=\"WebSocket upgrades\" {numbers}>")?;
-    for chain in chains {
-        case(&view, chain, &mut out)?;
+    for brief in &view.chains {
+        case(&view, &view.tell(brief), &mut out)?;
     }
     writeln!(out, "  </testsuite>\n</testsuites>")?;
     out.flush()
 }
 
-fn case(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
-    let first = view.first(chain);
+fn case(view: &View<'_>, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    let first = told.first();
     let server = first.map(|x| view::endpoint(&x.server)).unwrap_or_default();
     let seconds = first.and_then(|x| x.latency_ns).map_or(0.0, |ns| ns as f64 / 1e9);
-    let name = format!("{} {}", View::name(chain), view.title(chain));
-    let v = &chain.verdict;
-    let status = view.status(chain);
+    let name = format!("{} {}", told.name(), told.title());
+    let (v, status) = (&told.chain.verdict, told.status);
     write!(out, "    <testcase name=\"{}\" classname=\"{}\" time=\"{seconds:.6}\"", quoted(&name), quoted(&server))?;
-    let body = details(view, chain);
+    let body = details(view, told);
     match status {
         Status::Worked | Status::Settled => return writeln!(out, "/>"),
         Status::Error => writeln!(
@@ -56,15 +54,15 @@ fn case(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "    </testcase>")
 }
 
-fn details(view: &View, chain: &doc::Chain) -> String {
+fn details(view: &View<'_>, told: &Told) -> String {
     let mut lines = Vec::new();
-    lines.extend(View::blamed(chain).map(|blamed| format!("at fault: {blamed}")));
-    for f in view.findings(chain).into_iter().filter(|f| f.rule == chain.verdict.rule).take(1) {
+    lines.extend(told.blamed.as_ref().map(|blamed| format!("at fault: {blamed}")));
+    for f in told.own_findings().take(1) {
         lines.extend((!f.expected.is_empty()).then(|| format!("expected: {}", f.expected)));
         lines.extend((!f.found.is_empty()).then(|| format!("found: {}", f.found)));
     }
-    lines.extend(view.packets(chain).into_iter().map(|(file, filter)| format!("evidence: {filter} in {file}")));
-    for fix in &chain.verdict.fix {
+    lines.extend(view.packets(told).into_iter().map(|(file, filter)| format!("evidence: {filter} in {file}")));
+    for fix in &told.chain.verdict.fix {
         lines.push(format!("fix ({}{}{}):", fix.product, if fix.versions.is_empty() { "" } else { " " }, fix.versions));
         lines.push(fix.text.clone());
     }

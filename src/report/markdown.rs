@@ -1,11 +1,13 @@
 //! `markdown`: what goes into a ticket. The summary, a table, and for each kind of fault the journey, what the hop
 //! changed, the evidence and the fix. GitHub's dialect; everything captured stands in code spans or is quoted.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use crate::base::limits;
 use crate::report::document as doc;
-use crate::report::view::{self, MessageKind, Status, View};
+use crate::report::told::{MessageKind, Told};
+use crate::report::view::{self, Brief, Status, View};
 use crate::report::{Format, Options};
 use crate::store::Analysis;
 
@@ -19,7 +21,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     let view = View::new(a, options);
     let mut out = io::BufWriter::new(out);
     writeln!(out, "## {}\n", text(&view.summary(options)))?;
-    for input in &view.report.inputs {
+    for input in &view.inputs {
         let span = match (&input.first, &input.last) {
             (Some(first), Some(last)) => format!(", {first} to {last}"),
             _ => String::new(),
@@ -29,35 +31,40 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
             writeln!(out, "  - damaged at packet {}: {}", damage.packet, text(&damage.why))?;
         }
     }
-    for f in view.report.findings.iter().filter(|f| matches!(&*f.subject.kind, "input" | "capture")) {
+    for f in view.limits() {
         writeln!(out, "- {} {}", code(&f.rule), text(&f.message))?;
     }
     writeln!(out)?;
     patterns(&view, &mut out)?;
     table(&view, options, &mut out)?;
-    let mut told: Vec<(&str, Option<String>)> = Vec::new();
-    for chain in broken(&view) {
-        let kind = (&*chain.verdict.rule, View::blamed(chain));
-        if !told.contains(&kind) && told.len() < limits::MARKDOWN_BLOCKS {
-            block(&view, chain, &mut out)?;
-            told.push(kind);
+    let mut kinds: HashSet<(&str, Option<String>)> = HashSet::new();
+    for brief in broken(&view) {
+        let kind = (&*brief.chain.verdict.rule, view::blamed(&brief.chain.verdict));
+        if !kinds.insert(kind) {
+            continue;
+        }
+        if kinds.len() <= limits::MARKDOWN_BLOCKS {
+            block(&view, &view.tell(brief), &mut out)?;
         }
     }
-    if view.masked {
+    match kinds.len().saturating_sub(limits::MARKDOWN_BLOCKS) {
+        0 => {}
+        n => writeln!(out, "{n} more kinds of fault are in the table only.\n")?,
+    }
+    if view.masked() {
         writeln!(out, "Secrets are shown as `[redacted #N]`, the same secret with the same number.")?;
     }
     out.flush()
 }
 
-fn broken(view: &View) -> impl Iterator<Item = &doc::Chain> {
-    let mut chains: Vec<&doc::Chain> =
-        view.report.chains.iter().filter(|c| view.status(c) <= Status::Unknown).collect();
-    chains.sort_by_key(|c| view.status(c));
-    chains.into_iter()
+fn broken<'v, 'a>(view: &'v View<'a>) -> Vec<&'v Brief<'a>> {
+    let mut chains: Vec<&Brief<'_>> = view.chains.iter().filter(|b| b.status <= Status::Unknown).collect();
+    chains.sort_by_key(|b| b.status);
+    chains
 }
 
-fn patterns(view: &View, out: &mut dyn Write) -> io::Result<()> {
-    for p in &view.report.patterns {
+fn patterns(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for p in &view.patterns {
         writeln!(
             out,
             "- {} failures share {} {}: {:.0} % of its chains failed, {:.0} % of the others",
@@ -68,31 +75,32 @@ fn patterns(view: &View, out: &mut dyn Write) -> io::Result<()> {
             p.others_failed_share * 100.0
         )?;
     }
-    if view.report.patterns.is_empty() { Ok(()) } else { writeln!(out) }
+    if view.patterns.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
-fn table(view: &View, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let mut chains: Vec<&doc::Chain> = view.report.chains.iter().collect();
+fn table(view: &View<'_>, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let mut chains = view.chains.clone();
     if options.quiet {
-        chains.retain(|c| view.status(c) < Status::Allowed);
+        chains.retain(|b| b.status < Status::Allowed);
     }
-    chains.sort_by_key(|c| view.status(c));
+    chains.sort_by_key(|b| b.status);
     if chains.is_empty() {
         return Ok(());
     }
     writeln!(out, "| chain | status | upgrade | answer | verdict | at fault |\n|---|---|---|---|---|---|")?;
-    for chain in chains.iter().take(limits::MARKDOWN_ROWS) {
-        let first = view.first(chain);
-        let status = first.and_then(|x| x.response.as_ref()).and_then(|r| r.status);
+    for brief in chains.iter().take(limits::MARKDOWN_ROWS) {
+        let told = view.tell(brief);
+        let chain = &told.chain;
+        let status = told.first().and_then(|x| x.response.as_ref()).and_then(|r| r.status);
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} |",
-            text(&View::name(chain)),
-            view.status(chain).word(),
-            cell(&view::clip(&view.title(chain), VALUE)),
+            text(&told.name()),
+            told.status.word(),
+            cell(&view::clip(&told.title(), VALUE)),
             status.map_or_else(|| text(&chain.outcome), |status| format!("{status}, {}", text(&chain.outcome))),
             cell(&chain.verdict.rule),
-            View::blamed(chain).map(|b| text(&b)).unwrap_or_default()
+            told.blamed.as_deref().map(text).unwrap_or_default()
         )?;
     }
     match chains.len().saturating_sub(limits::MARKDOWN_ROWS) {
@@ -101,27 +109,26 @@ fn table(view: &View, options: &Options, out: &mut dyn Write) -> io::Result<()> 
     }
 }
 
-fn block(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
-    let v = &chain.verdict;
-    let word = view.status(chain).word().to_uppercase();
-    writeln!(out, "### {word} {} ({})\n", code(&v.rule), text(&View::name(chain)))?;
+fn block(view: &View<'_>, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    let (chain, v) = (&told.chain, &told.chain.verdict);
+    let word = told.status.word().to_uppercase();
+    writeln!(out, "### {word} {} ({})\n", code(&v.rule), text(&told.name()))?;
     writeln!(out, "{}\n", text(&v.summary))?;
-    let like = view.report.chains.iter().filter(|c| c.verdict.rule == v.rule).count();
+    let like = view.chains.iter().filter(|b| b.chain.verdict.rule == v.rule).count();
     if like > 1 {
         writeln!(out, "{like} chains have this verdict; this is one of them.\n")?;
     }
-    ladder(view, chain, out)?;
-    let first = view.first(chain);
-    if let Some(blamed) = View::blamed(chain) {
-        writeln!(out, "- **At fault:** {}", text(&blamed))?;
+    ladder(told, out)?;
+    if let Some(blamed) = &told.blamed {
+        writeln!(out, "- **At fault:** {}", text(blamed))?;
     }
-    if let Some(x) = first {
+    if let Some(x) = told.first() {
         writeln!(out, "- **Client:** {} at {}", code(&view::endpoint(&x.client)), code(&x.request.at))?;
         if !x.via.is_empty() {
             writeln!(out, "- **Inside:** {}", code(&x.via.join(", ")))?;
         }
     }
-    for f in view.findings(chain).into_iter().filter(|f| f.rule == v.rule).take(1) {
+    for f in told.own_findings().take(1) {
         for (label, value) in [("Expected", &f.expected), ("Found", &f.found)] {
             if !value.is_empty() {
                 writeln!(out, "- **{label}:** {}", code(&view::clip(value, 1_000)))?;
@@ -134,12 +141,12 @@ fn block(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()>
             writeln!(out, "- **See:** {}", text(&f.references.join(", ")))?;
         }
     }
-    for (file, filter) in view.packets(chain) {
+    for (file, filter) in view.packets(told) {
         writeln!(out, "- **Evidence:** {} in {}", code(&filter), code(&file))?;
     }
-    let others: Vec<String> = view
-        .findings(chain)
-        .into_iter()
+    let others: Vec<String> = told
+        .findings
+        .iter()
         .filter(|f| f.rule != v.rule && f.severity != "info")
         .map(|f| format!("{} ({})", code(&f.rule), f.severity))
         .collect();
@@ -158,8 +165,8 @@ fn block(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()>
     Ok(())
 }
 
-fn ladder(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
-    let journey = view.journey(chain);
+fn ladder(told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    let journey = told.journey();
     if journey.messages.is_empty() {
         return Ok(());
     }

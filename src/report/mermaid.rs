@@ -4,7 +4,8 @@
 use std::io::{self, Write};
 
 use crate::base::limits;
-use crate::report::view::{self, MessageKind, Status, View};
+use crate::report::told::MessageKind;
+use crate::report::view::{self, Status, View};
 use crate::report::{Format, Options};
 use crate::store::Analysis;
 
@@ -20,12 +21,13 @@ const NOTE: usize = 60;
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let view = View::new(a, options);
     let mut out = io::BufWriter::new(out);
-    let mut chains: Vec<_> = view.report.chains.iter().filter(|c| !c.legs.is_empty()).collect();
-    chains.sort_by_key(|c| view.status(c));
-    for chain in chains.iter().take(limits::MERMAID_DIAGRAMS) {
-        let journey = view.journey(chain);
+    let mut chains: Vec<_> = view.chains.iter().filter(|b| !b.chain.legs.is_empty()).collect();
+    chains.sort_by_key(|b| b.status);
+    for brief in chains.iter().take(limits::MERMAID_DIAGRAMS) {
+        let told = view.tell(brief);
+        let (chain, journey) = (&told.chain, told.journey());
         writeln!(out, "```mermaid\nsequenceDiagram")?;
-        let title = format!("{}: {} ({})", View::name(chain), chain.verdict.rule, chain.outcome);
+        let title = format!("{}: {} ({})", told.name(), chain.verdict.rule, chain.outcome);
         writeln!(out, "    title {}", quoted(&title))?;
         for (at, (role, address)) in journey.who.iter().enumerate() {
             writeln!(out, "    participant P{at} as {}", quoted(&format!("{role} {address}")))?;
@@ -43,7 +45,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
                 writeln!(out, "    Note over P{}: {}", m.from, notes.join("<br/>"))?;
             }
         }
-        if view.status(chain) < Status::Allowed {
+        if told.status < Status::Allowed {
             let last = journey.who.len().saturating_sub(1);
             let summary = view::clip(&chain.verdict.summary, WIDTH * 3);
             writeln!(out, "    Note over P0,P{last}: {}", broken(&summary).join("<br/>"))?;

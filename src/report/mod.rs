@@ -24,6 +24,7 @@ pub mod schema;
 mod secrets;
 pub mod text;
 pub mod time;
+mod told;
 mod view;
 
 /// One format of a report.

@@ -1,16 +1,17 @@
 //! `sarif`: SARIF 2.1.0 (OASIS), for systems that collect findings of tools. A rule's slug is its `ruleId`; places are
 //! a file and a packet in it.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::model::{Chain, Role};
 use crate::report::document as doc;
-use crate::report::view::{self, View};
-use crate::report::{Format, Options};
+use crate::report::mask::{self, Masker};
+use crate::report::view::View;
+use crate::report::{Format, Options, build};
 use crate::rules::{self, Rule};
 use crate::store::Analysis;
 
@@ -25,14 +26,8 @@ const FINGERPRINT: &str = "hopscope/v1";
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let view = View::new(a, options);
     let mut out = io::BufWriter::new(out);
-    let mut owners: BTreeMap<u64, &doc::Chain> = BTreeMap::new();
-    for chain in &view.report.chains {
-        view.findings(chain).into_iter().for_each(|f| {
-            owners.insert(f.id, chain);
-        });
-    }
     // In order of the slugs, so that the index of a rule is known.
-    let mut slugs: Vec<&str> = view.report.findings.iter().map(|f| &*f.rule).collect();
+    let mut slugs: Vec<&str> = a.findings.iter().map(|f| &*f.rule).collect();
     slugs.sort_unstable();
     slugs.dedup();
     let artifacts: Vec<Value> = a
@@ -43,11 +38,10 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     // One by one, since there may be very many.
     let rule = |f: &doc::Finding| slugs.binary_search(&&*f.rule).unwrap_or(0);
     let results = || {
-        let findings = view.report.findings.iter();
-        findings.map(|f| result(&view, f, owners.get(&f.id).copied(), rule(f), &artifacts))
+        let all = (0..a.findings.len()).filter_map(|index| view.finding(index));
+        all.map(|(f, chain)| result(&view, &f, chain, rule(&f), &artifacts))
     };
     let notes: Vec<Value> = view
-        .report
         .inputs
         .iter()
         .filter_map(|i| Some((i, i.damage.as_ref()?)))
@@ -56,15 +50,16 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
             json!({"level": "error", "message": {"text": words}})
         })
         .collect();
+    let own = build::tool();
     let run = Run {
         artifacts: &artifacts,
         column_kind: "unicodeCodePoints",
         invocations: json!([{"executionSuccessful": notes.is_empty(), "toolExecutionNotifications": notes}]),
         results: Results(results),
         tool: json!({"driver": {
-            "name": view.report.tool.name,
-            "version": view.report.tool.version,
-            "semanticVersion": view.report.tool.version,
+            "name": own.name,
+            "version": own.version,
+            "semanticVersion": own.version,
             "rules": slugs.iter().map(|slug| descriptor(slug)).collect::<Vec<_>>(),
         }}),
     };
@@ -129,7 +124,7 @@ fn help(rule: &Rule, markdown: bool) -> String {
     out.join("\n\n")
 }
 
-fn result(view: &View, f: &doc::Finding, chain: Option<&doc::Chain>, rule: usize, artifacts: &[Value]) -> Value {
+fn result(view: &View<'_>, f: &doc::Finding, chain: Option<&Chain>, rule: usize, artifacts: &[Value]) -> Value {
     let locations: Vec<Value> = f.evidence.iter().take(10).map(|e| location(view, e, artifacts)).collect();
     let mut value = json!({
         "ruleId": f.rule,
@@ -166,7 +161,7 @@ fn message(f: &doc::Finding) -> String {
     text
 }
 
-fn location(view: &View, e: &doc::Evidence, artifacts: &[Value]) -> Value {
+fn location(view: &View<'_>, e: &doc::Evidence, artifacts: &[Value]) -> Value {
     let uri = artifacts.get(usize::from(e.input)).and_then(|a| a.pointer("/location/uri")).cloned();
     let mut words = format!("packet {}", e.packet);
     if let Some(direction) = &e.direction {
@@ -189,15 +184,18 @@ fn location(view: &View, e: &doc::Evidence, artifacts: &[Value]) -> Value {
 
 /// The same for the same fault at the same place, in whatever capture: the rule, the server that the client asked,
 /// host and path, and who is to blame. No port of a client, time, packet or id.
-fn fingerprint(view: &View, f: &doc::Finding, chain: Option<&doc::Chain>) -> String {
+fn fingerprint(view: &View<'_>, f: &doc::Finding, chain: Option<&Chain>) -> String {
     let mut parts = vec![f.rule.clone()];
-    if let Some(x) = chain.and_then(|c| view.first(c)) {
-        parts.push(view::endpoint(&x.server));
-        parts.push(view::host(x).unwrap_or_default().to_ascii_lowercase());
-        parts.push(x.request.target.split('?').next().unwrap_or_default().to_owned());
+    // Its own, for the number of a secret in a path must not depend on what precedes it in the report.
+    let masker = &mut Masker::new(view.options.show_secrets);
+    if let Some(x) = chain.and_then(|c| c.legs.first()).and_then(|&leg| build::leg(view.a, leg)) {
+        parts.push(x.server.to_string());
+        let host = x.request.host().map(|host| masker.field(b"host", host));
+        parts.push(host.unwrap_or_default().to_ascii_lowercase());
+        parts.push(masker.url(x.request.target()).split('?').next().unwrap_or_default().to_owned());
     }
-    if let Some(blame) = chain.and_then(|c| c.verdict.blame.as_ref()).filter(|b| b.role != "client") {
-        parts.push(blame.address.clone().unwrap_or_default());
+    if let Some(blame) = chain.and_then(|c| c.verdict.blame.as_ref()).filter(|b| b.role != Role::Client) {
+        parts.push(blame.address.as_deref().map(mask::own).unwrap_or_default());
     }
     // In a client's words its port would come in.
     parts.push(f.subject.kind.clone().into_owned());

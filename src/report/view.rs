@@ -1,23 +1,40 @@
-//! What the formats for tickets, pages and tools share: the report's document with its lists by id, what became of
-//! each chain in one word, and its journey as participants and messages.
+//! What the formats for tickets, pages and tools share: what became of each chain in one word, the short lists of the
+//! report's document, and each chain at length ([`Told`]) when it is told.
 //!
-//! Every string of the document went through `report/mask.rs` already: it is escaped and masked. What means something
-//! in a format is for that format to quote.
+//! Every string went through `report/mask.rs` already: it is escaped and masked. What means something in a format is
+//! for that format to quote.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::base::Nanos;
+use crate::model::{self, Chain};
+use crate::report::build::{self, Owners};
 use crate::report::document as doc;
-use crate::report::mask::Masker;
-use crate::report::{Options, build, time};
+use crate::report::mask::{self, Masker};
+use crate::report::told::Told;
+use crate::report::{Options, passed, time};
 use crate::store::Analysis;
 
-/// The document, and where things stand in it.
-pub(super) struct View {
-    pub(super) report: doc::Report,
-    exchanges: HashMap<u64, usize>,
-    /// Something was masked.
-    pub(super) masked: bool,
+/// An analysis as these formats see it. Of its long lists nothing is kept but a word for each chain.
+pub(super) struct View<'a> {
+    pub(super) a: &'a Analysis,
+    pub(super) options: &'a Options,
+    owners: Owners,
+    masker: RefCell<Masker>,
+    pub(super) chains: Vec<Brief<'a>>,
+    pub(super) inputs: Vec<doc::Input>,
+    /// What each input is called: its file's name, or what it was given as where two have the same.
+    files: Vec<String>,
+    pub(super) intermediaries: Vec<doc::Intermediary>,
+    pub(super) patterns: Vec<doc::Pattern>,
+}
+
+/// A chain, and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Brief<'a> {
+    pub(super) chain: &'a Chain,
+    pub(super) status: Status,
 }
 
 /// What became of a chain. Orders from worst to best.
@@ -62,87 +79,69 @@ impl Status {
     }
 }
 
-/// Who takes part in a journey, and what they said to each other.
-#[derive(Debug, Default)]
-pub(super) struct Journey {
-    /// What each is called: `client 10.0.0.1:40000`, `nginx 10.0.0.2:80`. The client is the first.
-    pub(super) who: Vec<(String, String)>,
-    pub(super) messages: Vec<Message>,
-}
-
-/// One message of a journey.
-#[derive(Debug)]
-pub(super) struct Message {
-    /// Places in [`Journey::who`].
-    pub(super) from: usize,
-    pub(super) to: usize,
-    pub(super) text: String,
-    /// What the hop took out, changed, added: sign and words.
-    pub(super) notes: Vec<(char, String)>,
-    pub(super) kind: MessageKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MessageKind {
-    Request,
-    /// An answer that grants what was asked for.
-    Granted,
-    Answer,
-    /// A connection that came to nothing, or no answer.
-    Nothing,
-}
-
-/// Fields of a hop's changes that a journey names; the others are counted.
-const NAMED: [&str; 6] = ["upgrade", "connection", "host", "sec-websocket-key", "origin", "server"];
-
-impl View {
-    pub(super) fn new(a: &Analysis, options: &Options) -> View {
+impl<'a> View<'a> {
+    pub(super) fn new(a: &'a Analysis, options: &'a Options) -> View<'a> {
         let mut masker = Masker::new(options.show_secrets).naming(&a.inputs);
-        let report = build::build(a, &mut masker);
-        let exchanges = report.exchanges.iter().enumerate().map(|(at, x)| (x.id, at)).collect();
-        View { report, exchanges, masked: masker.masked() }
-    }
-
-    pub(super) fn exchange(&self, id: u64) -> Option<&doc::Exchange> {
-        self.report.exchanges.get(*self.exchanges.get(&id)?)
-    }
-
-    /// The leg that the client saw.
-    pub(super) fn first(&self, chain: &doc::Chain) -> Option<&doc::Exchange> {
-        self.exchange(*chain.legs.first()?)
-    }
-
-    /// Of a chain and its legs, each once, the verdict's own first, then the worst.
-    pub(super) fn findings(&self, chain: &doc::Chain) -> Vec<&doc::Finding> {
-        let legs = chain.legs.iter().filter_map(|&leg| self.exchange(leg)).flat_map(|x| &x.findings);
-        let ids: HashSet<u64> = chain.findings.iter().chain(legs).copied().collect();
-        let mut all: Vec<&doc::Finding> = ids.iter().filter_map(|&id| self.finding(id)).collect();
-        all.sort_by_key(|f| (f.rule != chain.verdict.rule, rank(&f.severity), f.id));
-        all
-    }
-
-    pub(super) fn finding(&self, id: u64) -> Option<&doc::Finding> {
-        self.report.findings.get(usize::try_from(id.checked_sub(1)?).ok()?)
-    }
-
-    pub(super) fn status(&self, chain: &doc::Chain) -> Status {
-        let v = &chain.verdict;
-        let behind = || self.findings(chain).into_iter().find(|f| f.rule == v.rule);
-        match (&*v.rule, &*chain.outcome) {
-            ("unknown", _) | ("ok", "unknown") => Status::Unknown,
-            ("ok", "upgraded") => Status::Worked,
-            ("ok", _) => Status::Settled,
-            _ if behind().is_some_and(|f| f.allowed) => Status::Allowed,
-            _ if v.severity == "error" => Status::Error,
-            _ => Status::Warning,
+        let inputs = build::inputs(&a.inputs);
+        View {
+            a,
+            options,
+            owners: Owners::new(a),
+            chains: a.chains.iter().map(|chain| Brief { chain, status: status(a, chain) }).collect(),
+            files: files(&inputs),
+            inputs,
+            intermediaries: a.intermediaries.iter().map(|i| passed::intermediary(i, &mut masker)).collect(),
+            patterns: a.patterns.iter().map(|p| build::pattern(p, &mut masker)).collect(),
+            masker: RefCell::new(masker),
         }
+    }
+
+    /// A chain at length.
+    pub(super) fn tell(&self, brief: &Brief<'_>) -> Told {
+        let masker = &mut self.masker.borrow_mut();
+        let (a, chain) = (self.a, brief.chain);
+        let mut findings: Vec<doc::Finding> = findings(a, chain)
+            .into_iter()
+            .filter_map(|index| build::finding_of(a, &self.owners, index, masker))
+            .collect();
+        findings.sort_by_key(|f| (f.rule != chain.verdict.rule, rank(&f.severity), f.id));
+        Told {
+            status: brief.status,
+            chain: build::chain(chain, &|id| build::leg(a, id), masker),
+            legs: chain
+                .legs
+                .iter()
+                .filter_map(|&leg| build::row(a, leg))
+                .map(|row| build::exchange(row, true, masker))
+                .collect(),
+            findings,
+            blamed: blamed(&chain.verdict),
+        }
+    }
+
+    /// The finding at this place of the analysis, and its chain; `None` for one of no chain.
+    pub(super) fn finding(&self, index: usize) -> Option<(doc::Finding, Option<&'a Chain>)> {
+        let finding = build::finding_of(self.a, &self.owners, index, &mut self.masker.borrow_mut())?;
+        Some((finding, self.owners.chain(self.a, index)))
+    }
+
+    /// What the capture itself cannot show.
+    pub(super) fn limits(&self) -> Vec<doc::Finding> {
+        let is_one = |f: &model::Finding| matches!(f.subject, model::Subject::Input(_) | model::Subject::Capture);
+        let places = self.a.findings.iter().enumerate().filter(|(_, f)| is_one(f));
+        places.filter_map(|(index, _)| Some(self.finding(index)?.0)).collect()
+    }
+
+    /// Something was masked so far.
+    pub(super) fn masked(&self) -> bool {
+        self.masker.borrow().masked()
     }
 
     /// Chains by what became of them, worst first.
     pub(super) fn counts(&self) -> BTreeMap<Status, usize> {
         let mut counts = BTreeMap::new();
-        for chain in self.report.chains.iter().filter(|c| !c.legs.is_empty()) {
-            *counts.entry(self.status(chain)).or_default() += 1;
+        for brief in self.chains.iter().filter(|b| !b.chain.legs.is_empty()) {
+            *counts.entry(brief.status).or_default() += 1;
         }
         counts
     }
@@ -154,7 +153,7 @@ impl View {
         }
         let counts = self.counts();
         let tried: usize = counts.values().sum();
-        let lone = self.report.chains.iter().filter(|c| c.legs.is_empty()).count();
+        let lone = self.chains.iter().filter(|b| b.chain.legs.is_empty()).count();
         let mut text = match tried {
             0 => "No upgrade was seen.".to_owned(),
             _ => {
@@ -171,59 +170,21 @@ impl View {
         text
     }
 
-    /// What an input is called: its file's name, or what it was given as where two have the same.
+    /// What an input is called.
     pub(super) fn file(&self, input: u16) -> &str {
-        let base = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let Some(facts) = self.report.inputs.get(usize::from(input)) else { return "" };
-        let name = base(&facts.path);
-        let alone = self.report.inputs.iter().filter(|i| base(&i.path) == name).count() == 1;
-        match alone && !name.is_empty() {
-            true => facts.path.rsplit('/').next().unwrap_or_default(),
-            false => &facts.path,
-        }
-    }
-
-    /// `#3`, or `connection 7` of one that never carried a request.
-    pub(super) fn name(chain: &doc::Chain) -> String {
-        if chain.id < 0 { format!("connection {}", chain.id.unsigned_abs()) } else { format!("#{}", chain.id) }
-    }
-
-    /// `GET chat.example.org/chat`, or what a connection without a request came to.
-    pub(super) fn title(&self, chain: &doc::Chain) -> String {
-        match self.first(chain) {
-            Some(x) => format!("{} {}", x.request.method, place(x)),
-            None => "no request".to_owned(),
-        }
-    }
-
-    /// Who is to blame, in words. `None` where nobody is.
-    pub(super) fn blamed(chain: &doc::Chain) -> Option<String> {
-        let blame = chain.verdict.blame.as_ref()?;
-        let role = match &*blame.role {
-            "hop" => "the proxy",
-            "client" => "the client",
-            "server" => "the server",
-            _ => return None,
-        };
-        let mut words = vec![role.to_owned()];
-        words.extend(blame.product.clone());
-        words.extend(blame.address.as_ref().map(|address| format!("at {address}")));
-        if chain.verdict.confidence != "certain" {
-            words.push(format!("({})", chain.verdict.confidence));
-        }
-        Some(words.join(" "))
+        self.files.get(usize::from(input)).map_or("", |name| name)
     }
 
     /// The packets that prove the verdict and those of the heads, by input: a name and a display filter of Wireshark.
-    pub(super) fn packets(&self, chain: &doc::Chain) -> Vec<(String, String)> {
+    pub(super) fn packets(&self, told: &Told) -> Vec<(String, String)> {
         let mut all: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
-        for x in chain.legs.iter().filter_map(|&leg| self.exchange(leg)) {
+        for x in &told.legs {
             all.entry(x.request.input).or_default().push(x.request.packet);
             if let Some(response) = &x.response {
                 all.entry(response.input).or_default().push(response.packet);
             }
         }
-        for f in self.findings(chain).into_iter().filter(|f| f.rule == chain.verdict.rule) {
+        for f in told.own_findings() {
             f.evidence.iter().for_each(|e| all.entry(e.input).or_default().push(e.packet));
         }
         let filter = |(input, mut packets): (u16, Vec<u64>)| {
@@ -234,82 +195,63 @@ impl View {
         };
         all.into_iter().map(filter).collect()
     }
+}
 
-    /// Who said what to whom, client side first.
-    pub(super) fn journey(&self, chain: &doc::Chain) -> Journey {
-        let Some(first) = self.first(chain) else { return Journey::default() };
-        let mut journey = Journey::default();
-        journey.who.push(("client".to_owned(), endpoint(&first.client)));
-        let mut at: HashMap<u64, usize> = HashMap::new();
-        let mut seen: HashSet<u64> = HashSet::new();
-        let mut stack = vec![(first.id, 0, true)];
-        while let Some((id, from, enter)) = stack.pop() {
-            let Some(x) = self.exchange(id) else { continue };
-            if !enter {
-                let to = at.get(&id).copied().unwrap_or_default();
-                journey.messages.push(self.answer(chain, x, to, from));
-                continue;
-            }
-            if !seen.insert(id) {
-                continue;
-            }
-            let named = (self.role(chain, x), endpoint(&x.server));
-            let to = journey.who.iter().skip(1).position(|w| *w == named).map_or(journey.who.len(), |p| p + 1);
-            if to == journey.who.len() {
-                journey.who.push(named);
-            }
-            at.insert(id, to);
-            let came = chain.hops.iter().find(|hop| hop.between.1 == id);
-            journey.messages.push(Message {
-                from,
-                to,
-                text: format!("{} {} {}", x.request.method, x.request.target, x.request.version),
-                notes: came.map(|hop| notes(&hop.request)).unwrap_or_default(),
-                kind: MessageKind::Request,
-            });
-            stack.push((id, from, false));
-            let behind = chain.hops.iter().filter(|hop| hop.between.0 == id);
-            let behind: Vec<u64> = behind.map(|hop| hop.between.1).collect();
-            stack.extend(behind.into_iter().rev().map(|next| (next, to, true)));
-        }
-        for tried in &chain.tried {
-            let Some(&from) = at.get(&tried.behind) else { continue };
-            let to = journey.who.len();
-            journey.who.push(("tried".to_owned(), format!("connection {}", tried.flow)));
-            let text = "a connection without a request".to_owned();
-            journey.messages.push(Message { from, to, text, notes: Vec::new(), kind: MessageKind::Nothing });
-        }
-        journey
-    }
+fn files(inputs: &[doc::Input]) -> Vec<String> {
+    let base = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut times: HashMap<String, usize> = HashMap::new();
+    inputs.iter().for_each(|i| *times.entry(base(&i.path)).or_default() += 1);
+    let name = |i: &doc::Input| Some(base(&i.path)).filter(|name| !name.is_empty() && times.get(name) == Some(&1));
+    inputs.iter().map(|i| name(i).unwrap_or_else(|| i.path.clone())).collect()
+}
 
-    fn answer(&self, chain: &doc::Chain, x: &doc::Exchange, from: usize, to: usize) -> Message {
-        // What was passed on is the last try's answer.
-        let passed = chain.hops.iter().rfind(|hop| hop.between.0 == x.id);
-        let notes = passed.map(|hop| notes(&hop.response)).unwrap_or_default();
-        let Some(response) = &x.response else {
-            let by = x.end.as_ref().map(|end| (&*end.how, end.by.as_deref().unwrap_or("somebody")));
-            let text = match by {
-                Some(("fin", by)) => format!("no answer: FIN by the {by}"),
-                Some(("rst", by)) => format!("no answer: RST by the {by}"),
-                _ => "no answer".to_owned(),
-            };
-            return Message { from, to, text, notes, kind: MessageKind::Nothing };
-        };
-        let status = response.status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
-        let text = format!("{status} {}", response.reason).trim_end().to_owned();
-        let granted = response.status == Some(101) || x.outcome == "upgraded";
-        let kind = if granted { MessageKind::Granted } else { MessageKind::Answer };
-        Message { from, to, text, notes, kind }
-    }
+/// Places of the findings of a chain and its legs, each once.
+fn findings(a: &Analysis, chain: &Chain) -> Vec<usize> {
+    let legs = chain.legs.iter().filter_map(|&leg| build::row(a, leg)).flat_map(|row| &row.findings);
+    let mut all: Vec<usize> = chain.findings.iter().chain(legs).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
 
-    fn role(&self, chain: &doc::Chain, x: &doc::Exchange) -> String {
-        match chain.hops.iter().find(|hop| hop.between.0 == x.id) {
-            Some(hop) => hop_name(hop),
-            None if chain.tried.iter().any(|t| t.behind == x.id) => "proxy".to_owned(),
-            None if chain.legs.len() > 1 => "backend".to_owned(),
-            None => "server".to_owned(),
-        }
+fn status(a: &Analysis, chain: &Chain) -> Status {
+    let v = &chain.verdict;
+    // The worst of those behind the verdict, the first where they are alike.
+    let behind = || {
+        let all = findings(a, chain).into_iter().filter_map(|index| a.findings.get(index));
+        all.filter(|f| f.rule == v.rule).min_by_key(|f| rank(f.severity.word()))
+    };
+    match (&*v.rule, chain.outcome.word()) {
+        ("unknown", _) | ("ok", "unknown") => Status::Unknown,
+        ("ok", "upgraded") => Status::Worked,
+        ("ok", _) => Status::Settled,
+        _ if behind().is_some_and(|f| f.allowed) => Status::Allowed,
+        _ if v.severity == model::Severity::Error => Status::Error,
+        _ => Status::Warning,
     }
+}
+
+/// Who is to blame, in words. `None` where nobody is.
+pub(super) fn blamed(verdict: &model::Verdict) -> Option<String> {
+    let blame = verdict.blame.as_ref()?;
+    let role = match blame.role {
+        model::Role::Hop => "the proxy",
+        model::Role::Client => "the client",
+        model::Role::Server => "the server",
+        model::Role::Unknown => return None,
+    };
+    let mut words = vec![role.to_owned()];
+    words.extend(blame.product.as_deref().map(mask::own));
+    words.extend(blame.address.as_deref().map(|address| format!("at {}", mask::own(address))));
+    if verdict.confidence.word() != "certain" {
+        words.push(format!("({})", verdict.confidence.word()));
+    }
+    Some(words.join(" "))
+}
+
+/// `#3`, or `connection 7` of one that never carried a request.
+pub(super) fn name(chain: i64) -> String {
+    if chain < 0 { format!("connection {}", chain.unsigned_abs()) } else { format!("#{chain}") }
 }
 
 /// What a hop is called: as the user named it, its product, or `proxy`.
@@ -364,26 +306,6 @@ pub(super) fn diff(changes: &doc::Changes) -> Vec<(char, &str, &str, &str)> {
     let changed = changes.changed.iter().map(|(name, before, behind)| ('~', &**name, &**before, &**behind));
     let added = changes.added.iter().map(|(name, value)| ('+', &**name, "", &**value));
     gone.chain(changed).chain(added).collect()
-}
-
-fn notes(changes: &doc::Changes) -> Vec<(char, String)> {
-    let all = diff(changes);
-    let is_named = |name: &str| NAMED.iter().any(|known| name.eq_ignore_ascii_case(known));
-    let mut notes: Vec<(char, String)> = Vec::new();
-    let mut others = 0;
-    for (sign, name, before, behind) in all {
-        match sign {
-            _ if !is_named(name) => others += 1,
-            '−' => notes.push((sign, format!("{name}: {before}"))),
-            _ => notes.push((sign, format!("{name}: {behind}"))),
-        }
-    }
-    match others {
-        0 => {}
-        1 => notes.push(('~', "1 other field differs".to_owned())),
-        n => notes.push(('~', format!("{n} other fields differ"))),
-    }
-    notes
 }
 
 /// At most so many characters, and a sign that there were more.

@@ -7,9 +7,10 @@ use crate::support::file::Format;
 use crate::support::link::{self, Link};
 use crate::support::run;
 use crate::support::script::{self, Script, Side};
+use crate::support::tls::{Ends, Say, suite};
 
 /// Planted, each in several places; none may be in any output.
-const SECRETS: [&str; 21] = [
+const SECRETS: [&str; 24] = [
     "203.0.113.77",
     "203.0.113.88",
     "192.0.2.111",
@@ -31,6 +32,21 @@ const SECRETS: [&str; 21] = [
     "setcookiesecret5",
     "customer-dir",
     "bodyhost.customer.example.org",
+    "bodytokensecret8",
+    "framesecret10",
+    "pingsecret11",
+];
+
+/// Of these, what is hidden from whoever reads a report that is not redacted.
+const TOKENS: [&str; 8] = [
+    "cookiesecret1",
+    "bearersecret2",
+    "querysecret3",
+    "protosecret4567890123456",
+    "setcookiesecret5",
+    "bodytokensecret8",
+    "framesecret10",
+    "pingsecret11",
 ];
 
 const FORMATS: [&str; 9] = ["text", "json", "ndjson", "csv", "markdown", "html", "mermaid", "sarif", "junit"];
@@ -73,11 +89,13 @@ fn capture_with(address: &str) -> Vec<u8> {
             let far = far.head(Side::Server, &answer);
             let near = near.not_before(far.now_ns()).head(Side::Server, &answer);
             let close = [&1011_u16.to_be_bytes()[..], b"lost 10.11.12.14 at bodyhost.customer.example.org"].concat();
+            let near = near.frame(Side::Client, 1, b"token=framesecret10 at 10.11.12.14");
+            let near = near.frame(Side::Server, 9, b"pingsecret11").frame(Side::Client, 10, b"pingsecret11");
             let near = near.frame(Side::Server, 8, &close).fin(Side::Server).fin(Side::Client);
             scripts.extend([near, far.frame(Side::Server, 8, &close).fin(Side::Server).fin(Side::Client)]);
             continue;
         }
-        let body = "<p>no route from 10.11.12.13 to bodyhost.customer.example.org</p>";
+        let body = "<p>no route from 10.11.12.13 to bodyhost.customer.example.org</p> ?access_token=bodytokensecret8";
         let answer = format!(
             "HTTP/1.1 403 no entry for 10.11.12.13\nServer: nginx/1.22.1\nVia: 1.1 web-07.corp.example.com (squid/5.7)\n\
              Set-Cookie: sid=setcookiesecret5\nLocation: https://sso.customer.example.org/?code=querysecret3\n\
@@ -97,11 +115,15 @@ fn capture_with(address: &str) -> Vec<u8> {
 
 /// What the program prints of it.
 fn printed(command: &str, format: &str, more: &[&str]) -> String {
+    printed_of(&capture(), command, format, more)
+}
+
+fn printed_of(capture: &[u8], command: &str, format: &str, more: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("customer-dir");
     std::fs::create_dir(&folder).expect("a folder");
     let path = folder.join("capture.pcap");
-    std::fs::write(&path, capture()).expect("room for a capture");
+    std::fs::write(&path, capture).expect("room for a capture");
     let output =
         run::hopscope().arg(command).arg(&path).args(["--format", format]).args(more).output().expect("a start");
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
@@ -112,11 +134,27 @@ fn printed(command: &str, format: &str, more: &[&str]) -> String {
 fn every_secret_is_in_the_report_when_nothing_is_hidden() {
     // Else it would say nothing that they are not there when it is.
     let open = printed("report", "json", &["--show-secrets"]);
-    for secret in SECRETS.iter().filter(|s| **s != "bodyhost.customer.example.org") {
+    // Bodies are in the text alone, and what is said in frames is told to nobody.
+    let elsewhere = ["bodyhost.customer.example.org", "bodytokensecret8", "framesecret10", "pingsecret11"];
+    for secret in SECRETS.iter().filter(|s| !elsewhere.contains(s)) {
         assert!(open.contains(secret), "{secret}");
     }
     let text = printed("report", "text", &["--show-secrets"]);
-    assert!(text.contains("bodyhost.customer.example.org"), "{text}");
+    for secret in &elsewhere[..2] {
+        assert!(text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[test]
+fn no_token_is_in_any_output_where_nobody_asks_for_secrets() {
+    let reports = FORMATS.map(|format| (format, printed("report", format, &[])));
+    let audits = ["text", "json", "markdown", "html"].map(|format| (format, printed("audit", format, &[])));
+    for (format, text) in reports.iter().chain(&audits) {
+        for secret in TOKENS {
+            assert!(!text.contains(secret), "{secret} in {format}:\n{text}");
+        }
+    }
+    assert!(reports[1].1.contains("203.0.113.77"), "addresses are told");
 }
 
 #[test]
@@ -137,8 +175,48 @@ fn no_secret_is_in_any_output_that_is_redacted() {
     }
 }
 
+/// Six journeys over Squid, which writes its own name into answers: three to one host fail, three to another work.
+fn of_two_hosts() -> Vec<u8> {
+    let mut scripts = Vec::new();
+    for (n, letter) in "ABCDEF".chars().enumerate() {
+        let (granted, port) = (n >= 3, 40_100 + n);
+        let key = format!("{letter}AAAAAAAAAAAAAAAAAAAAA==");
+        let host = if granted { "login.customer.example.org" } else { "chat.customer.example.org" };
+        let asks = request(host, "").replace("dGhlIHNhbXBsZSBub25jZQ==", &key);
+        let near = Script::between(&format!("203.0.113.77:{port}"), "203.0.113.88:80").wait_ms(400 * n as u64);
+        let near = near.head(Side::Client, &asks);
+        let far = Script::midstream(&format!("192.0.2.111:{port}"), "192.0.2.122:8080").not_before(near.now_ns());
+        let answer = match granted {
+            true => script::upgrade_response(&key),
+            false => "HTTP/1.1 403 Forbidden\nServer: app\nContent-Length: 0".to_owned(),
+        };
+        let far = far.handshake().head(Side::Client, &asks).head(Side::Server, &answer);
+        let via = format!("{}\nVia: 1.1 web-07.corp.example.com (squid/5.7)", answer.trim_end());
+        let near = near.not_before(far.now_ns()).head(Side::Server, &via);
+        scripts.extend([near.fin(Side::Server).fin(Side::Client), far.fin(Side::Server).fin(Side::Client)]);
+    }
+    let format = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) };
+    format.write(&link::packets(&script::together(scripts), Link::Ethernet))
+}
+
+#[test]
+fn no_secret_is_told_of_what_failures_share_or_of_what_shows_a_product() {
+    let capture = of_two_hosts();
+    let open: Value = serde_json::from_str(&printed_of(&capture, "report", "json", &["--show-secrets"])).expect("JSON");
+    let (shared, proxies) = (open["patterns"].to_string(), open["intermediaries"].to_string());
+    assert!(shared.contains("chat.customer.example.org"), "else it would say nothing: {shared}");
+    assert!(proxies.contains("web-07.corp.example.com"), "else it would say nothing: {proxies}");
+    let reports = FORMATS.map(|format| (format, printed_of(&capture, "report", format, &["--redact"])));
+    let audits = ["text", "json", "markdown", "html"].map(|f| (f, printed_of(&capture, "audit", f, &["--redact"])));
+    for (format, text) in reports.iter().chain(&audits) {
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {format}:\n{text}");
+        }
+    }
+}
+
 /// What precedes HTTP, what the user calls a host, and credentials of other kinds.
-const AROUND: [&str; 9] = [
+const AROUND: [&str; 12] = [
     "203.0.113.201",
     "203.0.113.202",
     "tunnel.customer.example.org",
@@ -148,6 +226,9 @@ const AROUND: [&str; 9] = [
     "proxysecret8",
     "edge-of-customer",
     "pathsecret9",
+    "203.0.113.203",
+    "intranet-gate",
+    "tlv.customer.example.org",
 ];
 
 #[test]
@@ -180,8 +261,20 @@ fn no_secret_is_told_of_what_precedes_http_or_of_what_the_user_called_a_host() {
         .head(s, no)
         .fin(s)
         .fin(c);
+    // Version 2, whose TLVs name the host that was asked for, and what a proxy likes to add.
+    let name = |kind: u8, name: &[u8]| [&[kind, 0, u8::try_from(name.len()).expect("short")][..], name].concat();
+    let body = [
+        &[203, 0, 113, 203, 203, 0, 113, 202, 0xc8, 0x22, 1, 0xbb][..],
+        &name(2, b"intranet-gate"),
+        &name(0xe0, b"from tlv.customer.example.org"),
+    ]
+    .concat();
+    let length = u16::try_from(body.len()).expect("short").to_be_bytes();
+    let header = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11"[..], &length, &body].concat();
+    let tlvs = Script::between("203.0.113.77:40003", "203.0.113.88:80").client(header);
+    let tlvs = tlvs.head(c, asks).head(s, no).fin(s).fin(c);
     let format = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) };
-    let capture = format.write(&link::packets(&script::together([proxied, socks]), Link::Ethernet));
+    let capture = format.write(&link::packets(&script::together([proxied, socks, tlvs]), Link::Ethernet));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("capture.pcap");
     std::fs::write(&path, capture).expect("room for a capture");
@@ -202,6 +295,67 @@ fn no_secret_is_told_of_what_precedes_http_or_of_what_the_user_called_a_host() {
             assert!(!hidden.contains(secret), "{secret} in {format}:\n{hidden}");
         }
     }
+}
+
+/// What the names of tests/support/tls.rs are: the one that the client asks for.
+const SNI: &str = "ends.example";
+
+#[test]
+fn no_secret_is_told_of_tls_whether_it_was_read_or_not() {
+    let (request, answer) = (request("ends.example", ""), "HTTP/1.1 403 Forbidden\nServer: nginx\nContent-Length: 0");
+    let steps = [Say::Client(&script::head(&request)), Say::Server(&script::head(answer))];
+    let talk = Ends::of_http1(suite("TLS13_AES_128_GCM_SHA256")).talk(b"", &steps);
+    let mut near = Script::between("203.0.113.77:40000", "203.0.113.88:443");
+    let mut far = Script::between("192.0.2.111:50000", "192.0.2.122:8080");
+    for (at, (client, bytes)) in talk.wire.iter().enumerate() {
+        if at + 1 == talk.wire.len() {
+            far = far.not_before(near.now_ns()).head(Side::Client, &request).wait_ms(5).head(Side::Server, answer);
+        }
+        near = near.wait_ms(if at + 1 == talk.wire.len() { 10 } else { 3 });
+        near = if *client { near.client(bytes) } else { near.server(bytes) };
+    }
+    let capture =
+        Format::pcap(Link::Ethernet).write(&link::packets(&script::together([near.wait_ms(50), far]), Link::Ethernet));
+    let folder = tempfile::tempdir().expect("a folder");
+    let [path, keys] = ["capture.pcap", "keys"].map(|name| folder.path().join(name));
+    std::fs::write(&path, capture).expect("room for a capture");
+    std::fs::write(&keys, &talk.key_log).expect("room for a key log");
+    let print = |command: &str, format: &str, more: &[&str]| {
+        let mut command_line = run::hopscope();
+        let output = command_line.arg(command).arg(&path).args(["--format", format]).args(more).output();
+        let output = output.expect("a start");
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let keys = keys.to_str().expect("UTF-8");
+    let secrets: Vec<&str> = talk.key_log.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+    assert!(secrets.iter().all(|secret| secret.len() >= 64) && !secrets.is_empty());
+    for more in [&[][..], &["--keylog", keys]] {
+        let open = print("report", "json", &[more, &["--show-secrets"]].concat());
+        assert!(open.contains(SNI) && open.contains("203.0.113.77"), "else it would say nothing\n{open}");
+        let reports = FORMATS.map(|format| print("report", format, &[more, &["--redact"]].concat()));
+        let audits =
+            ["text", "json", "markdown", "html"].map(|format| print("audit", format, &[more, &["--redact"]].concat()));
+        for text in reports.iter().chain(&audits) {
+            for secret in SECRETS.iter().chain(&[SNI]) {
+                assert!(!text.contains(secret), "{secret} ({more:?})\n{text}");
+            }
+        }
+        for text in reports.iter().chain(&audits).chain([&open]) {
+            let shown = secrets.iter().find(|secret| text.contains(**secret));
+            assert_eq!(shown, None, "no report has what opens TLS\n{text}");
+        }
+    }
+    let out = folder.path().join("out.pcapng");
+    let output = run::hopscope()
+        .arg("extract")
+        .arg(&path)
+        .args(["-Y", "", "--redact", "--keylog", keys, "-o"])
+        .arg(&out)
+        .output()
+        .expect("a start");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && words.contains("inside TLS") && !out.exists(), "{words}");
 }
 
 #[test]
@@ -249,6 +403,21 @@ fn without_ipv6() -> Vec<u8> {
     capture_with("10.11.12.13")
 }
 
+/// The first bytes of a hardware address: who made the card.
+const MAKER: [u8; 3] = [0xac, 0xde, 0x48];
+
+/// With hardware addresses of a maker, and not those of nobody that captures are made with.
+fn with_cards(mut capture: Vec<u8>) -> Vec<u8> {
+    for at in 0..capture.len().saturating_sub(14) {
+        let nobody = |of: &[u8]| of[..5] == [2, 0, 0, 0, 0];
+        if nobody(&capture[at..]) && nobody(&capture[at + 6..]) && capture[at + 12..at + 14] == [8, 0] {
+            capture[at..at + 3].copy_from_slice(&MAKER);
+            capture[at + 6..at + 9].copy_from_slice(&MAKER);
+        }
+    }
+    capture
+}
+
 fn extract(capture: &[u8], more: &[&str]) -> (std::process::Output, Vec<u8>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, out) = (folder.path().join("customer-dir.pcap"), folder.path().join("out.pcapng"));
@@ -261,7 +430,7 @@ fn extract(capture: &[u8], more: &[&str]) -> (std::process::Output, Vec<u8>) {
 
 #[test]
 fn no_secret_is_in_packets_that_are_redacted_and_their_report_is_the_same() {
-    let capture = without_ipv6();
+    let capture = with_cards(without_ipv6());
     let before = run::report_on_bytes(&capture);
     let (output, written) = extract(&capture, &["-Y", "", "--redact"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -274,6 +443,7 @@ fn no_secret_is_in_packets_that_are_redacted_and_their_report_is_the_same() {
         let raw = address.parse::<std::net::Ipv4Addr>().expect("an address").octets();
         assert!(!written.windows(4).any(|w| w == raw), "{address} as bytes");
     }
+    assert!(capture.windows(3).any(|w| w == MAKER) && !written.windows(3).any(|w| w == MAKER), "hardware addresses");
     let after = run::report_on_bytes(&written);
     let told = |report: &Value| -> Vec<(Value, Value)> {
         let exchanges = report["exchanges"].as_array().expect("a list");

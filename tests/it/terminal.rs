@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sources;
+use crate::support::run;
 
 /// How long a screen is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -130,6 +131,31 @@ fn the_timeline_tells_where_the_time_went_and_exports_are_written_beside_nothing
     assert_eq!(names, ["hopscope-1.json", "hopscope-1.pcapng"]);
     let json = std::fs::read_to_string(folder.path().join("hopscope-1.json")).expect("the report");
     assert!(json.contains("\"hop-downgraded-http10\""));
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn what_is_exported_is_redacted_where_the_user_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = sources::root().join("samples/accept-in-hex.pcap");
+    let tmux = Tmux::run_in(&format!("cd {};", folder.path().display()), &format!("--redact {}", sample.display()));
+    tmux.wait("accept-mismatch");
+    tmux.keys(&["e", "j"]);
+    tmux.wait("► json");
+    tmux.keys(&["Enter"]);
+    tmux.wait("1 chain written as json to hopscope-1.json");
+    tmux.keys(&["e", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "j", "Enter"]);
+    tmux.wait("with --redact only reports are written here");
+    tmux.keys(&["C-c"]);
+    tmux.wait("ended with 0");
+    let json = std::fs::read_to_string(folder.path().join("hopscope-1.json")).expect("the report");
+    let open = run::output(&["report", "samples/accept-in-hex.pcap", "--format", "json"]).stdout;
+    let open: serde_json::Value = serde_json::from_slice(&open).expect("JSON");
+    for end in ["client", "server"] {
+        let address = open["exchanges"][0][end]["ip"].as_str().expect("an address");
+        assert!(json.contains("198.18.0.1") && !json.contains(address), "{json}");
+    }
+    assert!(!folder.path().join("hopscope-1.pcapng").exists());
 }
 
 #[test]

@@ -52,6 +52,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.ask(&format!("{domain}.enable"), json!({}));
         }
+        // Keys go to the page as if its window were the one in front.
+        browser.ask("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
         browser
     }
 
@@ -75,6 +77,26 @@ impl Browser {
         let answer = self.ask("Runtime.evaluate", arguments);
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer:#}");
         answer["result"]["value"].clone()
+    }
+
+    /// Presses a key and lets it go, as a keyboard does: `Tab`, `Enter`, `Escape`, or a character. `shift`: held meanwhile.
+    pub(crate) fn press(&mut self, key: &str, shift: bool) {
+        let (code, number, text) = match key {
+            "Tab" => ("Tab", 9, ""),
+            "Enter" => ("Enter", 13, "\r"),
+            "Escape" => ("Escape", 27, ""),
+            " " => ("Space", 32, " "),
+            "/" => ("Slash", 191, "/"),
+            key => ("", u32::from(key.bytes().next().expect("a key").to_ascii_uppercase()), key),
+        };
+        for kind in [if text.is_empty() { "rawKeyDown" } else { "keyDown" }, "keyUp"] {
+            let mut event = json!({"type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number});
+            event["modifiers"] = json!(if shift { 8 } else { 0 });
+            if kind == "keyDown" {
+                event["text"] = json!(text);
+            }
+            self.ask("Input.dispatchKeyEvent", event);
+        }
     }
 
     /// A window so wide, and colours for the dark or not.

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::{Audit, counted, nobody, packets, who};
+use super::{Audit, counted, intermediaries, nobody, packets, who};
 use crate::audit::document::{Baseline, Card, Line};
 use crate::report::html::{begin, end, quoted};
 
 pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
-    let title = format!("audit of {} intermediaries", audit.cards.len());
+    let title = format!("audit of {}", intermediaries(audit));
     begin(&title, &mut out)?;
     writeln!(out, "<header><h1>Audit</h1>")?;
     if audit.cards.is_empty() {

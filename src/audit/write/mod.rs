@@ -39,6 +39,14 @@ fn json(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
+/// How many there are.
+fn intermediaries(audit: &Audit) -> String {
+    match audit.cards.len() {
+        1 => "1 intermediary".to_owned(),
+        n => format!("{n} intermediaries"),
+    }
+}
+
 /// `nginx 1.22.1 at 10.0.0.2, 10.0.1.1`.
 fn who(card: &Card) -> String {
     let product = card.product.as_ref().map(|p| match &p.version {
@@ -84,8 +92,9 @@ fn nobody(audit: &Audit) -> String {
     match audit.chains {
         0 => "No upgrade was seen, and no intermediary.".to_owned(),
         n => format!(
-            "No intermediary was seen on both of its sides ({n} upgrades in the capture): capture at the client's side \
-             and at the backend's side of it, at the same time, and name all files."
+            "No intermediary was seen on both of its sides ({n} {} in the capture): capture at the client's side \
+             and at the backend's side of it, at the same time, and name all files.",
+            if n == 1 { "upgrade" } else { "upgrades" }
         ),
     }
 }

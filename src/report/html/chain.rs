@@ -4,40 +4,46 @@ use std::io::{self, Write};
 
 use crate::report::document as doc;
 use crate::report::html::{VALUE, drawing, quoted};
+use crate::report::told::Told;
 use crate::report::view::{self, Status, View};
 
-pub(super) fn write(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
-    let status = view.status(chain);
+/// Findings and heads of legs that are told of one chain.
+const FINDINGS: usize = 50;
+const LEGS: usize = 12;
+
+pub(super) fn write(view: &View<'_>, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    let (status, chain) = (told.status, &told.chain);
     let word = status.word();
     let open = if status <= Status::Unknown { " open" } else { "" };
     writeln!(out, "<details class=\"chain {word}\" id=\"c{}\"{open}>", chain.id)?;
     writeln!(
         out,
         "<summary><span class=\"badge\">{word}</span> <strong>{}</strong> <code>{}</code> {}</summary>",
-        quoted(&View::name(chain)),
+        quoted(&told.name()),
         quoted(&chain.verdict.rule),
-        quoted(&view::clip(&view.title(chain), 120))
+        quoted(&view::clip(&told.title(), 120))
     )?;
     writeln!(out, "<p class=\"lead\">{}</p>", quoted(&chain.verdict.summary))?;
-    drawing::ladder(&view.journey(chain), out)?;
-    facts(view, chain, out)?;
+    drawing::ladder(&told.journey(), out)?;
+    facts(view, told, out)?;
     fixes(&chain.verdict.fix, out)?;
     for hop in &chain.hops {
         changes(&format!("What {} did to the request", view::hop_name(hop)), &hop.request, out)?;
         changes(&format!("What {} did to the answer", view::hop_name(hop)), &hop.response, out)?;
     }
-    findings(view, chain, out)?;
-    heads(view, chain, out)?;
+    findings(told, out)?;
+    heads(told, out)?;
     writeln!(out, "</details>")
 }
 
-fn facts(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
+fn facts(view: &View<'_>, told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    let chain = &told.chain;
     let mut rows: Vec<(&str, String)> = Vec::new();
-    rows.extend(View::blamed(chain).map(|blamed| ("at fault", blamed)));
+    rows.extend(told.blamed.clone().map(|blamed| ("at fault", blamed)));
     for (label, list) in [("seen by the client", &chain.outcome), ("sure", &chain.verdict.confidence)] {
         rows.push((label, list.clone().into_owned()));
     }
-    if let Some(x) = view.first(chain) {
+    if let Some(x) = told.first() {
         rows.push(("client", format!("{} at {}", view::endpoint(&x.client), x.request.at)));
         if !x.via.is_empty() {
             rows.push(("inside", x.via.join(", ")));
@@ -68,7 +74,7 @@ fn facts(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()>
     for (label, words) in rows {
         writeln!(out, "<dt>{label}</dt><dd>{}</dd>", quoted(&view::clip(&words, VALUE)))?;
     }
-    for (file, filter) in view.packets(chain) {
+    for (file, filter) in view.packets(told) {
         writeln!(out, "<dt>evidence</dt><dd><code>{}</code> in <code>{}</code></dd>", quoted(&filter), quoted(&file))?;
     }
     writeln!(out, "</dl>")
@@ -113,13 +119,12 @@ fn changes(title: &str, changes: &doc::Changes, out: &mut dyn Write) -> io::Resu
     writeln!(out, "</tbody></table></div>")
 }
 
-fn findings(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
-    let all = view.findings(chain);
-    if all.is_empty() {
+fn findings(told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    if told.findings.is_empty() {
         return Ok(());
     }
     writeln!(out, "<h3>Findings</h3><ul class=\"findings\">")?;
-    for f in all.into_iter().take(50) {
+    for f in told.findings.iter().take(FINDINGS) {
         let allowed = if f.allowed { ", allowed" } else { "" };
         writeln!(
             out,
@@ -139,11 +144,15 @@ fn findings(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<
         }
         writeln!(out, "</li>")?;
     }
+    match told.findings.len().saturating_sub(FINDINGS) {
+        0 => {}
+        n => writeln!(out, "<li>{n} more are in <code>--format json</code>.</li>")?,
+    }
     writeln!(out, "</ul>")
 }
 
-fn heads(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()> {
-    for (leg, x) in chain.legs.iter().filter_map(|&leg| view.exchange(leg)).take(12).enumerate() {
+fn heads(told: &Told, out: &mut dyn Write) -> io::Result<()> {
+    for (leg, x) in told.legs.iter().take(LEGS).enumerate() {
         let r = &x.request;
         let mut lines = vec![format!("{} {} {}", r.method, r.target, r.version)];
         lines.extend(r.fields.iter().map(|(name, value)| format!("{name}: {value}")));
@@ -162,5 +171,8 @@ fn heads(view: &View, chain: &doc::Chain, out: &mut dyn Write) -> io::Result<()>
             quoted(&lines.join("\n"))
         )?;
     }
-    Ok(())
+    match told.legs.len().saturating_sub(LEGS) {
+        0 => Ok(()),
+        n => writeln!(out, "<p>The heads of {n} more legs are in <code>--format json</code>.</p>"),
+    }
 }

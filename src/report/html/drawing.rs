@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use crate::base::limits;
-use crate::report::document as doc;
+use crate::model::Chain;
 use crate::report::html::quoted;
-use crate::report::view::{Journey, MessageKind, Status, View, clip, length};
+use crate::report::told::{Journey, MessageKind};
+use crate::report::view::{Brief, Status, View, clip, length, name};
+use crate::report::{build, mask};
 
 /// Width of the time line's scale, and where it begins, in its own units.
 const SCALE: f64 = 860.0;
@@ -17,17 +19,17 @@ const LINE: usize = 20;
 const TEXT: usize = 42;
 
 /// A line for each sort of end; a mark from a chain's request to its end.
-pub(super) fn timeline(view: &View, chains: &[&doc::Chain], out: &mut dyn Write) -> io::Result<()> {
-    let mut marks: Vec<(Status, i64, i64, &doc::Chain)> = Vec::new();
+pub(super) fn timeline(view: &View<'_>, chains: &[Brief<'_>], out: &mut dyn Write) -> io::Result<()> {
+    let mut marks: Vec<(Status, i64, i64, &Chain)> = Vec::new();
     let mut begin = i64::MAX;
     let mut end = i64::MIN;
-    for chain in chains {
-        let Some(x) = view.first(chain) else { continue };
-        let Some(from) = nanoseconds(&x.request.at) else { continue };
-        let life = x.end.as_ref().and_then(|e| e.lifetime_ns).or(x.latency_ns).unwrap_or(0).max(0);
+    for Brief { chain, status } in chains {
+        let Some(x) = chain.legs.first().and_then(|&leg| build::leg(view.a, leg)) else { continue };
+        let from = x.request.first.0;
+        let life = x.end.lifetime.or(x.latency()).map_or(0, |life| life.0.max(0));
         let to = from.saturating_add(life);
         (begin, end) = (begin.min(from), end.max(to));
-        marks.push((view.status(chain), from, to, chain));
+        marks.push((*status, from, to, chain));
     }
     if marks.len() < 2 {
         return Ok(());
@@ -55,7 +57,7 @@ pub(super) fn timeline(view: &View, chains: &[&doc::Chain], out: &mut dyn Write)
                 out,
                 "<rect class=\"mark {word}\" x=\"{x:.1}\" y=\"{}\" width=\"{wide:.1}\" height=\"14\"><title>{}</title></rect>",
                 y - 11,
-                quoted(&format!("{} {}", View::name(chain), chain.verdict.rule))
+                quoted(&format!("{} {}", name(chain.id), mask::own(&chain.verdict.rule)))
             )?;
         }
     }
@@ -63,7 +65,12 @@ pub(super) fn timeline(view: &View, chains: &[&doc::Chain], out: &mut dyn Write)
     let time = |ns: i64| length(ns.saturating_sub(begin));
     writeln!(out, "<text class=\"scale\" x=\"{LEFT}\" y=\"{y}\">0</text>")?;
     writeln!(out, "<text class=\"scale\" x=\"{}\" y=\"{y}\" text-anchor=\"end\">{}</text>", LEFT + SCALE, time(end))?;
-    writeln!(out, "</svg></section>")
+    writeln!(out, "</svg>")?;
+    let most = lanes.iter().map(|status| marks.iter().filter(|m| m.0 == *status).count()).max().unwrap_or_default();
+    if most > limits::HTML_MARKS {
+        writeln!(out, "<p>Each line has its first {} marks.</p>", limits::HTML_MARKS)?;
+    }
+    writeln!(out, "</section>")
 }
 
 /// Who said what to whom, top to bottom.
@@ -129,10 +136,4 @@ pub(super) fn ladder(journey: &Journey, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "</svg></div>")
-}
-
-/// Nanoseconds since the first day of the year 2000 of a time of the document. `None` where it is none.
-fn nanoseconds(time: &str) -> Option<i64> {
-    let at: jiff::Timestamp = time.parse().ok()?;
-    i64::try_from(at.as_nanosecond()).ok()
 }

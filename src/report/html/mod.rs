@@ -4,6 +4,7 @@
 //! What was captured stands in it as text alone: escaped by the masker, then by [`quoted`]; the page's own policy
 //! forbids every script and style but the two that are part of the program, by their digests.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use base64::Engine as _;
@@ -12,8 +13,9 @@ use sha2::{Digest as _, Sha256};
 use crate::base::limits;
 use crate::report::document as doc;
 use crate::report::quote::entity;
-use crate::report::view::{self, Status, View};
-use crate::report::{Format, Options};
+use crate::report::told::Told;
+use crate::report::view::{self, Brief, Status, View};
+use crate::report::{Format, Options, build};
 use crate::store::Analysis;
 
 mod chain;
@@ -31,13 +33,13 @@ const VALUE: usize = 2_000;
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let view = View::new(a, options);
     let mut out = io::BufWriter::with_capacity(64 << 10, out);
-    let mut chains: Vec<&doc::Chain> = view.report.chains.iter().collect();
+    let mut chains = view.chains.clone();
     if options.quiet {
-        chains.retain(|c| view.status(c) < Status::Allowed);
+        chains.retain(|b| b.status < Status::Allowed);
     }
     // The worst are told at length; the list has the order of time.
     let mut worst = chains.clone();
-    worst.sort_by_key(|c| view.status(c));
+    worst.sort_by_key(|b| b.status);
     worst.truncate(limits::HTML_DETAILS);
     begin(&view.summary(options), &mut out)?;
     head(&view, options, &mut out)?;
@@ -45,7 +47,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     list(&view, &chains, &worst, &mut out)?;
     if !worst.is_empty() {
         writeln!(out, "<section aria-labelledby=\"told\"><h2 id=\"told\">Chains</h2>")?;
-        worst.iter().try_for_each(|chain| chain::write(&view, chain, &mut out))?;
+        worst.iter().try_for_each(|brief| chain::write(&view, &view.tell(brief), &mut out))?;
         match chains.len().saturating_sub(worst.len()) {
             0 => {}
             n => writeln!(out, "<p>{n} more are in the list only; <code>--format json</code> has them.</p>")?,
@@ -54,7 +56,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     }
     proxies(&view, &mut out)?;
     inputs(&view, &mut out)?;
-    end(&view.report.tool, &mut out)?;
+    end(&build::tool(), &mut out)?;
     out.flush()
 }
 
@@ -101,7 +103,7 @@ fn digest(words: &str) -> String {
     format!("sha256-{}", base64::engine::general_purpose::STANDARD.encode(Sha256::digest(words)))
 }
 
-fn head(view: &View, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+fn head(view: &View<'_>, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<header><h1>WebSocket upgrades</h1>\n<p class=\"lead\">{}</p>", quoted(&view.summary(options)))?;
     let counts = view.counts();
     if !counts.is_empty() {
@@ -112,8 +114,7 @@ fn head(view: &View, options: &Options, out: &mut dyn Write) -> io::Result<()> {
         }
         writeln!(out, "</ul>")?;
     }
-    let limits: Vec<&doc::Finding> =
-        view.report.findings.iter().filter(|f| matches!(&*f.subject.kind, "input" | "capture")).collect();
+    let limits = view.limits();
     if !limits.is_empty() {
         writeln!(out, "<h2>Limits of this capture</h2><ul>")?;
         for f in limits {
@@ -122,9 +123,9 @@ fn head(view: &View, options: &Options, out: &mut dyn Write) -> io::Result<()> {
         }
         writeln!(out, "</ul>")?;
     }
-    if !view.report.patterns.is_empty() {
+    if !view.patterns.is_empty() {
         writeln!(out, "<h2>What the failures share</h2><ul>")?;
-        for p in &view.report.patterns {
+        for p in &view.patterns {
             let value = quoted(&view::clip(&p.value, VALUE));
             writeln!(
                 out,
@@ -140,7 +141,7 @@ fn head(view: &View, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</header>")
 }
 
-fn list(view: &View, chains: &[&doc::Chain], told: &[&doc::Chain], out: &mut dyn Write) -> io::Result<()> {
+fn list(view: &View<'_>, chains: &[Brief<'_>], worst: &[Brief<'_>], out: &mut dyn Write) -> io::Result<()> {
     if chains.is_empty() {
         return Ok(());
     }
@@ -162,8 +163,9 @@ fn list(view: &View, chains: &[&doc::Chain], told: &[&doc::Chain], out: &mut dyn
         writeln!(out, "<th scope=\"col\" data-sort=\"{kind}\">{name}</th>")?;
     }
     writeln!(out, "</tr></thead><tbody>")?;
-    for chain in chains.iter().take(limits::HTML_ROWS) {
-        row(view, chain, told, out)?;
+    let worst: HashSet<i64> = worst.iter().map(|b| b.chain.id).collect();
+    for brief in chains.iter().take(limits::HTML_ROWS) {
+        row(&view.tell(brief), worst.contains(&brief.chain.id), out)?;
     }
     writeln!(out, "</tbody></table></div>")?;
     match chains.len().saturating_sub(limits::HTML_ROWS) {
@@ -173,11 +175,11 @@ fn list(view: &View, chains: &[&doc::Chain], told: &[&doc::Chain], out: &mut dyn
     writeln!(out, "</section>")
 }
 
-fn row(view: &View, chain: &doc::Chain, told: &[&doc::Chain], out: &mut dyn Write) -> io::Result<()> {
-    let first = view.first(chain);
-    let status = view.status(chain);
-    let name = View::name(chain);
-    let name = match told.iter().any(|c| c.id == chain.id) {
+/// `linked`: it is told at length too.
+fn row(told: &Told, linked: bool, out: &mut dyn Write) -> io::Result<()> {
+    let (first, status, chain) = (told.first(), told.status, &told.chain);
+    let name = told.name();
+    let name = match linked {
         true => format!("<a href=\"#c{}\">{}</a>", chain.id, quoted(&name)),
         false => quoted(&name),
     };
@@ -199,18 +201,18 @@ fn row(view: &View, chain: &doc::Chain, told: &[&doc::Chain], out: &mut dyn Writ
         short = quoted(&short),
         client = first.map(|x| view::endpoint(&x.client)).unwrap_or_default(),
         server = first.map(|x| view::endpoint(&x.server)).unwrap_or_default(),
-        title = quoted(&view::clip(&view.title(chain), 120)),
+        title = quoted(&view::clip(&told.title(), 120)),
         number = answer.unwrap_or_default(),
         answer = answer.map_or_else(|| quoted(&chain.outcome), |status| status.to_string()),
         ns = latency.unwrap_or(-1),
         after = latency.map(view::length).unwrap_or_default(),
         rule = quoted(&chain.verdict.rule),
-        blamed = quoted(&View::blamed(chain).unwrap_or_default()),
+        blamed = quoted(told.blamed.as_deref().unwrap_or_default()),
     )
 }
 
-fn proxies(view: &View, out: &mut dyn Write) -> io::Result<()> {
-    if view.report.intermediaries.is_empty() {
+fn proxies(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if view.intermediaries.is_empty() {
         return Ok(());
     }
     writeln!(
@@ -223,7 +225,7 @@ fn proxies(view: &View, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "<th scope=\"col\">{name}</th>")?;
     }
     writeln!(out, "</tr></thead><tbody>")?;
-    for i in &view.report.intermediaries {
+    for i in &view.intermediaries {
         let software = i.product.as_ref().map(view::product_name).unwrap_or_default();
         let span = |ns: Option<i64>| ns.map(view::length).unwrap_or_default();
         writeln!(
@@ -242,9 +244,9 @@ fn proxies(view: &View, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</tbody></table></div></section>")
 }
 
-fn inputs(view: &View, out: &mut dyn Write) -> io::Result<()> {
+fn inputs(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<section aria-labelledby=\"inputs\"><h2 id=\"inputs\">Captures</h2><ul>")?;
-    for i in &view.report.inputs {
+    for i in &view.inputs {
         let span = match (&i.first, &i.last) {
             (Some(first), Some(last)) => format!(", {first} to {last}"),
             _ => String::new(),
@@ -254,13 +256,13 @@ fn inputs(view: &View, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "<li class=\"error\">damaged at packet {}: {}</li>", d.packet, quoted(&d.why))?;
         }
     }
-    let c = &view.report.counters;
+    let c = &view.a.counters;
     writeln!(
         out,
         "</ul><p>{} packets, {} TCP connections, {} HTTP requests, {} places where bytes are missing.</p>",
         c.packets, c.flows, c.http_requests, c.gaps
     )?;
-    if view.masked {
+    if view.masked() {
         writeln!(out, "<p>Secrets are shown as <code>[redacted #N]</code>, the same secret with the same number.</p>")?;
     }
     writeln!(out, "</section>")

@@ -15,6 +15,9 @@ pub mod packets;
 
 use names::{Eager, Names};
 
+/// The TLV of a PROXY header that has the name the client asked for (PROXY protocol §2.2.2).
+const PP2_TYPE_AUTHORITY: u8 = 0x02;
+
 /// Replaces addresses and hosts everywhere, each by the same pseudonym wherever it stands.
 pub fn redact(a: &mut Analysis) {
     let mut names = Names::default();
@@ -54,7 +57,9 @@ fn learn(names: &mut Names, a: &Analysis) {
             names.learn(x.request.target());
         }
     }
-    a.flows.iter().filter_map(|flow| flow.said.as_ref()).for_each(|said| learn_wrappers(names, &said.via));
+    let beside = a.chains.iter().flat_map(|chain| &chain.sealed).map(|beside| &*beside.flow);
+    let said = a.flows.iter().chain(beside).filter_map(|flow| flow.said.as_ref());
+    said.for_each(|said| learn_wrappers(names, &said.via));
 }
 
 fn learn_wrappers(names: &mut Names, via: &[Wrapper]) {
@@ -167,9 +172,10 @@ impl Names {
 
     fn proxied(&mut self, proxied: &mut Proxied) {
         proxied.source.iter_mut().chain(&mut proxied.destination).for_each(|end| self.endpoint(end));
-        for (_, value) in &mut proxied.tlvs {
-            // PP2_TYPE_AUTHORITY and its like: names, or bytes that name nothing.
-            *value = self.text(value, Eager::Shape).into();
+        for (kind, value) in &mut proxied.tlvs {
+            // Others are names, or bytes that name nothing.
+            let host = *kind == PP2_TYPE_AUTHORITY;
+            *value = if host { self.authorities(value) } else { self.text(value, Eager::Shape) }.into();
         }
     }
 
@@ -236,6 +242,7 @@ impl Names {
 
     fn chain(&mut self, chain: &mut Chain) {
         chain.hops.iter_mut().for_each(|hop| self.hop(hop));
+        chain.sealed.iter_mut().for_each(|beside| self.flow(&mut beside.flow));
         let verdict = &mut chain.verdict;
         self.sentence(&mut verdict.summary);
         if let Some(blame) = &mut verdict.blame {
