@@ -198,14 +198,7 @@ pub fn leg(a: &Analysis, id: base::ExchangeId) -> Option<&model::Exchange> {
 
 /// The exchange with this id.
 pub fn row(a: &Analysis, id: base::ExchangeId) -> Option<&Row> {
-    // Ids grow by one from row to row, unless exchanges between them were left out: then it stands earlier.
-    let first = a.rows.first()?.exchange.id.0;
-    let most = usize::try_from(id.0.checked_sub(first)?).unwrap_or(usize::MAX).min(a.rows.len() - 1);
-    let rows = a.rows.get(..=most)?;
-    if let Some(row) = rows.last().filter(|row| row.exchange.id == id) {
-        return Some(row);
-    }
-    rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
+    a.rows.get(a.place(id)?)
 }
 
 /// The finding at `index` of the analysis, with the fixes of the chain whose verdict it is. `None`

@@ -1,6 +1,6 @@
 //! The finished analysis: everything a report is written from.
 
-use crate::base::Counters;
+use crate::base::{Counters, ExchangeId};
 use crate::model::{Chain, Exchange, Finding, FlowFacts, Handshake, InputFacts, Intermediary, Outcome, Pattern};
 
 /// One exchange and what was judged of it.
@@ -30,4 +30,18 @@ pub struct Analysis {
     /// By address.
     pub intermediaries: Vec<Intermediary>,
     pub patterns: Vec<Pattern>,
+}
+
+impl Analysis {
+    /// The place of the exchange with this id among the rows.
+    pub fn place(&self, id: ExchangeId) -> Option<usize> {
+        // Ids grow by one from row to row, unless exchanges between them were left out: then it stands earlier.
+        let first = self.rows.first()?.exchange.id.0;
+        let most = usize::try_from(id.0.checked_sub(first)?).unwrap_or(usize::MAX).min(self.rows.len() - 1);
+        let rows = self.rows.get(..=most)?;
+        if rows.last().is_some_and(|row| row.exchange.id == id) {
+            return Some(most);
+        }
+        rows.binary_search_by_key(&id, |row| row.exchange.id).ok()
+    }
 }
