@@ -240,7 +240,7 @@ fn switches() -> u64 {
 fn told(what: &str, took: Took, goal: Duration) -> bool {
     let good = took.took <= goal;
     let disturbed = if took.disturbed { " (the processor was taken away)" } else { "" };
-    println!("  {what}: {}{disturbed}{}", ms(took.took), if good { "" } else { "  FAILED: above the goal" });
+    println!("  {what}: {}{disturbed}{}", ms(took.took), if good { "  ok" } else { "  FAILED: above the goal" });
     good
 }
 
