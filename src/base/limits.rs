@@ -30,6 +30,14 @@ pub const JUDGED_TOGETHER: usize = 8_192;
 /// when all is read.
 pub const PREVIEWED: usize = 10_000;
 
+/// Groups of chains that the terminal UI tells apart, those with the most faults first; all others are one group, whose
+/// heading counts them.
+pub const UI_GROUPS: usize = 10_000;
+
+/// Bytes of the answers to one key of the filter that are made ready for the terminal UI; where they would be more,
+/// each exchange is asked by itself, which takes longer.
+pub const FILTER_COLUMN_BYTES: usize = 256 << 20;
+
 /// Bytes of the read buffer of one input. Larger records grow it, up to `RECORD_BYTES`.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
 

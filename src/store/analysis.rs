@@ -18,6 +18,10 @@ pub struct Row {
 
 /// The row of this exchange, among rows in order of id.
 pub fn row(rows: &[Row], id: ExchangeId) -> Option<&Row> {
+    rows.get(place(rows, id)?)
+}
+
+fn place(rows: &[Row], id: ExchangeId) -> Option<usize> {
     let (mut low, mut high) = (0, rows.len());
     let (mut least, mut most) = (rows.first()?.exchange.id.0, rows.last()?.exchange.id.0);
     // Each row that is looked at is waited for. Ids grow by one from row to row, or by about as many everywhere where
@@ -28,13 +32,13 @@ pub fn row(rows: &[Row], id: ExchangeId) -> Option<&Row> {
         let at = low + usize::try_from(among).ok()?;
         let row = rows.get(at)?;
         match row.exchange.id.cmp(&id) {
-            Ordering::Equal => return Some(row),
+            Ordering::Equal => return Some(at),
             Ordering::Less => (low, least) = (at + 1, row.exchange.id.0 + 1),
             Ordering::Greater => (high, most) = (at, row.exchange.id.0 - 1),
         }
     }
     let rows = rows.get(low..high)?;
-    rows.get(rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
+    Some(low + rows.binary_search_by_key(&id, |row| row.exchange.id).ok()?)
 }
 
 /// Guesses where a row stands before the rows between are halved.
@@ -56,6 +60,13 @@ pub struct Analysis {
     /// By address.
     pub intermediaries: Vec<Intermediary>,
     pub patterns: Vec<Pattern>,
+}
+
+impl Analysis {
+    /// The place of the exchange with this id among the rows.
+    pub fn place(&self, id: ExchangeId) -> Option<usize> {
+        place(&self.rows, id)
+    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,18 @@
 use crate::model::{Chain, Finding, FlowFacts, InputFacts};
 use crate::store::{Analysis, Row};
 
+mod asking;
+mod bits;
+mod column;
+mod columns;
 mod keys;
 mod parse;
+mod parts;
 mod pattern;
+
+pub use asking::Asking;
+pub use columns::Columns;
+pub use parts::Parts;
 
 use keys::{Key, Subject};
 use pattern::Pattern;
@@ -130,13 +139,9 @@ impl Term {
                 Key::ANYWHERE.iter().any(|key| subject.any_text(*key, &mut |value| pattern.matches(value)))
             }
             Test::Text(key, pattern) => subject.any_text(*key, &mut |value| pattern.matches(value)),
-            Test::Number(key, compare, than) => subject.any_number(*key, &mut |value| match compare {
-                Compare::AtLeast => value >= *than,
-                Compare::AtMost => value <= *than,
-                Compare::Equal => value.total_cmp(than).is_eq(),
-                Compare::Less => value < *than,
-                Compare::More => value > *than,
-            }),
+            Test::Number(key, compare, than) => {
+                subject.any_number(*key, &mut |value| column::compares(*compare, value, *than))
+            }
         };
         holds != self.negated
     }

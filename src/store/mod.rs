@@ -7,4 +7,4 @@ pub mod select;
 pub(crate) mod testing;
 
 pub use analysis::{Analysis, Row, row};
-pub use filter::{Filter, FilterError};
+pub use filter::{Asking, Columns, Filter, FilterError, Parts};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::base::{ExchangeId, FlowId};
-use crate::model::{Chain, FlowFacts};
+use crate::model::Chain;
 use crate::store::{Analysis, Filter, Row};
 
 /// For each chain of the analysis, whether it matches by its legs, its connection, or one that it tried.
@@ -17,20 +17,6 @@ pub fn chains(a: &Analysis, filter: &Filter) -> Vec<bool> {
         filter.matches_chain(a, chain, &legs, &flows)
     };
     a.chains.iter().map(wanted).collect()
-}
-
-/// Whether one chain matches. `flow`: finds a connection of the analysis.
-pub fn matches<'a>(
-    a: &'a Analysis,
-    filter: &Filter,
-    chain: &Chain,
-    flow: &dyn Fn(FlowId) -> Option<&'a FlowFacts>,
-) -> bool {
-    let row = |id: &ExchangeId| super::row(&a.rows, *id);
-    let legs: Vec<&Row> = chain.legs.iter().filter_map(row).collect();
-    let tried = chain.tried.iter().map(|tried| tried.flow);
-    let flows: Vec<_> = chain.flow.into_iter().chain(tried).filter_map(flow).collect();
-    filter.matches_chain(a, chain, &legs, &flows)
 }
 
 /// Keeps the chains that match, whole; what belongs to no chain

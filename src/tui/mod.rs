@@ -5,6 +5,8 @@ pub mod axis;
 pub mod bars;
 pub mod events;
 pub mod export;
+pub mod facts;
+pub mod filtering;
 pub mod frame;
 pub mod help;
 pub mod input;
@@ -29,10 +31,14 @@ pub use terminal::{Ended, Read, Tell, Write, run};
 pub use theme::{Palette, Theme};
 
 pub use frame::{Alive, Reading};
-pub use ready::Ready;
+pub use ready::{Ready, Rest};
 pub use shared::Shared;
 pub use ui::{Effect, Ui};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod filter_tests;

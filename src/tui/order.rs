@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::base::Endpoint;
+use crate::base::{Endpoint, limits};
 use crate::model::{Chain, Exchange};
 
 use super::shared::{Mark, Shared};
@@ -61,6 +61,8 @@ pub struct Group {
     pub chains: usize,
     pub errors: usize,
     pub warnings: usize,
+    /// Groups that were too many to be told apart, and are all of it. 0: it is one.
+    pub others: usize,
 }
 
 impl Sort {
@@ -163,6 +165,10 @@ struct Names {
 }
 
 impl Names {
+    fn with_room(many: usize) -> Names {
+        Names { known: HashMap::with_capacity(many), all: Vec::with_capacity(many) }
+    }
+
     fn of(&mut self, name: &[u8]) -> u32 {
         if let Some(known) = self.known.get(name) {
             return *known;
@@ -196,6 +202,9 @@ struct Entry {
     at: u32,
 }
 
+/// What stands for the name of all groups that are too many.
+const OTHERS: &[u8] = b"...";
+
 /// Puts chains in order.
 pub struct Sorter {
     order: Order,
@@ -210,16 +219,21 @@ impl Sorter {
     /// `found`: indices of chains, ascending.
     pub fn new(order: Order, found: Vec<u32>) -> Sorter {
         let entries = Vec::with_capacity(found.len());
-        Sorter { order, found, entries, names: Names::default(), groups: Names::default(), tally: Vec::new() }
+        // To make more room among a million names would take longer than a key may.
+        let many =
+            if matches!(order.sort, Sort::Host | Sort::Path | Sort::Client | Sort::Server) { found.len() } else { 0 };
+        let names = Names::with_room(many);
+        let many = if matches!(order.by, By::Nothing | By::Verdict) { 0 } else { found.len() };
+        Sorter { order, found, entries, names, groups: Names::with_room(many), tally: Vec::new() }
     }
 
     /// What was found, in its natural order.
-    pub fn into_found(self) -> Vec<u32> {
-        self.found
+    pub fn found(&self) -> &[u32] {
+        &self.found
     }
 
-    /// Looks at so many more. `Some`: that was all, and this is their order, and their groups.
-    pub fn work(&mut self, s: &Shared, some: usize) -> Option<(Vec<u32>, Vec<Group>)> {
+    /// Looks at so many more; whether that was all.
+    pub fn work(&mut self, s: &Shared, some: usize) -> bool {
         let next = self.entries.len();
         let found = std::mem::take(&mut self.found);
         for &at in found.iter().skip(next).take(some) {
@@ -230,21 +244,24 @@ impl Sorter {
             };
             let mark = s.mark_of(index).unwrap_or(Mark::Plain);
             let group = group(s, chain, self.order.by, &mut self.groups);
-            let key = key(s, chain, mark, self.order.sort, &mut self.names);
+            let key = match self.order.sort {
+                Sort::Time => s.facts.span(index).map(|(began, _)| u64::try_from(began.0).unwrap_or(0)),
+                sort => key(s, chain, mark, sort, &mut self.names),
+            };
             self.entries.push(Entry { group, key, at });
             if self.order.by != By::Nothing {
                 self.count(group, mark);
             }
         }
         self.found = found;
-        (self.entries.len() >= self.found.len()).then(|| self.finish())
+        self.entries.len() >= self.found.len()
     }
 
     fn count(&mut self, group: u32, mark: Mark) {
         let at = usize::try_from(group).unwrap_or(usize::MAX);
         if at == self.tally.len() {
             let name = self.groups.all.get(at).cloned().unwrap_or_default();
-            self.tally.push(Group { name, first: 0, chains: 0, errors: 0, warnings: 0 });
+            self.tally.push(Group { name, first: 0, chains: 0, errors: 0, warnings: 0, others: 0 });
         }
         if let Some(group) = self.tally.get_mut(at) {
             group.chains += 1;
@@ -253,14 +270,16 @@ impl Sorter {
         }
     }
 
-    fn finish(&mut self) -> (Vec<u32>, Vec<Group>) {
+    /// Their order, and their groups. Takes long where they are many.
+    pub fn finish(mut self) -> (Vec<u32>, Vec<Group>) {
         // The group with the most faults comes first.
         let mut worst: Vec<usize> = (0..self.tally.len()).collect();
         worst.sort_by_key(|at| self.tally.get(*at).map(|g| std::cmp::Reverse((g.errors, g.warnings, g.chains))));
+        let last = u32::try_from(limits::UI_GROUPS - 1).unwrap_or(u32::MAX);
         let mut rank = vec![0_u32; worst.len()];
         for (at, place) in worst.iter().zip(0..) {
             if let Some(rank) = rank.get_mut(*at) {
-                *rank = place;
+                *rank = last.min(place);
             }
         }
         let names = self.names.ranks();
@@ -281,12 +300,23 @@ impl Sorter {
         }
         self.entries.sort_unstable_by_key(|e| (e.group, e.key.is_none(), e.key, e.at));
         let mut first = 0;
-        let groups = worst.iter().filter_map(|at| {
-            let group = self.tally.get(*at)?.clone();
+        let mut groups: Vec<Group> = Vec::new();
+        for group in worst.iter().filter_map(|at| self.tally.get(*at)) {
+            match groups.last_mut().filter(|last| last.others > 0) {
+                Some(others) => {
+                    others.chains += group.chains;
+                    others.errors += group.errors;
+                    others.warnings += group.warnings;
+                    others.others += 1;
+                }
+                None => {
+                    let is_last = groups.len() + 1 == limits::UI_GROUPS && worst.len() > limits::UI_GROUPS;
+                    let name = if is_last { OTHERS.into() } else { group.name.clone() };
+                    groups.push(Group { name, first, others: usize::from(is_last), ..*group });
+                }
+            }
             first += group.chains;
-            Some(Group { first: first - group.chains, ..group })
-        });
-        let groups = groups.collect();
+        }
         (self.entries.iter().map(|entry| entry.at).collect(), groups)
     }
 }
@@ -395,6 +425,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn groups_that_are_too_many_are_one_and_no_chain_is_lost() {
+        let chains = limits::UI_GROUPS + 50;
+        let mut a = testing::many(chains as u64, 0);
+        for (row, port) in a.rows.iter_mut().zip(1..) {
+            row.exchange.server.port = port;
+        }
+        let mut s = shared(a);
+        s.set_order(Order { by: By::Server, ..Order::default() });
+        while s.is_filtering() {
+            s.work();
+        }
+        assert_eq!(s.groups.len(), limits::UI_GROUPS);
+        let others = s.groups.last().map(|group| (s.group_name(group), group.others, group.first, group.chains));
+        assert_eq!(others, Some(("… 51 others".to_owned(), 51, limits::UI_GROUPS - 1, 51)));
+        assert_eq!(s.visible.len(), chains);
+        assert_eq!(s.groups.iter().map(|group| group.chains).sum::<usize>(), chains);
     }
 
     #[test]

@@ -2,17 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use crate::base::{ExchangeId, FlowId, Nanos, Timestamp};
 use crate::model::{Chain, Exchange, Finding, FlowFacts, Hop, HopKind, Role, Severity};
 use crate::report::build;
 use crate::report::time::{Clock, human};
 use crate::rules::journey::full_name;
-use crate::store::{Analysis, Filter, select};
+use crate::store::{Analysis, Columns, Parts};
 
 use super::events::What;
-use super::order::{By, Group, Order, Sorter};
-use super::ready::{Ready, mark};
+use super::facts::{self, Facts};
+use super::filtering::{Filtered, LARGE, PATIENCE};
+use super::order::{By, Group, Order};
+use super::ready::Ready;
 use super::shown::Shown;
 use super::theme::{Theme, Tone};
 
@@ -57,25 +61,6 @@ pub enum Times {
     Since,
 }
 
-/// Chains that a filter is asked about at once, before keys are looked at again.
-const SLICE: usize = 10_000;
-
-/// The filter as it stands.
-#[derive(Default)]
-pub struct Filtered {
-    pub text: String,
-    /// Why it is not understood; the last one that was still holds.
-    pub error: Option<String>,
-    /// It has not been asked about all chains yet, or they are not in their order; what matched before is still shown.
-    going: Option<Going>,
-}
-
-/// What is on its way through the chains.
-enum Going {
-    Filter { filter: Filter, next: usize, found: Vec<u32> },
-    Order(Sorter),
-}
-
 pub struct Shared {
     pub a: Arc<Analysis>,
     pub text: Shown,
@@ -86,9 +71,9 @@ pub struct Shared {
     /// The groups they stand in; empty: none.
     pub groups: Vec<Group>,
     /// The order in which `visible` is, or will be.
-    order: Order,
+    pub(super) order: Order,
     /// The place of each chain among the visible ones, `u32::MAX` for the others. Empty: `visible` ascends.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
     /// The chain that is looked at: an index of the analysis' chains.
     pub chosen: usize,
     /// The user chose it.
@@ -106,8 +91,12 @@ pub struct Shared {
     clock: Clock,
     utc: bool,
     bounds: Option<(Timestamp, Timestamp)>,
-    marks: Vec<Mark>,
+    pub(super) facts: Facts,
     flows: HashMap<FlowId, usize>,
+    pub(super) parts: Arc<Parts>,
+    pub(super) columns: Option<Columns>,
+    /// How long a filter or an order may take at once. Nothing: a single step.
+    pub(super) patience: Duration,
 }
 
 impl Shared {
@@ -132,24 +121,32 @@ impl Shared {
             clock: Clock::new(utc, None),
             utc,
             bounds: None,
-            marks: Vec::new(),
+            facts: Facts::default(),
             flows: HashMap::new(),
+            parts: Arc::default(),
+            columns: None,
+            patience: PATIENCE,
         }
     }
 
     /// An analysis is there; what the user looks at stays chosen.
     pub fn take(&mut self, ready: Ready) {
         let before = self.chain().map(|chain| chain.id).filter(|_| self.touched);
-        let Ready { a, marks, flows, bounds } = ready;
+        let Ready { a, facts, flows, bounds, parts, columns } = ready;
         self.text.name(&a.inputs);
         self.bounds = bounds;
         self.clock = Clock::new(self.utc, self.first());
-        self.a = Arc::new(a);
-        (self.marks, self.flows) = (marks, flows);
-        let count = |wanted| self.marks.iter().filter(|mark| **mark == wanted).count();
+        let facts = std::mem::replace(&mut self.facts, facts);
+        let gone = (std::mem::replace(&mut self.a, a), facts, std::mem::replace(&mut self.columns, columns));
+        if gone.0.rows.len() > LARGE {
+            thread::spawn(move || drop(gone));
+        }
+        (self.flows, self.parts) = (flows, parts);
+        let marks = self.facts.marks();
+        let count = |wanted| marks.iter().filter(|mark| **mark == wanted).count();
         (self.errors, self.warnings) = (count(Mark::Error), count(Mark::Warning));
         // The worst comes first into view.
-        let place = |wanted| self.marks.iter().position(|mark| *mark == wanted);
+        let place = |wanted| marks.iter().position(|mark| *mark == wanted);
         let worst = || place(Mark::Error).or_else(|| place(Mark::Warning)).unwrap_or(0);
         self.chosen = before.and_then(|id| self.find(id)).unwrap_or_else(worst);
         self.show(Vec::new(), Vec::new());
@@ -157,116 +154,15 @@ impl Shared {
         self.filter(&text);
     }
 
-    /// Sets another filter; one that is not understood leaves what is shown as it is. What matches of many chains
-    /// is found by and by ([`Shared::work`]).
-    pub fn filter(&mut self, text: &str) {
-        text.clone_into(&mut self.filter.text);
-        match Filter::parse(text) {
-            Err(err) => self.filter.error = Some(err.to_string()),
-            Ok(filter) => {
-                self.filter.error = None;
-                let filter = filter.with_inputs(&self.a.inputs);
-                self.filter.going = Some(Going::Filter { filter, next: 0, found: Vec::new() });
-                self.work();
-            }
-        }
-    }
-
-    /// Whether a filter or an order is on its way still.
-    pub fn is_filtering(&self) -> bool {
-        self.filter.going.is_some()
-    }
-
-    /// Goes on with the filter and the order for some more chains. `true`: that was all, and `visible` is another one.
-    pub fn work(&mut self) -> bool {
-        let all = self.a.chains.len();
-        match self.filter.going.take() {
-            None => false,
-            Some(Going::Filter { filter, .. }) if filter.is_empty() => {
-                self.found((0..u32::try_from(all).unwrap_or(u32::MAX)).collect())
-            }
-            Some(Going::Filter { filter, next, mut found }) => {
-                let flow = |id: FlowId| self.flow(id);
-                let some = self.a.chains.iter().enumerate().skip(next).take(SLICE);
-                let some = some.filter(|(_, chain)| select::matches(&self.a, &filter, chain, &flow));
-                found.extend(some.filter_map(|(at, _)| u32::try_from(at).ok()));
-                let next = next + SLICE;
-                if next < all {
-                    self.filter.going = Some(Going::Filter { filter, next, found });
-                    return false;
-                }
-                self.found(found)
-            }
-            Some(Going::Order(mut sorter)) => match sorter.work(self, SLICE) {
-                Some((visible, groups)) => self.show(visible, groups),
-                None => {
-                    self.filter.going = Some(Going::Order(sorter));
-                    false
-                }
-            },
-        }
-    }
-
-    /// These match, in their natural order. `true`: they are shown; otherwise they are still to be put in order.
-    fn found(&mut self, found: Vec<u32>) -> bool {
-        if self.order.is_natural() {
-            return self.show(found, Vec::new());
-        }
-        let few = found.len() <= SLICE;
-        self.filter.going = Some(Going::Order(Sorter::new(self.order, found)));
-        few && self.work()
-    }
-
-    fn show(&mut self, visible: Vec<u32>, groups: Vec<Group>) -> bool {
-        self.places.clear();
-        if !visible.is_sorted() {
-            self.places.resize(self.a.chains.len(), u32::MAX);
-            for (at, place) in visible.iter().zip(0..) {
-                if let Some(own) = usize::try_from(*at).ok().and_then(|at| self.places.get_mut(at)) {
-                    *own = place;
-                }
-            }
-        }
-        (self.visible, self.groups) = (visible, groups);
-        self.generation += 1;
-        true
-    }
-
-    pub fn order(&self) -> Order {
-        self.order
-    }
-
-    /// Puts the chains in another order; many by and by.
-    pub fn set_order(&mut self, order: Order) {
-        self.order = order;
-        let found = match self.filter.going.take() {
-            // It is put in order when it is through.
-            Some(filter @ Going::Filter { .. }) => {
-                self.filter.going = Some(filter);
-                return;
-            }
-            Some(Going::Order(sorter)) => sorter.into_found(),
-            None => {
-                let mut found = self.visible.clone();
-                found.sort_unstable();
-                found
-            }
-        };
-        self.found(found);
-    }
-
     /// Whether the chain with this index matches.
     pub fn is_visible(&self, index: usize) -> bool {
-        let Ok(at) = u32::try_from(index) else { return false };
-        match self.places.get(index) {
-            Some(place) => *place != u32::MAX,
-            None => self.visible.binary_search(&at).is_ok(),
-        }
+        self.place_of(index).is_some()
     }
 
     /// What the chains of a group share, as it may be shown.
     pub fn group_name(&self, group: &Group) -> String {
         match self.order.by {
+            _ if group.others > 0 => format!("… {} others", grouped(group.others as u64)),
             _ if group.name.is_empty() => "–".to_owned(),
             By::Path => self.text.url(&group.name),
             By::Nothing | By::Host | By::Server | By::Verdict => self.text.bytes(&group.name),
@@ -275,9 +171,20 @@ impl Shared {
 
     /// The index of the chain with this number, or that has the leg with it.
     pub fn find(&self, number: i64) -> Option<usize> {
-        let leg = |chain: &Chain| chain.legs.iter().any(|leg| i64::try_from(leg.0) == Ok(number));
-        let chains = &self.a.chains;
-        chains.iter().position(|chain| chain.id == number).or_else(|| chains.iter().position(leg))
+        let leg = || self.facts.of_row(self.a.place(ExchangeId(u64::try_from(number).ok()?))?);
+        let flow = || {
+            let id = u32::try_from(number.checked_neg()?).ok()?;
+            self.facts.of_flow(*self.flows.get(&FlowId(id))?)
+        };
+        leg().or_else(flow)
+    }
+
+    /// Where the chain with this index stands among those that match. `None`: it does not match.
+    pub fn place_of(&self, index: usize) -> Option<usize> {
+        match self.places.get(index) {
+            Some(place) => usize::try_from(*place).ok().filter(|_| *place != u32::MAX),
+            None => self.visible.binary_search(&u32::try_from(index).ok()?).ok(),
+        }
     }
 
     /// Marks the chain that is looked at, or takes its mark away.
@@ -356,11 +263,7 @@ impl Shared {
 
     /// When its last packet came, or its last leg's if that is later.
     pub fn ended(&self, chain: &Chain) -> Option<Timestamp> {
-        let of = |x: &Exchange| {
-            let times = [x.times.last, x.end.tcp_at, x.end.at, Some(x.request.last)];
-            times.into_iter().flatten().max()
-        };
-        let legs = self.legs(chain).filter_map(of).max();
+        let legs = self.legs(chain).filter_map(facts::ended).max();
         legs.or_else(|| self.flow(chain.flow?).map(|flow| flow.end_at.unwrap_or(flow.syn_at)))
     }
 
@@ -385,12 +288,12 @@ impl Shared {
     }
 
     pub fn mark(&self, chain: &Chain) -> Mark {
-        mark(&self.a, chain)
+        facts::mark(&self.a, chain)
     }
 
     /// The mark of the chain with this index.
     pub fn mark_of(&self, index: usize) -> Option<Mark> {
-        self.marks.get(index).copied()
+        self.facts.mark(index)
     }
 
     /// Who is to blame for it, in words; empty where nobody is.

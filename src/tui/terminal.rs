@@ -18,7 +18,7 @@ use ratatui::backend::CrosstermBackend;
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGTSTP};
 
 use crate::capture::Progress;
-use crate::store::Analysis;
+use crate::store::{Analysis, Columns};
 
 use super::export::Request;
 use super::frame::{Alive, Reading};
@@ -54,6 +54,8 @@ enum News {
     /// What is known so far.
     SoFar(Ready),
     All(Result<Ready, String>),
+    /// What makes filters fast, of all.
+    Columns(Columns),
     /// What was to be written: where it is, or why it is not there.
     Written(Result<String, String>),
 }
@@ -138,6 +140,7 @@ fn turn(
                     ui.take(ready);
                 }
                 News::All(Err(why)) if ui.s.a.chains.is_empty() => return Ok(Some(why)),
+                News::Columns(columns) => ui.take_columns(columns),
                 // What was found before it failed stays there to be looked at.
                 News::All(Err(why)) => ui.fail(why),
                 News::Written(Ok(words)) => ui.say(words),
@@ -228,7 +231,11 @@ impl Reader {
             let all = read(&told).map(Ready::new);
             break_on_purpose("reading");
             broken.1 = None;
-            let _ = told.news.send(News::All(all));
+            let rest = all.as_ref().ok().map(Ready::rest);
+            let rest = rest.filter(|_| told.news.send(News::All(all)).is_ok());
+            if let Some(columns) = rest.and_then(|rest| rest.make(&|| told.is_wanted())) {
+                let _ = told.news.send(News::Columns(columns));
+            }
         });
         Reader { tell, news, started: Instant::now() }
     }

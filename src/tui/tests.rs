@@ -1,6 +1,7 @@
 //! Whole sessions without a terminal: keys in, cells out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
@@ -112,6 +113,7 @@ fn an_open_ladder_follows_its_chain_into_the_next_analysis() {
 #[test]
 fn a_filter_over_many_chains_leaves_what_is_shown_until_it_is_done() {
     let mut ui = ui(testing::many(11_000, 1_000), Theme::default());
+    ui.s.patience = Duration::ZERO;
     type_in(&mut ui, "/ s t a t u s : 1 0 1 Enter", (80, 24));
     assert!(ui.s.is_filtering());
     assert_eq!(ui.cursor().1, 12_000);
@@ -120,6 +122,31 @@ fn a_filter_over_many_chains_leaves_what_is_shown_until_it_is_done() {
     assert_eq!(ui.s.visible.len(), ui.cursor().1);
     let alone = crate::store::select::chains(&ui.s.a, &crate::store::Filter::parse("status:101").unwrap());
     assert_eq!(ui.s.visible.len(), alone.iter().filter(|keep| **keep).count());
+}
+
+#[test]
+fn what_makes_filters_fast_is_taken_for_its_own_analysis_alone() {
+    let columns = |ready: &Ready| ready.rest().make(&|| true).unwrap();
+    let found = |ui: &mut Ui, filter: &str| {
+        ui.s.filter(filter);
+        while ui.work() {}
+        ui.s.visible.clone()
+    };
+    let (early, late) = (Ready::new(testing::many(2, 3)), Ready::new(testing::journeys()));
+    let (of_early, of_late) = (columns(&early), columns(&late));
+    let mut ui = ui(testing::sample(), Theme::default());
+    ui.take(early);
+    ui.take_columns(of_late);
+    assert_eq!(found(&mut ui, "rule:accept-*").len(), 3, "those of another analysis answer nothing");
+    ui.take_columns(of_early);
+    assert_eq!(found(&mut ui, "rule:accept-*").len(), 3);
+    type_in(&mut ui, "p", (80, 24));
+    let of_late = columns(&late);
+    ui.take(late);
+    ui.take_columns(of_late);
+    assert_eq!(found(&mut ui, "rule:accept-*").len(), 3, "the view is held");
+    type_in(&mut ui, "p", (80, 24));
+    assert_eq!(found(&mut ui, "hop:edge").len(), 1);
 }
 
 #[test]
@@ -288,6 +315,7 @@ fn rows_are_sorted_and_grouped_by_keys_and_by_a_click_on_a_heading() {
 #[test]
 fn many_chains_are_put_in_order_between_two_keys() {
     let mut ui = ui(testing::many(11_000, 1_000), Theme::default());
+    ui.s.patience = Duration::ZERO;
     type_in(&mut ui, "r", (80, 24));
     assert!(ui.s.is_filtering());
     assert_eq!(ui.s.at(0).map(|(index, _)| index), Some(0), "the old order stays in view");
@@ -355,7 +383,7 @@ fn hostile() -> Analysis {
 }
 
 /// What the captures in samples/ say.
-fn analysis(files: &[&str]) -> Analysis {
+pub(super) fn analysis(files: &[&str]) -> Analysis {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples");
     let paths: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
     let mut inputs = Merged::open(&paths, &Window::default()).unwrap();

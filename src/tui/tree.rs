@@ -98,10 +98,12 @@ impl Tree {
     fn build(&mut self, s: &Shared) {
         self.runs.clear();
         let mut open = Vec::new();
-        if !self.unfolded.is_empty() {
-            let all = (0..s.visible.len()).filter_map(|place| Some((place, s.at(place)?.1)));
-            open.extend(all.filter(|(_, c)| self.unfolded.contains(&c.id)).map(|(place, c)| (place, c.legs.len())));
+        for id in &self.unfolded {
+            let index = s.find(*id);
+            let legs = index.and_then(|at| s.a.chains.get(at)).map_or(0, |chain| chain.legs.len());
+            open.extend(index.and_then(|at| s.place_of(at)).map(|place| (place, legs)));
         }
+        open.sort_unstable();
         let mut open = open.into_iter().peekable();
         let mut row = 0;
         let whole = [(None, 0, s.visible.len())];

@@ -18,6 +18,7 @@ use super::ready::Ready;
 use super::shared::{Shared, Times};
 use super::theme::Tone;
 use super::views::{SCREENS, Step, View};
+use crate::store::Columns;
 
 /// Smaller than this nothing but a word is drawn.
 pub const LEAST: (u16, u16) = (40, 10);
@@ -100,6 +101,14 @@ impl Ui {
         self.s.take(ready);
         if !self.s.is_filtering() {
             self.changed();
+        }
+    }
+
+    /// What makes filters fast is there.
+    pub fn take_columns(&mut self, columns: Columns) {
+        match &mut self.waiting {
+            Some(ready) if columns.are_of(&ready.parts) => ready.columns = Some(columns),
+            _ => self.s.take_columns(columns),
         }
     }
 

@@ -5,7 +5,8 @@
 //! ```text
 //! cargo bench --bench screens -- [--exchanges 1000000] [--size 1G] [--runs 5]
 //! ```
-//! Exits 1 where a goal is missed.
+//! Nearly every exchange has a client, path, key and length of its own. Where the processor was taken away meanwhile, which
+//! says nothing of the screen, it is measured again if that can be, and told if not. Exits 1 where a goal is missed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,16 +24,18 @@ mod open;
 mod random;
 mod writer;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use hopscope::base::{ExchangeId, Nanos};
+use hopscope::base::{Endpoint, ExchangeId, Nanos};
 use hopscope::capture::{Merged, Window};
 use hopscope::engine::{self, Collected, Engine, Judge, judge};
+use hopscope::model::StartLine;
 use hopscope::products::Products;
-use hopscope::store::Analysis;
+use hopscope::store::{Analysis, Row};
 use hopscope::tui::{Palette, Ready, Shared, Theme, Ui};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -74,19 +77,29 @@ fn screens(exchanges: usize) -> bool {
     let began = Instant::now();
     let ready = Ready::new(a);
     let made = began.elapsed();
+    let of_ready = resident() - before - of_analysis;
+    let rest = ready.rest();
     let mut ui = Ui::new(Shared::new(Theme { palette: Palette::Terminal, ascii: false }, false, true));
     ui.reading = None;
-    let began = Instant::now();
-    ui.take(ready);
-    let taken = began.elapsed();
-    let of_ui = resident() - before - of_analysis;
     println!(
-        "{rows} exchanges in {chains} chains: the analysis takes {of_analysis} MiB, the UI {of_ui} MiB more; made ready \
-         beside the screen in {} and taken in {}",
+        "{rows} exchanges in {chains} chains: the analysis takes {of_analysis} MiB, what lists need {of_ready} MiB more, made \
+         in {}",
         ms(made),
-        ms(taken)
     );
-    let mut good = told("the first frame with all", taken + draw(&mut ui), KEY);
+    let mut good = told("taken, and the first frame with all", timed(|| ui.take(ready)) + drawn(&mut ui), KEY);
+    good &= told(
+        "a filter before columns are there: key to frame",
+        timed(|| ui.s.filter("status:426")) + drawn(&mut ui),
+        KEY,
+    );
+    let (whole, longest) = settle(&mut ui);
+    good &= told("a filter before columns are there: the longest step beside keys", longest, KEY);
+    println!("  a filter before columns are there: all {} matches after {}", ui.s.visible.len(), ms(whole.took));
+    press(&mut ui, "Ctrl-x");
+    let began = Instant::now();
+    let columns = rest.make(&|| true).expect("it is wanted");
+    println!("  columns: {} MiB, made beside the screen in {}", columns.size() >> 20, ms(began.elapsed()));
+    ui.take_columns(columns);
     for (name, script) in [
         ("chains", ""),
         ("chains, at the end", "G"),
@@ -104,7 +117,7 @@ fn screens(exchanges: usize) -> bool {
     ] {
         let opened = script.split(' ').filter(|key| !key.is_empty()).map(|key| press(&mut ui, key)).max();
         settle(&mut ui);
-        let frames = (0..20).map(|_| draw(&mut ui)).max().unwrap_or_default();
+        let frames = (0..20).map(|_| undisturbed(|| draw(&mut ui))).max().unwrap_or_default();
         good &= told(&format!("{name}: a frame"), frames, FRAME);
         if let Some(opened) = opened {
             good &= told(&format!("{name}: key to frame"), opened, KEY);
@@ -119,20 +132,29 @@ fn screens(exchanges: usize) -> bool {
             });
         }
     }
-    for (name, keys) in [("sorted by verdict", "s"), ("sorted by status", "s"), ("reversed", "r")] {
-        let key = press(&mut ui, keys);
+    for _ in 0..13 {
+        let key = press(&mut ui, "s");
+        let name = ui.s.order().words();
         good &= told(&format!("{name}: key to frame"), key, KEY);
         let (whole, longest) = settle(&mut ui);
         good &= told(&format!("{name}: the longest step beside keys"), longest, KEY);
-        println!("  {name}: in order after {}", ms(key + whole));
+        println!("  {name}: in order after {}", ms(key.took + whole.took));
+    }
+    for _ in 0..5 {
+        let key = press(&mut ui, "o");
+        let name = ui.s.order().words();
+        good &= told(&format!("{name}: key to frame"), key, KEY);
+        let (whole, longest) = settle(&mut ui);
+        good &= told(&format!("{name}: the longest step beside keys"), longest, KEY);
+        println!("  {name}: in order after {}", ms(key.took + whole.took));
     }
     while !ui.s.order().is_natural() {
         press(&mut ui, "s");
         settle(&mut ui);
     }
-    for filter in ["status:101", "path~none", "rule:hop-*", "status:426 path:/old -host:x"] {
+    for filter in FILTERS {
         press(&mut ui, "/");
-        let mut longest = Duration::ZERO;
+        let mut longest = Took::default();
         for c in filter.chars() {
             longest = longest.max(press(&mut ui, &c.to_string()));
         }
@@ -140,22 +162,85 @@ fn screens(exchanges: usize) -> bool {
         settle(&mut ui);
         press(&mut ui, "Ctrl-x");
         settle(&mut ui);
-        let began = Instant::now();
-        ui.s.filter(filter);
-        while ui.work() {}
-        let whole = began.elapsed() + draw(&mut ui);
+        let whole = undisturbed(|| {
+            timed(|| {
+                ui.s.filter(filter);
+                while ui.work() {}
+                draw(&mut ui);
+            })
+        });
         good &= told(&format!("filter {filter}: key to frame"), longest, KEY);
         good &= told(&format!("filter {filter}: all {} matches", ui.s.visible.len()), whole, FILTER);
         press(&mut ui, "Ctrl-x");
         settle(&mut ui);
     }
+    println!("  in all {} MiB beside the analysis", resident() - before - of_analysis);
     std::mem::forget(ui);
     good
 }
 
-fn told(what: &str, took: Duration, goal: Duration) -> bool {
-    let good = took <= goal;
-    println!("  {what}: {}{}", ms(took), if good { "" } else { "  FAILED: above the goal" });
+/// Of every sort; the last one but one is a word that is looked for everywhere, the last one is by no column.
+const FILTERS: [&str; 12] = [
+    "status:101",
+    "path~none",
+    "path~/7777",
+    "rule:hop-*",
+    "status:426 path:/* -host:x",
+    "client:10.3.*",
+    "-client:10.3.17.5 dur>1s",
+    "key:key-00000000000000123456",
+    "id>999000 or severity:error",
+    "ip~3.17",
+    "4711",
+    "packet:4711",
+];
+
+/// How long something took, and whether the processor was taken away from it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Took {
+    took: Duration,
+    disturbed: bool,
+}
+
+impl std::ops::Add for Took {
+    type Output = Took;
+
+    fn add(self, other: Took) -> Took {
+        Took { took: self.took + other.took, disturbed: self.disturbed || other.disturbed }
+    }
+}
+
+fn timed(f: impl FnOnce()) -> Took {
+    let before = switches();
+    let began = Instant::now();
+    f();
+    let took = began.elapsed();
+    Took { took, disturbed: switches() != before }
+}
+
+/// Again, up to ten times, until it is not disturbed.
+fn undisturbed(mut f: impl FnMut() -> Took) -> Took {
+    let mut took = f();
+    for _ in 0..10 {
+        if !took.disturbed {
+            break;
+        }
+        took = f();
+    }
+    took
+}
+
+/// How often the processor was taken away from this thread.
+fn switches() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:")).unwrap_or_default();
+    line.trim().parse().unwrap_or(0)
+}
+
+fn told(what: &str, took: Took, goal: Duration) -> bool {
+    let good = took.took <= goal;
+    let disturbed = if took.disturbed { " (the processor was taken away)" } else { "" };
+    println!("  {what}: {}{disturbed}{}", ms(took.took), if good { "  ok" } else { "  FAILED: above the goal" });
     good
 }
 
@@ -163,34 +248,38 @@ fn ms(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
-fn draw(ui: &mut Ui) -> Duration {
+fn draw(ui: &mut Ui) -> Took {
     let mut buf = Buffer::empty(AREA);
-    let began = Instant::now();
-    ui.draw(AREA, &mut buf);
-    began.elapsed()
+    timed(|| {
+        ui.draw(AREA, &mut buf);
+    })
+}
+
+/// The same; it can be measured again.
+fn drawn(ui: &mut Ui) -> Took {
+    undisturbed(|| draw(ui))
 }
 
 /// A key, and the frame behind it.
-fn press(ui: &mut Ui, name: &str) -> Duration {
+fn press(ui: &mut Ui, name: &str) -> Took {
     let (code, modifiers) = match name {
         "Enter" => (KeyCode::Enter, KeyModifiers::NONE),
         "PgDn" => (KeyCode::PageDown, KeyModifiers::NONE),
         "Ctrl-x" => (KeyCode::Char('x'), KeyModifiers::CONTROL),
         name => (KeyCode::Char(name.chars().next().unwrap_or(' ')), KeyModifiers::NONE),
     };
-    let began = Instant::now();
-    ui.event(&Event::Key(KeyEvent::new(code, modifiers)));
-    let took = began.elapsed();
-    took + draw(ui)
+    let key = timed(|| {
+        ui.event(&Event::Key(KeyEvent::new(code, modifiers)));
+    });
+    key + drawn(ui)
 }
 
 /// What goes on between keys; all of it, and its longest step.
-fn settle(ui: &mut Ui) -> (Duration, Duration) {
-    let (mut whole, mut longest) = (Duration::ZERO, Duration::ZERO);
+fn settle(ui: &mut Ui) -> (Took, Took) {
+    let (mut whole, mut longest) = (Took::default(), Took::default());
     loop {
-        let began = Instant::now();
-        let more = ui.work();
-        let took = began.elapsed();
+        let mut more = false;
+        let took = timed(|| more = ui.work());
         (whole, longest) = (whole + took, longest.max(took));
         if !more {
             return (whole, longest);
@@ -213,6 +302,7 @@ fn many(exchanges: usize) -> Analysis {
             row.exchange.request.first = row.exchange.request.first + later;
             row.exchange.request.last = row.exchange.request.last + later;
             row.findings.iter_mut().for_each(|finding| *finding += findings);
+            differ(&mut row, a.rows.len());
             a.rows.push(row);
         }
         for chain in &sample.chains {
@@ -231,6 +321,26 @@ fn many(exchanges: usize) -> Analysis {
         input.last = Some(row.exchange.request.last);
     }
     a
+}
+
+/// Gives an exchange a client, a path, a key and a length of its own.
+fn differ(row: &mut Row, n: usize) {
+    let x = &mut row.exchange;
+    let [.., a, b, c] = (n as u32).to_be_bytes();
+    x.client = Endpoint::new(IpAddr::from([10, a, b, c]), 1_024 + (n % 60_000) as u16);
+    x.end.lifetime = x.end.lifetime.map(|lifetime| lifetime + Nanos(n as i64));
+    row.handshake.key = row.handshake.key.as_ref().map(|_| format!("key-{n:020}").into_bytes().into());
+    let StartLine::Request { target, version, .. } = &mut x.request.start else { return };
+    let more = format!("/{n}").into_bytes();
+    let (end, by) = (target.end, more.len() as u32);
+    let mut text = x.request.text.to_vec();
+    text.splice(end as usize..end as usize, more);
+    x.request.text = text.into();
+    target.end += by;
+    let ranges = x.request.fields.iter_mut().flat_map(|field| [&mut field.name, &mut field.value]);
+    for range in ranges.chain([version]).filter(|range| range.start >= end) {
+        *range = range.start + by..range.end + by;
+    }
 }
 
 fn sample() -> Analysis {

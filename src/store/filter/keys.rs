@@ -102,6 +102,49 @@ impl Key {
     pub(super) const ANYWHERE: [Key; 7] =
         [Key::Path, Key::Host, Key::Client, Key::Server, Key::Hop, Key::Rule, Key::Verdict];
 
+    /// Those whose answers are worth to be made ready. `ip` is client and server together; packets are of nearly
+    /// every part others, and several.
+    pub(super) const COLUMNS: [Key; 33] = [
+        Key::Accept,
+        Key::Blame,
+        Key::Bytes,
+        Key::Client,
+        Key::Close,
+        Key::Confidence,
+        Key::Duration,
+        Key::End,
+        Key::File,
+        Key::Flow,
+        Key::Frames,
+        Key::Hop,
+        Key::Host,
+        Key::Id,
+        Key::Input,
+        Key::Kind,
+        Key::Latency,
+        Key::Method,
+        Key::Nonce,
+        Key::Origin,
+        Key::Outcome,
+        Key::Path,
+        Key::Port,
+        Key::Product,
+        Key::Protocol,
+        Key::Rule,
+        Key::Server,
+        Key::Severity,
+        Key::Status,
+        Key::Subprotocol,
+        Key::UserAgent,
+        Key::Verdict,
+        Key::Via,
+    ];
+
+    /// Whether the case of its letters counts.
+    pub(super) fn is_exact(self) -> bool {
+        matches!(self, Key::Nonce | Key::Accept)
+    }
+
     pub(super) fn find(name: &str) -> Option<Key> {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, key)| key)
     }

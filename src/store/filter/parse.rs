@@ -126,7 +126,7 @@ fn condition(token: &Token, name: &str, key: Key, rest: &str) -> Result<Test, Fi
             token.error(format!("`{name}{operator}` needs a value behind it; {name}:* is any, -{name}:* is none"))
         );
     }
-    let exact_case = matches!(key, Key::Nonce | Key::Accept);
+    let exact_case = key.is_exact();
     match (compare, key.unit()) {
         (Some(_), None) => Err(token.error(format!("`{name}` has no order; use {name}:value or {name}~part"))),
         (Some(compare), Some(unit)) => Ok(Test::Number(key, compare, number(token, unit, value)?)),

@@ -19,6 +19,12 @@ impl Pattern {
         Pattern::whole(&format!("*{text}*"), exact_case)
     }
 
+    /// What every value that matches must hold, in small letters unless their case counts: the longest piece. Empty: nothing.
+    pub(super) fn needle(&self) -> Vec<u8> {
+        let longest = self.pieces.iter().max_by_key(|piece| piece.len()).map(Vec::as_slice).unwrap_or_default();
+        if self.exact_case { longest.to_vec() } else { longest.to_ascii_lowercase() }
+    }
+
     /// Linear in the value's length for each piece: every piece is looked for once, from the left.
     pub(super) fn matches(&self, value: &[u8]) -> bool {
         let (Some((first, rest)), Some(last)) = (self.pieces.split_first(), self.pieces.last()) else { return true };

@@ -1,14 +1,11 @@
 //! All findings, grouped by rule: how many, since when, where; below, what the rule means and what mends it.
 
-use std::collections::HashMap;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::base::Timestamp;
 use crate::model::Severity;
-use crate::report::build;
 use crate::rules;
 use crate::tui::keys::Action;
 use crate::tui::list::List;
@@ -44,9 +41,18 @@ struct Group {
     /// Index of the first one.
     example: usize,
     allowed: bool,
-    /// The chain of the first one, and the last chain that was counted: indices.
+    /// The chain of the first one: an index.
     owner: Option<usize>,
-    counted: usize,
+}
+
+/// Chains that have the same findings.
+#[derive(Clone, Default)]
+struct Alike {
+    chains: usize,
+    /// When the first and the last of them began.
+    times: Option<(Timestamp, Timestamp)>,
+    /// The first of them: an index.
+    first: usize,
 }
 
 #[derive(Default)]
@@ -58,46 +64,65 @@ struct Findings {
 
 impl Findings {
     fn build(&mut self, s: &Shared) {
-        let owners = build::Owners::new(&s.a);
-        let place: HashMap<i64, usize> = s.a.chains.iter().enumerate().map(|(at, chain)| (chain.id, at)).collect();
-        let mut groups: Vec<Group> = Vec::new();
-        let mut known: HashMap<&str, usize> = HashMap::new();
-        for (index, finding) in s.a.findings.iter().enumerate() {
-            let chain = owners.chain(&s.a, index);
-            let at = chain.and_then(|chain| place.get(&chain.id)).copied();
-            // What is about an input or all of the capture belongs to no chain, and no filter hides it.
-            let hidden = at.is_some_and(|at| !s.is_visible(at));
-            if hidden {
-                continue;
+        let facts = &s.facts;
+        let mut alike = vec![Alike::default(); facts.kinds().len()];
+        for at in s.visible.iter().filter_map(|at| usize::try_from(*at).ok()) {
+            let Some(alike) = facts.kind(at).and_then(|kind| alike.get_mut(kind)) else { continue };
+            alike.first = if alike.chains == 0 { at } else { alike.first.min(at) };
+            alike.chains += 1;
+            if let Some((began, _)) = facts.span(at) {
+                alike.times = Some(alike.times.map_or((began, began), |(a, b)| (a.min(began), b.max(began))));
             }
-            let began = chain.and_then(|chain| s.began(chain));
-            let group = *known.entry(&finding.rule).or_insert_with(|| {
-                groups.push(Group {
-                    rule: s.text.own(&finding.rule),
-                    severity: finding.severity,
-                    count: 0,
-                    chains: 0,
-                    first: began,
-                    last: began,
-                    example: index,
-                    allowed: true,
-                    owner: at,
-                    counted: usize::MAX,
-                });
-                groups.len() - 1
-            });
-            let Some(group) = groups.get_mut(group) else { continue };
+        }
+        self.groups.clear();
+        for (kind, alike) in facts.kinds().iter().zip(&alike).filter(|(_, alike)| alike.chains > 0) {
+            for found in kind {
+                let Some(group) = self.group(s.text.own(facts.rule(found.rule))) else { continue };
+                group.count += alike.chains * usize::try_from(found.count).unwrap_or(0);
+                group.chains += alike.chains;
+                group.severity = group.severity.max(found.severity);
+                group.allowed &= found.allowed;
+                let (first, last) = alike.times.unzip();
+                group.first = group.first.into_iter().chain(first).min();
+                group.last = group.last.into_iter().chain(last).max();
+                group.owner = Some(group.owner.map_or(alike.first, |owner| owner.min(alike.first)));
+            }
+        }
+        // What is about an input or all of the capture belongs to no chain, and no filter hides it.
+        for (index, finding) in facts.lone().iter().filter_map(|at| Some((*at, s.a.findings.get(*at)?))) {
+            let Some(group) = self.group(s.text.own(&finding.rule)) else { continue };
             group.count += 1;
             group.severity = group.severity.max(finding.severity);
             group.allowed &= finding.allowed;
-            group.first = group.first.into_iter().chain(began).min();
-            group.last = group.last.into_iter().chain(began).max();
-            if let Some(at) = at.filter(|at| *at != group.counted) {
-                (group.chains, group.counted) = (group.chains + 1, at);
-            }
+            group.example = group.example.min(index);
         }
-        groups.sort_by_key(|group| std::cmp::Reverse((!group.allowed, group.severity, group.count)));
-        self.groups = groups;
+        for group in &mut self.groups {
+            let chain = group.owner.and_then(|at| s.a.chains.get(at));
+            let own = chain.map(|chain| s.findings(chain)).unwrap_or_default();
+            let is = |at: &usize| s.a.findings.get(*at).is_some_and(|f| s.text.own(&f.rule) == group.rule);
+            group.example = own.into_iter().filter(is).chain([group.example]).min().unwrap_or(group.example);
+        }
+        self.groups
+            .sort_by_key(|group| (std::cmp::Reverse((!group.allowed, group.severity, group.count)), group.example));
+    }
+
+    /// The group of a rule, which is new where there is none.
+    fn group(&mut self, rule: String) -> Option<&mut Group> {
+        let at = self.groups.iter().position(|group| group.rule == rule).unwrap_or(self.groups.len());
+        if at == self.groups.len() {
+            self.groups.push(Group {
+                rule,
+                severity: Severity::Info,
+                count: 0,
+                chains: 0,
+                first: None,
+                last: None,
+                example: usize::MAX,
+                allowed: true,
+                owner: None,
+            });
+        }
+        self.groups.get_mut(at)
     }
 
     fn pane(&self, s: &Shared, area: Rect, buf: &mut Buffer) {

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::base::{Endpoint, FlowId, Nanos, Timestamp};
-use crate::model::{ConnectState, EndHow, Exchange, FlowFacts, Wrapper};
+use crate::model::{Chain, ConnectState, EndHow, Exchange, FlowFacts, Wrapper};
 use crate::tui::keys::Action;
 use crate::tui::list::List;
 use crate::tui::paint::{self, Line, clip, fill, fill_left, put};
@@ -22,18 +22,20 @@ pub static SCREEN: Screen = Screen { name: "flows", action: Action::Flows, open 
 const STATE: usize = 10;
 
 fn open(s: &Shared) -> Result<Box<dyn View>, String> {
-    let mut view = Flows { all: Vec::new(), list: List::default(), top: 0 };
+    let mut view = Flows { firsts: Vec::new(), rows: 0, list: List::default(), top: 0 };
     view.build(s);
-    let chosen = s.chain().map(|chain| chain.id);
-    view.list.cursor = view.all.iter().position(|flow| Some(flow.chain) == chosen).unwrap_or(0);
-    if view.all.is_empty() {
+    view.list.cursor = s.place_of(s.chosen).and_then(|place| view.firsts.get(place)).map_or(0, |first| *first as usize);
+    view.list.shrink(view.rows);
+    if view.rows == 0 {
         return Err("no connection was kept: none carried an upgrade, or has a finding".to_owned());
     }
     Ok(Box::new(view))
 }
 
 struct Flows {
-    all: Vec<Flow>,
+    /// For each place of a chain that matches, the row of its first connection.
+    firsts: Vec<u32>,
+    rows: usize,
     list: List,
     top: u16,
 }
@@ -53,19 +55,37 @@ struct Flow {
 }
 
 impl Flows {
-    /// Of all chains that match, in the order of their chains.
+    /// Counts those of all chains that match, in the order of their chains.
     fn build(&mut self, s: &Shared) {
-        self.all.clear();
-        for (_, chain) in (0..s.visible.len()).filter_map(|place| s.at(place)) {
-            let mut legs: BTreeMap<FlowId, Vec<&Exchange>> = BTreeMap::new();
-            for x in s.legs(chain) {
-                legs.entry(x.flow).or_default().push(x);
-            }
-            self.all.extend(legs.values().filter_map(|all| of_legs(s, chain.id, all)));
-            let alone = chain.flow.into_iter().chain(chain.tried.iter().map(|tried| tried.flow));
-            self.all.extend(alone.filter_map(|id| s.flow(id)).map(|flow| of_flow(s, chain.id, flow)));
+        self.firsts.clear();
+        self.rows = 0;
+        for at in &s.visible {
+            self.firsts.push(u32::try_from(self.rows).unwrap_or(u32::MAX));
+            self.rows += usize::try_from(*at).map_or(0, |at| s.facts.connections(at));
         }
     }
+
+    /// The place of the chain whose connection stands in this row.
+    fn place(&self, row: usize) -> usize {
+        self.firsts.partition_point(|first| *first as usize <= row).saturating_sub(1)
+    }
+
+    fn get(&self, s: &Shared, row: usize) -> Option<Flow> {
+        let place = self.place(row);
+        let nth = row.checked_sub(*self.firsts.get(place)? as usize)?;
+        of_chain(s, s.at(place)?.1).into_iter().nth(nth)
+    }
+}
+
+/// The connections of a chain: as many as were counted.
+fn of_chain(s: &Shared, chain: &Chain) -> Vec<Flow> {
+    let mut legs: BTreeMap<FlowId, Vec<&Exchange>> = BTreeMap::new();
+    for x in s.legs(chain) {
+        legs.entry(x.flow).or_default().push(x);
+    }
+    let alone = chain.flow.into_iter().chain(chain.tried.iter().map(|tried| tried.flow));
+    let alone = alone.filter_map(|id| s.flow(id)).map(|flow| of_flow(s, chain.id, flow));
+    legs.values().filter_map(|all| of_legs(s, chain.id, all)).chain(alone).collect()
 }
 
 fn of_legs(s: &Shared, chain: i64, all: &[&Exchange]) -> Option<Flow> {
@@ -159,9 +179,9 @@ impl View for Flows {
         heads.push_str(&format!("{} Speaks", fill("State", STATE)));
         put(buf, s.theme, (area.left(), area.top()), area.width, &Line::of(Tone::Dim, heads), Style::new());
         self.top = area.top() + 1;
-        let window = self.list.window(usize::from(area.height.saturating_sub(1)), self.all.len());
+        let window = self.list.window(usize::from(area.height.saturating_sub(1)), self.rows);
         for (at, y) in window.zip(self.top..) {
-            let Some(flow) = self.all.get(at) else { continue };
+            let Some(flow) = self.get(s, at) else { continue };
             let chosen = at == self.list.cursor;
             let base = if chosen { s.theme.cursor() } else { Style::new() };
             let mut line = Line::of(Tone::Strong, if chosen { "► " } else { "  " });
@@ -186,14 +206,14 @@ impl View for Flows {
     }
 
     fn act(&mut self, action: Action, s: &mut Shared) -> Step {
-        let moved = self.list.act(action, self.all.len());
-        if let Some(index) = self.all.get(self.list.cursor).and_then(|flow| s.find(flow.chain)) {
+        let moved = self.list.act(action, self.rows);
+        if let Some((index, _)) = s.at(self.place(self.list.cursor)) {
             s.chosen = index;
         }
         match action {
             _ if moved => Step::Done,
             Action::Enter => Step::Go(Action::Ladder),
-            Action::Copy => match self.all.get(self.list.cursor) {
+            Action::Copy => match self.get(s, self.list.cursor) {
                 Some(flow) => Step::Copy(clip(&format!("{} {}", flow.client, flow.server), 200)),
                 None => Step::Ignored,
             },
@@ -202,15 +222,15 @@ impl View for Flows {
     }
 
     fn cursor(&self, _: &Shared) -> (usize, usize) {
-        (self.list.cursor, self.all.len())
+        (self.list.cursor, self.rows)
     }
 
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {
-        self.list.click(y, self.top, self.all.len())
+        self.list.click(y, self.top, self.rows)
     }
 
     fn changed(&mut self, s: &mut Shared) {
         self.build(s);
-        self.list.shrink(self.all.len());
+        self.list.shrink(self.rows);
     }
 }

@@ -63,8 +63,7 @@ impl Timeline {
 
     /// The window that shows all that matches.
     fn fit(&mut self, s: &Shared) {
-        let all = s.visible.iter().filter_map(|at| s.a.chains.get(usize::try_from(*at).ok()?));
-        let ends = all.filter_map(|chain| Some((s.began(chain)?, s.ended(chain)?)));
+        let ends = s.visible.iter().filter_map(|at| s.facts.span(usize::try_from(*at).ok()?));
         let bounds = ends.reduce(|(from, to), (a, b)| (from.min(a), to.max(b)));
         self.show(bounds);
     }
@@ -106,7 +105,7 @@ impl Timeline {
         let Some(axis) = whole(s) else { return };
         for at in &s.visible {
             let index = usize::try_from(*at).unwrap_or(usize::MAX);
-            let Some(began) = s.a.chains.get(index).and_then(|chain| s.began(chain)) else { continue };
+            let Some((began, _)) = s.facts.span(index) else { continue };
             let column = usize::try_from(axis.column(began, columns)).unwrap_or(0).min(columns.saturating_sub(1));
             if let Some((n, worst)) = self.strip.get_mut(column) {
                 *n += 1;
