@@ -224,7 +224,7 @@ impl Sorter {
             if matches!(order.sort, Sort::Host | Sort::Path | Sort::Client | Sort::Server) { found.len() } else { 0 };
         let names = Names::with_room(many);
         let many = if matches!(order.by, By::Nothing | By::Verdict) { 0 } else { found.len() };
-        Sorter { order, found, entries, names, groups: Names::with_room(many), tally: Vec::new() }
+        Sorter { order, found, entries, names, groups: Names::with_room(many), tally: Vec::with_capacity(many) }
     }
 
     /// What was found, in its natural order.

@@ -102,9 +102,8 @@ impl Key {
     pub(super) const ANYWHERE: [Key; 7] =
         [Key::Path, Key::Host, Key::Client, Key::Server, Key::Hop, Key::Rule, Key::Verdict];
 
-    /// Those whose answers are worth to be made ready. `ip` is client and server together; packets are of nearly
-    /// every part others, and several.
-    pub(super) const COLUMNS: [Key; 33] = [
+    /// Those whose answers are made ready. `ip` is client and server together.
+    pub(super) const COLUMNS: [Key; 34] = [
         Key::Accept,
         Key::Blame,
         Key::Bytes,
@@ -126,6 +125,7 @@ impl Key {
         Key::Nonce,
         Key::Origin,
         Key::Outcome,
+        Key::Packet,
         Key::Path,
         Key::Port,
         Key::Product,
