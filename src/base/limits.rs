@@ -30,6 +30,9 @@ pub const JUDGED_TOGETHER: usize = 8_192;
 /// when all is read.
 pub const PREVIEWED: usize = 10_000;
 
+/// The same for the first look at a capture that has an end; twice as many at each other one.
+pub const PREVIEWED_FIRST: usize = 1_000;
+
 /// Groups of chains that the terminal UI tells apart, those with the most faults first; all others are one group, whose
 /// heading counts them.
 pub const UI_GROUPS: usize = 10_000;

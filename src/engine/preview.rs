@@ -43,12 +43,20 @@ struct Copies {
     /// The copy that goes next, and those that went.
     hand: usize,
     gone: u64,
+    /// How often they were asked for.
+    looks: u32,
 }
 
 /// Copies looked at for one that has ended, when one has to go.
 const TRIES: usize = 256;
 
 impl Copies {
+    /// Copies that there is room for: the more, the longer somebody looks on. Of a capture that is soon read most would
+    /// be made for nobody.
+    fn room(&self) -> usize {
+        limits::PREVIEWED_FIRST.saturating_mul(1 << self.looks.min(16)).min(limits::PREVIEWED)
+    }
+
     /// Adds a copy; where there is no room, in the place of an older one that has ended.
     fn put(&mut self, x: Box<Exchange>, is_open: bool) {
         let count = self.exchanges.len();
@@ -119,7 +127,10 @@ impl Preview {
             }
             out.exchanges.extend(some);
         }
-        (out.lone, out.evicted) = self.with(|copies| (copies.lone.iter().cloned().collect(), copies.gone));
+        (out.lone, out.evicted) = self.with(|copies| {
+            copies.looks += 1;
+            (copies.lone.iter().cloned().collect(), copies.gone)
+        });
         out
     }
 
@@ -131,19 +142,25 @@ impl Preview {
 impl Sink for Previewed {
     fn decided(&mut self, x: &Exchange) {
         if self.latest || self.copied < limits::PREVIEWED {
-            self.copied += 1;
-            self.seen.with(|copies| {
-                copies.put(Box::new(x.clone()), true);
-                copies.changes += 1;
+            let (latest, copied) = (self.latest, self.copied);
+            let added = self.seen.with(|copies| {
+                let room = latest || copied < copies.room();
+                if room {
+                    copies.put(Box::new(x.clone()), true);
+                    copies.changes += 1;
+                }
+                room
             });
+            self.copied += usize::from(added);
         }
         self.collected.decided(x);
     }
 
     fn ended(&mut self, x: Box<Exchange>) {
         if !self.over {
-            let room = self.latest || self.copied < limits::PREVIEWED;
+            let (latest, copied) = (self.latest, self.copied);
             let (added, over) = self.seen.with(|copies| {
+                let room = latest || copied < copies.room();
                 let known = copies.open.remove(&x.id).and_then(|at| copies.exchanges.get_mut(at));
                 let added = known.is_none() && room;
                 match known {
@@ -152,7 +169,7 @@ impl Sink for Previewed {
                     None => {}
                 }
                 copies.changes += 1;
-                (added, !room && copies.open.is_empty())
+                (added, !latest && copied >= limits::PREVIEWED && copies.open.is_empty())
             });
             self.copied += usize::from(added);
             self.over = over;
@@ -198,9 +215,16 @@ mod tests {
         let seen = Preview::default();
         let mut sink = Previewed::new(seen.clone());
         let last = limits::PREVIEWED as u64 + 10;
+        let mut room = limits::PREVIEWED_FIRST;
+        while room < limits::PREVIEWED {
+            (1..=last).for_each(|id| sink.ended(Box::new(exchange(id))));
+            assert_eq!(seen.collected().exchanges.len(), room, "twice as many at each look");
+            room *= 2;
+        }
+        let all = sink.collected.exchanges.len() as u64;
         (1..=last).for_each(|id| sink.ended(Box::new(exchange(id))));
         assert_eq!(seen.collected().exchanges.len(), limits::PREVIEWED);
-        assert_eq!(sink.collected.exchanges.len() as u64, last);
+        assert_eq!(sink.collected.exchanges.len() as u64, all + last);
     }
 
     #[test]

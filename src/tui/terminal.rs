@@ -27,6 +27,8 @@ use super::ui::{Effect, Ui};
 
 /// How long a key is waited for before signals and the reader are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// The same while progress is drawn: each drawing takes time from those who read.
+const READING: Duration = Duration::from_millis(100);
 /// Events taken before the next drawing.
 const EVENTS: usize = 1_000;
 
@@ -48,7 +50,11 @@ pub struct Tell {
     total: Arc<AtomicU64>,
     live: Arc<Mutex<Option<Alive>>>,
     news: Sender<News>,
+    wake: Sender<Typed>,
 }
+
+/// What was typed. `None`: nothing, but there are news.
+type Typed = Option<io::Result<Event>>;
 
 enum News {
     /// What is known so far.
@@ -81,7 +87,12 @@ impl Tell {
     /// What is known so far.
     pub fn so_far(&self, a: Analysis) {
         // Whoever left does not want to know.
-        let _ = self.news.send(News::SoFar(Ready::new(a)));
+        let _ = self.tell(News::SoFar(Ready::new(a)));
+    }
+
+    /// `false`: nobody wants to know any more.
+    fn tell(&self, news: News) -> bool {
+        self.news.send(news).is_ok() && self.wake.send(None).is_ok()
     }
 }
 
@@ -93,7 +104,8 @@ pub type Write = Arc<dyn Fn(&Request, &Analysis, &Tell) -> Result<String, String
 
 /// Shows the screens until the user leaves them. `Err`: the terminal failed, or reading did.
 pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, String> {
-    let reader = Reader::start(read);
+    let (wake, typed) = channel();
+    let reader = Reader::start(read, wake.clone());
     let signals = [SIGTERM, SIGHUP].map(|signal| {
         let flag = Arc::new(AtomicBool::new(false));
         // Without it the signal ends the program at once, and the terminal stays as it is: a loss, no reason to stop.
@@ -102,7 +114,8 @@ pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, 
     });
     let said = |err: io::Error| format!("the terminal: {err}");
     let mut screen = Held::take(mouse).map_err(said)?;
-    let ended = turn(&mut ui, &mut screen, &reader, write, &signals);
+    keys(wake);
+    let ended = turn(&mut ui, &mut screen, (&reader, &typed), write, &signals);
     reader.tell.stop.store(true, Ordering::Relaxed);
     drop(screen);
     let killed = signals.iter().any(|flag| flag.load(Ordering::Relaxed));
@@ -121,11 +134,10 @@ pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, 
 fn turn(
     ui: &mut Ui,
     screen: &mut Held,
-    reader: &Reader,
+    (reader, typed): (&Reader, &Receiver<Typed>),
     write: &Write,
     signals: &[Arc<AtomicBool>],
 ) -> io::Result<Option<String>> {
-    let keys = keys();
     let mut dirty = true;
     loop {
         if signals.iter().any(|flag| flag.load(Ordering::Relaxed)) {
@@ -165,10 +177,11 @@ fn turn(
         }
         // All that was typed meanwhile comes before the next drawing.
         for taken in 0..EVENTS {
-            let patience = if taken == 0 && !more { TICK } else { Duration::ZERO };
-            let event = match keys.recv_timeout(patience) {
-                Ok(event) => event?,
-                Err(RecvTimeoutError::Timeout) => break,
+            let tick = if ui.reading.is_some() { READING } else { TICK };
+            let patience = if taken == 0 && !more { tick } else { Duration::ZERO };
+            let event = match typed.recv_timeout(patience) {
+                Ok(Some(event)) => event?,
+                Ok(None) | Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             };
             dirty = true;
@@ -184,7 +197,7 @@ fn turn(
                         break_on_purpose("writing");
                         let written = write(&request, &a, &tell);
                         broken.1 = None;
-                        let _ = tell.news.send(News::Written(written));
+                        let _ = tell.tell(News::Written(written));
                     });
                 }
                 Effect::Copy(text) => {
@@ -198,18 +211,16 @@ fn turn(
 
 /// What is typed, from a thread of its own: where the terminal is gone, waiting for a key may never come back, and
 /// must not keep this program alive.
-fn keys() -> Receiver<io::Result<Event>> {
-    let (tell, keys) = channel();
+fn keys(tell: Sender<Typed>) {
     thread::spawn(move || {
         loop {
             let event = event::read();
             let failed = event.is_err();
-            if tell.send(event).is_err() || failed {
+            if tell.send(Some(event)).is_err() || failed {
                 break;
             }
         }
     });
-    keys
 }
 
 /// The thread that reads.
@@ -220,10 +231,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn start(read: Read) -> Reader {
+    fn start(read: Read, wake: Sender<Typed>) -> Reader {
         let (send, news) = channel();
         let (stop, bytes, total) = (Arc::default(), Arc::default(), Arc::new(AtomicU64::new(u64::MAX)));
-        let tell = Tell { stop, bytes, total, live: Arc::default(), news: send };
+        let tell = Tell { stop, bytes, total, live: Arc::default(), news: send, wake };
         let told = tell.clone();
         // Nobody waits for it: a pipe may be silent for ever.
         thread::spawn(move || {
@@ -232,9 +243,9 @@ impl Reader {
             break_on_purpose("reading");
             broken.1 = None;
             let rest = all.as_ref().ok().map(Ready::rest);
-            let rest = rest.filter(|_| told.news.send(News::All(all)).is_ok());
+            let rest = rest.filter(|_| told.tell(News::All(all)));
             if let Some(columns) = rest.and_then(|rest| rest.make(&|| told.is_wanted())) {
-                let _ = told.news.send(News::Columns(columns));
+                let _ = told.tell(News::Columns(columns));
             }
         });
         Reader { tell, news, started: Instant::now() }
@@ -256,7 +267,7 @@ impl Drop for Broken<'_> {
     fn drop(&mut self) {
         if let Some(news) = self.1 {
             let why = "a fault of hopscope itself ended it; please report it".to_owned();
-            let _ = self.0.news.send(news(why));
+            let _ = self.0.tell(news(why));
         }
     }
 }

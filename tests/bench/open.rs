@@ -21,9 +21,9 @@ pub(crate) fn compare(size: &str, runs: usize) -> bool {
     let written = generate::write(&file, Sort::Mixed, bytes, generate::FLOWS_PER_GB);
     println!("mixed: {}", written.summary());
     let (mut report, mut screen) = (Vec::new(), Vec::new());
-    for _ in 0..runs {
-        report.push(in_tmux(&file, "report --quiet -o /dev/null", "done"));
-        screen.push(in_tmux(&file, "", " pkts "));
+    for run in 0..runs {
+        report.push(in_tmux(2 * run, &file, "report --quiet -o /dev/null", "done"));
+        screen.push(in_tmux(2 * run + 1, &file, "", " pkts "));
     }
     generate::remove(&file);
     let (report, screen) = (median(report), median(screen));
@@ -39,8 +39,9 @@ pub(crate) fn compare(size: &str, runs: usize) -> bool {
 }
 
 /// Until these words stand on the screen.
-fn in_tmux(file: &Path, how: &str, words: &str) -> Duration {
-    let socket = format!("hopscope-bench-{}", std::process::id());
+fn in_tmux(number: usize, file: &Path, how: &str, words: &str) -> Duration {
+    // A server of its own each time: the one before may still be going away.
+    let socket = format!("hopscope-bench-{}-{number}", std::process::id());
     let tmux = |arguments: &[&str]| {
         let mut command = Command::new("tmux");
         command.args(["-L", &socket, "-f", "/dev/null"]).args(arguments).stderr(Stdio::null());
