@@ -132,16 +132,8 @@ fn screens(exchanges: usize) -> bool {
             });
         }
     }
-    for _ in 0..13 {
-        let key = press(&mut ui, "s");
-        let name = ui.s.order().words();
-        good &= told(&format!("{name}: key to frame"), key, KEY);
-        let (whole, longest) = settle(&mut ui);
-        good &= told(&format!("{name}: the longest step beside keys"), longest, KEY);
-        println!("  {name}: in order after {}", ms(key.took + whole.took));
-    }
-    for _ in 0..5 {
-        let key = press(&mut ui, "o");
+    for key in [["s"; 13].as_slice(), &["o"; 5]].concat() {
+        let key = press(&mut ui, key);
         let name = ui.s.order().words();
         good &= told(&format!("{name}: key to frame"), key, KEY);
         let (whole, longest) = settle(&mut ui);
