@@ -2,15 +2,16 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 
 use crate::capture::{Progress, Source};
 use crate::cli::{Extract, Inputs, Numbers};
-use crate::report::{self, Options, redact};
+use crate::engine::stretch::{self, Ask, Stretch};
+use crate::report::{self, Options, build, redact};
 use crate::store::{Analysis, select};
-use crate::tui::{Form, Request, Scope};
+use crate::tui::{Beside, Form, Request, Scope};
 
 use super::analyse;
 use super::extract::{self, Known};
@@ -28,10 +29,20 @@ pub(super) struct Exporter {
     /// The inputs were a capture that ran.
     pub(super) live: bool,
     /// Set when all is read.
-    pub(super) known: Mutex<Option<Known>>,
+    pub(super) known: Mutex<Option<Arc<Known>>>,
 }
 
 impl Exporter {
+    /// What is done beside the screen.
+    pub(super) fn beside(self: Arc<Self>) -> Beside {
+        let again = Arc::clone(&self);
+        let words = |err: anyhow::Error| format!("{err:#}");
+        Beside {
+            write: Arc::new(move |request, a, tell| self.write(request, a, &mut |_| tell.is_wanted()).map_err(words)),
+            look: Arc::new(move |ask, a, is_wanted| again.look(ask, a, is_wanted).map_err(words)),
+        }
+    }
+
     /// Writes it; where, in words.
     pub(super) fn write(
         &self,
@@ -91,12 +102,7 @@ impl Exporter {
         if self.redact {
             bail!("with --redact only reports are written here; packets: hopscope extract --redact");
         }
-        if self.live {
-            bail!("a capture that ran cannot be read again; keep it with -w, and take packets from that file");
-        }
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = &*known else { bail!("packets can be written when all is read") };
-        self.inputs.files.iter().try_for_each(|path| Source::check_twice(path))?;
+        let known = self.again()?;
         let (chain, filter) = match &request.scope {
             Scope::Chains(ids) => (Some(Numbers(ids.iter().map(|id| *id..=*id).collect())), None),
             Scope::Filter(text) => (None, Some(text.clone())),
@@ -111,8 +117,31 @@ impl Exporter {
             redact: false,
             quiet: true,
         };
-        let Some(written) = extract::write(&args, known, a, out, on_progress)? else { bail!("nothing was written") };
+        let Some(written) = extract::write(&args, &known, a, out, on_progress)? else { bail!("nothing was written") };
         Ok(written.words(path).join("; "))
+    }
+}
+
+impl Exporter {
+    /// Reads some of an exchange's stream again, while it is wanted.
+    pub(super) fn look(&self, ask: &Ask, a: &Analysis, is_wanted: &dyn Fn() -> bool) -> anyhow::Result<Stretch> {
+        let known = self.again()?;
+        let Some(row) = build::row(a, ask.exchange) else { bail!("it is not in the analysis any more") };
+        let mut inputs = known.open(&self.inputs)?;
+        let secrets = known.keys.secrets();
+        let read = stretch::stretch(&mut inputs, secrets, &row.exchange, (ask.way, ask.from), &mut |_| is_wanted());
+        read?.context("nobody wants it any more")
+    }
+
+    /// What is needed to read the inputs again.
+    fn again(&self) -> anyhow::Result<Arc<Known>> {
+        if self.live {
+            bail!("a capture that ran cannot be read again; keep it with -w, and open that file");
+        }
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(known) = known else { bail!("the inputs can be read again when all is read") };
+        self.inputs.files.iter().try_for_each(|path| Source::check_twice(path))?;
+        Ok(known)
     }
 }
 

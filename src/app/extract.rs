@@ -12,7 +12,7 @@ use zeroize::Zeroize as _;
 use crate::base::Nanos;
 use crate::capture::write::{InterfaceKey, Packet, Writer};
 use crate::capture::{self, Batch, Interface, Merged, Record, Source, Window};
-use crate::cli::{Extract, FailOn};
+use crate::cli::{Extract, FailOn, Inputs};
 use crate::engine::replay::{self, Wanted, replay};
 use crate::engine::{Judge, judge};
 use crate::model::InputFacts;
@@ -87,8 +87,8 @@ pub(super) struct Known {
 
 impl Known {
     /// The inputs once more.
-    fn open(&self, args: &Extract) -> Result<Merged, capture::Error> {
-        Merged::open_by(&args.inputs.files, &self.window, &self.clocks)
+    pub(super) fn open(&self, inputs: &Inputs) -> Result<Merged, capture::Error> {
+        Merged::open_by(&inputs.files, &self.window, &self.clocks)
     }
 }
 
@@ -155,7 +155,7 @@ fn prepare(
     let (connections, copied) = (wanted.len(), known.copies.left_out(&wanted, &a.rows));
     let mut left_out = 0;
     if a.counters.fragments != 0 {
-        let pieces = replay::pieces(&mut known.open(args)?, &wanted, on_progress);
+        let pieces = replay::pieces(&mut known.open(&args.inputs)?, &wanted, on_progress);
         let Some(pieces) = pieces.map_err(|err| in_words(err, args, &a.inputs))? else { return Ok(None) };
         left_out = pieces.left_out;
         wanted.add_pieces(pieces);
@@ -183,7 +183,7 @@ fn put(
         log.zeroize();
     }
     packets.shifts = estimated(&a.inputs, &known.clocks);
-    let mut inputs = known.open(args)?;
+    let mut inputs = known.open(&args.inputs)?;
     let whole = replay(&mut inputs, &wanted, on_progress, &mut |batch, record, _| packets.write(batch, record))
         .map_err(|err| in_words(err, args, &a.inputs))?;
     Ok(whole.then_some(Written { packets: packets.written, connections, left_out, copied }))

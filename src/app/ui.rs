@@ -78,13 +78,12 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
         let read = read.map_err(|err| format!("{err:#}"))?;
         let (a, copied) = judged(read.collected.collected, read.counters, read.facts);
         let copies = Copies::of(copied);
-        *leave.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { keys, copies, window, clocks });
+        *leave.known.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::new(Known { keys, copies, window, clocks }));
         Ok(a)
     };
-    let write: tui::Write = Arc::new(move |request, a, tell| {
-        exporter.write(request, a, &mut |_| tell.is_wanted()).map_err(|err| format!("{err:#}"))
-    });
-    let ended = tui::run(Ui::new(shared), !screen.no_mouse, Box::new(read), &write).map_err(|why| anyhow!(why))?;
+    let beside = exporter.beside();
+    let ended = tui::run(Ui::new(shared), !screen.no_mouse, Box::new(read), &beside).map_err(|why| anyhow!(why))?;
     let Some(analysis) = ended.analysis.filter(|_| !ended.killed) else { return Ok(code::INTERRUPTED) };
     analyse::warn(&analysis.inputs, args.quiet);
     let worst = analysis.findings.iter().filter(|f| !f.allowed).map(|f| f.severity).max();

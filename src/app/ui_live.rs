@@ -43,13 +43,13 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let mut feed = Feed::open(args, &mut || Ok(()))?;
     feed.learn(keys.take_grow());
     let products = analyse::products()?;
-    let exporter = Exporter {
+    let exporter = Arc::new(Exporter {
         inputs: args.inputs.clone(),
         utc: args.utc,
         redact: args.shown.redact,
         live: true,
         known: Mutex::default(),
-    };
+    });
     let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);
     let show_secrets = args.shown.show_secrets;
@@ -96,12 +96,10 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
         let _ = ended.send(End { facts, worst, kept });
         Ok(analysis)
     };
-    let write: tui::Write = Arc::new(move |request, a, tell| {
-        exporter.write(request, a, &mut |_| tell.is_wanted()).map_err(|err| format!("{err:#}"))
-    });
+    let beside = exporter.beside();
     let mut ui = Ui::new(shared);
     ui.follow();
-    let left = tui::run(ui, !screen.no_mouse, Box::new(read), &write).map_err(|why| anyhow!(why))?;
+    let left = tui::run(ui, !screen.no_mouse, Box::new(read), &beside).map_err(|why| anyhow!(why))?;
     std::mem::forget(left);
     let Ok(End { facts, worst, kept }) = end.recv_timeout(PATIENCE) else {
         complain("the capture did not come to its end in time");

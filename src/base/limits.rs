@@ -37,6 +37,18 @@ pub const PREVIEWED_FIRST: usize = 1_000;
 /// heading counts them.
 pub const UI_GROUPS: usize = 10_000;
 
+/// Bytes of one stream that are read again at a time to be looked at.
+pub const STRETCH_BYTES: usize = 512 << 10;
+
+/// Pieces that they may be in.
+pub const STRETCH_PIECES: usize = 32 << 10;
+
+/// Streams inside one connection whose bytes are kept until it is known which of them is looked for.
+pub const STRETCH_STREAMS: usize = 16;
+
+/// Stretches that the terminal UI keeps, so that the way back to one takes no time.
+pub const UI_STRETCHES: usize = 8;
+
 /// Bytes of the answers to one key of the filter that are made ready for the terminal UI; where they would be more,
 /// each exchange is asked by itself, which takes longer.
 pub const FILTER_COLUMN_BYTES: usize = 256 << 20;

@@ -12,6 +12,7 @@ pub mod judge;
 mod pipeline;
 pub mod preview;
 pub mod replay;
+pub mod stretch;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -187,8 +187,11 @@ impl Http {
     }
 
     /// Whether this side's frames can be counted without this machine: an upgraded WebSocket whose
-    /// first bytes are kept.
+    /// first bytes are kept, and whose bytes count from the connection's first.
     pub fn counts_frames(&self, side: Side) -> bool {
+        if self.around.as_ref().is_some_and(|around| around.base != [0; 2]) {
+            return false;
+        }
         let dir = usize::from(side != self.client);
         let full = |x: &Exchange| x.after_101[dir].as_ref().is_some_and(|p| p.bytes.len() >= limits::AFTER_101_BYTES);
         self.talk().is_some() && self.open.as_deref().is_some_and(full)

@@ -5,7 +5,7 @@ use crate::stream::{Chunk, Side, What};
 use super::around::Begin;
 use super::machines::Place;
 use super::sniff::Sniff;
-use super::{Flow, Inline, Machine, Step, replace};
+use super::{Flow, Inline, Machine, Shared, Step, replace};
 
 /// A stack of machines with its own counts of frames.
 pub(super) struct Inner {
@@ -13,17 +13,21 @@ pub(super) struct Inner {
     inline: Inline,
     /// Bytes of each side that were passed on or are known to be missing.
     passed: [u64; 2],
+    number: u64,
+    /// Nothing in it is of interest any more but its bytes.
+    over: bool,
 }
 
 /// The length of a hole that is not known: longer than any content or frame.
-pub(super) const UNKNOWN: u64 = u64::MAX;
+pub const UNKNOWN: u64 = u64::MAX;
 
 impl Inner {
     /// Of a stream that begins here.
-    pub(super) fn new(begin: Begin) -> Self {
+    pub(super) fn new(begin: Begin, shared: &mut Shared) -> Self {
+        shared.inside += 1;
         let mut place = Box::new(Place::free());
         place.put(Machine::Sniff(Box::new(Sniff::within(begin))));
-        Inner { place, inline: Inline::default(), passed: [0; 2] }
+        Inner { place, inline: Inline::default(), passed: [0; 2], number: shared.inside, over: false }
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -43,6 +47,10 @@ impl Inner {
             What::Gap { len, .. } => len,
         };
         self.passed[chunk.side.index()] = chunk.offset.saturating_add(length);
+        let is_wanted = flow.sink.bytes(flow.context, Some(self.number), chunk);
+        if self.over {
+            return Step::Stay;
+        }
         let mut flow = Flow {
             context: flow.context,
             inline: &mut self.inline,
@@ -50,9 +58,11 @@ impl Inner {
             sink: &mut *flow.sink,
             passed: Some(self.passed),
         };
-        match self.place.chunk(&mut flow, chunk) {
+        let step = match self.place.chunk(&mut flow, chunk) {
             Step::Replace(to, held) => replace(&mut self.place, to, held, &mut flow),
             step => step,
-        }
+        };
+        self.over = is_wanted && matches!(step, Step::Opaque);
+        if self.over { Step::Stay } else { step }
     }
 }

@@ -44,6 +44,8 @@ use crate::wire::short::Short;
 use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
 
+pub use inner::UNKNOWN;
+
 use around::Around;
 use held::HeldChunk;
 use http1::Http;
@@ -75,6 +77,18 @@ pub trait Sink {
     fn sealed(&mut self, _: FlowFacts) {}
     /// A flow's first packet. For those who read the capture again for some of its flows.
     fn opened(&mut self, _: Context<'_>, _: PacketRef) {}
+    /// Whether bytes are wanted, of any flow. Asked for each chunk: it has to cost nothing.
+    fn taps(&self) -> bool {
+        false
+    }
+    /// A chunk of a flow, or of the stream with this number inside one, before it is dealt with. Only of flows that
+    /// are still looked at, and of all of those for which the answer was `true`. Of flows only where [`Sink::taps`].
+    fn bytes(&mut self, _: Context<'_>, _inside: Option<u64>, _: &Chunk<'_>) -> bool {
+        false
+    }
+    /// An exchange begins in the stream whose chunk was told last. `base`: bytes of each side's stream before those
+    /// from which the exchange's offsets count.
+    fn begun(&mut self, _: &Exchange, _base: [u64; 2]) {}
 }
 
 /// The handler's state beside each flow's record: one cache line per direction, and what the first
@@ -107,6 +121,8 @@ const HEAD_FETCHED: usize = 512;
 pub struct Shared {
     pub counters: Counters,
     next: u64,
+    /// Streams inside others so far.
+    inside: u64,
     /// Scratch for the fields of the head under work.
     pub fields: Vec<Field>,
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
@@ -203,6 +219,8 @@ const CLIENT_HIGH: u64 = 16;
 const WATCHED: u64 = 64; // signs of the flow are wanted
 const TALK_SHIFT: u32 = 7; // above the bits of mode: the tunnel's number plus one
 const TALK: u64 = 0xffff_ff80;
+/// The tag of a flow of which bytes alone are wanted: its machine is one that nobody has.
+const GIVEN_UP: u64 = 0xffff_ffff << 32;
 const CONFLICT: u64 = 32; // segments disagreed before there was anybody to tell
 
 impl Tag {
@@ -285,6 +303,69 @@ impl<S: Sink> Protocols<S> {
         Protocols { sink, shared: Shared::default(), machines: Machines::default() }
     }
 
+    /// One chunk, nobody listening.
+    #[inline]
+    fn pass(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
+        let side = chunk.side.index();
+        let mut tag_now = Tag(*tag);
+        // The common cases, without leaving the flow's own lines: a body or frames going by.
+        if let What::Data(data) = chunk.what {
+            let frames = &mut inline.sides[side];
+            if tag_now.0 & FAST[side] != 0 && frames.skip > data.len() as u64 {
+                frames.skip -= data.len() as u64;
+                frames.last = chunk.ts;
+                return Interest::All;
+            }
+            if tag_now.0 & FRAMES[side] != 0
+                && let Some(talk) = self.shared.talks.get_mut(tag_now.talk())
+            {
+                let from = direction(tag_now.client(), chunk.side);
+                let before = frames.last;
+                let place = (chunk.ts, chunk.at, chunk.offset);
+                let first = talk.push(frames, from, data, place, &mut self.shared.common);
+                frames.last = chunk.ts;
+                // Only here are the tunnel's seldom lines and the other direction's worth touching.
+                if first && let Some(closed) = talk.closed() {
+                    let mut spoken = [0, 1].map(|side: usize| inline.sides[side].last);
+                    spoken[side] = before;
+                    if tag_now.client() == Side::High {
+                        spoken.swap(0, 1);
+                    }
+                    if let Some(place) = tag_now.machine().and_then(|index| self.machines.get_mut(index)) {
+                        place.http.closed(closed, spoken);
+                    }
+                }
+                return Interest::All;
+            }
+            if tag_now.0 & FRAMES[side] != 0 && tag_now.talk().is_none() && sealed::pass_beside(frames, &chunk, data) {
+                return Interest::All;
+            }
+        }
+        let interest = self.machine(context, &mut tag_now, inline, chunk);
+        *tag = tag_now.0;
+        if interest == Interest::Nothing {
+            self.shared.forget(context.id());
+        }
+        interest
+    }
+
+    /// The same, told to who listens. A flow that is listened to is followed although nothing more is of interest.
+    #[cold]
+    fn tapped(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: &Chunk<'_>) -> Interest {
+        let is_wanted = self.sink.bytes(context, None, chunk);
+        if *tag == GIVEN_UP {
+            return if is_wanted { Interest::All } else { Interest::Nothing };
+        }
+        let interest = self.pass(context, tag, inline, *chunk);
+        if interest == Interest::Nothing && is_wanted {
+            let mut before = Tag(*tag);
+            self.drop_machine(&mut before);
+            *tag = GIVEN_UP;
+            return Interest::All;
+        }
+        interest
+    }
+
     fn drop_machine(&mut self, tag: &mut Tag) {
         if let Some(index) = tag.machine() {
             let left = self.machines.get_mut(index).and_then(|place| place.innermost()?.talk());
@@ -330,7 +411,7 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn takes_short(&self, tag: u64, side: Side) -> bool {
-        tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
+        !self.sink.taps() && tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
     }
 
     #[inline]
@@ -341,7 +422,7 @@ impl<S: Sink> Handler for Protocols<S> {
         short: &Short,
         (side, ts, at, offset): (Side, Timestamp, PacketRef, u64),
     ) -> bool {
-        if tag & FRAMES[side.index()] == 0 {
+        if tag & FRAMES[side.index()] == 0 || self.sink.taps() {
             return false;
         }
         let Some(talk) = self.shared.talks.get_mut(Tag(tag).talk()) else { return false };
@@ -371,47 +452,10 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn chunk(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
-        let side = chunk.side.index();
-        let mut tag_now = Tag(*tag);
-        // The common cases, without leaving the flow's own lines: a body or frames going by.
-        if let What::Data(data) = chunk.what {
-            let frames = &mut inline.sides[side];
-            if tag_now.0 & FAST[side] != 0 && frames.skip > data.len() as u64 {
-                frames.skip -= data.len() as u64;
-                frames.last = chunk.ts;
-                return Interest::All;
-            }
-            if tag_now.0 & FRAMES[side] != 0
-                && let Some(talk) = self.shared.talks.get_mut(tag_now.talk())
-            {
-                let from = direction(tag_now.client(), chunk.side);
-                let before = frames.last;
-                let place = (chunk.ts, chunk.at, chunk.offset);
-                let first = talk.push(frames, from, data, place, &mut self.shared.common);
-                frames.last = chunk.ts;
-                // Only here are the tunnel's seldom lines and the other direction's worth touching.
-                if first && let Some(closed) = talk.closed() {
-                    let mut spoken = [0, 1].map(|side: usize| inline.sides[side].last);
-                    spoken[side] = before;
-                    if tag_now.client() == Side::High {
-                        spoken.swap(0, 1);
-                    }
-                    if let Some(place) = tag_now.machine().and_then(|index| self.machines.get_mut(index)) {
-                        place.http.closed(closed, spoken);
-                    }
-                }
-                return Interest::All;
-            }
-            if tag_now.0 & FRAMES[side] != 0 && tag_now.talk().is_none() && sealed::pass_beside(frames, &chunk, data) {
-                return Interest::All;
-            }
+        if self.sink.taps() {
+            return self.tapped(context, tag, inline, &chunk);
         }
-        let interest = self.machine(context, &mut tag_now, inline, chunk);
-        *tag = tag_now.0;
-        if interest == Interest::Nothing {
-            self.shared.forget(context.id());
-        }
-        interest
+        self.pass(context, tag, inline, chunk)
     }
 
     fn again(&mut self, context: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {

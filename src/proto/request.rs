@@ -211,7 +211,7 @@ impl Http {
     }
 
     /// A new exchange around a request head.
-    pub(super) fn exchange(&self, flow: &Flow<'_>, id: ExchangeId, request: Head, index: u32) -> Box<Exchange> {
+    pub(super) fn exchange(&self, flow: &mut Flow<'_>, id: ExchangeId, request: Head, index: u32) -> Box<Exchange> {
         exchange(flow, self.client, self.around.as_deref(), id, request, index)
     }
 
@@ -330,7 +330,7 @@ pub(super) fn gather(half: &mut Half, rest: &[u8]) -> Gathered {
 
 /// A new exchange around a request head.
 pub(super) fn exchange(
-    flow: &Flow<'_>,
+    flow: &mut Flow<'_>,
     client: Side,
     around: Option<&Around>,
     id: ExchangeId,
@@ -345,7 +345,7 @@ pub(super) fn exchange(
     } else {
         Mechanism::None
     };
-    Box::new(Exchange {
+    let x = Box::new(Exchange {
         id,
         flow: flow.id(),
         client: flow.endpoint(client),
@@ -373,7 +373,9 @@ pub(super) fn exchange(
         syn_stamp: 0,
         tentative: false,
         seen_as: None,
-    })
+    });
+    flow.sink.begun(&x, around.map_or([0; 2], |a| a.base));
+    x
 }
 
 /// A head from its parts.

@@ -222,7 +222,7 @@ impl Tls {
                 return Step::Opaque;
             };
             flow.shared.counters.flows_tls_read += 1;
-            self.inner = Some(Inner::new(begin));
+            self.inner = Some(Inner::new(begin, flow.shared));
         }
         self.inner.as_mut().map_or(Step::Opaque, |inner| inner.chunk(flow, &chunk))
     }

@@ -97,7 +97,7 @@ impl Leg {
         let authority = self.x.request.target().into();
         let Some(begin) = begin.enter(flow, client, [0; 2], Wrapper::Connect(authority)) else { return };
         flow.shared.counters.flows_connect += 1;
-        self.tunnel = Some(Box::new(Inner::new(begin)));
+        self.tunnel = Some(Box::new(Inner::new(begin, flow.shared)));
         if let Some(Early { bytes, mark: at, missed }) = early.map(|early| *early) {
             self.inside(
                 flow,

@@ -3,6 +3,7 @@
 
 pub mod axis;
 pub mod bars;
+pub mod dump;
 pub mod events;
 pub mod export;
 pub mod facts;
@@ -19,6 +20,7 @@ pub mod phases;
 pub mod ready;
 pub mod shared;
 pub mod shown;
+pub mod streams;
 pub mod terminal;
 pub mod theme;
 pub mod tree;
@@ -27,7 +29,7 @@ pub mod views;
 pub mod which;
 
 pub use export::{Form, Request, Scope};
-pub use terminal::{Ended, Read, Tell, Write, run};
+pub use terminal::{Beside, Ended, Look, Read, Tell, Write, run};
 pub use theme::{Palette, Theme};
 
 pub use frame::{Alive, Reading};

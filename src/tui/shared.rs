@@ -18,6 +18,7 @@ use super::filtering::{Filtered, LARGE, PATIENCE};
 use super::order::{By, Group, Order};
 use super::ready::Ready;
 use super::shown::Shown;
+use super::streams::Streams;
 use super::theme::{Theme, Tone};
 
 /// What a row's mark says.
@@ -85,6 +86,10 @@ pub struct Shared {
     /// Goes up whenever the analysis or `visible` is another one.
     pub generation: u64,
     pub times: Times,
+    /// Some of them, read again.
+    pub(super) streams: Streams,
+    /// The inputs are still being read.
+    pub(super) reading: bool,
     /// Chains with an error (a warning) as their verdict, of all.
     pub errors: usize,
     pub warnings: usize,
@@ -116,6 +121,8 @@ impl Shared {
             messages: Vec::new(),
             generation: 0,
             times: Times::default(),
+            streams: Streams::default(),
+            reading: false,
             errors: 0,
             warnings: 0,
             clock: Clock::new(utc, None),
@@ -134,6 +141,7 @@ impl Shared {
         let before = self.chain().map(|chain| chain.id).filter(|_| self.touched);
         let Ready { a, facts, flows, bounds, parts, columns } = ready;
         self.text.name(&a.inputs);
+        self.streams.forget();
         self.bounds = bounds;
         self.clock = Clock::new(self.utc, self.first());
         let facts = std::mem::replace(&mut self.facts, facts);

@@ -1,6 +1,7 @@
 //! The terminal: set up, given back whatever happens, and asked for keys.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,11 +19,13 @@ use ratatui::backend::CrosstermBackend;
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGTSTP};
 
 use crate::capture::Progress;
+use crate::engine::stretch::{Ask, Stretch};
 use crate::store::{Analysis, Columns};
 
 use super::export::Request;
 use super::frame::{Alive, Reading};
 use super::ready::Ready;
+use super::streams;
 use super::ui::{Effect, Ui};
 
 /// How long a key is waited for before signals and the reader are looked at.
@@ -62,6 +65,8 @@ enum News {
     All(Result<Ready, String>),
     /// What makes filters fast, of all.
     Columns(Columns),
+    /// What was read again.
+    Stretch(Ask, streams::Read),
     /// What was to be written: where it is, or why it is not there.
     Written(Result<String, String>),
 }
@@ -102,8 +107,20 @@ pub type Read = Box<dyn FnOnce(&Tell) -> Result<Analysis, String> + Send>;
 /// Writes a file, on a thread of its own; where it is, in words, or why it is not.
 pub type Write = Arc<dyn Fn(&Request, &Analysis, &Tell) -> Result<String, String> + Send + Sync>;
 
+/// Reads some of a stream again, on a thread of its own, while the last argument says that it is wanted; or why it cannot.
+pub type Look = Arc<dyn Fn(&Ask, &Analysis, &dyn Fn() -> bool) -> Result<Stretch, String> + Send + Sync>;
+
+/// What is done beside the screen when it is asked for.
+pub struct Beside {
+    pub write: Write,
+    pub look: Look,
+}
+
+/// What is being read again, and whether it still is to be.
+struct Looking(Ask, Arc<AtomicBool>);
+
 /// Shows the screens until the user leaves them. `Err`: the terminal failed, or reading did.
-pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, String> {
+pub fn run(mut ui: Ui, mouse: bool, read: Read, beside: &Beside) -> Result<Ended, String> {
     let (wake, typed) = channel();
     let reader = Reader::start(read, wake.clone());
     let signals = [SIGTERM, SIGHUP].map(|signal| {
@@ -115,7 +132,7 @@ pub fn run(mut ui: Ui, mouse: bool, read: Read, write: &Write) -> Result<Ended, 
     let said = |err: io::Error| format!("the terminal: {err}");
     let mut screen = Held::take(mouse).map_err(said)?;
     keys(wake);
-    let ended = turn(&mut ui, &mut screen, (&reader, &typed), write, &signals);
+    let ended = turn(&mut ui, &mut screen, (&reader, &typed), beside, &signals);
     reader.tell.stop.store(true, Ordering::Relaxed);
     drop(screen);
     let killed = signals.iter().any(|flag| flag.load(Ordering::Relaxed));
@@ -135,10 +152,11 @@ fn turn(
     ui: &mut Ui,
     screen: &mut Held,
     (reader, typed): (&Reader, &Receiver<Typed>),
-    write: &Write,
+    beside: &Beside,
     signals: &[Arc<AtomicBool>],
 ) -> io::Result<Option<String>> {
     let mut dirty = true;
+    let mut looking: Option<Looking> = None;
     loop {
         if signals.iter().any(|flag| flag.load(Ordering::Relaxed)) {
             return Ok(None);
@@ -155,6 +173,10 @@ fn turn(
                 News::Columns(columns) => ui.take_columns(columns),
                 // What was found before it failed stays there to be looked at.
                 News::All(Err(why)) => ui.fail(why),
+                News::Stretch(ask, read) => {
+                    looking = looking.filter(|looking| looking.0 != ask);
+                    ui.take_stretch(ask, read);
+                }
                 News::Written(Ok(words)) => ui.say(words),
                 News::Written(Err(why)) => ui.say(format!("not written: {why}")),
             }
@@ -166,6 +188,7 @@ fn turn(
                 || now.as_ref().map(|r| &r.live) != ui.reading.as_ref().map(|r| &r.live);
             ui.reading = now;
         }
+        look(ui, &mut looking, &reader.tell, &beside.look);
         let more = ui.work();
         dirty |= more;
         if dirty {
@@ -191,7 +214,7 @@ fn turn(
                 Effect::Redraw => screen.anew()?,
                 Effect::Suspend => screen.suspend()?,
                 Effect::Write(request) => {
-                    let (write, tell, a) = (Arc::clone(write), reader.tell.clone(), Arc::clone(&ui.s.a));
+                    let (write, tell, a) = (Arc::clone(&beside.write), reader.tell.clone(), Arc::clone(&ui.s.a));
                     thread::spawn(move || {
                         let mut broken = Broken(&tell, Some(|why| News::Written(Err(why))));
                         break_on_purpose("writing");
@@ -207,6 +230,33 @@ fn turn(
             }
         }
     }
+}
+
+/// Has read again what the screen wants, and nothing that it wants no more.
+fn look(ui: &Ui, looking: &mut Option<Looking>, tell: &Tell, with: &Look) {
+    let wants = ui.wants();
+    if looking.as_ref().map(|looking| looking.0) == wants {
+        return;
+    }
+    if let Some(Looking(_, wanted)) = looking.take() {
+        wanted.store(false, Ordering::Relaxed);
+    }
+    let Some(ask) = wants else { return };
+    let wanted = Arc::new(AtomicBool::new(true));
+    *looking = Some(Looking(ask, Arc::clone(&wanted)));
+    let (with, tell, a) = (Arc::clone(with), tell.clone(), Arc::clone(&ui.s.a));
+    thread::spawn(move || {
+        let is_wanted = || wanted.load(Ordering::Relaxed) && tell.is_wanted();
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            break_on_purpose("looking");
+            with(&ask, &a, &is_wanted)
+        }));
+        let fault = || Err("a fault of hopscope itself ended it; please report it".to_owned());
+        let read = read.unwrap_or_else(|_| fault()).map(Arc::new);
+        if is_wanted() {
+            let _ = tell.tell(News::Stretch(ask, read));
+        }
+    });
 }
 
 /// What is typed, from a thread of its own: where the terminal is gone, waiting for a key may never come back, and

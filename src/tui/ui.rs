@@ -16,8 +16,10 @@ use super::paint::{self, Line};
 use super::palette;
 use super::ready::Ready;
 use super::shared::{Shared, Times};
+use super::streams;
 use super::theme::Tone;
 use super::views::{SCREENS, Step, View};
+use crate::engine::stretch::Ask;
 use crate::store::Columns;
 
 /// Smaller than this nothing but a word is drawn.
@@ -104,6 +106,18 @@ impl Ui {
         }
     }
 
+    /// What is to be read again, so that the screen on top can show it. `None`: nothing more.
+    pub fn wants(&self) -> Option<Ask> {
+        let ask = self.stack.last().and_then(|view| view.wants());
+        ask.filter(|ask| self.reading.is_none() && self.s.streams.get(ask).is_none())
+    }
+
+    /// It was read again, or cannot be.
+    pub fn take_stretch(&mut self, ask: Ask, read: streams::Read) {
+        self.s.streams.put(ask, read);
+        self.changed();
+    }
+
     /// What makes filters fast is there.
     pub fn take_columns(&mut self, columns: Columns) {
         match &mut self.waiting {
@@ -149,6 +163,7 @@ impl Ui {
     /// Draws everything; where the terminal's own cursor belongs.
     pub fn draw(&mut self, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let theme = self.s.theme;
+        self.s.reading = self.reading.is_some();
         if area.width < LEAST.0 || area.height < LEAST.1 {
             let (w, h) = LEAST;
             let word = format!("hopscope needs {w}×{h} (now {}×{})", area.width, area.height);

@@ -1,5 +1,5 @@
-//! The bytes of one leg as they were sent, in hex and as text, as far as the analysis keeps them: heads, the beginning
-//! of bodies, the first bytes behind the 101. What is between them and not kept is told with its length.
+//! The bytes of one leg as they were sent, in hex and as text. They are read again, beside the screen; until they are
+//! there, and where they cannot be, the screen shows what the analysis keeps.
 
 use std::ops::Range;
 
@@ -7,117 +7,159 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::base::{ExchangeId, PacketRef};
-use crate::model::{Direction, Exchange, Head, Preview};
+use crate::base::{ExchangeId, limits};
+use crate::engine::stretch::{Ask, From, Way};
+use crate::model::{Direction, FrameRecord};
+use crate::tui::dump::{self, Lit, NARROW, ROW, Row, What};
+use crate::tui::events::What as Event;
 use crate::tui::keys::Action;
 use crate::tui::list::List;
-use crate::tui::paint::{self, Line, fill, put};
-use crate::tui::shared::{Mark, Shared, grouped};
+use crate::tui::paint::{self, Line, put};
+use crate::tui::shared::Shared;
 use crate::tui::theme::Tone;
 use crate::tui::which::Which;
 
-use super::{Screen, Step, View};
+use super::{Screen, Step, View, message};
 
 pub static SCREEN: Screen = Screen { name: "bytes", action: Action::Bytes, open };
 
-/// Bytes of a row, where there is room for a second half, and where there is not.
-const ROW: usize = 16;
-const NARROW: usize = 8;
+/// Rows that are copied at once, at most.
+const COPIED: usize = 1_000;
 
 fn open(s: &Shared) -> Result<Box<dyn View>, String> {
     let chain = s.chain().ok_or_else(|| "there is no chain".to_owned())?;
     let leg = *chain.legs.first().ok_or_else(|| "this connection never carried a request".to_owned())?;
-    Ok(Box::new(open_on(s, s.chosen, leg, Direction::ClientToServer)))
+    Ok(Box::new(Bytes::new(s, s.chosen, leg, Direction::ClientToServer, None)))
 }
 
-fn open_on(s: &Shared, index: usize, leg: ExchangeId, way: Direction) -> Bytes {
-    let which = Which::at(s, index);
-    let mut view = Bytes { which, leg, way, rows: Vec::new(), of: 0, shown: false, list: List::default(), top: 0 };
-    view.build(s, ROW);
-    view
+/// The screen, with its cursor on the bytes of this message, or of these frames. Means nothing where it is neither.
+pub(super) fn open_at(s: &Shared, index: usize, what: Event) -> Step {
+    let place = match what {
+        Event::Request(leg) | Event::Interim(leg, _) | Event::Response(leg) => {
+            let way =
+                if matches!(what, Event::Request(_)) { Direction::ClientToServer } else { Direction::ServerToClient };
+            message::head(s, what).map(|(_, head)| (leg, way, head.range.clone()))
+        }
+        Event::Frames(leg, first, run) => {
+            let talk = s.leg(leg).and_then(|x| x.talk.as_deref());
+            let frames = talk.and_then(|talk| talk.frames.get(first..first.saturating_add(run))).unwrap_or_default();
+            let ends = |frame: &FrameRecord| frame.offset.saturating_add(dump::frame_bytes(frame));
+            frames.first().zip(frames.last()).map(|(first, last)| (leg, first.from, first.offset..ends(last)))
+        }
+        Event::Tcp | Event::Left(_) => None,
+    };
+    match place {
+        Some((leg, way, lit)) => Step::Open(Box::new(Bytes::new(s, index, leg, way, Some(lit)))),
+        None => Step::Ignored,
+    }
 }
 
 struct Bytes {
     which: Which,
     leg: ExchangeId,
-    way: Direction,
+    way: Way,
+    from: From,
+    lit: Lit,
+    /// Where the cursor is to stand in the rows that come.
+    anchor: Option<u64>,
     rows: Vec<Row>,
+    /// Of what they are. `None`: of what the analysis keeps.
+    shows: Option<Ask>,
     /// Bytes that a row has, and whether secrets were shown, when the rows were made.
     of: usize,
-    shown: bool,
+    secrets: bool,
     list: List,
     top: u16,
 }
 
-/// One row of the screen.
-enum Row {
-    Title(String),
-    /// The offset in the direction's stream, the bytes, and which of them a finding is about.
-    Data(u64, Vec<u8>, Option<Mark>),
-    Note(String),
-}
-
-/// Bytes that follow each other in a stream.
-struct Piece<'a> {
-    what: String,
-    from: u64,
-    bytes: &'a [u8],
-    at: PacketRef,
-    /// Stands in it as it was sent; a head of HTTP/2 was compressed.
-    raw: bool,
-}
-
 impl Bytes {
-    fn build(&mut self, s: &Shared, of: usize) {
-        (self.of, self.shown) = (of, s.text.secrets());
-        self.rows.clear();
-        let Some(x) = s.leg(self.leg) else { return };
-        let marked = marked(s, x, self.way);
-        let mut next = None;
-        for piece in pieces(x, self.way) {
-            if let Some(missing) = next.and_then(|next| piece.from.checked_sub(next)).filter(|n| *n > 0 && piece.raw) {
-                self.rows.push(Row::Note(format!("··· {} B that are not kept ···", grouped(missing))));
-            }
-            self.rows.push(Row::Title(format!("{}, packet {}", piece.what, piece.at.number())));
-            if !s.text.secrets() && has_secrets(s, x, &piece) {
-                self.rows.push(Row::Note("it may hold cookies, tokens or passwords: S shows it".to_owned()));
-                next = Some(piece.from + piece.bytes.len() as u64);
-                continue;
-            }
-            if !piece.raw {
-                self.rows.push(Row::Note("a head of HTTP/2: decoded, not as it was sent".to_owned()));
-            }
-            for (n, some) in piece.bytes.chunks(of.max(1)).enumerate() {
-                let from = piece.from + (n * of) as u64;
-                let range = from..from + some.len() as u64;
-                let hit = marked.iter().filter(|(bytes, _)| bytes.start < range.end && range.start < bytes.end);
-                let mark = hit.map(|(_, mark)| *mark).find(|_| piece.raw);
-                self.rows.push(Row::Data(from, some.to_vec(), mark));
-            }
-            next = Some(piece.from + piece.bytes.len() as u64);
-        }
-        if self.rows.is_empty() {
-            self.rows.push(Row::Note("nothing that it sent is kept".to_owned()));
-        }
+    fn new(s: &Shared, index: usize, leg: ExchangeId, way: Direction, lit: Option<Range<u64>>) -> Bytes {
+        let mut view = Bytes {
+            which: Which::at(s, index),
+            leg,
+            way: Way::One(way),
+            from: lit.as_ref().map_or(From::Position(0), |lit| around(lit.start)),
+            anchor: lit.as_ref().map(|lit| lit.start),
+            lit: lit.map(|lit| (way, lit)),
+            rows: Vec::new(),
+            shows: None,
+            of: ROW,
+            secrets: false,
+            list: List::default(),
+            top: 0,
+        };
+        view.build(s);
+        view
     }
 
-    /// The other direction, then the next leg.
-    fn step(&mut self, s: &Shared) {
-        if self.way == Direction::ClientToServer {
-            self.way = Direction::ServerToClient;
-        } else {
-            self.way = Direction::ClientToServer;
-            let legs = self.which.get(s).map(|chain| chain.legs.as_slice()).unwrap_or_default();
-            let here = legs.iter().position(|leg| *leg == self.leg).unwrap_or(0);
-            self.leg = legs.get((here + 1) % legs.len().max(1)).copied().unwrap_or(self.leg);
+    fn ask(&self) -> Ask {
+        Ask { exchange: self.leg, way: self.way, from: self.from }
+    }
+
+    fn build(&mut self, s: &Shared) {
+        self.secrets = s.text.secrets();
+        let Some(x) = s.leg(self.leg) else {
+            self.rows.clear();
+            return;
+        };
+        let here = self.rows.get(self.list.cursor).map(|row| row.position);
+        if let Some(Ok(stretch)) = s.streams.get(&self.ask()) {
+            self.rows = dump::rows(s, x, stretch, self.of, &self.lit);
+            let is_new = self.shows.replace(self.ask()) != Some(self.ask());
+            match self.anchor.take().or(here.filter(|_| !is_new)) {
+                Some(position) => self.go_to(position),
+                None => self.list.cursor = if self.from == From::End { self.rows.len().saturating_sub(1) } else { 0 },
+            }
+            return;
         }
-        self.list.cursor = 0;
-        self.build(s, self.of);
+        if let Some(before) = self.shows.filter(|shows| shows.exchange == self.leg && shows.way == self.way)
+            && let Some(Ok(stretch)) = s.streams.get(&before)
+        {
+            // What was read before stays until the rest is there.
+            self.rows = dump::rows(s, x, stretch, self.of, &self.lit);
+            self.list.shrink(self.rows.len());
+            return;
+        }
+        self.shows = None;
+        self.rows = dump::rows(s, x, &dump::kept(x, self.way), self.of, &self.lit);
+        if self.rows.is_empty() {
+            let words = "nothing that it sent is kept".to_owned();
+            self.rows.push(Row { position: 0, what: What::Note(words) });
+        }
+        self.list.shrink(self.rows.len());
+    }
+
+    /// To the row that holds this position.
+    fn go_to(&mut self, position: u64) {
+        let behind = self.rows.partition_point(|row| row.position <= position);
+        let data = |at: &usize| matches!(self.rows.get(*at), Some(Row { what: What::Data(_), .. }));
+        let first = (0..behind).rev().find(data).unwrap_or(behind.saturating_sub(1));
+        self.list.cursor = first;
+    }
+
+    /// The other direction, both, then the next leg.
+    fn step(&mut self, s: &Shared, back: bool) {
+        let ways = [Way::One(Direction::ClientToServer), Way::One(Direction::ServerToClient), Way::Both];
+        let legs = self.which.get(s).map(|chain| chain.legs.as_slice()).unwrap_or_default();
+        let all = legs.iter().flat_map(|leg| ways.map(|way| (*leg, way)));
+        let all: Vec<(ExchangeId, Way)> = all.collect();
+        let here = all.iter().position(|at| *at == (self.leg, self.way)).unwrap_or(0);
+        let count = all.len().max(1);
+        if let Some((leg, way)) = all.get((here + if back { count - 1 } else { 1 }) % count) {
+            (self.leg, self.way) = (*leg, *way);
+        }
+        self.look(s, From::Position(0), None);
+    }
+
+    fn look(&mut self, s: &Shared, from: From, anchor: Option<u64>) {
+        (self.from, self.anchor) = (from, anchor);
+        self.build(s);
     }
 
     fn mark(&mut self, back: bool) -> Step {
         let here = self.list.cursor;
-        let is = |at: &usize| matches!(self.rows.get(*at), Some(Row::Data(_, _, Some(_))));
+        let is =
+            |at: &usize| matches!(self.rows.get(*at), Some(Row { what: What::Data(data), .. }) if data.is_marked());
         let found = if back { (0..here).rev().find(is) } else { (here + 1..self.rows.len()).find(is) };
         match found {
             Some(at) => self.list.cursor = at,
@@ -125,70 +167,51 @@ impl Bytes {
         }
         Step::Done
     }
-}
 
-/// What is kept of one direction, in the order of the stream.
-fn pieces(x: &Exchange, way: Direction) -> Vec<Piece<'_>> {
-    fn head<'a>(head: &'a Head, what: &str) -> Piece<'a> {
-        Piece { what: what.to_owned(), from: head.range.start, bytes: &head.text, at: head.at, raw: !head.coded }
+    /// Reads on where the cursor would leave what was read.
+    fn leaves(&mut self, s: &Shared, action: Action) -> bool {
+        let stretch = self.shows.filter(|shows| *shows == self.ask()).and_then(|shows| s.streams.get(&shows));
+        let Some(Ok(stretch)) = stretch else { return false };
+        let up = matches!(action, Action::Up | Action::HalfUp | Action::PageUp);
+        let down = matches!(action, Action::Down | Action::HalfDown | Action::PageDown);
+        let (begins, ends, more) = (stretch.begins, stretch.ends, stretch.more);
+        let last = self.list.cursor + 1 >= self.rows.len();
+        let (from, anchor) = match action {
+            Action::Top if begins > 0 => (From::Position(0), Some(0)),
+            Action::Bottom if more => (From::End, None),
+            _ if up && begins > 0 && self.list.cursor == 0 => (around(begins), Some(begins)),
+            _ if down && more && last => (around(ends), Some(ends)),
+            _ => return false,
+        };
+        self.look(s, from, anchor);
+        true
     }
-    fn preview<'a>(preview: &'a Preview, what: &str) -> Piece<'a> {
-        Piece { what: what.to_owned(), from: preview.offset, bytes: &preview.bytes, at: preview.at, raw: true }
+
+    /// What the cursor stands on: from one title to the next.
+    fn here(&self) -> Range<usize> {
+        let is_title = |at: &usize| matches!(self.rows.get(*at), Some(Row { what: What::Title(..), .. }));
+        let from = (0..=self.list.cursor).rev().find(is_title).unwrap_or(0);
+        let to = (self.list.cursor + 1..self.rows.len()).find(is_title).unwrap_or(self.rows.len());
+        from..to.min(from + COPIED)
     }
-    let mut out = Vec::new();
-    let [up, down] = &x.after_101;
-    if way == Direction::ClientToServer {
-        out.push(head(&x.request, "request"));
-        out.extend(x.early.iter().map(|p| preview(p, "sent before the answer")));
-        out.extend(up.iter().map(|p| preview(p, "first bytes behind the 101")));
-        return out;
-    }
-    out.extend(x.before_response.iter().map(|p| preview(p, "sent before the response")));
-    out.extend(x.interim.iter().map(|h| head(h, "interim response")));
-    out.extend(x.odd_response.iter().map(|p| preview(p, "instead of a response")));
-    if let Some(response) = &x.response {
-        out.push(head(response, "response"));
-        if !x.body.is_empty() {
-            let (from, at) = (response.range.end, response.at_last);
-            out.push(Piece {
-                what: "beginning of its body".to_owned(),
-                from,
-                bytes: &x.body,
-                at,
-                raw: !response.coded,
-            });
+
+    /// Why these are not, or not yet, the rows that were asked for. `None`: they are.
+    fn status(&self, s: &Shared) -> Option<String> {
+        if self.shows == Some(self.ask()) {
+            return None;
         }
+        let what = if self.shows.is_none() { "this is what the analysis keeps; " } else { "" };
+        Some(match s.streams.get(&self.ask()) {
+            Some(Err(why)) => format!("{what}{why}"),
+            _ if s.reading => format!("{what}the rest can be read when all is"),
+            _ => format!("{what}loading…"),
+        })
     }
-    out.extend(down.iter().map(|p| preview(p, "first bytes behind the 101")));
-    out
 }
 
-/// Bytes that findings point at.
-fn marked(s: &Shared, x: &Exchange, way: Direction) -> Vec<(Range<u64>, Mark)> {
-    let all = s.row(x.id).into_iter().flat_map(|row| &row.findings).filter_map(|&i| s.a.findings.get(i));
-    let mut out: Vec<_> = all
-        .flat_map(|f| f.evidence.iter().map(move |e| (e, Mark::of(f.severity))))
-        .filter(|(e, mark)| e.direction == Some(way) && *mark != Mark::Plain)
-        .filter_map(|(e, mark)| Some((e.bytes.clone()?, mark)))
-        .collect();
-    // An error is shown where a warning is about the same bytes.
-    out.sort_by_key(|(_, mark)| match mark {
-        Mark::Error => 0,
-        Mark::Warning => 1,
-        _ => 2,
-    });
-    out
-}
-
-/// Whether a head would be shown otherwise with its secrets masked.
-fn has_secrets(s: &Shared, x: &Exchange, piece: &Piece<'_>) -> bool {
-    let heads = std::iter::once(&x.request).chain(&x.interim).chain(&x.response);
-    let Some(head) = heads.into_iter().find(|head| head.range.start == piece.from && *head.text == *piece.bytes) else {
-        // Bodies and frames may hold anything.
-        return true;
-    };
-    let masked = |shown: String| shown.contains("[redacted");
-    head.iter().any(|(name, value)| masked(s.text.field(name, value))) || masked(s.text.url(head.target()))
+/// From where to read, so that there is something before this place too.
+fn around(position: u64) -> From {
+    From::Position(position.saturating_sub(limits::STRETCH_BYTES as u64 / 4))
 }
 
 impl View for Bytes {
@@ -199,37 +222,54 @@ impl View for Bytes {
     fn title(&self, s: &Shared) -> String {
         let legs = self.which.get(s).map(|chain| chain.legs.as_slice()).unwrap_or_default();
         let leg = legs.iter().position(|leg| *leg == self.leg).map_or(1, |at| at + 1);
-        format!("bytes of leg {leg}, {}", self.way.sender())
+        let way = match self.way {
+            Way::One(way) => way.sender(),
+            Way::Both => "both sides",
+        };
+        format!("bytes of leg {leg}, {way}")
+    }
+
+    fn wants(&self) -> Option<Ask> {
+        Some(self.ask())
     }
 
     fn draw(&mut self, s: &Shared, area: Rect, buf: &mut Buffer) {
         let of = if area.width >= 78 { ROW } else { NARROW };
-        if of != self.of || self.shown != s.text.secrets() {
-            self.build(s, of);
+        if of != self.of || self.secrets != s.text.secrets() {
+            self.of = of;
+            self.build(s);
         }
-        self.top = area.top();
-        let window = self.list.window(usize::from(area.height), self.rows.len());
+        let status = self.status(s);
+        if let Some(words) = &status {
+            let line = Line::of(Tone::Info, format!(" {words}"));
+            put(buf, s.theme, (area.left(), area.top()), area.width, &line, Style::new());
+        }
+        self.top = area.top() + u16::from(status.is_some());
+        let height = area.bottom().saturating_sub(self.top);
+        let window = self.list.window(usize::from(height), self.rows.len());
         for (at, y) in window.zip(self.top..) {
             let Some(row) = self.rows.get(at) else { continue };
             let chosen = at == self.list.cursor;
             let base = if chosen { s.theme.cursor() } else { Style::new() };
             paint::tint(buf, Rect::new(area.left(), y, area.width, 1), base);
             let mut line = Line::of(Tone::Strong, if chosen { "►" } else { " " });
-            line.0.extend(row_line(row, of).0);
+            line.0.extend(dump::line(row, of).0);
             put(buf, s.theme, (area.left(), y), area.width, &line, base);
         }
     }
 
     fn act(&mut self, action: Action, s: &mut Shared) -> Step {
-        if self.list.act(action, self.rows.len()) {
+        if self.leaves(s, action) || self.list.act(action, self.rows.len()) {
             return Step::Done;
         }
         match action {
-            Action::Pane | Action::PaneBack => self.step(s),
+            Action::Pane => self.step(s, false),
+            Action::PaneBack => self.step(s, true),
             Action::Next => return self.mark(false),
             Action::Previous => return self.mark(true),
             Action::Copy => {
-                let lines = self.rows.iter().map(|row| row_line(row, self.of));
+                let rows = self.rows.get(self.here()).unwrap_or_default();
+                let lines = rows.iter().map(|row| dump::line(row, self.of));
                 return Step::Copy(lines.map(|line| format!("{}\n", line.text().trim_end())).collect());
             }
             _ => return Step::Ignored,
@@ -242,32 +282,10 @@ impl View for Bytes {
     }
 
     fn changed(&mut self, s: &mut Shared) {
-        self.build(s, self.of);
-        self.list.shrink(self.rows.len());
+        self.build(s);
     }
 
     fn click(&mut self, (_, y): (u16, u16), _: &mut Shared) -> bool {
         self.list.click(y, self.top, self.rows.len())
-    }
-}
-
-fn row_line(row: &Row, of: usize) -> Line {
-    match row {
-        Row::Title(title) => Line::of(Tone::Strong, format!(" {title}")),
-        Row::Note(note) => Line::of(Tone::Info, format!("   {note}")),
-        Row::Data(from, bytes, mark) => {
-            let (glyph, tone) = mark.map_or((" ", Tone::Plain), Mark::glyph);
-            let mut hex = String::new();
-            for (n, byte) in bytes.iter().enumerate() {
-                hex.push_str(if n == NARROW { "  " } else { " " });
-                hex.push_str(&format!("{byte:02x}"));
-            }
-            let text: String =
-                bytes.iter().map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '·' }).collect();
-            Line::of(tone, glyph)
-                .add(Tone::Dim, format!(" {from:08x}"))
-                .add(tone, fill(&hex, of * 3 + usize::from(of > NARROW)))
-                .add(tone, format!("  {text}"))
-        }
     }
 }

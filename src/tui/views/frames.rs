@@ -7,16 +7,16 @@ use ratatui::style::Style;
 
 use crate::base::ExchangeId;
 use crate::model::{Direction, Exchange, FrameRecord, Talk};
-use crate::tui::events::{close_words, opcode};
+use crate::tui::events::{What, close_words, opcode};
 use crate::tui::keys::Action;
 use crate::tui::list::List;
 use crate::tui::paint::{self, Line, fill, fill_left, put};
-use crate::tui::shared::{Mark, Shared, bytes, grouped, span};
+use crate::tui::shared::{self, Mark, Shared, grouped, span};
 use crate::tui::theme::Tone;
 use crate::tui::which::Which;
 use crate::wire::websocket;
 
-use super::{Screen, Step, View, verdict};
+use super::{Screen, Step, View, bytes, verdict};
 
 pub static SCREEN: Screen = Screen { name: "frames", action: Action::Frames, open };
 
@@ -119,6 +119,7 @@ impl View for Frames {
         match action {
             Action::Pane => self.step(s, false),
             Action::PaneBack => self.step(s, true),
+            Action::Bytes => bytes::open_at(s, self.which.index(s), What::Frames(self.leg, self.list.cursor, 1)),
             _ => Step::Ignored,
         }
     }
@@ -193,7 +194,7 @@ fn totals(s: &Shared, x: &Exchange, talk: &Talk, columns: usize) -> Vec<Line> {
             "{} frames, {} messages, {}B: text {}, binary {}, ping {}, pong {}, close {}",
             grouped(counts.frames.into()),
             grouped(counts.messages.into()),
-            bytes(counts.payload_bytes),
+            shared::bytes(counts.payload_bytes),
             counts.text,
             counts.binary,
             counts.ping,

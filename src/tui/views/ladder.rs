@@ -14,7 +14,7 @@ use crate::tui::shared::{Mark, Shared, span};
 use crate::tui::theme::Tone;
 use crate::tui::which::Which;
 
-use super::{Screen, Step, View, frames, message, verdict};
+use super::{Screen, Step, View, bytes, frames, message, verdict};
 
 pub static SCREEN: Screen = Screen { name: "ladder", action: Action::Ladder, open };
 
@@ -348,6 +348,10 @@ impl View for Ladder {
                 let label = || vec![Line::of(Tone::Plain, event.map_or("", |event| event.label.as_str()))];
                 let lines = head.unwrap_or_else(label);
                 return Step::Copy(lines.iter().map(|line| format!("{}\n", line.text().trim())).collect());
+            }
+            Action::Bytes => {
+                let what = self.event().map_or(What::Tcp, |event| event.what);
+                return bytes::open_at(s, self.which.index(s), what);
             }
             Action::Back if self.whole => self.whole = false,
             _ => return Step::Ignored,

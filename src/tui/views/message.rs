@@ -8,11 +8,11 @@ use crate::model::{Direction, Exchange, Head, LineFaults, StartLine};
 use crate::tui::events::What;
 use crate::tui::keys::Action;
 use crate::tui::paint::{self, Line, wrap};
-use crate::tui::shared::{Shared, bytes};
+use crate::tui::shared::{self, Shared};
 use crate::tui::theme::Tone;
 use crate::tui::which::Which;
 
-use super::{Screen, Step, View, verdict};
+use super::{Screen, Step, View, bytes, verdict};
 
 pub static SCREEN: Screen = Screen { name: "message", action: Action::Message, open };
 
@@ -110,7 +110,7 @@ impl View for Message {
         paint::lines(buf, s.theme, area, all.get(self.top..).unwrap_or_default());
     }
 
-    fn act(&mut self, action: Action, _: &mut Shared) -> Step {
+    fn act(&mut self, action: Action, s: &mut Shared) -> Step {
         let page = self.height.max(1);
         match action {
             Action::Down => self.top += 1,
@@ -123,6 +123,7 @@ impl View for Message {
             Action::Bottom => self.top = self.rows,
             Action::Pane | Action::Right => self.step(false),
             Action::PaneBack | Action::Left => self.step(true),
+            Action::Bytes => return bytes::open_at(s, self.which.index(s), self.at),
             _ => return Step::Ignored,
         }
         self.top = self.top.min(self.rows.saturating_sub(self.height));
@@ -183,7 +184,7 @@ pub(super) fn lines_of(s: &Shared, what: What) -> Option<Vec<Line>> {
     let body = if matches!(what, What::Response(_)) { &x.body[..] } else { &[] };
     if !body.is_empty() {
         out.push(Line::new());
-        out.push(Line::of(Tone::Dim, format!(" first {}B of the body:", bytes(body.len() as u64))));
+        out.push(Line::of(Tone::Dim, format!(" first {}B of the body:", shared::bytes(body.len() as u64))));
         let lines = body.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         out.extend(lines.map(|line| Line::of(Tone::Plain, format!(" {}", s.text.bytes(line)))));
     }

@@ -3,6 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::engine::stretch::Ask;
+
 use super::keys::Action;
 use super::order::Sort;
 use super::shared::Shared;
@@ -64,6 +66,11 @@ pub trait View {
 
     /// For the path in the first row.
     fn title(&self, s: &Shared) -> String;
+
+    /// What it would have read again, to show it. `None`: nothing.
+    fn wants(&self) -> Option<Ask> {
+        None
+    }
 
     /// Draws into the area, which may be of any size.
     fn draw(&mut self, s: &Shared, area: Rect, buf: &mut Buffer);

@@ -1,0 +1,487 @@
+//! What was sent, as rows of hex and text: titles where messages begin, holes, and hidden what may be secret. Only
+//! [`Row`]s are made here; a row becomes text when it is drawn.
+
+use std::ops::Range;
+
+use crate::base::{PacketRef, limits};
+use crate::engine::stretch::{Part, Piece, Stretch, Way};
+use crate::model::{Direction, Exchange, FrameRecord, Head, Preview, StartLine};
+use crate::stream::{CloseHow, GapWhy};
+use crate::wire::{h2, websocket};
+
+use super::events::frame_label;
+use super::paint::{Line, fill};
+use super::shared::{Mark, Shared, grouped};
+use super::theme::Tone;
+
+/// Bytes of a row, where there is room for a second half, and where there is not.
+pub const ROW: usize = 16;
+pub const NARROW: usize = 8;
+
+/// So many bytes that are hidden are no row of their own any more, but a word.
+const HIDDEN: u64 = 32;
+
+/// One row, and the position of its first byte in what is looked at.
+pub struct Row {
+    pub position: u64,
+    pub what: What,
+}
+
+pub enum What {
+    Title(Direction, String),
+    Data(Data),
+    Note(String),
+}
+
+pub struct Data {
+    pub from: Direction,
+    /// Of the first byte, in what this direction sent.
+    offset: u64,
+    bytes: [u8; ROW],
+    len: usize,
+    /// Bits from the lowest on: bytes that are hidden, that are pointed at, that prove a finding.
+    hidden: u16,
+    lit: u16,
+    marked: u16,
+    mark: Option<Mark>,
+}
+
+/// Bytes that are pointed at.
+pub type Lit = Option<(Direction, Range<u64>)>;
+
+/// All rows of it, each of so many bytes.
+pub fn rows(s: &Shared, x: &Exchange, stretch: &Stretch, of: usize, lit: &Lit) -> Vec<Row> {
+    let known = [Direction::ClientToServer, Direction::ServerToClient].map(|way| Known::of(s, x, way));
+    let mut dump = Dump { known, of: of.clamp(1, ROW), lit, rows: Vec::new() };
+    dump.all(stretch);
+    dump.rows
+}
+
+/// What the analysis keeps of it: heads, the beginning of bodies, the first bytes behind the 101.
+pub fn kept(x: &Exchange, way: Way) -> Stretch {
+    let mut out = Stretch::default();
+    let mut add = |from: Direction, offset: u64, at: PacketRef, bytes: &[u8]| {
+        if way == Way::Both || way == Way::One(from) {
+            let start = out.bytes.len();
+            out.bytes.extend_from_slice(bytes);
+            out.pieces.push(Piece { from, offset, at, ts: x.request.first, what: Part::Bytes(start..out.bytes.len()) });
+        }
+    };
+    let (up, down) = (Direction::ClientToServer, Direction::ServerToClient);
+    let mut head = |from: Direction, head: &Head| {
+        if is_as_sent(head) {
+            add(from, head.range.start, head.at, &head.text);
+        }
+    };
+    head(up, &x.request);
+    x.interim.iter().for_each(|interim| head(down, interim));
+    x.response.iter().for_each(|response| head(down, response));
+    if let Some(response) = x.response.as_ref().filter(|_| !x.body.is_empty()) {
+        add(down, response.range.end, response.at_last, &x.body);
+    }
+    let mut preview = |from: Direction, p: &Option<Box<Preview>>| {
+        if let Some(p) = p {
+            add(from, p.offset, p.at, &p.bytes);
+        }
+    };
+    preview(up, &x.early);
+    preview(down, &x.before_response);
+    preview(down, &x.odd_response);
+    let [first_up, first_down] = &x.after_101;
+    preview(up, first_up);
+    preview(down, first_down);
+    // In the order of each stream; both of them, the request first.
+    out.pieces.sort_by_key(|piece| (piece.from == down, piece.offset));
+    out
+}
+
+/// One row as text.
+pub fn line(row: &Row, of: usize) -> Line {
+    match &row.what {
+        What::Title(from, title) => {
+            let arrow = if *from == Direction::ClientToServer { "→" } else { "←" };
+            Line::of(Tone::Strong, format!(" {arrow} {title}"))
+        }
+        What::Note(note) => Line::of(Tone::Info, format!("   {note}")),
+        What::Data(data) => data.line(of),
+    }
+}
+
+impl Data {
+    /// Whether a finding is about a byte of it.
+    pub fn is_marked(&self) -> bool {
+        self.marked != 0
+    }
+
+    fn line(&self, of: usize) -> Line {
+        let (glyph, marked) = self.mark.map_or((" ", Tone::Plain), Mark::glyph);
+        let mut line = Line::of(marked, glyph).add(Tone::Dim, format!(" {:08x}", self.offset));
+        let tone = |n: usize| match 1_u16 << n {
+            bit if self.marked & bit != 0 => marked,
+            bit if self.lit & bit != 0 => Tone::Accent,
+            bit if self.hidden & bit != 0 => Tone::Dim,
+            _ => Tone::Plain,
+        };
+        let mut used = 0;
+        for (n, byte) in self.bytes.iter().take(self.len).enumerate() {
+            let blank = if n == NARROW { "  " } else { " " };
+            let hex = if self.hides(n) { format!("{blank}**") } else { format!("{blank}{byte:02x}") };
+            used += hex.len();
+            put(&mut line, tone(n), &hex);
+        }
+        let columns = of * 3 + usize::from(of > NARROW);
+        put(&mut line, Tone::Plain, &fill("", columns.saturating_sub(used) + 2));
+        for (n, byte) in self.bytes.iter().take(self.len).enumerate() {
+            let c = match byte {
+                _ if self.hides(n) => '*',
+                b' '..=b'~' => char::from(*byte),
+                _ => '·',
+            };
+            put(&mut line, tone(n), c.encode_utf8(&mut [0; 4]));
+        }
+        line
+    }
+
+    fn hides(&self, n: usize) -> bool {
+        self.hidden & 1 << n != 0
+    }
+}
+
+/// Adds to the last piece of a line where that has the same tone.
+fn put(line: &mut Line, tone: Tone, text: &str) {
+    match line.0.last_mut() {
+        Some((last, words)) if *last == tone => words.push_str(text),
+        _ => line.push(tone, text),
+    }
+}
+
+/// A head whose text stands in the stream, byte for byte.
+fn is_as_sent(head: &Head) -> bool {
+    !head.coded && head.range.end.saturating_sub(head.range.start) == head.text.len() as u64
+}
+
+/// What is known of one direction.
+struct Known {
+    /// Where something begins, and what; in their order.
+    titles: Vec<(u64, String)>,
+    /// What may be shown, in order, none touching another.
+    shown: Vec<Range<u64>>,
+    /// What findings are about; the worst first.
+    marked: Vec<(Range<u64>, Mark)>,
+}
+
+impl Known {
+    fn of(s: &Shared, x: &Exchange, way: Direction) -> Known {
+        let mut known = Known { titles: Vec::new(), shown: Vec::new(), marked: marked(s, x, way) };
+        if way == Direction::ClientToServer {
+            known.head(s, &x.request, "request");
+            known.preview(&x.early, "sent before the answer");
+        } else {
+            x.interim.iter().for_each(|head| known.head(s, head, "interim response"));
+            known.preview(&x.before_response, "sent before the response");
+            known.preview(&x.odd_response, "instead of a response");
+            if let Some(head) = &x.response {
+                known.head(s, head, "response");
+                if !x.body.is_empty() && !head.coded {
+                    known.titles.push((head.range.end, "its content".to_owned()));
+                }
+            }
+        }
+        let talk = x.talk.as_deref();
+        for frame in talk.iter().flat_map(|talk| &talk.frames).filter(|frame| frame.from == way) {
+            let close = talk.and_then(|talk| talk.of(way).close());
+            let words = frame_label(s, close, frame).0;
+            known.titles.push((frame.offset, format!("{words}, packet {}", frame.at.number())));
+            known.shown.push(frame.offset..frame.offset + shown_of(frame));
+        }
+        known.preview(&x.after_101[usize::from(way == Direction::ServerToClient)], "first bytes behind the 101");
+        // Frames say more than that they are the first bytes.
+        known.titles.sort_by_key(|(at, _)| *at);
+        known.titles.dedup_by_key(|(at, _)| *at);
+        if s.text.secrets() {
+            known.shown = std::iter::once(0..u64::MAX).collect();
+        }
+        known.shown.sort_by_key(|range| range.start);
+        known.shown.dedup_by(|next, before| {
+            let touches = next.start <= before.end;
+            before.end = if touches { before.end.max(next.end) } else { before.end };
+            touches
+        });
+        known
+    }
+
+    fn preview(&mut self, preview: &Option<Box<Preview>>, what: &str) {
+        if let Some(p) = preview {
+            self.titles.push((p.offset, format!("{what}, packet {}", p.at.number())));
+        }
+    }
+
+    fn head(&mut self, s: &Shared, head: &Head, what: &str) {
+        let start = head.range.start;
+        if head.coded {
+            let words = format!("{what}, packet {}: HTTP/2 compressed it; m shows it decoded", head.at.number());
+            self.titles.push((start, words));
+            self.shown.push(start..start + h2::HEADER_BYTES as u64);
+            return;
+        }
+        self.titles.push((start, format!("{what}, packet {}", head.at.number())));
+        if is_as_sent(head) {
+            open_parts(s, head, &mut |range| self.shown.push(start + range.start..start + range.end));
+        }
+    }
+
+    /// From this place on: how many bytes are shown, or hidden, before that changes.
+    fn run(&self, at: u64) -> (bool, u64) {
+        let next = self.shown.partition_point(|range| range.end <= at);
+        match self.shown.get(next) {
+            Some(range) if range.start <= at => (true, range.end - at),
+            Some(range) => (false, range.start - at),
+            None => (false, u64::MAX),
+        }
+    }
+}
+
+/// The parts of a head that are no secret: start line, names, and values that nothing is masked in. Lines that are
+/// not known as fields are no such part.
+fn open_parts(s: &Shared, head: &Head, out: &mut dyn FnMut(Range<u64>)) {
+    let masked = |shown: String| shown.contains("[redacted");
+    let text = &head.text;
+    let mut open = |range: Range<u32>| {
+        let rest = text.get(range.end as usize..).unwrap_or_default();
+        let blank = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count();
+        out(u64::from(range.start)..u64::from(range.end) + blank as u64);
+    };
+    match &head.start {
+        StartLine::Request { method, target, version } => {
+            open(method.clone());
+            if !masked(s.text.url(head.target())) {
+                open(target.clone());
+            }
+            open(version.clone());
+        }
+        StartLine::Response { version, reason, .. } => {
+            open(version.start..reason.end.max(version.end));
+        }
+    }
+    for field in &head.fields {
+        open(field.name.start..field.value.start.max(field.name.end));
+        if !masked(s.text.field(head.name(field), head.value(field))) {
+            open(field.value.clone());
+        }
+    }
+}
+
+/// Bytes of a frame that are no content of somebody's: its header; all of a Close.
+fn shown_of(frame: &FrameRecord) -> u64 {
+    let is_close = frame.opcode() == websocket::CLOSE && frame.payload <= 125;
+    if is_close { frame_bytes(frame) } else { frame_header(frame) }
+}
+
+/// Bytes of its header, where its length is written as short as can be (RFC 6455 §5.2).
+fn frame_header(frame: &FrameRecord) -> u64 {
+    let length = match frame.payload {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    };
+    length + if frame.masked { 4 } else { 0 }
+}
+
+/// Bytes of a frame.
+pub fn frame_bytes(frame: &FrameRecord) -> u64 {
+    frame_header(frame) + u64::from(frame.payload)
+}
+
+/// Bytes that findings point at.
+fn marked(s: &Shared, x: &Exchange, way: Direction) -> Vec<(Range<u64>, Mark)> {
+    let all = s.row(x.id).into_iter().flat_map(|row| &row.findings).filter_map(|&i| s.a.findings.get(i));
+    let mut out: Vec<_> = all
+        .flat_map(|f| f.evidence.iter().map(move |e| (e, Mark::of(f.severity))))
+        .filter(|(e, mark)| e.direction == Some(way) && *mark != Mark::Plain)
+        .filter_map(|(e, mark)| Some((e.bytes.clone()?, mark)))
+        .collect();
+    // An error is shown where a warning is about the same bytes.
+    out.sort_by_key(|(_, mark)| match mark {
+        Mark::Error => 0,
+        Mark::Warning => 1,
+        _ => 2,
+    });
+    out
+}
+
+/// On its way into rows.
+struct Dump<'a> {
+    /// Of the client, of the server.
+    known: [Known; 2],
+    of: usize,
+    lit: &'a Lit,
+    rows: Vec<Row>,
+}
+
+impl Dump<'_> {
+    fn all(&mut self, stretch: &Stretch) {
+        if stretch.begins > 0 {
+            let words = format!("··· {} B before these: ↑ reads them ···", grouped(stretch.begins));
+            self.push(stretch.begins, What::Note(words));
+        }
+        let (mut position, mut next, mut speaker) = (stretch.begins, [None; 2], None);
+        let mut pieces = stretch.pieces.iter().peekable();
+        while let Some(piece) = pieces.next() {
+            let expected: &mut Option<u64> = &mut next[usize::from(piece.from == Direction::ServerToClient)];
+            match &piece.what {
+                Part::Bytes(range) => {
+                    let mut range = range.clone();
+                    while let Some(more) = pieces.next_if(|next| follows(piece, &range, next)) {
+                        range.end += usize::try_from(more.len()).unwrap_or(0);
+                    }
+                    let missing = expected.map_or(0, |expected| piece.offset.saturating_sub(expected));
+                    if missing > 0 {
+                        self.push(position, What::Note(format!("··· {} B that are not kept ···", grouped(missing))));
+                    }
+                    let bytes = stretch.of(&Part::Bytes(range));
+                    let is_new = speaker.replace(piece.from) != Some(piece.from);
+                    self.bytes(piece, bytes, position, is_new);
+                    *expected = Some(piece.offset + bytes.len() as u64);
+                    position += bytes.len() as u64;
+                    continue;
+                }
+                Part::Hole(len, why) => {
+                    self.push(position, What::Note(hole(*len, *why)));
+                    *expected = len.map(|len| piece.offset.saturating_add(len));
+                    position = position.saturating_add(len.unwrap_or(0));
+                }
+                Part::Over(how) => {
+                    let word = if *how == CloseHow::Rst { "RST" } else { "FIN" };
+                    let words = format!("{word} of the {}, packet {}", piece.from.sender(), piece.at.number());
+                    self.push(position, What::Title(piece.from, words));
+                }
+            }
+        }
+        if stretch.more {
+            let words = format!("··· more than these {}: ↓ reads on ···", size(limits::STRETCH_BYTES));
+            self.push(position, What::Note(words));
+        }
+    }
+
+    /// Bytes of one direction that follow each other.
+    fn bytes(&mut self, piece: &Piece, bytes: &[u8], position: u64, is_new: bool) {
+        let (from, begins) = (piece.from, piece.offset);
+        let ends = begins + bytes.len() as u64;
+        let titles = &self.known[usize::from(from == Direction::ServerToClient)].titles;
+        let first = titles.partition_point(|(at, _)| *at < begins);
+        let titles: Vec<(u64, String)> = titles.iter().skip(first).take_while(|(at, _)| *at < ends).cloned().collect();
+        if is_new && titles.first().is_none_or(|(at, _)| *at > begins) {
+            let words = format!("{}, packet {}", from.sender(), piece.at.number());
+            self.push(position, What::Title(from, words));
+        }
+        let mut at = begins;
+        let cuts = titles.into_iter().map(|(at, words)| (at, Some(words))).chain([(ends, None)]);
+        for (cut, words) in cuts {
+            self.segment(from, at..cut, slice(bytes, begins, &(at..cut)), position + (at - begins));
+            if let Some(words) = words {
+                self.push(position + (cut - begins), What::Title(from, words));
+            }
+            at = cut;
+        }
+    }
+
+    /// The same, without a title in between.
+    fn segment(&mut self, from: Direction, range: Range<u64>, bytes: &[u8], position: u64) {
+        let side = usize::from(from == Direction::ServerToClient);
+        let mut at = range.start;
+        let mut begun = at;
+        while at < range.end {
+            let (shown, len) = self.known[side].run(at);
+            let end = range.end.min(at.saturating_add(len));
+            if !shown && end - at >= HIDDEN {
+                self.data(from, slice(bytes, range.start, &(begun..at)), begun, position + (begun - range.start));
+                let words = format!("{} B that may hold secrets are not shown: S shows them", grouped(end - at));
+                self.push(position + (at - range.start), What::Note(words));
+                begun = end;
+            }
+            at = end;
+        }
+        self.data(from, slice(bytes, range.start, &(begun..at)), begun, position + (begun - range.start));
+    }
+
+    fn data(&mut self, from: Direction, bytes: &[u8], offset: u64, position: u64) {
+        let known = &self.known[usize::from(from == Direction::ServerToClient)];
+        let lit = self.lit.as_ref().filter(|(way, _)| *way == from).map(|(_, range)| range.clone());
+        for (n, some) in bytes.chunks(self.of).enumerate() {
+            let before = (n * self.of) as u64;
+            let here = offset + before..offset + before + some.len() as u64;
+            let bits = |range: &Range<u64>| bits(&here, range);
+            let mut hidden = 0;
+            let mut at = here.start;
+            while at < here.end {
+                let (shown, len) = known.run(at);
+                let end = here.end.min(at.saturating_add(len));
+                hidden |= if shown { 0 } else { bits(&(at..end)) };
+                at = end;
+            }
+            let mut about = known.marked.iter().filter(|(range, _)| bits(range) != 0);
+            let (range, mark) = about.next().map_or((0..0, None), |(range, mark)| (range.clone(), Some(*mark)));
+            let mut row = Data {
+                from,
+                offset: here.start,
+                bytes: [0; ROW],
+                len: some.len(),
+                hidden,
+                lit: lit.as_ref().map_or(0, bits),
+                marked: bits(&range),
+                mark,
+            };
+            row.bytes.iter_mut().zip(some).for_each(|(to, byte)| *to = *byte);
+            self.rows.push(Row { position: position + before, what: What::Data(row) });
+        }
+    }
+
+    fn push(&mut self, position: u64, what: What) {
+        self.rows.push(Row { position, what });
+    }
+}
+
+/// Whether the next piece goes on where these bytes of the same direction end.
+fn follows(piece: &Piece, range: &Range<usize>, next: &Piece) -> bool {
+    let Part::Bytes(bytes) = &next.what else { return false };
+    next.from == piece.from && bytes.start == range.end && next.offset == piece.offset + range.len() as u64
+}
+
+/// The bytes of this range, where the first one stands at `begins`.
+fn slice<'b>(bytes: &'b [u8], begins: u64, range: &Range<u64>) -> &'b [u8] {
+    let at = |place: u64| usize::try_from(place.saturating_sub(begins)).unwrap_or(usize::MAX);
+    bytes.get(at(range.start)..at(range.end)).unwrap_or_default()
+}
+
+/// The bytes of a row that lie in a range, as bits.
+fn bits(row: &Range<u64>, range: &Range<u64>) -> u16 {
+    let at = |place: u64| place.clamp(row.start, row.end) - row.start;
+    let (from, to) = (at(range.start), at(range.end));
+    let below = |n: u64| if n >= 16 { u16::MAX } else { (1 << n) - 1 };
+    below(to) & !below(from)
+}
+
+fn hole(len: Option<u64>, why: GapWhy) -> String {
+    let many = len.map_or_else(|| "an unknown number of bytes".to_owned(), |len| format!("{} B", grouped(len)));
+    match why {
+        GapWhy::Lost => format!("··· {many} lost ···"),
+        GapWhy::Cut => format!("··· {many} cut off by the snap length ···"),
+        GapWhy::Evicted => format!("··· {many} given up: a limit was reached ···"),
+    }
+}
+
+fn size(bytes: usize) -> String {
+    format!("{} KiB", bytes >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_the_bytes_of_a_row_that_lie_in_a_range() {
+        let of = |range| bits(&(32..48), &range);
+        assert_eq!([of(0..32), of(32..33), of(40..99), of(0..99), of(48..50)], [0, 1, 0xff00, 0xffff, 0]);
+        assert_eq!(bits(&(0..3), &(1..9)), 0b110);
+    }
+}
