@@ -150,7 +150,11 @@ impl<'x> Tap<'x> {
     /// `None`: the exchange did not come again.
     fn into_stretch(self) -> Option<Stretch> {
         let (inside, _) = self.found?;
-        self.streams.into_iter().find(|stream| stream.inside == inside).map(|stream| stream.kept)
+        let mut kept = self.streams.into_iter().find(|stream| stream.inside == inside)?.kept;
+        if self.from == From::End {
+            kept.drop_first();
+        }
+        Some(kept)
     }
 
     fn direction(&self, side: Side) -> Direction {

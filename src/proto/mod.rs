@@ -411,7 +411,7 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn takes_short(&self, tag: u64, side: Side) -> bool {
-        !self.sink.taps() && tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
+        tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
     }
 
     #[inline]

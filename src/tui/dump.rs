@@ -14,9 +14,19 @@ use super::paint::{Line, fill};
 use super::shared::{Mark, Shared, grouped};
 use super::theme::Tone;
 
-/// Bytes of a row, where there is room for a second half, and where there is not.
+/// Bytes of a row, where there is room for all.
 pub const ROW: usize = 16;
-pub const NARROW: usize = 8;
+/// Where a row's second half begins.
+const HALF: usize = 8;
+
+/// Bytes of a row on a screen of so many columns.
+pub fn row_of(columns: u16) -> usize {
+    match columns {
+        78.. => ROW,
+        47.. => HALF,
+        _ => 4,
+    }
+}
 
 /// So many bytes that are hidden are no row of their own any more, but a word.
 const HIDDEN: u64 = 32;
@@ -50,9 +60,9 @@ pub struct Data {
 pub type Lit = Option<(Direction, Range<u64>)>;
 
 /// All rows of it, each of so many bytes.
-pub fn rows(s: &Shared, x: &Exchange, stretch: &Stretch, of: usize, lit: &Lit) -> Vec<Row> {
+pub fn rows(s: &Shared, x: &Exchange, (stretch, way): (&Stretch, Way), of: usize, lit: &Lit) -> Vec<Row> {
     let known = [Direction::ClientToServer, Direction::ServerToClient].map(|way| Known::of(s, x, way));
-    let mut dump = Dump { known, of: of.clamp(1, ROW), lit, rows: Vec::new() };
+    let mut dump = Dump { known, way, of: of.clamp(1, ROW), lit, rows: Vec::new() };
     dump.all(stretch);
     dump.rows
 }
@@ -124,12 +134,12 @@ impl Data {
         };
         let mut used = 0;
         for (n, byte) in self.bytes.iter().take(self.len).enumerate() {
-            let blank = if n == NARROW { "  " } else { " " };
+            let blank = if n == HALF { "  " } else { " " };
             let hex = if self.hides(n) { format!("{blank}**") } else { format!("{blank}{byte:02x}") };
             used += hex.len();
             put(&mut line, tone(n), &hex);
         }
-        let columns = of * 3 + usize::from(of > NARROW);
+        let columns = of * 3 + usize::from(of > HALF);
         put(&mut line, Tone::Plain, &fill("", columns.saturating_sub(used) + 2));
         for (n, byte) in self.bytes.iter().take(self.len).enumerate() {
             let c = match byte {
@@ -254,9 +264,9 @@ fn open_parts(s: &Shared, head: &Head, out: &mut dyn FnMut(Range<u64>)) {
     match &head.start {
         StartLine::Request { method, target, version } => {
             open(method.clone());
-            if !masked(s.text.url(head.target())) {
-                open(target.clone());
-            }
+            target_parts(head.target(), &|part| !masked(s.text.url(part)), &mut |part| {
+                open(target.start + part.start..target.start + part.end);
+            });
             open(version.clone());
         }
         StartLine::Response { version, reason, .. } => {
@@ -268,6 +278,26 @@ fn open_parts(s: &Shared, head: &Head, out: &mut dyn FnMut(Range<u64>)) {
         if !masked(s.text.field(head.name(field), head.value(field))) {
             open(field.value.clone());
         }
+    }
+}
+
+/// The parts of a request target that are no secret: its path, and parameter by parameter of its query.
+fn target_parts(target: &[u8], is_open: &dyn Fn(&[u8]) -> bool, out: &mut dyn FnMut(Range<u32>)) {
+    let range = |from: usize, to: usize| u32::try_from(from).unwrap_or(0)..u32::try_from(to).unwrap_or(0);
+    let path = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
+    if is_open(target) {
+        return out(range(0, target.len()));
+    }
+    if is_open(target.get(..path).unwrap_or_default()) {
+        out(range(0, path));
+    }
+    let mut at = path + 1;
+    for parameter in target.get(at..).unwrap_or_default().split(|b| *b == b'&') {
+        let end = at + parameter.len();
+        if is_open(&[b"/?", parameter].concat()) {
+            out(range(at - 1, end));
+        }
+        at = end + 1;
     }
 }
 
@@ -313,6 +343,7 @@ fn marked(s: &Shared, x: &Exchange, way: Direction) -> Vec<(Range<u64>, Mark)> {
 struct Dump<'a> {
     /// Of the client, of the server.
     known: [Known; 2],
+    way: Way,
     of: usize,
     lit: &'a Lit,
     rows: Vec<Row>,
@@ -327,6 +358,9 @@ impl Dump<'_> {
         let (mut position, mut next, mut speaker) = (stretch.begins, [None; 2], None);
         let mut pieces = stretch.pieces.iter().peekable();
         while let Some(piece) = pieces.next() {
+            if let Way::One(_) = self.way {
+                position = piece.offset;
+            }
             let expected: &mut Option<u64> = &mut next[usize::from(piece.from == Direction::ServerToClient)];
             match &piece.what {
                 Part::Bytes(range) => {
@@ -341,8 +375,8 @@ impl Dump<'_> {
                     let bytes = stretch.of(&Part::Bytes(range));
                     let is_new = speaker.replace(piece.from) != Some(piece.from);
                     self.bytes(piece, bytes, position, is_new);
-                    *expected = Some(piece.offset + bytes.len() as u64);
-                    position += bytes.len() as u64;
+                    *expected = Some(piece.offset.saturating_add(bytes.len() as u64));
+                    position = position.saturating_add(bytes.len() as u64);
                     continue;
                 }
                 Part::Hole(len, why) => {
@@ -366,7 +400,7 @@ impl Dump<'_> {
     /// Bytes of one direction that follow each other.
     fn bytes(&mut self, piece: &Piece, bytes: &[u8], position: u64, is_new: bool) {
         let (from, begins) = (piece.from, piece.offset);
-        let ends = begins + bytes.len() as u64;
+        let ends = begins.saturating_add(bytes.len() as u64);
         let titles = &self.known[usize::from(from == Direction::ServerToClient)].titles;
         let first = titles.partition_point(|(at, _)| *at < begins);
         let titles: Vec<(u64, String)> = titles.iter().skip(first).take_while(|(at, _)| *at < ends).cloned().collect();
@@ -377,9 +411,9 @@ impl Dump<'_> {
         let mut at = begins;
         let cuts = titles.into_iter().map(|(at, words)| (at, Some(words))).chain([(ends, None)]);
         for (cut, words) in cuts {
-            self.segment(from, at..cut, slice(bytes, begins, &(at..cut)), position + (at - begins));
+            self.segment(from, at..cut, slice(bytes, begins, &(at..cut)), position.saturating_add(at - begins));
             if let Some(words) = words {
-                self.push(position + (cut - begins), What::Title(from, words));
+                self.push(position.saturating_add(cut - begins), What::Title(from, words));
             }
             at = cut;
         }
@@ -388,20 +422,21 @@ impl Dump<'_> {
     /// The same, without a title in between.
     fn segment(&mut self, from: Direction, range: Range<u64>, bytes: &[u8], position: u64) {
         let side = usize::from(from == Direction::ServerToClient);
+        let place = |at: u64| position.saturating_add(at - range.start);
         let mut at = range.start;
         let mut begun = at;
         while at < range.end {
             let (shown, len) = self.known[side].run(at);
             let end = range.end.min(at.saturating_add(len));
             if !shown && end - at >= HIDDEN {
-                self.data(from, slice(bytes, range.start, &(begun..at)), begun, position + (begun - range.start));
+                self.data(from, slice(bytes, range.start, &(begun..at)), begun, place(begun));
                 let words = format!("{} B that may hold secrets are not shown: S shows them", grouped(end - at));
-                self.push(position + (at - range.start), What::Note(words));
+                self.push(place(at), What::Note(words));
                 begun = end;
             }
             at = end;
         }
-        self.data(from, slice(bytes, range.start, &(begun..at)), begun, position + (begun - range.start));
+        self.data(from, slice(bytes, range.start, &(begun..at)), begun, place(begun));
     }
 
     fn data(&mut self, from: Direction, bytes: &[u8], offset: u64, position: u64) {
@@ -409,7 +444,8 @@ impl Dump<'_> {
         let lit = self.lit.as_ref().filter(|(way, _)| *way == from).map(|(_, range)| range.clone());
         for (n, some) in bytes.chunks(self.of).enumerate() {
             let before = (n * self.of) as u64;
-            let here = offset + before..offset + before + some.len() as u64;
+            let begins = offset.saturating_add(before);
+            let here = begins..begins.saturating_add(some.len() as u64);
             let bits = |range: &Range<u64>| bits(&here, range);
             let mut hidden = 0;
             let mut at = here.start;
@@ -432,7 +468,7 @@ impl Dump<'_> {
                 mark,
             };
             row.bytes.iter_mut().zip(some).for_each(|(to, byte)| *to = *byte);
-            self.rows.push(Row { position: position + before, what: What::Data(row) });
+            self.rows.push(Row { position: position.saturating_add(before), what: What::Data(row) });
         }
     }
 
@@ -444,7 +480,8 @@ impl Dump<'_> {
 /// Whether the next piece goes on where these bytes of the same direction end.
 fn follows(piece: &Piece, range: &Range<usize>, next: &Piece) -> bool {
     let Part::Bytes(bytes) = &next.what else { return false };
-    next.from == piece.from && bytes.start == range.end && next.offset == piece.offset + range.len() as u64
+    let ends = piece.offset.saturating_add(range.len() as u64);
+    next.from == piece.from && bytes.start == range.end && next.offset == ends
 }
 
 /// The bytes of this range, where the first one stands at `begins`.
@@ -475,8 +512,29 @@ fn size(bytes: usize) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
+    use crate::store::testing;
+    use crate::tui::Theme;
+
+    #[test]
+    fn rows_of_one_side_stand_at_their_offsets_also_where_something_is_not_kept() {
+        let mut s = Shared::new(Theme::default(), true, true);
+        s.take(crate::tui::Ready::new(testing::sample()));
+        let mut x = s.a.rows.first().unwrap().exchange.as_ref().clone();
+        let (at, bytes) = (x.request.at, b"abc".as_slice().into());
+        x.early = Some(Box::new(Preview { bytes, at, ts: x.request.first, offset: 5_000 }));
+        let way = Way::One(Direction::ClientToServer);
+        let rows = rows(&s, &x, (&kept(&x, way), way), ROW, &None);
+        let [.., note, title, data] = rows.as_slice() else { panic!("{} rows", rows.len()) };
+        assert!(matches!(&note.what, What::Note(words) if words.ends_with("B that are not kept ···")));
+        assert!(matches!(&title.what, What::Title(_, words) if words.starts_with("sent before the answer")));
+        assert_eq!(
+            (data.position, line(data, ROW).text().trim()),
+            (5_000, "00001388 61 62 63                                          abc")
+        );
+    }
 
     #[test]
     fn bits_are_the_bytes_of_a_row_that_lie_in_a_range() {

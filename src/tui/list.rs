@@ -2,6 +2,9 @@
 
 use super::keys::Action;
 
+/// Rows that are shown above a row that was looked for.
+const ABOVE: usize = 3;
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct List {
     pub cursor: usize,
@@ -15,6 +18,11 @@ impl List {
     /// With the cursor on this row.
     pub fn on(cursor: usize) -> List {
         List { cursor, ..List::default() }
+    }
+
+    /// Puts the cursor on this row, and the view so that it stands near its top.
+    pub fn reveal(&mut self, row: usize) {
+        (self.cursor, self.top) = (row, row.saturating_sub(ABOVE));
     }
 
     /// The rows in view, when there are `rows` and room for `height`; the cursor is among them.

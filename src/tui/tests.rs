@@ -1,6 +1,7 @@
 //! Whole sessions without a terminal: keys in, cells out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -9,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
-use super::{Effect, Form, Palette, Reading, Ready, Scope, Shared, Theme, Ui, keys};
+use super::{Effect, Form, Palette, Reading, Ready, Scope, Shared, Theme, Ui, bytes_tests, keys};
 use crate::capture::{Merged, Window};
 use crate::engine::{self, Collected, Engine, Judge, judge};
 use crate::products::Products;
@@ -38,6 +39,8 @@ const SCREENS: &[(&str, &[&str], &str)] = &[
     ("timeline-grouped", MANY, "t o o o o g h j j"),
     ("timeline-zoomed", MANY, "t z + + h"),
     ("bytes", FORGETS, "x ]"),
+    ("bytes-both", RIGHT, "x Tab Tab j"),
+    ("bytes-frame", RIGHT, "w j x S"),
     ("flows", FORGETS, "4"),
     ("diff", FORGETS, "d"),
     ("findings", MANY, "f"),
@@ -53,7 +56,7 @@ fn every_screen_looks_as_accepted() {
         let a = analysis(files);
         for (w, h) in SIZES {
             let mut ui = ui(a.clone(), Theme::default());
-            type_in(&mut ui, script, (w, h));
+            type_before(&mut ui, files, script, (w, h));
             accept(&format!("{name}-{w}x{h}"), &text(&draw(&mut ui, w, h)));
         }
     }
@@ -184,7 +187,7 @@ fn ascii_screens_are_ascii_and_have_the_same_words() {
         let a = analysis(files);
         let [plain, ascii] = [false, true].map(|ascii| {
             let mut ui = ui(a.clone(), Theme { ascii, ..Theme::default() });
-            type_in(&mut ui, script, (80, 24));
+            type_before(&mut ui, files, script, (80, 24));
             text(&draw(&mut ui, 80, 24))
         });
         assert!(ascii.is_ascii(), "{name}: {ascii}");
@@ -200,7 +203,7 @@ fn ascii_screens_are_ascii_and_have_the_same_words() {
 fn without_colours_the_cursor_and_faults_are_seen() {
     for (name, files, script) in SCREENS {
         let mut ui = ui(analysis(files), Theme { palette: Palette::None, ascii: false });
-        type_in(&mut ui, script, (80, 24));
+        type_before(&mut ui, files, script, (80, 24));
         let buf = draw(&mut ui, 80, 24);
         let plain = |color: Color| color == Color::Reset;
         assert!(buf.content().iter().all(|cell| plain(cell.fg) && plain(cell.bg)), "{name} has a colour");
@@ -360,6 +363,10 @@ proptest! {
             if let Some(name) = names.get(pick).or_else(|| typed.get(pick % typed.len())) {
                 key(&mut ui, name);
             }
+            if let Some(ask) = ui.wants().filter(|_| pick % 3 != 0) {
+                let read = if pick % 3 == 1 { Ok(Arc::new(bytes_tests::odd(&ask, u64::from(w) * 7 + u64::from(h)))) } else { Err("\u{1b}".to_owned()) };
+                ui.take_stretch(ask, read);
+            }
             let buf = draw(&mut ui, w, h);
             let (cursor, rows) = ui.cursor();
             prop_assert!(cursor < rows.max(1), "{}: row {cursor} of {rows}", ui.place());
@@ -394,14 +401,14 @@ pub(super) fn analysis(files: &[&str]) -> Analysis {
     judge::whole_by(&mut judge, collected, counters, inputs.into_facts(), &|_, _| false)
 }
 
-fn ui(a: Analysis, theme: Theme) -> Ui {
+pub(super) fn ui(a: Analysis, theme: Theme) -> Ui {
     let mut ui = Ui::new(Shared::new(theme, false, true));
     ui.reading = None;
     ui.take(Ready::new(a));
     ui
 }
 
-fn draw(ui: &mut Ui, w: u16, h: u16) -> Buffer {
+pub(super) fn draw(ui: &mut Ui, w: u16, h: u16) -> Buffer {
     let area = Rect::new(0, 0, w, h);
     let mut buf = Buffer::empty(area);
     ui.draw(area, &mut buf);
@@ -409,7 +416,7 @@ fn draw(ui: &mut Ui, w: u16, h: u16) -> Buffer {
 }
 
 /// Types keys by their names, and draws behind each.
-fn type_in(ui: &mut Ui, script: &str, (w, h): (u16, u16)) {
+pub(super) fn type_in(ui: &mut Ui, script: &str, (w, h): (u16, u16)) {
     draw(ui, w, h);
     for name in script.split(' ') {
         key(ui, name);
@@ -417,7 +424,15 @@ fn type_in(ui: &mut Ui, script: &str, (w, h): (u16, u16)) {
     }
 }
 
-fn key(ui: &mut Ui, name: &str) -> Effect {
+/// The same before these captures, of which a screen may want to read something again.
+fn type_before(ui: &mut Ui, files: &[&str], script: &str, size: (u16, u16)) {
+    for name in script.split(' ') {
+        type_in(ui, name, size);
+        bytes_tests::answer(ui, files);
+    }
+}
+
+pub(super) fn key(ui: &mut Ui, name: &str) -> Effect {
     let (code, modifiers) = match name {
         "Enter" => (KeyCode::Enter, KeyModifiers::NONE),
         "Esc" => (KeyCode::Esc, KeyModifiers::NONE),
@@ -442,7 +457,7 @@ fn key(ui: &mut Ui, name: &str) -> Effect {
     ui.event(&Event::Key(KeyEvent::new(code, modifiers)))
 }
 
-fn text(buf: &Buffer) -> String {
+pub(super) fn text(buf: &Buffer) -> String {
     rows(buf, |cell| cell.symbol().to_owned())
 }
 

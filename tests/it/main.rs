@@ -92,6 +92,7 @@ mod shared;
 mod silence;
 mod sources;
 mod split;
+mod stretch;
 #[path = "../support/mod.rs"]
 mod support;
 mod talk;

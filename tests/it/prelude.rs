@@ -37,7 +37,7 @@ fn inner(script: Script) -> Script {
 }
 
 /// A prelude in words, its conversation, and its `via`.
-fn conversations() -> Vec<(&'static str, Vec<Segment>, Vec<&'static str>)> {
+pub(crate) fn conversations() -> Vec<(&'static str, Vec<Segment>, Vec<&'static str>)> {
     let (c, s) = (Side::Client, Side::Server);
     let granted = "HTTP/1.1 200 Connection established";
     let flow = || Script::flow();

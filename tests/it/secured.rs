@@ -22,7 +22,7 @@ const KEY: &str = "q83vASNFZ4mrze8BI0VniQ==";
 const V1: &[u8] = b"PROXY TCP4 192.0.2.44 198.51.100.2 51234 443\r\n";
 
 /// Whether the client says it, and what.
-type Said = Vec<(bool, Vec<u8>)>;
+pub(crate) type Said = Vec<(bool, Vec<u8>)>;
 
 fn talk() -> Script {
     let script = Script::flow().upgrade(KEY).frame(Side::Client, 1, b"hello").frame(Side::Server, 2, &[7; 40_000]);
@@ -48,6 +48,18 @@ fn on_the_wire(said: &Said, segment_bytes: usize) -> Vec<Segment> {
         script = if *client { script.client(bytes) } else { script.server(bytes) };
     }
     script.fin(Side::Server).fin(Side::Client).segments()
+}
+
+/// A talk, as said and as captured inside TLS, and the key log.
+pub(crate) fn sealed_talk(name: &str) -> (Said, Vec<u8>, String) {
+    sealed_as(name, talk())
+}
+
+/// The same of what is said there.
+pub(crate) fn sealed_as(name: &str, talk: Script) -> (Said, Vec<u8>, String) {
+    let inside = said(&talk.segments());
+    let (wire, key_log) = sealed(name, &inside);
+    (inside, capture(&on_the_wire(&wire, 1448)), key_log)
 }
 
 fn capture(segments: &[Segment]) -> Vec<u8> {

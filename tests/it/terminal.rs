@@ -244,6 +244,55 @@ fn a_fault_of_the_thread_that_writes_is_told_and_the_screen_stays() {
 
 #[test]
 #[ignore = "needs tmux"]
+fn the_bytes_of_a_stream_are_read_again_beside_the_screen() {
+    let tmux = Tmux::run("--utc samples/nginx-right-client-side.pcap");
+    tmux.wait("ok");
+    tmux.keys(&["x"]);
+    // The analysis keeps the first bytes behind the 101, and no end of the stream.
+    tmux.wait("text 10B, packet 8");
+    tmux.keys(&["G"]);
+    tmux.wait("FIN of the client, packet 17");
+    tmux.keys(&["S", "Tab", "Tab", "G"]);
+    tmux.wait("c1 06 82 d0 46 0a 00 00");
+    tmux.keys(&["q", "w", "j", "x"]);
+    tmux.wait("00000120 c1 0a ca 48 cd c9");
+    tmux.keys(&["q", "q", "q"]);
+    tmux.wait("ended with 0");
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn where_a_stream_cannot_be_read_again_the_screen_says_why_and_shows_what_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.pcap");
+    let sample = sources::root().join("samples/accept-in-hex.pcap");
+    std::fs::copy(&sample, &file).expect("a copy");
+    let tmux = Tmux::run(&format!("{}", file.display()));
+    tmux.wait("accept-mismatch");
+    std::fs::copy(sources::root().join("samples/nginx-right-client-side.pcap"), &file).expect("another file");
+    tmux.keys(&["x"]);
+    let screen = tmux.wait("the inputs changed since they were read");
+    assert!(screen.contains("this is what the analysis keeps") && screen.contains("GET /"), "{screen}");
+    tmux.keys(&["C-c"]);
+    tmux.wait("ended with 0");
+
+    let tmux = Tmux::run_in(&format!("cat {} |", sample.display()), "-");
+    tmux.wait("accept-mismatch");
+    tmux.keys(&["x"]);
+    let screen = tmux.wait("this is what the analysis keeps; -: cannot be read twice");
+    assert!(screen.contains("GET /"), "{screen}");
+
+    let tmux = Tmux::run_in("HOPSCOPE_BREAK=looking", &format!("{}", sample.display()));
+    tmux.wait("accept-mismatch");
+    tmux.keys(&["x"]);
+    tmux.wait("this is what the analysis keeps; a fault of hopscope itself");
+    tmux.keys(&["C-c"]);
+    tmux.wait("sane");
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn another_size_is_another_screen_with_the_same_chain_under_the_cursor() {
     let tmux = Tmux::run("--utc samples/120-clients-three-locations.pcapng");
     tmux.wait("hop-stripped-upgrade");

@@ -10,7 +10,7 @@ use ratatui::style::Style;
 use crate::base::{ExchangeId, limits};
 use crate::engine::stretch::{Ask, From, Way};
 use crate::model::{Direction, FrameRecord};
-use crate::tui::dump::{self, Lit, NARROW, ROW, Row, What};
+use crate::tui::dump::{self, Lit, ROW, Row, What};
 use crate::tui::events::What as Event;
 use crate::tui::keys::Action;
 use crate::tui::list::List;
@@ -104,29 +104,42 @@ impl Bytes {
         };
         let here = self.rows.get(self.list.cursor).map(|row| row.position);
         if let Some(Ok(stretch)) = s.streams.get(&self.ask()) {
-            self.rows = dump::rows(s, x, stretch, self.of, &self.lit);
+            self.rows = dump::rows(s, x, (stretch, self.way), self.of, &self.lit);
             let is_new = self.shows.replace(self.ask()) != Some(self.ask());
-            match self.anchor.take().or(here.filter(|_| !is_new)) {
-                Some(position) => self.go_to(position),
-                None => self.list.cursor = if self.from == From::End { self.rows.len().saturating_sub(1) } else { 0 },
+            match (self.anchor.take(), here) {
+                (Some(position), _) => self.go_to(position),
+                (None, Some(position)) if !is_new => self.stay_at(position),
+                (None, _) => self.list.cursor = if self.from == From::End { usize::MAX } else { 0 },
             }
+            self.list.shrink(self.rows.len());
             return;
         }
         if let Some(before) = self.shows.filter(|shows| shows.exchange == self.leg && shows.way == self.way)
             && let Some(Ok(stretch)) = s.streams.get(&before)
         {
             // What was read before stays until the rest is there.
-            self.rows = dump::rows(s, x, stretch, self.of, &self.lit);
+            self.rows = dump::rows(s, x, (stretch, self.way), self.of, &self.lit);
             self.list.shrink(self.rows.len());
             return;
         }
         self.shows = None;
-        self.rows = dump::rows(s, x, &dump::kept(x, self.way), self.of, &self.lit);
+        self.rows = dump::rows(s, x, (&dump::kept(x, self.way), self.way), self.of, &self.lit);
         if self.rows.is_empty() {
             let words = "nothing that it sent is kept".to_owned();
             self.rows.push(Row { position: 0, what: What::Note(words) });
         }
-        self.list.shrink(self.rows.len());
+        match self.anchor {
+            // The user has not moved yet.
+            Some(position) if here.is_none() => self.go_to(position),
+            _ => self.list.shrink(self.rows.len()),
+        }
+    }
+
+    /// The rows are made anew: the cursor stays where it was, as far as that is still there.
+    fn stay_at(&mut self, position: u64) {
+        if self.rows.get(self.list.cursor).is_none_or(|row| row.position != position) {
+            self.go_to(position);
+        }
     }
 
     /// To the row that holds this position.
@@ -134,7 +147,7 @@ impl Bytes {
         let behind = self.rows.partition_point(|row| row.position <= position);
         let data = |at: &usize| matches!(self.rows.get(*at), Some(Row { what: What::Data(_), .. }));
         let first = (0..behind).rev().find(data).unwrap_or(behind.saturating_sub(1));
-        self.list.cursor = first;
+        self.list.reveal(first);
     }
 
     /// The other direction, both, then the next leg.
@@ -170,6 +183,11 @@ impl Bytes {
 
     /// Reads on where the cursor would leave what was read.
     fn leaves(&mut self, s: &Shared, action: Action) -> bool {
+        if action == Action::Bottom && self.from != From::End && self.is_loading(s) {
+            // Who types faster than it is read means the end of what comes.
+            self.look(s, From::End, None);
+            return true;
+        }
         let stretch = self.shows.filter(|shows| *shows == self.ask()).and_then(|shows| s.streams.get(&shows));
         let Some(Ok(stretch)) = stretch else { return false };
         let up = matches!(action, Action::Up | Action::HalfUp | Action::PageUp);
@@ -180,7 +198,8 @@ impl Bytes {
             Action::Top if begins > 0 => (From::Position(0), Some(0)),
             Action::Bottom if more => (From::End, None),
             _ if up && begins > 0 && self.list.cursor == 0 => (around(begins), Some(begins)),
-            _ if down && more && last => (around(ends), Some(ends)),
+            // Some of the end once more, for those who want to look back.
+            _ if down && more && last => (From::Position(ends - ends.saturating_sub(begins) / 4), Some(ends)),
             _ => return false,
         };
         self.look(s, from, anchor);
@@ -193,6 +212,10 @@ impl Bytes {
         let from = (0..=self.list.cursor).rev().find(is_title).unwrap_or(0);
         let to = (self.list.cursor + 1..self.rows.len()).find(is_title).unwrap_or(self.rows.len());
         from..to.min(from + COPIED)
+    }
+
+    fn is_loading(&self, s: &Shared) -> bool {
+        !s.reading && s.streams.get(&self.ask()).is_none()
     }
 
     /// Why these are not, or not yet, the rows that were asked for. `None`: they are.
@@ -234,7 +257,7 @@ impl View for Bytes {
     }
 
     fn draw(&mut self, s: &Shared, area: Rect, buf: &mut Buffer) {
-        let of = if area.width >= 78 { ROW } else { NARROW };
+        let of = dump::row_of(area.width);
         if of != self.of || self.secrets != s.text.secrets() {
             self.of = of;
             self.build(s);
