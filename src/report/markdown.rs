@@ -180,6 +180,8 @@ fn ladder(told: &Told, out: &mut dyn Write) -> io::Result<()> {
             MessageKind::Request => "──►",
             MessageKind::Nothing => "──✗",
             MessageKind::Granted | MessageKind::Answer => "◄──",
+            MessageKind::End if m.from > m.to => "◄──",
+            MessageKind::End => "──►",
         };
         let (left, right) = match arrow == "◄──" || m.from > m.to {
             true => (m.to, m.from),

@@ -36,7 +36,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
             let arrow = match m.kind {
                 MessageKind::Request => "->>",
                 MessageKind::Granted | MessageKind::Answer => "-->>",
-                MessageKind::Nothing => "-x",
+                MessageKind::Nothing | MessageKind::End => "-x",
             };
             writeln!(out, "    P{}{arrow}P{}: {}", m.from, m.to, quoted(&view::clip(&m.text, WIDTH)))?;
             if !m.notes.is_empty() {

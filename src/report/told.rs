@@ -47,6 +47,8 @@ pub(super) enum MessageKind {
     Answer,
     /// A connection that came to nothing, or no answer.
     Nothing,
+    /// The end of what was granted: who begins it sends it.
+    End,
 }
 
 /// Fields of a hop's changes that a journey names; the others are counted.
@@ -124,6 +126,14 @@ impl Told {
             let text = "a connection without a request".to_owned();
             journey.messages.push(Message { from, to, text, notes: Vec::new(), kind: MessageKind::Nothing });
         }
+        let mut ends: Vec<(&str, Message)> = Vec::new();
+        for (id, &to) in &at {
+            let from = chain.hops.iter().find(|hop| hop.between.1 == *id).and_then(|hop| at.get(&hop.between.0));
+            let end = self.exchange(*id).and_then(|x| end(x, from.copied().unwrap_or_default(), to));
+            ends.extend(end);
+        }
+        ends.sort_by(|(a, x), (b, y)| (a, x.from, x.to).cmp(&(b, y.from, y.to)));
+        journey.messages.extend(ends.into_iter().map(|(_, message)| message));
         journey
     }
 
@@ -155,6 +165,31 @@ impl Told {
             None => "server".to_owned(),
         }
     }
+}
+
+/// How the tunnel on a leg between these two ended, and when. `None`: there was none, or no end of it.
+fn end(x: &doc::Exchange, near: usize, far: usize) -> Option<(&str, Message)> {
+    let end = x.end.as_ref().filter(|_| x.outcome == "upgraded")?;
+    let (from, to) = match end.by.as_deref()? {
+        "client" => (near, far),
+        _ => (far, near),
+    };
+    let mut text = match &*end.how {
+        "close-frame" => end.close_code.map_or_else(|| "Close".to_owned(), |code| format!("Close {code}")),
+        "fin" => "FIN".to_owned(),
+        "rst" => "RST".to_owned(),
+        _ => return None,
+    };
+    if let Some(reason) = end.close_reason.as_ref().filter(|reason| !reason.is_empty()) {
+        text.push_str(&format!(" {reason}"));
+    }
+    if let Some(life) = end.lifetime_ns {
+        text.push_str(&format!(", {} after the request", view::length(life)));
+    }
+    let said =
+        x.websocket.as_ref().map(|ws| format!("frames: client {}, server {}", ws.client.frames, ws.server.frames));
+    let notes = said.into_iter().map(|said| ('·', said)).collect();
+    Some((end.at.as_deref().unwrap_or_default(), Message { from, to, text, notes, kind: MessageKind::End }))
 }
 
 fn notes(changes: &doc::Changes) -> Vec<(char, String)> {

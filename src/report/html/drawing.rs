@@ -104,6 +104,7 @@ pub(super) fn ladder(journey: &Journey, out: &mut dyn Write) -> io::Result<()> {
             MessageKind::Granted => "granted",
             MessageKind::Answer => "answer",
             MessageKind::Nothing => "nothing",
+            MessageKind::End => "end",
         };
         let middle = usize::midpoint(from, to);
         writeln!(
@@ -125,7 +126,11 @@ pub(super) fn ladder(journey: &Journey, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "<path class=\"arrow {class}\" d=\"{head}\"/>")?;
         y += LINE * 2;
         for (sign, note) in &m.notes {
-            let kind = if *sign == '−' { "gone" } else { "other" };
+            let kind = match sign {
+                '−' => "gone",
+                '·' => "said",
+                _ => "other",
+            };
             writeln!(
                 out,
                 "<text class=\"note {kind}\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{sign} {}</text>",
