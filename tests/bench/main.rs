@@ -10,6 +10,7 @@
 //! `--gz` races the capture compressed by gzip instead, beside `gzip -dc FILE | tcpdump -r - -w /dev/null`.
 //! `--sealed` races the report on TLS without keys beside the report on the same packets with noise in them.
 //! `--flows`: connections to a gigabyte.
+//! `HOPSCOPE_PROGRAM` names another program than the one that was built with this.
 //! `--max-ratio` is for both captures; without it each has its own goal. Exits 1 above it.
 #![allow(
     clippy::unwrap_used,

@@ -141,7 +141,8 @@ fn check_report(file: &Path, written: &Written) -> bool {
 }
 
 fn hopscope(file: &Path, format: &str, out: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hopscope"));
+    let built = env!("CARGO_BIN_EXE_hopscope").into();
+    let mut command = Command::new(std::env::var_os("HOPSCOPE_PROGRAM").unwrap_or(built));
     command.arg("report").arg(file).args(["--format", format, "--quiet", "-o"]).arg(out);
     command.stdout(Stdio::null());
     command
