@@ -3,10 +3,13 @@
 
 use std::ops::Range;
 
+use crate::engine::stretch::Stretch;
 use crate::model::{Direction, Exchange, FrameRecord, Head, Preview, StartLine};
 use crate::tui::events::frame_label;
 use crate::tui::shared::{Mark, Shared};
 use crate::wire::{h2, websocket};
+
+use super::http2;
 
 /// What is known of one direction.
 pub(super) struct Known {
@@ -19,7 +22,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(s: &Shared, x: &Exchange, way: Direction) -> Known {
+    pub(super) fn of(s: &Shared, x: &Exchange, stretch: &Stretch, way: Direction) -> Known {
         let mut known = Known { titles: Vec::new(), shown: Vec::new(), marked: marked(s, x, way) };
         if way == Direction::ClientToServer {
             known.head(s, &x.request, "request");
@@ -43,7 +46,16 @@ impl Known {
             known.shown.push(frame.offset..frame.offset + shown_of(frame));
         }
         known.preview(&x.after_101[usize::from(way == Direction::ServerToClient)], "first bytes behind the 101");
-        // Frames say more than that they are the first bytes.
+        let frames = if x.stream.is_some() { http2::frames(stretch, way) } else { Vec::new() };
+        if way == Direction::ClientToServer && !frames.is_empty() {
+            known.titles.push((0, "preface".to_owned()));
+            known.shown.push(0..h2::PREFACE.len() as u64);
+        }
+        for frame in frames {
+            known.titles.push((frame.offset, frame.words()));
+            known.shown.push(frame.offset..frame.offset.saturating_add(frame.shown()));
+        }
+        // Heads and frames of WebSocket say more than those that they came in, or that they are the first bytes.
         known.titles.sort_by_key(|(at, _)| *at);
         known.titles.dedup_by_key(|(at, _)| *at);
         if s.text.secrets() {

@@ -1,6 +1,7 @@
 //! What was sent, as rows of hex and text: titles where messages begin, holes, and hidden what may be secret. Only
 //! [`Row`]s are made here; a row becomes text when it is drawn.
 
+mod http2;
 mod known;
 
 use std::ops::Range;
@@ -65,7 +66,7 @@ pub type Lit = Option<(Direction, Range<u64>)>;
 
 /// All rows of it, each of so many bytes.
 pub fn rows(s: &Shared, x: &Exchange, (stretch, way): (&Stretch, Way), of: usize, lit: &Lit) -> Vec<Row> {
-    let known = [Direction::ClientToServer, Direction::ServerToClient].map(|way| Known::of(s, x, way));
+    let known = [Direction::ClientToServer, Direction::ServerToClient].map(|way| Known::of(s, x, stretch, way));
     let mut dump = Dump { known, way, of: of.clamp(1, ROW), lit, rows: Vec::new() };
     dump.all(stretch);
     dump.rows
