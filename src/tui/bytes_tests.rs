@@ -32,9 +32,9 @@ fn screen(ui: &mut Ui) -> String {
     text(&draw(ui, SIZE.0, SIZE.1))
 }
 
-/// So many bytes of the client from this offset on.
-fn some(x: &Exchange, begins: u64, len: usize, more: bool) -> Stretch {
-    let from = Direction::ClientToServer;
+/// So many bytes of a side from this offset on.
+fn some(x: &Exchange, way: Way, begins: u64, len: usize, more: bool) -> Stretch {
+    let from = if let Way::One(from) = way { from } else { Direction::ClientToServer };
     let what = Part::Bytes(0..len);
     let piece = Piece { from, offset: begins, at: PacketRef::new(0, 7), ts: x.request.first, what };
     Stretch { bytes: vec![b'a'; len], pieces: vec![piece], begins, ends: begins + len as u64, more }
@@ -48,7 +48,7 @@ fn asked(ui: &Ui) -> (Way, From) {
 /// Gives it what it asks for: see [`some`].
 fn give(ui: &mut Ui, begins: u64, len: usize, more: bool) {
     let ask = ui.wants().unwrap();
-    let some = some(&ui.s.leg(ask.exchange).unwrap().clone(), begins, len, more);
+    let some = some(&ui.s.leg(ask.exchange).unwrap().clone(), ask.way, begins, len, more);
     ui.take_stretch(ask, Ok(Arc::new(some)));
 }
 
@@ -143,6 +143,21 @@ fn far_into_a_stream_it_goes_on_at_the_same_byte() {
 }
 
 #[test]
+fn a_jump_to_evidence_reads_on_where_that_is_not_in_what_was_read() {
+    let far = 20 * WINDOW;
+    let mut a = testing::sample();
+    a.findings.iter_mut().flat_map(|f| &mut f.evidence).for_each(|e| e.bytes = Some(far..far + 9));
+    let mut ui = ui(a, Theme::default());
+    type_in(&mut ui, "S x Tab", SIZE);
+    give(&mut ui, 0, 4_096, true);
+    key(&mut ui, "]");
+    assert_eq!(asked(&ui).1, From::Position(far - WINDOW / 4));
+    give(&mut ui, far - 320, 4_096, true);
+    let at = screen(&mut ui).lines().find(|line| line.starts_with('►')).map(str::to_owned);
+    assert!(at.is_some_and(|line| line.contains(&format!("{far:08x}"))), "{}", screen(&mut ui));
+}
+
+#[test]
 fn holes_and_ends_are_told_and_the_sides_told_apart() {
     let mut ui = ui(testing::sample(), Theme::default());
     type_in(&mut ui, "S x Tab Tab", SIZE);
@@ -190,7 +205,7 @@ fn what_may_be_secret_is_hidden_until_a_key_shows_it() {
     type_in(&mut ui, "x", (160, 60));
     let ask = ui.wants().unwrap();
     let x = ui.s.leg(ask.exchange).unwrap().clone();
-    let mut all = some(&x, x.request.range.start, 0, false);
+    let mut all = some(&x, ask.way, x.request.range.start, 0, false);
     all.bytes = [head.as_bytes(), b"hunter2, and what else a body may hold: hunter2"].concat();
     all.pieces[0].what = Part::Bytes(0..all.bytes.len());
     ui.take_stretch(ask, Ok(Arc::new(all)));
@@ -262,7 +277,7 @@ fn a_wish_that_came_too_late_is_not_shown() {
     let second = ui.wants().unwrap();
     assert_ne!(first, second);
     let x = ui.s.leg(first.exchange).unwrap().clone();
-    ui.take_stretch(first, Ok(Arc::new(some(&x, 0, 4_096, false))));
+    ui.take_stretch(first, Ok(Arc::new(some(&x, first.way, 0, 4_096, false))));
     assert_eq!(ui.wants(), Some(second), "it waits for its own");
     assert!(screen(&mut ui).contains("loading…"));
 }

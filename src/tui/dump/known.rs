@@ -177,8 +177,8 @@ pub fn frame_bytes(frame: &FrameRecord) -> u64 {
     frame_header(frame) + u64::from(frame.payload)
 }
 
-/// Bytes that findings point at.
-fn marked(s: &Shared, x: &Exchange, way: Direction) -> Vec<(Range<u64>, Mark)> {
+/// Bytes that findings point at, and how bad these are; the worst first.
+pub fn marked(s: &Shared, x: &Exchange, way: Direction) -> Vec<(Range<u64>, Mark)> {
     let all = s.row(x.id).into_iter().flat_map(|row| &row.findings).filter_map(|&i| s.a.findings.get(i));
     let mut out: Vec<_> = all
         .flat_map(|f| f.evidence.iter().map(move |e| (e, Mark::of(f.severity))))

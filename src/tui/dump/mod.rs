@@ -17,7 +17,7 @@ use super::paint::{Line, fill};
 use super::shared::{Mark, Shared, grouped};
 use super::theme::Tone;
 
-pub use known::frame_bytes;
+pub use known::{frame_bytes, marked};
 
 /// Bytes of a row, where there is room for all.
 pub const ROW: usize = 16;

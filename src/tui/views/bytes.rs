@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::base::{ExchangeId, limits};
-use crate::engine::stretch::{Ask, From, Way};
+use crate::engine::stretch::{Ask, From, Stretch, Way};
 use crate::model::{Direction, FrameRecord};
 use crate::tui::dump::{self, Lit, ROW, Row, What};
 use crate::tui::events::What as Event;
@@ -169,16 +169,33 @@ impl Bytes {
         self.build(s);
     }
 
-    fn mark(&mut self, back: bool) -> Step {
+    fn mark(&mut self, s: &Shared, back: bool) -> Step {
         let here = self.list.cursor;
         let is =
             |at: &usize| matches!(self.rows.get(*at), Some(Row { what: What::Data(data), .. }) if data.is_marked());
         let found = if back { (0..here).rev().find(is) } else { (here + 1..self.rows.len()).find(is) };
         match found {
             Some(at) => self.list.cursor = at,
-            None => return Step::Say("no other byte here is evidence of a finding".to_owned()),
+            None => match self.mark_beyond(s, back) {
+                Some(place) => self.look(s, around(place), Some(place)),
+                None => return Step::Say("no other byte here is evidence of a finding".to_owned()),
+            },
         }
         Step::Done
+    }
+
+    /// Where the next bytes that a finding is about begin, behind what was read or before it.
+    fn mark_beyond(&self, s: &Shared, back: bool) -> Option<u64> {
+        let Way::One(way) = self.way else { return None };
+        let (begins, ends) = self.read(s).map(|stretch| (stretch.begins, stretch.ends))?;
+        let places = dump::marked(s, s.leg(self.leg)?, way).into_iter().map(|(range, _)| range.start);
+        if back { places.filter(|at| *at < begins).max() } else { places.filter(|at| *at >= ends).min() }
+    }
+
+    /// What was asked for, where it is there.
+    fn read<'s>(&self, s: &'s Shared) -> Option<&'s Stretch> {
+        let ask = self.shows.filter(|shows| *shows == self.ask())?;
+        s.streams.get(&ask)?.as_deref().ok()
     }
 
     /// Reads on where the cursor would leave what was read.
@@ -188,8 +205,7 @@ impl Bytes {
             self.look(s, From::End, None);
             return true;
         }
-        let stretch = self.shows.filter(|shows| *shows == self.ask()).and_then(|shows| s.streams.get(&shows));
-        let Some(Ok(stretch)) = stretch else { return false };
+        let Some(stretch) = self.read(s) else { return false };
         let up = matches!(action, Action::Up | Action::HalfUp | Action::PageUp);
         let down = matches!(action, Action::Down | Action::HalfDown | Action::PageDown);
         let (begins, ends, more) = (stretch.begins, stretch.ends, stretch.more);
@@ -288,8 +304,8 @@ impl View for Bytes {
         match action {
             Action::Pane => self.step(s, false),
             Action::PaneBack => self.step(s, true),
-            Action::Next => return self.mark(false),
-            Action::Previous => return self.mark(true),
+            Action::Next => return self.mark(s, false),
+            Action::Previous => return self.mark(s, true),
             Action::Copy => {
                 let rows = self.rows.get(self.here()).unwrap_or_default();
                 let lines = rows.iter().map(|row| dump::line(row, self.of));
