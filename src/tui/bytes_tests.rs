@@ -254,6 +254,29 @@ fn it_opens_where_the_other_screens_point_to() {
 }
 
 #[test]
+fn a_leg_on_a_connection_that_was_used_before_opens_where_it_begins() {
+    let mut a = testing::sample();
+    for row in &mut a.rows {
+        for (head, by) in
+            [(Some(&mut row.exchange.request), 40 * WINDOW), (row.exchange.response.as_mut(), 90 * WINDOW)]
+        {
+            if let Some(head) = head {
+                head.range = head.range.start + by..head.range.end + by;
+            }
+        }
+    }
+    let mut ui = ui(a, Theme::default());
+    type_in(&mut ui, "x", SIZE);
+    assert_eq!(asked(&ui).1, From::Position(40 * WINDOW - WINDOW / 4));
+    let cursor = screen(&mut ui).lines().position(|line| line.starts_with('►'));
+    assert!(cursor.is_some_and(|at| at < 8), "{}", screen(&mut ui));
+    type_in(&mut ui, "Tab", SIZE);
+    assert_eq!(asked(&ui).1, From::Position(90 * WINDOW - WINDOW / 4));
+    type_in(&mut ui, "Tab", SIZE);
+    assert_eq!(asked(&ui), (Way::Both, From::Position(0)));
+}
+
+#[test]
 fn what_was_pointed_to_is_lit_and_nothing_else() {
     let files = ["nginx-right-client-side.pcap"];
     let mut ui = ui(analysis(&files), Theme::default());

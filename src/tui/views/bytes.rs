@@ -78,8 +78,8 @@ impl Bytes {
             which: Which::at(s, index),
             leg,
             way: Way::One(way),
-            from: lit.as_ref().map_or(From::Position(0), |lit| around(lit.start)),
-            anchor: lit.as_ref().map(|lit| lit.start),
+            from: From::Position(0),
+            anchor: None,
             lit: lit.map(|lit| (way, lit)),
             rows: Vec::new(),
             shows: None,
@@ -88,8 +88,20 @@ impl Bytes {
             list: List::default(),
             top: 0,
         };
-        view.build(s);
+        let begins = view.lit.as_ref().map(|(_, lit)| lit.start).or_else(|| view.begins(s));
+        view.look(s, begins.map_or(From::Position(0), around), begins);
         view
+    }
+
+    /// Where the leg's message begins, if not with the stream: connections are used again.
+    fn begins(&self, s: &Shared) -> Option<u64> {
+        let x = s.leg(self.leg)?;
+        let head = match self.way {
+            Way::One(Direction::ClientToServer) => Some(&x.request),
+            Way::One(Direction::ServerToClient) => x.response.as_ref(),
+            Way::Both => None,
+        };
+        head.map(|head| head.range.start).filter(|begins| *begins > 0)
     }
 
     fn ask(&self) -> Ask {
@@ -161,7 +173,8 @@ impl Bytes {
         if let Some((leg, way)) = all.get((here + if back { count - 1 } else { 1 }) % count) {
             (self.leg, self.way) = (*leg, *way);
         }
-        self.look(s, From::Position(0), None);
+        let begins = self.begins(s);
+        self.look(s, begins.map_or(From::Position(0), around), begins);
     }
 
     fn look(&mut self, s: &Shared, from: From, anchor: Option<u64>) {
