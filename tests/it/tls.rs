@@ -575,6 +575,19 @@ fn what_is_not_tls_is_said_to_be_none() {
     assert_eq!(reader.blind, [Blind::NoHello]);
 }
 
+#[test]
+fn without_a_hello_that_can_be_read_nothing_is_waited_for() {
+    // The first of a long record of data: what it belongs to will not be told.
+    let mut reader = Reader::new("");
+    reader.push(false, &[23, 3, 3, 0x40, 0, 1, 2, 3]);
+    assert_eq!(reader.blind, [Blind::NoHello]);
+    // A ClientHello whose random is cut off by the length that its message says it has.
+    let mut reader = Reader::new("");
+    reader.push(true, &[22, 3, 1, 0, 9, 1, 0, 0, 5, 3, 3, 7, 7, 7]);
+    assert_eq!(reader.blind, [Blind::NoHello]);
+    assert_eq!(reader.session.facts().client_random, None);
+}
+
 /// Of `openssl speed -evp aes-128-gcm -bytes 1400` in the same minute, for TLS 1.3 with the same cipher.
 const SPEED: f64 = if cfg!(feature = "fast-crypto") { 0.6 } else { 0.3 };
 
