@@ -292,6 +292,26 @@ fn what_was_pointed_to_is_lit_and_nothing_else() {
 }
 
 #[test]
+fn what_was_pointed_to_is_lit_on_its_own_leg_alone() {
+    let files = ["nginx-right-client-side.pcap", "nginx-right-server-side.pcap"];
+    let mut ui = ui(analysis(&files), Theme::default());
+    let style = |ui: &mut Ui| {
+        let buf = draw(ui, 160, 60);
+        let row = text(&buf).lines().position(|line| line.contains("00000010 ")).unwrap();
+        buf.cell((13, u16::try_from(row).unwrap())).unwrap().style()
+    };
+    type_in(&mut ui, "m x", (160, 60));
+    answer(&mut ui, &files);
+    let lit = style(&mut ui);
+    for _ in 0..3 {
+        key(&mut ui, "Tab");
+        answer(&mut ui, &files);
+    }
+    assert!(screen(&mut ui).contains("leg 2, client"), "{}", screen(&mut ui));
+    assert_ne!(style(&mut ui), lit, "the same offsets of another leg");
+}
+
+#[test]
 fn a_wish_that_came_too_late_is_not_shown() {
     let mut ui = ui(testing::sample(), Theme::default());
     type_in(&mut ui, "x", SIZE);

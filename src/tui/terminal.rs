@@ -32,6 +32,8 @@ use super::ui::{Effect, Ui};
 const TICK: Duration = Duration::from_millis(50);
 /// The same while progress is drawn: each drawing takes time from those who read.
 const READING: Duration = Duration::from_millis(100);
+/// What is told of a thread beside the screen that broke.
+const FAULT: &str = "a fault of hopscope itself ended it; please report it";
 /// Events taken before the next drawing.
 const EVENTS: usize = 1_000;
 
@@ -251,8 +253,7 @@ fn look(ui: &Ui, looking: &mut Option<Looking>, tell: &Tell, with: &Look) {
             break_on_purpose("looking");
             with(&ask, &a, &is_wanted)
         }));
-        let fault = || Err("a fault of hopscope itself ended it; please report it".to_owned());
-        let read = read.unwrap_or_else(|_| fault()).map(Arc::new);
+        let read = read.unwrap_or_else(|_| Err(FAULT.to_owned())).map(Arc::new);
         if is_wanted() {
             let _ = tell.tell(News::Stretch(ask, read));
         }
@@ -316,8 +317,7 @@ struct Broken<'a>(&'a Tell, Option<fn(String) -> News>);
 impl Drop for Broken<'_> {
     fn drop(&mut self) {
         if let Some(news) = self.1 {
-            let why = "a fault of hopscope itself ended it; please report it".to_owned();
-            let _ = self.0.tell(news(why));
+            let _ = self.0.tell(news(FAULT.to_owned()));
         }
     }
 }

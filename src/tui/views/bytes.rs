@@ -171,8 +171,13 @@ impl Bytes {
         let here = all.iter().position(|at| *at == (self.leg, self.way)).unwrap_or(0);
         let count = all.len().max(1);
         if let Some((leg, way)) = all.get((here + if back { count - 1 } else { 1 }) % count) {
+            if *leg != self.leg {
+                // Those bytes were another leg's.
+                self.lit = None;
+            }
             (self.leg, self.way) = (*leg, *way);
         }
+        (self.rows, self.list) = (Vec::new(), List::default());
         let begins = self.begins(s);
         self.look(s, begins.map_or(From::Position(0), around), begins);
     }
