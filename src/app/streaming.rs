@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use std::collections::VecDeque;
 
@@ -285,13 +286,12 @@ impl Stream<'_> {
                 let line = self.lines.exchange_line(row, true);
                 self.line(&line);
             }
-            let fix = std::mem::take(&mut chain.verdict.fix);
-            let rule = chain.verdict.told_by().to_owned();
+            let verdict = Arc::clone(&chain.verdict);
+            let rule = verdict.told_by();
             for finding in a.findings {
-                let fix = if finding.rule == rule { fix.as_slice() } else { &[] };
+                let fix = if finding.rule == rule { verdict.fix.as_slice() } else { &[] };
                 self.print_finding(finding, fix);
             }
-            chain.verdict.fix = fix;
         }
         let rows = &a.rows;
         let leg = |id| rows.iter().find(|row| row.exchange.id == id).map(|row| &*row.exchange);

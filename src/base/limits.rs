@@ -23,6 +23,9 @@ pub const THREAD_BYTES: u64 = 4 << 20;
 /// Exchanges that are judged on one thread before a second one pays.
 pub const JUDGED_PER_THREAD: usize = 1_000;
 
+/// Exchanges that each rule looks at before the next rule does: about as much as a processor has at hand.
+pub const JUDGED_SIDE_BY_SIDE: usize = 32;
+
 /// Exchanges that are judged together, at most.
 pub const JUDGED_TOGETHER: usize = 8_192;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef};
-use crate::hops::{self, Clock, Edge, Hosts, Joined, Told};
+use crate::hops::{self, Clock, Edge, Hosts, Joined};
 use crate::model::{
     Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
 };
@@ -51,16 +51,15 @@ pub struct Copied {
     pub seen_as: Option<(Endpoint, Endpoint)>,
 }
 
-/// Joins the exchanges, puts their times on one clock, and leaves out what is no leg of its own: second
+/// Makes of the exchanges what joining found, puts their times on one clock, and leaves out what is no leg of its own: second
 /// copies, and plain requests that belong to no upgrade.
 #[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
 pub(super) fn plan(
     exchanges: &mut Vec<Box<Exchange>>,
+    joined: Joined,
     lone: [&mut [FlowFacts]; 2],
     inputs: &mut [InputFacts],
-    told: &Told,
 ) -> Plan {
-    let joined = hops::join(exchanges, told);
     let mut lone = lone.into_iter().flatten().collect::<Vec<_>>();
     for clock in &joined.clocks {
         let of = |at: PacketRef| at.input() == clock.input;
@@ -155,6 +154,11 @@ impl Plan {
         self.later.is_empty() || !self.several.contains_key(&id) && !self.later.contains(&id)
     }
 
+    /// Every exchange is a chain by itself, captured once, and fits no other.
+    pub(super) fn is_plain(&self) -> bool {
+        self.several.is_empty() && self.rivals.is_empty() && self.copies == 0
+    }
+
     /// Copies of exchanges that were captured twice.
     pub(super) fn copies(&self) -> u64 {
         self.copies
@@ -202,7 +206,7 @@ impl<'a> Journeys<'a> {
             software: Known::default(),
             tried: HashMap::default(),
         };
-        for near in rows.iter().map(|row| &row.exchange) {
+        for near in rows.iter().map(|row| &row.exchange).filter(|_| !plan.behind.is_empty()) {
             for (_, far) in plan.behind.get(&near.id).into_iter().flatten() {
                 if let Some(far) = journeys.row(*far) {
                     software.learn(products, hosts, near, &far.exchange);
@@ -303,7 +307,7 @@ impl<'a> Journeys<'a> {
             hops: hops.into(),
             sealed: Box::default(),
             outcome: first.outcome,
-            verdict,
+            verdict: Arc::new(verdict),
             findings: rows.iter().flat_map(|row| row.findings.iter().copied()).collect(),
         };
         Some(Judged { chain, found: found.into_iter().map(|(_, finding)| finding).collect(), lowered })

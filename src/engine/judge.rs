@@ -2,6 +2,7 @@
 //! that a whole capture and a stream are judged by the same code.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::thread;
 
 use hashbrown::HashSet;
@@ -9,11 +10,12 @@ use hashbrown::HashSet;
 use crate::base::{Counters, Endpoint, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
-    Beside, Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head, InputFacts, Outcome,
-    Severity, Software, Stands, Verdict,
+    AcceptVerdict, Beside, Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head,
+    InputFacts, Outcome, Severity, Software, Stands, Verdict,
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
+use crate::rules::seen::Noted;
 use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{self, Analysis, Row};
@@ -42,7 +44,9 @@ pub struct Judged {
     pub handshake: Handshake,
     pub outcome: Outcome,
     pub findings: Vec<Finding>,
-    pub verdict: Verdict,
+    pub verdict: Arc<Verdict>,
+    /// How it ended is to be looked at with the hops around it.
+    ends: bool,
 }
 
 impl<'p> Judge<'p> {
@@ -68,13 +72,39 @@ impl<'p> Judge<'p> {
     /// Judges many, on several threads where they are many: each by itself, so that the order counts
     /// nothing; but wrong accepts are explained one after the other.
     fn exchanges(&mut self, all: &[Box<Exchange>]) -> Vec<Judged> {
-        let mut handshakes = in_parts(all, |_, x| rules::accept::compare(x));
-        for (x, handshake) in all.iter().zip(&mut handshakes) {
-            rules::accept::explain(x, handshake, &self.seen, &mut self.hints, &self.guids);
-        }
         let shared = self.shared();
-        let verdicts = in_parts(all, |at, x| shared.exchange(x, &handshakes[at]));
-        verdicts.into_iter().zip(handshakes).map(|(rest, handshake)| rest.with(handshake)).collect()
+        let mut out = Vec::with_capacity(all.len());
+        for (block, (mut handshakes, judged)) in blocks(all).zip(in_parts(all, |block| shared.compare(block))) {
+            let judged = judged.unwrap_or_else(|| {
+                for (x, handshake) in block.iter().zip(&mut handshakes) {
+                    rules::accept::explain(x, handshake, &self.seen, &mut self.hints, &self.guids);
+                }
+                Shared { products: self.products, seen: &self.seen }.exchanges(block, &handshakes)
+            });
+            out.extend(judged.into_iter().zip(handshakes).map(|(rest, handshake)| rest.with(handshake)));
+        }
+        out
+    }
+
+    /// Remembers all of these. `noted`: what is to be remembered of each.
+    fn learn(&mut self, all: &[Box<Exchange>], noted: Vec<Noted>) {
+        self.seen.expect(all.len());
+        let mut tunnels = std::mem::take(&mut self.seen.tunnels);
+        let of_tunnels = || {
+            for (at, x) in all.iter().enumerate() {
+                ahead::fetch(all, at);
+                tunnels.learn(x);
+            }
+            tunnels
+        };
+        let of_attempts = |seen: &mut Seen| {
+            for (x, noted) in all.iter().zip(noted) {
+                seen.add(noted, x, false);
+            }
+        };
+        let seen = &mut self.seen;
+        let tunnels = at_once(all.len(), || of_attempts(seen), of_tunnels).1;
+        self.seen.tunnels = tunnels;
     }
 
     /// What products' limits are is asked for when it matters: reading their files takes its time.
@@ -105,11 +135,38 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     fn exchange(self, x: &Exchange, handshake: &Handshake) -> Rest {
-        let mut findings = rules::run::exchange(x, handshake, self.seen);
+        self.with(x, handshake, rules::run::exchange(x, handshake, self.seen), None)
+    }
+
+    /// Judges a block. `None` behind the handshakes: first an accept is to be explained.
+    fn compare(self, block: &[Box<Exchange>]) -> (Vec<Handshake>, Option<Vec<Rest>>) {
+        let handshakes: Vec<_> = block.iter().map(|x| rules::accept::compare(x)).collect();
+        let wrong = handshakes.iter().any(|h| h.accept_verdict == AcceptVerdict::Invalid);
+        let judged = (!wrong).then(|| self.exchanges(block, &handshakes));
+        (handshakes, judged)
+    }
+
+    fn exchanges(self, block: &[Box<Exchange>], handshakes: &[Handshake]) -> Vec<Rest> {
+        let asked: Vec<_> = block.iter().map(|x| &**x).zip(handshakes).collect();
+        let found = rules::run::exchanges(&asked, self.seen);
+        let mut all: Vec<Rest> = Vec::with_capacity(block.len());
+        for ((x, handshake), found) in asked.into_iter().zip(found) {
+            let judged = self.with(x, handshake, found, all.last());
+            all.push(judged);
+        }
+        all
+    }
+
+    /// `before`: what was judged of another one.
+    fn with(self, x: &Exchange, handshake: &Handshake, mut findings: Vec<Finding>, before: Option<&Rest>) -> Rest {
         let outcome = outcome::of(x, handshake, &findings);
         let recovered = recovery::lower(&mut findings, x, outcome, self.seen);
         let verdict = verdict::of(x, handshake, outcome, &findings, recovered, &Known(self.products));
-        Rest { outcome, findings, verdict }
+        let verdict = match before.filter(|before| *before.verdict == verdict) {
+            Some(before) => Arc::clone(&before.verdict),
+            None => Arc::new(verdict),
+        };
+        Rest { outcome, findings, verdict, ends: rules::ends::needs_journey(x) }
     }
 }
 
@@ -117,37 +174,63 @@ impl Shared<'_> {
 struct Rest {
     outcome: Outcome,
     findings: Vec<Finding>,
-    verdict: Verdict,
+    verdict: Arc<Verdict>,
+    ends: bool,
 }
 
 impl Rest {
     fn with(self, handshake: Handshake) -> Judged {
-        let Rest { outcome, findings, verdict } = self;
-        Judged { handshake, outcome, findings, verdict }
+        let Rest { outcome, findings, verdict, ends } = self;
+        Judged { handshake, outcome, findings, verdict, ends }
     }
 }
 
-/// Calls `work` for each, with its place; in as many parts as there are processors, where it pays.
-fn in_parts<T: Send>(all: &[Box<Exchange>], work: impl Fn(usize, &Exchange) -> T + Sync) -> Vec<T> {
-    let part = |from: usize, some: &[Box<Exchange>]| -> Vec<T> {
-        let one = |at: usize, x: &Exchange| {
-            ahead::fetch(some, at);
-            work(from + at, x)
+/// What is to be learnt of each.
+fn notes(all: &[Box<Exchange>], seen: &Seen) -> Vec<Noted> {
+    let each = all.iter().enumerate().inspect(|(at, _)| ahead::fetch(all, *at));
+    each.map(|(_, x)| seen.note(x)).collect()
+}
+
+/// Does both, on two threads where there are enough exchanges for that to pay.
+fn at_once<A, B: Send>(exchanges: usize, one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    if exchanges < 2 * limits::JUDGED_PER_THREAD {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        match other.join() {
+            Ok(other) => (one, other),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Exchanges that are judged side by side.
+fn blocks(all: &[Box<Exchange>]) -> std::slice::Chunks<'_, Box<Exchange>> {
+    all.chunks(limits::JUDGED_SIDE_BY_SIDE)
+}
+
+/// Calls `work` for each block, with those behind it; in as many parts as there are processors, where it pays.
+fn in_parts<T: Send>(all: &[Box<Exchange>], work: impl Fn(&[Box<Exchange>]) -> T + Sync) -> Vec<T> {
+    let part = |some: &[Box<Exchange>]| -> Vec<T> {
+        let one = |(n, block): (usize, &[Box<Exchange>])| {
+            let from = n * limits::JUDGED_SIDE_BY_SIDE;
+            (from..from + block.len()).for_each(|at| ahead::fetch(some, at));
+            work(block)
         };
-        some.iter().enumerate().map(|(at, x)| one(at, x)).collect()
+        blocks(some).enumerate().map(one).collect()
     };
     let parts = thread::available_parallelism().map_or(1, usize::from).min(all.len() / limits::JUDGED_PER_THREAD);
     if parts < 2 {
-        return part(0, all);
+        return part(all);
     }
-    let size = all.len().div_ceil(parts);
+    let size = all.len().div_ceil(parts).next_multiple_of(limits::JUDGED_SIDE_BY_SIDE).min(all.len());
     thread::scope(|scope| {
         let part = &part;
         let (first, rest) = all.split_at(size);
-        let others = rest.chunks(size).zip(1..).map(|(some, n)| scope.spawn(move || part(n * size, some)));
-        let others: Vec<_> = others.collect();
-        let mut out = part(0, first);
-        out.reserve_exact(rest.len());
+        let others: Vec<_> = rest.chunks(size).map(|some| scope.spawn(move || part(some))).collect();
+        let mut out = part(first);
         for other in others {
             match other.join() {
                 Ok(judged) => out.extend(judged),
@@ -161,7 +244,7 @@ fn in_parts<T: Send>(all: &[Box<Exchange>], work: impl Fn(usize, &Exchange) -> T
 impl Judge<'_> {
     /// The chain of one leg. `findings`: indices of its findings in the analysis.
     pub fn chain(x: &Exchange, judged: &Judged, findings: Vec<usize>) -> Chain {
-        chain_of(x, judged.outcome, judged.verdict.clone(), findings)
+        chain_of(x, judged.outcome, Arc::clone(&judged.verdict), findings)
     }
 
     /// The chain of a flow without a request. `None` where nothing about it is worth telling.
@@ -175,7 +258,7 @@ impl Judge<'_> {
     }
 }
 
-fn chain_of(x: &Exchange, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> Chain {
+fn chain_of(x: &Exchange, outcome: Outcome, verdict: Arc<Verdict>, findings: Vec<usize>) -> Chain {
     Chain {
         id: hops::chain_of_leg(x.id),
         legs: vec![x.id],
@@ -203,7 +286,7 @@ pub fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findi
         tried: Box::default(),
         sealed: flow.sealed().map(|_| own(flow)).into_iter().collect(),
         outcome,
-        verdict,
+        verdict: Arc::new(verdict),
         findings,
     }
 }
@@ -223,7 +306,7 @@ pub fn group(
         judge.know_limits();
     }
     for x in group.exchanges {
-        let Judged { handshake, outcome, findings: found, verdict } = judge.exchange(&x);
+        let Judged { handshake, outcome, findings: found, verdict, .. } = judge.exchange(&x);
         let findings = a.add(found, |f| allowed(f, Some(&x)));
         if group.plan.is_alone(x.id) && !x.tentative {
             alone.push(a.rows.len());
@@ -231,26 +314,28 @@ pub fn group(
         }
         a.rows.push(Row { exchange: x, handshake, outcome, findings });
     }
-    let taken = join_up(&mut a, judge, &group.plan, lone, &alone, allowed);
+    let all: Vec<usize> = (0..a.rows.len()).collect();
+    let taken = join_up(&mut a, judge, &group.plan, lone, [&all, &alone], allowed);
     (a, taken)
 }
 
-/// Puts the chains of several legs in, and judges anew those of one whose hop may be at fault. `alone`: the
-/// rows of the chains that are there, in their order. The connections that belong to chains now.
+/// Puts the chains of several legs in, and judges anew those of one whose hop may be at fault. `wanted`: the rows
+/// that these may be. `alone`: the rows of the chains that are there, in their order. The connections that belong to
+/// chains now.
 fn join_up(
     a: &mut Analysis,
     judge: &mut Judge<'_>,
     plan: &journeys::Plan,
     lone: &[FlowFacts],
-    alone: &[usize],
+    [wanted, alone]: [&[usize]; 2],
     allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
 ) -> HashSet<FlowId, foldhash::fast::RandomState> {
     let known = Known(judge.products);
     let (taken, judged) = {
         let software = std::mem::take(&mut judge.software);
         let journeys = Journeys::new(plan, judge.products, &a.rows, lone, &judge.seen, &known, software);
-        let all = a.rows.iter().enumerate();
-        let judged: Vec<_> = all.filter_map(|(at, row)| Some((at, journeys.judge(row, &a.findings)?))).collect();
+        let wanted = wanted.iter().filter_map(|&at| Some((at, a.rows.get(at)?)));
+        let judged: Vec<_> = wanted.filter_map(|(at, row)| Some((at, journeys.judge(row, &a.findings)?))).collect();
         let taken = journeys.taken();
         judge.software = journeys.into_software();
         (taken, judged)
@@ -299,14 +384,14 @@ pub fn whole_by(
         exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.polls.learn(x));
         counters.evicted += judge.seen.polls.dropped;
     }
-    let mut plan = journeys::plan(&mut exchanges, [&mut lone, &mut sealed], &mut inputs, &judge.told);
+    // What is to be learnt of them is found out meanwhile, and once more should joining leave some out or move their times.
+    let (told, seen) = (&judge.told, &judge.seen);
+    let (joined, noted) = at_once(exchanges.len(), || hops::join(&exchanges, told), || notes(&exchanges, seen));
+    let (before, moved) = (exchanges.len(), !joined.clocks.is_empty());
+    let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs);
     judge.copied = std::mem::take(&mut plan.copied);
-    judge.seen.expect(exchanges.len());
-    for (at, x) in exchanges.iter().enumerate() {
-        ahead::fetch(&exchanges, at);
-        judge.seen.learn(x, false);
-        judge.seen.tunnels.learn(x);
-    }
+    let noted = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noted };
+    judge.learn(&exchanges, noted);
     judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
     sealed.iter().for_each(|flow| judge.seen.tunnels.learn_sealed(flow));
     judge.know_limits();
@@ -315,6 +400,7 @@ pub fn whole_by(
     a.chains.reserve_exact(exchanges.len());
     a.rows.reserve_exact(exchanges.len());
     let mut alone: Vec<usize> = Vec::new();
+    let mut wanted: Vec<usize> = Vec::new();
     let mut rest = exchanges.into_iter();
     while !rest.as_slice().is_empty() {
         // Some at a time: what was judged of them finds its place before the next are. In equal parts, so
@@ -323,8 +409,11 @@ pub fn whole_by(
         let some = left.div_ceil(left.div_ceil(limits::JUDGED_TOGETHER));
         let judged = judge.exchanges(rest.as_slice().get(..some).unwrap_or_default());
         for (judged, x) in judged.into_iter().zip(rest.by_ref()) {
-            let Judged { handshake, outcome, findings: found, verdict } = judged;
+            let Judged { handshake, outcome, findings: found, verdict, ends } = judged;
             let findings = a.add(found, |f| allowed(f, Some(&x)));
+            if ends || outcome != Outcome::Upgraded || !plan.is_plain() {
+                wanted.push(a.rows.len());
+            }
             if plan.is_alone(x.id) {
                 alone.push(a.rows.len());
                 a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
@@ -332,7 +421,7 @@ pub fn whole_by(
             a.rows.push(Row { exchange: x, handshake, outcome, findings });
         }
     }
-    let taken = join_up(&mut a, judge, &plan, &lone, &alone, allowed);
+    let taken = join_up(&mut a, judge, &plan, &lone, [&wanted, &alone], allowed);
     for flow in lone {
         if taken.contains(&flow.id) {
             a.flows.push(flow);

@@ -1,6 +1,7 @@
 //! A chain: the legs of one request's journey, and the verdict on it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::base::ExchangeId;
 use crate::model::{Attempted, Beside, Confidence, Hop, Severity, Text};
@@ -85,7 +86,8 @@ pub struct Chain {
     /// Connections in TLS that were not read: its own, or those that may be its legs. Most chains have none.
     pub sealed: Box<[Beside]>,
     pub outcome: Outcome,
-    pub verdict: Verdict,
+    /// Of many chains the same one.
+    pub verdict: Arc<Verdict>,
     /// Indices into the analysis' findings, in report order: those about the chain and its hops, and
     /// those about its legs.
     pub findings: Vec<usize>,

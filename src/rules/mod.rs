@@ -30,6 +30,8 @@ pub use unknown::LARGER_BUFFER;
 
 use std::sync::LazyLock;
 
+use crate::model::Exchange;
+
 pub use rule::{Check, Explains, Findings, Rule};
 pub use seen::Seen;
 
@@ -40,12 +42,23 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     of_heads.into_iter().chain(of_tunnels).flatten().copied()
 }
 
-/// Those that may find something in one exchange. `talked`: more was said behind its 101 than plain messages;
-/// `stream`: in HTTP/2.
-fn of_exchange(talked: bool, stream: bool) -> impl Iterator<Item = &'static Rule> {
-    let of_heads = [capture::RULES, request::RULES, response::RULES, accept::RULES];
-    let of_tunnels = [if talked { frames::RULES } else { &[] }, if stream { http2::RULES } else { &[] }, ends::RULES];
-    of_heads.into_iter().chain(of_tunnels).flatten().copied()
+/// Those that may find something in an exchange, and in which.
+const OF_EXCHANGES: [Group; 7] = [
+    (capture::RULES, |_| true),
+    (request::RULES, |_| true),
+    (response::RULES, |_| true),
+    (accept::RULES, |_| true),
+    (frames::RULES, is_talked),
+    (http2::RULES, Exchange::is_stream),
+    (ends::RULES, |_| true),
+];
+
+/// Rules, and the exchanges that they are for.
+type Group = (&'static [&'static Rule], fn(&Exchange) -> bool);
+
+/// Whether more was said behind its 101 than plain messages.
+fn is_talked(x: &Exchange) -> bool {
+    x.talk.as_ref().is_some_and(|talk| talk.client.rare.is_some() || talk.server.rare.is_some())
 }
 
 /// The rule with this slug. `refused-403` finds the family `refused-<code>`.

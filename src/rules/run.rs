@@ -3,26 +3,37 @@
 use crate::base::Counters;
 use crate::model::{Direction, Evidence, Exchange, Finding, FlowFacts, Handshake, Head, InputFacts, Quality, Subject};
 use crate::rules::journey::{HopView, Journey};
-use crate::rules::{Check, Findings, Seen, all, http2, of_exchange};
+use crate::rules::{Check, Findings, OF_EXCHANGES, Seen, all, http2};
 
 /// All findings about one exchange, in the order of the catalogue.
 pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding> {
-    let mut out = Vec::new();
-    let subject = Subject::Exchange(x.id);
-    let talked = x.talk.as_ref().is_some_and(|talk| talk.client.rare.is_some() || talk.server.rare.is_some());
-    for rule in of_exchange(talked, x.is_stream()).filter(|rule| http2::judges(rule, x)) {
-        let found = &mut Findings::new(rule, subject, &mut out);
-        match rule.check {
-            Check::Handshake(check) => check(x, handshake, seen, found),
-            _ => {
-                if let Some(check) = rule.check.of_exchange() {
-                    check(x, seen, found);
+    exchanges(&[(x, handshake)], seen).pop().unwrap_or_default()
+}
+
+/// The same of several, in their order. Rule by rule: the code of all rules is larger than the cache for code, a few
+/// exchanges are smaller than the one for data.
+pub fn exchanges(all: &[(&Exchange, &Handshake)], seen: &Seen) -> Vec<Vec<Finding>> {
+    let mut out: Vec<Vec<Finding>> = all.iter().map(|_| Vec::new()).collect();
+    for (rules, is_of) in OF_EXCHANGES {
+        let of: Vec<bool> = all.iter().map(|(x, _)| is_of(x)).collect();
+        if !of.contains(&true) {
+            continue;
+        }
+        for rule in rules {
+            let asked = all.iter().zip(&mut out).zip(&of).filter(|(((x, _), _), of)| **of && http2::judges(rule, x));
+            let asked = asked.map(|((asked, out), _)| (asked, Findings::new(rule, Subject::Exchange(asked.0.id), out)));
+            match rule.check {
+                Check::Handshake(check) => asked.for_each(|((x, h), mut found)| check(x, h, seen, &mut found)),
+                _ => {
+                    if let Some(check) = rule.check.of_exchange() {
+                        asked.for_each(|((x, _), mut found)| check(x, seen, &mut found));
+                    }
                 }
             }
         }
     }
-    if x.quality != Quality::default() {
-        for finding in out.iter_mut().filter(|f| in_doubt(x, f)) {
+    for ((x, _), found) in all.iter().zip(&mut out).filter(|((x, _), _)| x.quality != Quality::default()) {
+        for finding in found.iter_mut().filter(|f| in_doubt(x, f)) {
             finding.confidence = finding.confidence.lower();
         }
     }

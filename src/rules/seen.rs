@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -21,10 +22,11 @@ use crate::wire::accept;
 pub struct Seen {
     attempts: VecDeque<Attempt>,
     by_key: Index,
-    by_expected: Index,
-    by_accept: Index,
+    /// Indexes that are made when something goes wrong, and kept up from then on.
+    by_expected: Seldom,
+    by_accept: Seldom,
     /// Granted attempts, by client and target.
-    granted: Index,
+    granted: Seldom,
     /// Servers that answered behind a PROXY header as if it were none of their worries; at most
     /// `limits::PROXY_PEERS`, the first ones.
     proxy_peers: HashSet<Endpoint>,
@@ -69,6 +71,15 @@ pub struct Attempt {
     parts: u8,
     /// The accept that belongs to the key, where it is not the accept that was sent.
     expected: Option<Box<Accept>>,
+}
+
+/// An attempt on its way into [`Seen`].
+pub struct Noted {
+    attempt: Attempt,
+    /// Where it will stand in the index of keys.
+    key: Option<u64>,
+    /// It tells more than of itself.
+    seldom: bool,
 }
 
 /// A bit of [`Attempt::parts`]: the accept sent is the one that belongs to the key.
@@ -166,27 +177,35 @@ impl Seen {
     pub fn expect(&mut self, exchanges: usize) {
         let more = exchanges.min(limits::SEEN_KEYS);
         self.attempts.reserve_exact(more);
-        for index in [&mut self.by_key, &mut self.by_expected, &mut self.by_accept] {
-            index.0.reserve(more, |slot| slot.0);
-        }
+        self.by_key.0.reserve(more, |slot| slot.0);
     }
 
     /// Remembers an exchange; forgets what is older than the limits allow. `window`: whether age
     /// counts too (streaming).
     pub fn learn(&mut self, x: &Exchange, window: bool) {
-        if x.proxied.is_some() {
-            self.learn_proxied(x);
-        }
-        if !x.has_websocket_fields() {
-            self.learn_forced(x);
-        }
-        if x.mechanism == Mechanism::Connect || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_))) {
-            self.learn_forward_proxy(x);
-        }
+        let noted = self.note(x);
+        self.add(noted, x, window);
+    }
+
+    /// What [`Seen::add`] will remember of an exchange: what can be found out of several at a time.
+    pub fn note(&self, x: &Exchange) -> Noted {
         let attempt = self.attempt(x);
+        let through_proxy = x.mechanism == Mechanism::Connect
+            || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_)))
+            || x.proxied.is_some();
+        let key = self.of_key(&attempt);
+        Noted { attempt, key, seldom: through_proxy || !x.has_websocket_fields() }
+    }
+
+    /// Remembers what was noted of an exchange, as [`Seen::learn`] does.
+    pub fn add(&mut self, noted: Noted, x: &Exchange, window: bool) {
+        let Noted { attempt, key, seldom } = noted;
+        if seldom {
+            self.learn_seldom(x);
+        }
         let number = self.first + self.attempts.len() as u64;
-        let [key, expected, accept, granted] = self.hashes(&attempt);
         self.by_key.add(key, number);
+        let [expected, accept, granted] = self.of_seldom(&attempt);
         self.by_expected.add(expected, number);
         self.by_accept.add(accept, number);
         self.granted.add(granted, number);
@@ -218,6 +237,19 @@ impl Seen {
     /// and without a WebSocket field.
     pub fn forced_before(&self, x: &Exchange) -> bool {
         self.forced.get(&(x.client.ip, x.server)).is_some_and(|first| *first != x.id)
+    }
+
+    #[cold]
+    fn learn_seldom(&mut self, x: &Exchange) {
+        if x.proxied.is_some() {
+            self.learn_proxied(x);
+        }
+        if !x.has_websocket_fields() {
+            self.learn_forced(x);
+        }
+        if x.mechanism == Mechanism::Connect || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_))) {
+            self.learn_forward_proxy(x);
+        }
     }
 
     #[cold]
@@ -261,12 +293,13 @@ impl Seen {
     /// The attempts whose key makes this accept the right one.
     pub fn with_expected(&self, accept: &[u8]) -> impl Iterator<Item = &Attempt> {
         let is = move |a: &&Attempt| a.expected() == Some(accept);
-        self.numbers(&self.by_expected, self.hash(accept)).filter(is)
+        self.numbers(self.seldom(&self.by_expected, Seen::of_expected), self.hash(accept)).filter(is)
     }
 
     /// The attempts that were answered with this accept.
     pub fn with_accept(&self, accept: &[u8]) -> impl Iterator<Item = &Attempt> {
-        self.numbers(&self.by_accept, self.hash(accept)).filter(move |a| a.accept() == Some(accept))
+        self.numbers(self.seldom(&self.by_accept, Seen::of_accept), self.hash(accept))
+            .filter(move |a| a.accept() == Some(accept))
     }
 
     /// The attempts of this client at this target that were granted and began at `after` or later, in
@@ -274,7 +307,7 @@ impl Seen {
     pub fn granted_after(&self, client: IpAddr, target: &[u8], after: Timestamp) -> impl Iterator<Item = &Attempt> {
         let before = |n: &u64| self.attempt_at(*n).is_some_and(|a| a.at < after);
         // Learnt in the order of time, but for what little overtakes: a binary search is near enough.
-        let [early, late] = match self.granted.get(self.place(client, target)) {
+        let [early, late] = match self.seldom(&self.granted, Seen::of_granted).get(self.place(client, target)) {
             [_, late] if late.first().is_some_and(before) => [&[], late.split_at(late.partition_point(before)).1],
             [early, late] => [early.split_at(early.partition_point(before)).1, late],
         };
@@ -300,21 +333,48 @@ impl Seen {
         let Some(gone) = self.attempts.pop_front() else { return };
         let number = self.first;
         self.first += 1;
-        let [key, expected, accept, granted] = self.hashes(&gone);
+        let (key, [expected, accept, granted]) = (self.of_key(&gone), self.of_seldom(&gone));
         self.by_key.forget(key, number);
         self.by_expected.forget(expected, number);
         self.by_accept.forget(accept, number);
         self.granted.forget(granted, number);
     }
 
-    /// Where an attempt stands in each index; `None` where it does not.
-    fn hashes(&self, a: &Attempt) -> [Option<u64>; 4] {
+    /// Where an attempt stands in the index of keys; `None` where it does not.
+    fn of_key(&self, a: &Attempt) -> Option<u64> {
+        a.key().map(|key| self.hash(key))
+    }
+
+    fn of_expected(&self, a: &Attempt) -> Option<u64> {
+        a.expected().map(|expected| self.hash(expected))
+    }
+
+    fn of_accept(&self, a: &Attempt) -> Option<u64> {
+        a.accept().map(|accept| self.hash(accept))
+    }
+
+    fn of_granted(&self, a: &Attempt) -> Option<u64> {
+        a.granted.then(|| self.place(a.client, a.target()))
+    }
+
+    /// Where it stands in those of the other indexes that are made.
+    fn of_seldom(&self, a: &Attempt) -> [Option<u64>; 3] {
         [
-            a.key().map(|key| self.hash(key)),
-            a.expected().map(|expected| self.hash(expected)),
-            a.accept().map(|accept| self.hash(accept)),
-            a.granted.then(|| self.place(a.client, a.target())),
+            self.by_expected.is_made().then(|| self.of_expected(a)).flatten(),
+            self.by_accept.is_made().then(|| self.of_accept(a)).flatten(),
+            self.granted.is_made().then(|| self.of_granted(a)).flatten(),
         ]
+    }
+
+    /// An index of all attempts.
+    fn seldom<'a>(&'a self, index: &'a Seldom, of: fn(&Seen, &Attempt) -> Option<u64>) -> &'a Index {
+        index.0.get_or_init(|| {
+            let mut index = Index::default();
+            for (attempt, number) in self.attempts.iter().zip(self.first..) {
+                index.add(of(self, attempt), number);
+            }
+            index
+        })
     }
 
     fn hash(&self, bytes: &[u8]) -> u64 {
@@ -335,6 +395,28 @@ impl Seen {
 /// different things may be equal.
 #[derive(Debug, Default)]
 struct Index(HashTable<(u64, Numbers)>);
+
+/// An index that is made when it is asked for first.
+#[derive(Debug, Default)]
+struct Seldom(OnceLock<Index>);
+
+impl Seldom {
+    fn is_made(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    fn add(&mut self, hash: Option<u64>, number: u64) {
+        if let Some(index) = self.0.get_mut() {
+            index.add(hash, number);
+        }
+    }
+
+    fn forget(&mut self, hash: Option<u64>, number: u64) {
+        if let Some(index) = self.0.get_mut() {
+            index.forget(hash, number);
+        }
+    }
+}
 
 /// Most things come once; then nothing more is allocated for them.
 #[derive(Debug)]
@@ -394,6 +476,43 @@ mod tests {
     use crate::base::Nanos;
     use crate::rules::response::testing::*;
 
+    /// Has all indexes made.
+    fn ask_all(seen: &Seen) {
+        let client = exchange(ASK, None).client.ip;
+        let _ = (seen.with_expected(b"x").count(), seen.with_accept(b"x").count());
+        let _ = seen.granted_after(client, b"x", at(0)).count();
+    }
+
+    fn is_empty(index: &Seldom) -> bool {
+        index.0.get().is_some_and(|index| index.0.is_empty())
+    }
+
+    #[test]
+    fn an_index_made_late_is_as_one_made_early() {
+        let found = |early: bool| {
+            let mut seen = Seen::default();
+            if early {
+                ask_all(&seen);
+            }
+            for ms in 0..4 {
+                let mut x = exchange(ASK, Some(GRANT));
+                x.request.first = at(ms);
+                seen.learn(&x, false);
+            }
+            seen.forget_oldest();
+            let client = exchange(ASK, None).client.ip;
+            let times = |all: &mut dyn Iterator<Item = &Attempt>| all.map(|a| a.at).collect::<Vec<_>>();
+            let accept = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+            [
+                times(&mut seen.with_expected(accept)),
+                times(&mut seen.with_accept(accept)),
+                times(&mut seen.granted_after(client, b"/chat", at(0))),
+            ]
+        };
+        assert_eq!(found(true), found(false));
+        assert!(found(false).iter().all(|times| *times == (1..4).map(at).collect::<Vec<_>>()));
+    }
+
     #[test]
     fn granted_attempts_are_found_by_client_target_and_time() {
         let mut seen = Seen::default();
@@ -413,11 +532,12 @@ mod tests {
     fn what_is_older_than_the_window_is_forgotten_everywhere() {
         let mut seen = Seen::default();
         seen.learn(&exchange(ASK, Some(GRANT)), true);
+        ask_all(&seen);
         let mut late = exchange(ASK, None);
         late.request.first = at(0) + Nanos::from_secs(limits::SEEN_S + 1);
         seen.learn(&late, true);
         assert_eq!(seen.attempts().count(), 1);
-        assert!(seen.granted.0.is_empty() && seen.by_accept.0.is_empty());
+        assert!([&seen.granted, &seen.by_accept].iter().all(|index| is_empty(index)));
         assert_eq!(seen.with_key(b"dGhlIHNhbXBsZSBub25jZQ==").count(), 1);
     }
 
@@ -438,7 +558,7 @@ mod tests {
         assert_eq!(seen.with_accept(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").count(), 4);
         assert_eq!(seen.with_key(b"another").count(), 0);
         (0..4).for_each(|_| seen.forget_oldest());
-        assert!(seen.by_key.0.is_empty() && seen.by_expected.0.is_empty());
+        assert!(seen.by_key.0.is_empty() && is_empty(&seen.by_expected));
     }
 
     #[test]

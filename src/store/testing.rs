@@ -127,7 +127,7 @@ fn chain(id: u64, outcome: Outcome, verdict: Verdict, findings: Vec<usize>) -> C
         tried: Box::default(),
         sealed: Box::default(),
         outcome,
-        verdict,
+        verdict: verdict.into(),
         findings,
     }
 }
@@ -325,9 +325,9 @@ pub(crate) fn odd() -> Analysis {
         ..End::default()
     };
     a.chains[0].verdict =
-        verdict("idle-timeout", Severity::Warning, "nginx at 10.0.0.2 cuts tunnels after 60 s of silence");
+        verdict("idle-timeout", Severity::Warning, "nginx at 10.0.0.2 cuts tunnels after 60 s of silence").into();
     let unknown = "the capture begins behind the request; on 10.0.0.2: tcpdump -i any -s 0 -w leg2.pcap 'host 10.0.1.9 and port 8080'";
-    a.chains[1].verdict = Verdict { blame: None, ..verdict("unknown", Severity::Info, unknown) };
+    a.chains[1].verdict = Verdict { blame: None, ..verdict("unknown", Severity::Info, unknown) }.into();
     a.chains[1].outcome = Outcome::Unknown;
     a.rows[1].exchange.quality.midstream = true;
     a.rows[1].exchange.response = None;
@@ -362,7 +362,7 @@ pub(crate) fn odd() -> Analysis {
         tried: Box::default(),
         sealed: Box::default(),
         outcome: Outcome::Unanswered,
-        verdict: verdict("connect-refused", Severity::Error, "nothing listens at 10.0.0.2:81"),
+        verdict: verdict("connect-refused", Severity::Error, "nothing listens at 10.0.0.2:81").into(),
         findings: vec![a.findings.len() - 1],
     });
     a

@@ -2,6 +2,7 @@
 //! format sees it: so no format can forget. Cookies and tokens are masked in any case, by `report/mask.rs`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::base::Endpoint;
 use crate::model::{
@@ -243,7 +244,7 @@ impl Names {
     fn chain(&mut self, chain: &mut Chain) {
         chain.hops.iter_mut().for_each(|hop| self.hop(hop));
         chain.sealed.iter_mut().for_each(|beside| self.flow(&mut beside.flow));
-        let verdict = &mut chain.verdict;
+        let verdict = Arc::make_mut(&mut chain.verdict);
         self.sentence(&mut verdict.summary);
         if let Some(blame) = &mut verdict.blame {
             blame.address.iter_mut().chain(&mut blame.product).for_each(|words| self.string(words));

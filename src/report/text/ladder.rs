@@ -341,7 +341,8 @@ mod tests {
     fn a_field_that_the_verdict_names_is_told() {
         let mut a = testing::journeys();
         assert!(!drawn(&a, 80, "hop-downgraded").contains("Host"));
-        a.chains[0].verdict.summary = crate::model::Text::own("the proxy put another name into Host");
+        std::sync::Arc::make_mut(&mut a.chains[0].verdict).summary =
+            crate::model::Text::own("the proxy put another name into Host");
         let told = drawn(&a, 80, "hop-downgraded");
         assert!(told.contains("Host: chat.example.org") && told.contains("~ Host: app:8080"), "{told}");
         assert!(told.contains("1 other field differs"), "{told}");
