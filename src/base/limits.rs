@@ -17,6 +17,12 @@ pub const PIECE_BATCHES: usize = 256;
 /// Pieces that may wait for the analysis. The pages that they stand in are in memory.
 pub const PIECES: usize = 8;
 
+/// Bytes that heads read ahead may take in one of these pieces; further ones are read when their turn comes.
+pub const READY_BYTES: usize = 2 << 20;
+
+/// Bytes of a head that is read ahead; a larger one is read when its turn comes.
+pub const READY_HEAD_BYTES: usize = 8 << 10;
+
 /// Bytes of input below which a second thread does not pay.
 pub const THREAD_BYTES: u64 = 4 << 20;
 

@@ -1,6 +1,7 @@
 //! An exchange: one request and its responses, on one leg.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{Head, Proxied, Stream, Talk};
@@ -111,6 +112,9 @@ pub struct Exchange {
     /// translation. `None`: it was not.
     pub seen_as: Option<Box<Vec<(Endpoint, Endpoint)>>>,
 }
+
+/// Of a connection that is still to be told.
+const NOWHERE: Endpoint = Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
 
 /// Captured bytes kept to be shown or recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,6 +257,48 @@ pub struct Handshake {
 }
 
 impl Exchange {
+    /// Around this request, of which nothing else is known yet, not even its connection.
+    pub fn of(request: Head) -> Exchange {
+        let upgrade =
+            request.has("upgrade") || request.has("sec-websocket-key") || request.has("sec-websocket-version");
+        let mechanism = if request.method() == b"CONNECT" {
+            Mechanism::Connect
+        } else if upgrade {
+            Mechanism::Http1Upgrade
+        } else {
+            Mechanism::None
+        };
+        Exchange {
+            id: ExchangeId::default(),
+            flow: FlowId::default(),
+            client: NOWHERE,
+            server: NOWHERE,
+            via: Vec::new(),
+            proxied: None,
+            mechanism,
+            request,
+            stream: None,
+            interim: Vec::new(),
+            response: None,
+            body: Box::default(),
+            odd_response: None,
+            before_response: None,
+            early: None,
+            after_101: [None, None],
+            frames_with_101: false,
+            times: Times::default(),
+            ws: None,
+            talk: None,
+            end: End::default(),
+            quality: Quality::default(),
+            index_in_flow: 0,
+            seq: [None; 2],
+            syn_stamp: 0,
+            tentative: false,
+            seen_as: None,
+        }
+    }
+
     /// Lower-case first token of `Upgrade` (`:protocol` of an extended CONNECT), or `websocket` where only WebSocket
     /// fields are left. `None` for a plain request.
     pub fn protocol(&self) -> Option<Cow<'static, str>> {

@@ -37,8 +37,8 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
-use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Wrapper, via};
-use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Side, Signs, What};
+use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Head, Layer, Wrapper, via};
+use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Ready, Side, Signs, What};
 use crate::wire::short::Short;
 
 use hashbrown::HashMap;
@@ -123,6 +123,8 @@ pub struct Shared {
     next: u64,
     /// Streams inside others so far.
     inside: u64,
+    /// What the chunk under work begins with, where it was read ahead.
+    ready: Option<ReadAhead>,
     /// Scratch for the fields of the head under work.
     pub fields: Vec<Field>,
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
@@ -139,7 +141,38 @@ pub struct Shared {
     name: Vec<u8>,
 }
 
+/// A head, and the place in memory of the bytes that begin with it.
+struct ReadAhead {
+    head: Ready,
+    place: (usize, usize),
+}
+
+/// Where bytes stand in memory.
+fn place_of(bytes: &[u8]) -> (usize, usize) {
+    (bytes.as_ptr().addr(), bytes.len())
+}
+
 impl Shared {
+    /// The exchange around the head that these bytes begin with. `None`: it was not read ahead.
+    fn ready_request(&mut self, bytes: &[u8]) -> Option<Box<Exchange>> {
+        let of_these =
+            |ready: &mut ReadAhead| matches!(ready.head, Ready::Request(_)) && ready.place == place_of(bytes);
+        match self.ready.take_if(of_these)?.head {
+            Ready::Request(x) => Some(x),
+            Ready::Response(_) => None,
+        }
+    }
+
+    /// The same of a response.
+    fn ready_response(&mut self, bytes: &[u8]) -> Option<Head> {
+        let of_these =
+            |ready: &mut ReadAhead| matches!(ready.head, Ready::Response(_)) && ready.place == place_of(bytes);
+        match self.ready.take_if(of_these)?.head {
+            Ready::Response(head) => Some(head),
+            Ready::Request(_) => None,
+        }
+    }
+
     /// What was counted, with what the tunnels share.
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters.clone();
@@ -432,6 +465,10 @@ impl<S: Sink> Handler for Protocols<S> {
             frames.last = ts;
         }
         taken
+    }
+
+    fn ready(&mut self, ready: Option<Ready>, payload: &[u8]) {
+        self.shared.ready = ready.map(|head| ReadAhead { head, place: place_of(payload) });
     }
 
     fn prefetch_end(&self, tag: u64) {

@@ -1,9 +1,9 @@
 //! The client's direction of an HTTP/1.x connection.
 
 use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{Exchange, Field, Head, LineFaults, Mechanism, StartLine};
+use crate::model::{Exchange, Field, Head, LineFaults, StartLine};
 use crate::stream::{Chunk, Side, What};
-use crate::wire::http1::{Framing, Kind, head_end, leading_blank, parse};
+use crate::wire::http1::{self, Framing, Kind, Parts, head_end, is_candidate, leading_blank, parse};
 use crate::wire::sniff::{Guess, guess};
 
 use super::Flow;
@@ -88,13 +88,20 @@ impl Http {
                 Some(Start { id: flow.shared.next_id(), at: chunk.at, ts: chunk.ts, offset: chunk.offset });
         }
         let Some(start) = self.request.start else { return rest.len() };
+        if let Some(x) = flow.shared.ready_request(rest).filter(|_| self.request.buf.is_empty()) {
+            let used = x.request.text.len();
+            let faults = self.request.reset();
+            let last = (chunk.at, chunk.ts);
+            self.request_complete(flow, start, &rest[..used], last, true, faults, Some(x));
+            return used;
+        }
         match gather(&mut self.request, rest) {
             Gathered::Whole(used) => {
                 // A head inside one segment is read where it stands.
                 let whole = std::mem::take(&mut self.request.buf);
                 let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
                 let faults = self.request.reset();
-                self.request_complete(flow, start, text, (chunk.at, chunk.ts), true, faults);
+                self.request_complete(flow, start, text, (chunk.at, chunk.ts), true, faults, None);
                 self.request.buf = whole;
                 self.request.buf.clear();
                 used
@@ -111,14 +118,15 @@ impl Http {
                 let text = std::mem::take(&mut self.request.buf);
                 let mut faults = self.request.reset();
                 faults.add(LineFaults::TOO_LARGE);
-                self.request_complete(flow, start, &text, (chunk.at, chunk.ts), false, faults);
+                self.request_complete(flow, start, &text, (chunk.at, chunk.ts), false, faults, None);
                 self.request.state = State::Lost;
                 rest.len()
             }
         }
     }
 
-    /// A head is there, whole or as far as it will ever come.
+    /// A head is there, whole or as far as it will ever come. `ready`: where it was read ahead.
+    #[expect(clippy::too_many_arguments, reason = "what a head is, and how it came")]
     fn request_complete(
         &mut self,
         flow: &mut Flow<'_>,
@@ -127,17 +135,25 @@ impl Http {
         last: (PacketRef, Timestamp),
         complete: bool,
         faults: LineFaults,
+        ready: Option<Box<Exchange>>,
     ) {
-        let mut fields = std::mem::take(&mut flow.shared.fields);
-        let parts = parse(Kind::Request, text, &mut fields);
-        let candidate = is_candidate(text, &parts.start, &fields);
+        let mut scratch = std::mem::take(&mut flow.shared.fields);
+        let parts = match &ready {
+            Some(x) => Parts { start: x.request.start.clone(), faults: x.request.faults },
+            None => parse(Kind::Request, text, &mut scratch),
+        };
+        let fields: &[Field] = ready.as_ref().map_or(&scratch, |x| &x.request.fields);
+        // Of one that was read ahead, what is not among its fields needs no look at them.
+        let names = ready.as_ref().map(|x| x.request.names);
+        let may_have = |name: &[u8]| names.is_none_or(|names| names.may_have(name));
+        let candidate = ready.is_some() || is_candidate(text, &parts.start, fields);
         let version_is_http = match &parts.start {
             StartLine::Request { version, .. } => text_of(text, version).starts_with(b"HTTP/"),
             StartLine::Response { .. } => false,
         };
         if !version_is_http && !candidate && complete {
             // Looked like a request and is none.
-            flow.shared.fields = fields;
+            flow.shared.fields = scratch;
             self.request.state = State::Lost;
             return;
         }
@@ -150,7 +166,8 @@ impl Http {
             StartLine::Response { .. } => b"",
         };
         let (is_head, connect) = (method == b"HEAD", method == b"CONNECT");
-        let framing = announced_in(text, &fields).unwrap_or(Framing::None);
+        let has_content = may_have(b"content-length") || may_have(b"transfer-encoding");
+        let framing = has_content.then(|| announced_in(text, fields)).flatten().unwrap_or(Framing::None);
         let gap = std::mem::take(&mut self.request.gap);
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
@@ -161,15 +178,25 @@ impl Http {
             StartLine::Request { target, .. } => text_of(text, target),
             StartLine::Response { .. } => b"",
         };
-        let tentative = !candidate && method == b"GET" && complete && flow.shared.wanted.is(target, text, &fields);
+        let tentative = !candidate && method == b"GET" && complete && flow.shared.wanted.is(target, text, fields);
         if candidate {
             let client = flow.endpoint(self.client).ip;
-            flow.shared.wanted.learn(target, text, &fields, client);
+            let fields = if may_have(b"cookie") { fields } else { &[] };
+            flow.shared.wanted.learn(target, text, fields, client);
         }
         if candidate || tentative {
-            let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
-            head.faults.add(faults);
-            let mut x = self.exchange(flow, start.id, head, index);
+            let mut x = match ready {
+                Some(mut x) => {
+                    place(&mut x.request, start, last);
+                    (x.id, x.index_in_flow) = (start.id, index);
+                    placed(flow, self.client, self.around.as_deref(), x)
+                }
+                None => {
+                    let head = into_head(text, parts.start, &scratch, parts.faults, start, last, complete);
+                    self.exchange(flow, start.id, head, index)
+                }
+            };
+            x.request.faults.add(faults);
             x.quality.request_gap = gap;
             x.tentative = tentative;
             flow.sink.asked(&x);
@@ -188,7 +215,7 @@ impl Http {
                 pending.plain = from..u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
             }
         }
-        flow.shared.fields = fields;
+        flow.shared.fields = scratch;
         if self.pending.len() >= limits::PIPELINE {
             flow.shared.counters.evicted += 1;
             if let Some(Pending { exchange: Some(x), .. }) = self.pending.pop_front() {
@@ -265,7 +292,7 @@ impl Http {
         let faults = self.request.reset();
         self.request.gap |= lost;
         let last = (start.at, flow.context.track.last);
-        self.request_complete(flow, start, &text, last, false, faults);
+        self.request_complete(flow, start, &text, last, false, faults, None);
         // Its content, if any, is not to be waited for.
         flow.inline.sides[self.client.index()].skip = 0;
         self.request.state = State::Head;
@@ -337,43 +364,18 @@ pub(super) fn exchange(
     request: Head,
     index: u32,
 ) -> Box<Exchange> {
-    let upgrade = request.has("upgrade") || request.has("sec-websocket-key") || request.has("sec-websocket-version");
-    let mechanism = if request.method() == b"CONNECT" {
-        Mechanism::Connect
-    } else if upgrade {
-        Mechanism::Http1Upgrade
-    } else {
-        Mechanism::None
-    };
-    let x = Box::new(Exchange {
-        id,
-        flow: flow.id(),
-        client: flow.endpoint(client),
-        server: flow.endpoint(client.other()),
-        via: around.map(|a| a.via.clone()).unwrap_or_default(),
-        proxied: around.and_then(|a| a.proxied.clone()),
-        mechanism,
-        request,
-        stream: None,
-        interim: Vec::new(),
-        response: None,
-        body: Box::default(),
-        odd_response: None,
-        before_response: None,
-        early: None,
-        after_101: [None, None],
-        frames_with_101: false,
-        times: Default::default(),
-        ws: None,
-        talk: None,
-        end: Default::default(),
-        quality: Default::default(),
-        index_in_flow: index,
-        seq: [None; 2],
-        syn_stamp: 0,
-        tentative: false,
-        seen_as: None,
-    });
+    placed(flow, client, around, Box::new(Exchange { id, index_in_flow: index, ..Exchange::of(request) }))
+}
+
+/// Puts a new exchange onto its connection.
+fn placed(flow: &mut Flow<'_>, client: Side, around: Option<&Around>, mut x: Box<Exchange>) -> Box<Exchange> {
+    x.flow = flow.id();
+    x.client = flow.endpoint(client);
+    x.server = flow.endpoint(client.other());
+    if let Some(around) = around {
+        x.via.clone_from(&around.via);
+        x.proxied.clone_from(&around.proxied);
+    }
     flow.sink.begun(&x, around.map_or([0; 2], |a| a.base));
     x
 }
@@ -388,41 +390,17 @@ pub(super) fn into_head(
     last: (PacketRef, Timestamp),
     complete: bool,
 ) -> Head {
-    Head {
-        text: text.into(),
-        start: start_line,
-        fields: fields.into(),
-        names: crate::model::Names::of(text, fields),
-        faults,
-        complete,
-        coded: false,
-        at: start.at,
-        at_last: last.0,
-        first: start.ts,
-        last: last.1,
-        range: start.offset..start.offset + text.len() as u64,
-    }
+    let mut head = http1::head(text, Parts { start: start_line, faults }, fields);
+    place(&mut head, start, last);
+    head.complete = complete;
+    head
 }
 
-/// What a candidate is: an `Upgrade` field, a WebSocket field, or a ws target. Never only those
-/// with `Upgrade`: losing it is the commonest fault.
-fn is_candidate(text: &[u8], start: &StartLine, fields: &[Field]) -> bool {
-    let named = fields.iter().any(|f| {
-        let name = text_of(text, &f.name);
-        match name.len() {
-            7 => name.eq_ignore_ascii_case(b"upgrade"),
-            17 => name.eq_ignore_ascii_case(b"sec-websocket-key"),
-            18 => name.eq_ignore_ascii_case(b"sec-websocket-key1") || name.eq_ignore_ascii_case(b"sec-websocket-key2"),
-            21 => name.eq_ignore_ascii_case(b"sec-websocket-version"),
-            _ => false,
-        }
-    });
-    let target = match start {
-        StartLine::Request { target, .. } => text_of(text, target),
-        StartLine::Response { .. } => b"",
-    };
-    let scheme = |s: &[u8]| target.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s));
-    named || scheme(b"ws://") || scheme(b"wss://")
+/// Says where and when a head was sent.
+pub(super) fn place(head: &mut Head, start: Start, last: (PacketRef, Timestamp)) {
+    (head.at, head.first) = (start.at, start.ts);
+    (head.at_last, head.last) = last;
+    head.range = start.offset..start.offset + head.text.len() as u64;
 }
 
 pub(super) fn text_of<'a>(text: &'a [u8], range: &std::ops::Range<u32>) -> &'a [u8] {

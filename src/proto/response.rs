@@ -3,14 +3,14 @@
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{Direction, Exchange, Head, LineFaults, Preview, StartLine};
 use crate::stream::{Chunk, What};
-use crate::wire::http1::{Framing, Kind, leading_blank, parse};
+use crate::wire::http1::{Framing, Kind, Parts, leading_blank, parse};
 use crate::wire::sniff::{Guess, is_response};
 
 use super::Flow;
 use super::body::{Progress, announced_in};
 use super::http1::{Http, Start, State};
 use super::pending::Pending;
-use super::request::{Gathered, gather, into_head};
+use super::request::{Gathered, gather, into_head, place};
 use super::tunnel;
 
 /// How a status line begins that is looked for among other bytes.
@@ -122,12 +122,18 @@ impl Http {
                 self.found_again();
             }
         }
+        if let Some(head) = flow.shared.ready_response(rest).filter(|_| self.response.buf.is_empty()) {
+            let used = head.text.len();
+            let faults = self.response.reset();
+            self.response_complete(flow, start, &rest[..used], (chunk.at, chunk.ts), true, faults, Some(head));
+            return used;
+        }
         match gather(&mut self.response, rest) {
             Gathered::Whole(used) => {
                 let whole = std::mem::take(&mut self.response.buf);
                 let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
                 let faults = self.response.reset();
-                self.response_complete(flow, start, text, (chunk.at, chunk.ts), true, faults);
+                self.response_complete(flow, start, text, (chunk.at, chunk.ts), true, faults, None);
                 self.response.buf = whole;
                 self.response.buf.clear();
                 used
@@ -179,7 +185,8 @@ impl Http {
         odd.bytes = kept.into();
     }
 
-    /// A head is there, whole or as far as it will ever come.
+    /// A head is there, whole or as far as it will ever come. `ready`: where it was read ahead.
+    #[expect(clippy::too_many_arguments, reason = "what a head is, and how it came")]
     fn response_complete(
         &mut self,
         flow: &mut Flow<'_>,
@@ -188,14 +195,19 @@ impl Http {
         last: (PacketRef, Timestamp),
         complete: bool,
         faults: LineFaults,
+        ready: Option<Head>,
     ) {
-        let mut fields = std::mem::take(&mut flow.shared.fields);
-        let parts = parse(Kind::Response, text, &mut fields);
+        let mut scratch = std::mem::take(&mut flow.shared.fields);
+        let parts = match &ready {
+            Some(head) => Parts { start: head.start.clone(), faults: head.faults },
+            None => parse(Kind::Response, text, &mut scratch),
+        };
         let status = match parts.start {
             StartLine::Response { status, .. } => status,
             StartLine::Request { .. } => 0,
         };
-        let framing = announced_in(text, &fields);
+        // A 101 has no content, and only that is read ahead.
+        let framing = if ready.is_some() { None } else { announced_in(text, &scratch) };
         flow.shared.counters.http_responses += 1;
         let gap = std::mem::take(&mut self.response.gap);
         if gap && complete {
@@ -212,11 +224,17 @@ impl Http {
         }
         let wanted = self.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
         let head = wanted.then(|| {
-            let mut head = into_head(text, parts.start, &fields, parts.faults, start, last, complete);
+            let mut head = match ready {
+                Some(mut head) => {
+                    place(&mut head, start, last);
+                    head
+                }
+                None => into_head(text, parts.start, &scratch, parts.faults, start, last, complete),
+            };
             head.faults.add(faults);
             head
         });
-        flow.shared.fields = fields;
+        flow.shared.fields = scratch;
         match status {
             101 => {
                 if let Some(head) = head {
@@ -425,7 +443,7 @@ impl Http {
         }
         let last = (start.at, flow.context.track.last);
         self.response.gap |= lost;
-        self.response_complete(flow, start, &text, last, false, faults);
+        self.response_complete(flow, start, &text, last, false, faults, None);
     }
 }
 

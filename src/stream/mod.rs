@@ -11,6 +11,7 @@ pub mod flow;
 mod namesakes;
 mod pieces;
 mod quic;
+pub mod ready;
 pub mod reassembly;
 mod reset;
 pub mod segments;
@@ -22,6 +23,7 @@ pub mod via;
 pub use copies::Copies;
 pub use decode::{Aside, Decoded, Decoder, Place};
 pub use flow::{FlowKey, Opened, Side, Track};
+pub use ready::{Offer, Ready};
 pub use reassembly::Segment;
 pub use segments::{Entry, Segments};
 pub use table::Table;
@@ -176,6 +178,10 @@ pub trait Handler {
     ) -> bool {
         false
     }
+
+    /// What the bytes of the next chunk begin with, where they were read ahead; `None` behind that chunk. It holds for
+    /// these bytes, at this place in memory, alone.
+    fn ready(&mut self, _ready: Option<Ready>, _payload: &[u8]) {}
 
     /// Whether [`Handler::short`] may be all that is asked of such a segment.
     #[inline]

@@ -294,7 +294,7 @@ mod tests {
 
     fn put(queue: &mut VecDeque<Piece>, seq: u32, payload: &[u8], ack: u32) -> bool {
         let (side, ts, at) = (Side::Low, Timestamp(0), PacketRef::new(0, 2));
-        let s = Segment { side, ts, at, seq, ack, flags: Flags(Flags::ACK), payload, cut: 0, short: None };
+        let s = Segment { side, ts, at, seq, ack, flags: Flags(Flags::ACK), payload, cut: 0, short: None, ready: None };
         let mut conflict = false;
         insert(queue, seq, payload, 0, Some(ack), &s, false, &mut conflict);
         conflict
@@ -325,6 +325,7 @@ mod tests {
             payload: b"",
             cut: 0,
             short: None,
+            ready: None,
         };
         assert_eq!(insert_ack(&mut queue, Piece::acknowledgement(10, 12, &s)), 1);
         let want = [(10, "", 12), (10, "ab", 9)];

@@ -12,6 +12,7 @@ use crate::wire::tcp::Flags;
 use super::flow::{Opened, Side, Track, flag, hint};
 pub use super::pieces::Held;
 use super::pieces::{Piece, earlier, insert, insert_ack, len32, place};
+use super::ready::Offer;
 use super::{Chunk, CloseHow, Context, GapWhy, Handler, Interest, What};
 
 /// A segment of a known flow.
@@ -28,6 +29,8 @@ pub struct Segment<'a> {
     pub cut: u32,
     /// What the payload is, where it is one short frame by itself.
     pub short: Option<&'a Short>,
+    /// What it begins with, where that was read ahead.
+    pub ready: Option<&'a Offer>,
 }
 
 /// A window of TCP is at most 1 GiB (RFC 7323 §2.2); what is farther ahead is of no connection.
@@ -65,7 +68,10 @@ impl<H: Handler> Flow<'_, H> {
         {
             self.track.set(flag::SEEN, side);
             if !s.payload.is_empty() && !s.short.is_some_and(|short| self.short(s, short)) {
-                self.data(side, s.ts, s.at, s.payload);
+                match s.ready {
+                    None => self.data(side, s.ts, s.at, s.payload),
+                    Some(offer) => self.data_read(s, offer),
+                }
             }
             return;
         }
@@ -182,8 +188,10 @@ impl<H: Handler> Flow<'_, H> {
     /// Passes on a segment that is next in line.
     fn in_order(&mut self, s: &Segment<'_>) {
         let side = s.side;
-        if !s.payload.is_empty() {
-            self.data(side, s.ts, s.at, s.payload);
+        match s.ready {
+            Some(offer) => self.data_read(s, offer),
+            None if s.payload.is_empty() => {}
+            None => self.data(side, s.ts, s.at, s.payload),
         }
         if s.cut != 0 {
             self.gap(side, s.ts, s.at, u64::from(s.cut), GapWhy::Cut);
@@ -610,6 +618,14 @@ impl<H: Handler> Flow<'_, H> {
             self.track.advance(s.side, s.payload.len() as u64);
         }
         taken
+    }
+
+    /// Passes on a segment of which the beginning was read ahead.
+    #[inline(never)]
+    fn data_read(&mut self, s: &Segment<'_>, offer: &Offer) {
+        self.handler.ready(offer.take(), s.payload);
+        self.data(s.side, s.ts, s.at, s.payload);
+        self.handler.ready(None, s.payload);
     }
 
     #[inline]

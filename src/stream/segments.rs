@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::base::{PacketRef, Timestamp};
-use crate::model::Layer;
+use crate::base::{PacketRef, Timestamp, limits};
+use crate::model::{Field, Layer};
 use crate::wire::short::Short;
 use crate::wire::tcp::Flags;
 
 use super::copies::Copies;
 use super::decode::{Aside, Decoded, Place};
 use super::flow::{FlowKey, Key4, Key6, Side};
+use super::ready::{Offer, Ready};
 use super::slots::Hasher;
 use super::via::Vias;
 
@@ -46,12 +47,16 @@ const TTL_SHIFT: u32 = 24;
 const SPARE: u32 = 1 << 31;
 /// It is a copy of a packet that came before.
 const COPY: u32 = 1 << 30;
+/// Its payload begins with a head that was read ahead.
+const READY: u32 = 1 << 29;
+
+const BITS: u32 = SPARE | COPY | READY;
 
 impl Entry {
     /// Where its payload begins in the bytes it came in, near enough to fetch it.
     #[inline]
     pub(super) fn payload_at(&self) -> usize {
-        self.place as usize
+        (self.place & !BITS) as usize
     }
 
     /// Bytes of payload the snap length took.
@@ -76,6 +81,12 @@ impl Entry {
 /// Segments in the order of their packets.
 pub struct Segments {
     pub(super) entries: Vec<Entry>,
+    /// Heads that were read ahead, by the number of their entry.
+    ready: Vec<(usize, Offer)>,
+    /// Bytes that they take, roughly.
+    ready_bytes: usize,
+    /// Scratch for their fields.
+    fields: Vec<Field>,
     /// What payloads of the first entries are, where each is one short frame by itself.
     shorts: Vec<Short>,
     pub(super) keys6: Vec<Key6>,
@@ -91,6 +102,9 @@ impl Segments {
     pub(super) fn new(hasher: Hasher) -> Self {
         Segments {
             entries: Vec::new(),
+            ready: Vec::new(),
+            ready_bytes: 0,
+            fields: Vec::new(),
             shorts: Vec::new(),
             keys6: Vec::new(),
             spare: Vec::new(),
@@ -155,14 +169,32 @@ impl Segments {
     /// Looks at the payloads that were added last, which `bytes` holds: whoever follows the flows need not fetch those
     /// that say all they have to say here.
     pub fn look(&mut self, bytes: &[u8]) {
-        let Segments { entries, shorts, spare, .. } = self;
-        let new = entries.get(shorts.len()..).unwrap_or_default();
-        shorts.extend(new.iter().map(|entry| {
-            let whole = entry.cut() == 0;
-            payload(entry, bytes, spare)
-                .and_then(|bytes| if whole { Short::whole(bytes) } else { None })
-                .unwrap_or_default()
+        let Segments { entries, shorts, spare, ready, ready_bytes, fields, .. } = self;
+        let from = shorts.len();
+        let new = entries.get_mut(from..).unwrap_or_default();
+        shorts.extend(new.iter_mut().zip(from..).map(|(entry, number)| {
+            let Some(payload) = payload(entry, bytes, spare).filter(|_| entry.cut() == 0) else {
+                return Short::default();
+            };
+            if let [b'G' | b'H', ..] = payload
+                && *ready_bytes < limits::READY_BYTES
+                && let Some(head) = Ready::of(payload, fields)
+            {
+                *ready_bytes += head.bytes();
+                ready.push((number, Offer::new(head)));
+                entry.place |= READY;
+            }
+            Short::whole(payload).unwrap_or_default()
         }));
+    }
+
+    /// The head that the payload of entry number `at` begins with, where it was read ahead.
+    #[inline]
+    pub(super) fn ready(&self, at: usize) -> Option<&Offer> {
+        if self.entries.get(at)?.place & READY == 0 {
+            return None;
+        }
+        self.ready.binary_search_by_key(&at, |(number, _)| *number).ok().map(|place| &self.ready[place].1)
     }
 
     /// The short frame that the payload of entry number `at` is.
@@ -222,6 +254,8 @@ impl Segments {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.shorts.clear();
+        self.ready.clear();
+        self.ready_bytes = 0;
         self.keys6.clear();
         self.spare.clear();
         self.stacks.1.clear();
@@ -241,7 +275,7 @@ impl Segments {
 #[inline]
 fn payload<'a>(entry: &Entry, bytes: &'a [u8], spare: &'a [u8]) -> Option<&'a [u8]> {
     let from = if entry.place & SPARE == 0 { bytes } else { spare };
-    let at = (entry.place & !(SPARE | COPY)) as usize;
+    let at = (entry.place & !BITS) as usize;
     from.get(at..at + entry.payload_len as usize)
 }
 

@@ -15,6 +15,7 @@ use crate::wire::tcp::Flags;
 use super::another::{is_another, was_reset};
 use super::flow::{FlowKey, Key4, Opened, Side, Track, flag, hint};
 use super::namesakes::{Namesakes, fits};
+use super::ready::Offer;
 use super::reassembly::{Flow, Held, Segment};
 use super::segments::{CLOSES_WINDOW, Entry, Segments};
 use super::slots::{Hasher, Slots};
@@ -170,8 +171,8 @@ impl<I: Inline> Table<I> {
         self.next.extend(following.iter().map(|entry| fetch_record(&self.slots, &self.blocks, entry)));
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
-            let short = segments.short(*current);
-            self.entry(bytes, segments, (entry, short), number, handler, counters);
+            let seen = (segments.short(*current), segments.ready(*current));
+            self.entry(bytes, segments, (entry, seen), number, handler, counters);
         }
         *current = range.end;
     }
@@ -181,7 +182,7 @@ impl<I: Inline> Table<I> {
         &mut self,
         bytes: &[u8],
         segments: &Segments,
-        (d, short): (&Entry, Option<&Short>),
+        (d, (short, ready)): (&Entry, (Option<&Short>, Option<&Offer>)),
         number: usize,
         handler: &mut H,
         counters: &mut Counters,
@@ -253,6 +254,7 @@ impl<I: Inline> Table<I> {
             payload,
             cut: d.cut(),
             short,
+            ready,
         };
         if (d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0) && !track.has(flag::IGNORED) {
             tell_signs(track, opened, d, handler);
@@ -665,6 +667,10 @@ impl<I: Inline> Table<I> {
             let mut looked_at = handler.prefetch(record.track.tag, entry.side).min(entry.payload_len as usize);
             if segments.short(start + number).is_some() && handler.takes_short(record.track.tag, entry.side) {
                 looked_at = 0;
+            }
+            if let Some(offer) = segments.ready(start + number) {
+                offer.prefetch();
+                looked_at = looked_at.min(1);
             }
             for at in (0..looked_at).step_by(LINE) {
                 prefetch_index(bytes, entry.payload_at() + at);

@@ -4,9 +4,9 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use crate::base::limits;
+use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::head::trim;
-use crate::model::{Field, LineFaults, StartLine};
+use crate::model::{Field, Head, LineFaults, Names, StartLine};
 
 /// Which grammar the start line follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,45 @@ pub fn parse(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Parts {
     lenient(kind, bytes, fields)
 }
 
+/// A head from its parts, seen to its empty line; where and when it was sent is still to be told.
+pub fn head(text: &[u8], parts: Parts, fields: &[Field]) -> Head {
+    Head {
+        text: text.into(),
+        start: parts.start,
+        fields: fields.into(),
+        names: Names::of(text, fields),
+        faults: parts.faults,
+        complete: true,
+        coded: false,
+        at: PacketRef::default(),
+        at_last: PacketRef::default(),
+        first: Timestamp::default(),
+        last: Timestamp::default(),
+        range: 0..text.len() as u64,
+    }
+}
+
+/// What a candidate is: an `Upgrade` field, a WebSocket field, or a ws target. Never only those
+/// with `Upgrade`: losing it is the commonest fault.
+pub fn is_candidate(text: &[u8], start: &StartLine, fields: &[Field]) -> bool {
+    let named = fields.iter().any(|f| {
+        let name = text_of(text, &f.name);
+        match name.len() {
+            7 => name.eq_ignore_ascii_case(b"upgrade"),
+            17 => name.eq_ignore_ascii_case(b"sec-websocket-key"),
+            18 => name.eq_ignore_ascii_case(b"sec-websocket-key1") || name.eq_ignore_ascii_case(b"sec-websocket-key2"),
+            21 => name.eq_ignore_ascii_case(b"sec-websocket-version"),
+            _ => false,
+        }
+    });
+    let target = match start {
+        StartLine::Request { target, .. } => text_of(text, target),
+        StartLine::Response { .. } => b"",
+    };
+    let scheme = |s: &[u8]| target.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s));
+    named || scheme(b"ws://") || scheme(b"wss://")
+}
+
 /// The good case. `None`: look closer.
 fn strict(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Option<StartLine> {
     // httparse forgives these in silence; they are faults to show.
@@ -123,6 +162,10 @@ fn place(whole: &[u8], part: &[u8]) -> Option<Range<u32>> {
     let from = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let to = from.checked_add(part.len())?;
     (to <= whole.len()).then_some(u32::try_from(from).ok()?..u32::try_from(to).ok()?)
+}
+
+fn text_of<'a>(text: &'a [u8], range: &Range<u32>) -> &'a [u8] {
+    text.get(range.start as usize..range.end as usize).unwrap_or_default()
 }
 
 fn has_bare_lf(bytes: &[u8]) -> bool {
