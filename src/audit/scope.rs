@@ -30,7 +30,8 @@ impl<'a> Scope<'a> {
         let mut places: HashSet<Endpoint> = HashSet::new();
         for chain in &a.chains {
             for (at, hop) in chain.hops.iter().enumerate() {
-                let is_it = hop.address().is_some_and(|ip| proxy.addresses.contains(&ip)) && hop.name == proxy.name;
+                let is_it = hop.address().is_some_and(|ip| proxy.addresses.contains(&ip))
+                    && (&hop.name, hop.port) == (&proxy.name, proxy.port);
                 let legs = (build::leg(a, hop.between.0), build::leg(a, hop.between.1));
                 let (true, (Some(near), Some(far))) = (is_it, legs) else { continue };
                 let later = chain.hops.get(at + 1..).unwrap_or_default();
@@ -45,7 +46,7 @@ impl<'a> Scope<'a> {
             // It answered by itself.
             let blamed = a.chains.iter().filter(|chain| scope.is_blamed(chain));
             let legs = blamed.flat_map(|chain| &chain.legs).filter_map(|&leg| build::leg(a, leg));
-            places.extend(legs.map(|x| x.server).filter(|server| proxy.addresses.contains(&server.ip)));
+            places.extend(legs.map(|x| x.server).filter(|server| proxy.is_at(*server)));
         }
         let mut seen: HashSet<ExchangeId> = HashSet::new();
         for chain in &a.chains {
@@ -149,10 +150,10 @@ impl<'a> Scope<'a> {
     pub(super) fn is_blamed(&self, chain: &Chain) -> bool {
         let blame = chain.verdict.blame.as_ref().filter(|blame| blame.role == Role::Hop);
         blame.and_then(|b| b.address.as_deref()).is_some_and(|address| {
-            self.proxy.addresses.iter().any(|ip| {
-                let ip = ip.to_string();
-                address == ip || address.strip_prefix(&ip).is_some_and(|rest| rest.starts_with(':'))
-            })
+            self.proxy
+                .places()
+                .iter()
+                .any(|place| address == place || address.strip_prefix(place).is_some_and(|rest| rest.starts_with(':')))
         })
     }
 }

@@ -23,6 +23,9 @@ pub const READY_BYTES: usize = 2 << 20;
 /// Bytes of a head that is read ahead; a larger one is read when its turn comes.
 pub const READY_HEAD_BYTES: usize = 8 << 10;
 
+/// Ports of one host at which software is told apart.
+pub const HOP_PORTS: usize = 32;
+
 /// Bytes of input below which a second thread does not pay.
 pub const THREAD_BYTES: u64 = 4 << 20;
 

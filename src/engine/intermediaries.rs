@@ -6,14 +6,22 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use crate::base::{ExchangeId, limits};
+use crate::base::{Endpoint, ExchangeId, limits};
 use crate::hops::Hosts;
 use crate::model::{Chain, Confidence, Exchange, Intermediary, Outcome, Role, Software, Text};
 use crate::products::{Products, Recognised};
 
 /// The software of each host, by the address that stands for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known(HashMap<IpAddr, Votes, foldhash::fast::RandomState>);
+pub(super) struct Known(HashMap<IpAddr, Host, foldhash::fast::RandomState>);
+
+#[derive(Clone, Debug, Default)]
+struct Host {
+    /// By port; at most `limits::HOP_PORTS`, the first ones.
+    ports: Vec<(u16, Votes)>,
+    /// One journey went through it twice: programs at its ports are not one.
+    crowded: bool,
+}
 
 /// What speaks for one product or another at one host.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +41,9 @@ struct Vote {
 impl Known {
     /// Looks at a hop between two legs.
     pub(super) fn learn(&mut self, products: &Products, hosts: &Hosts, near: &Exchange, far: &Exchange) {
-        let votes = self.0.entry(hosts.root(near.server.ip)).or_default();
+        let host = self.0.entry(hosts.root(near.server.ip)).or_default();
+        host.crowded |= hosts.same(near.server.ip, far.server.ip) && near.server != far.server;
+        let Some(votes) = host.at_port(near.server.port) else { return };
         votes.pairs += 1;
         if votes.pairs > limits::PAIRS_RECOGNISED {
             return;
@@ -56,9 +66,15 @@ impl Known {
         }
     }
 
-    /// Whether another leg was seen behind the host at this address.
-    pub(super) fn has(&self, hosts: &Hosts, ip: IpAddr) -> bool {
-        self.0.contains_key(&hosts.root(ip)) || self.0.contains_key(&ip)
+    /// Whether another leg was seen behind what answers here.
+    pub(super) fn has(&self, hosts: &Hosts, server: Endpoint) -> bool {
+        let host = self.0.get(&hosts.root(server.ip)).or_else(|| self.0.get(&server.ip));
+        host.is_some_and(|host| !host.crowded || host.ports.iter().any(|(port, _)| *port == server.port))
+    }
+
+    /// Whether several programs of this host stand on the path, so that it takes a port to tell them apart.
+    pub(super) fn is_crowded(&self, hosts: &Hosts, ip: IpAddr) -> bool {
+        self.0.get(&hosts.root(ip)).is_some_and(|host| host.crowded)
     }
 
     /// Whether no hop was seen at all.
@@ -66,9 +82,25 @@ impl Known {
         self.0.is_empty()
     }
 
-    /// The software of the host at this address. `None` where nothing tells.
-    pub(super) fn at(&self, hosts: &Hosts, ip: IpAddr) -> Option<Software> {
-        self.0.get(&hosts.root(ip))?.winner()
+    /// The software that answers here. `None` where nothing tells.
+    pub(super) fn at(&self, hosts: &Hosts, server: Endpoint) -> Option<Software> {
+        let host = self.0.get(&hosts.root(server.ip))?;
+        match host.ports.as_slice() {
+            [(_, votes)] if !host.crowded => votes.winner(),
+            ports if host.crowded => ports.iter().find(|(port, _)| *port == server.port)?.1.winner(),
+            ports => ports.iter().fold(Votes::default(), |all, (_, votes)| all.with(votes)).winner(),
+        }
+    }
+}
+
+impl Host {
+    /// `None`: too many ports are known.
+    fn at_port(&mut self, port: u16) -> Option<&mut Votes> {
+        let at = self.ports.iter().position(|(known, _)| *known == port).unwrap_or(self.ports.len());
+        if at == self.ports.len() && at < limits::HOP_PORTS {
+            self.ports.push((port, Votes::default()));
+        }
+        self.ports.get_mut(at).map(|(_, votes)| votes)
     }
 }
 
@@ -88,6 +120,17 @@ impl Votes {
             }
             None => self.all.push(Vote { software: new, times: 1 }),
         }
+    }
+
+    /// These and those of another port.
+    fn with(mut self, other: &Votes) -> Votes {
+        for vote in &other.all {
+            self.add(vote.software.clone());
+            if let Some(known) = self.all.iter_mut().find(|known| known.software.slug == vote.software.slug) {
+                known.times += vote.times - 1;
+            }
+        }
+        self
     }
 
     fn winner(&self) -> Option<Software> {
@@ -116,7 +159,7 @@ pub(super) fn software(found: &Recognised<'_>) -> Software {
 fn measure(proxy: &mut Intermediary, chain: &Chain, near: &Exchange, far: Option<&Exchange>) {
     let blame = chain.verdict.blame.as_ref();
     let address = blame.filter(|b| b.role == Role::Hop).and_then(|b| b.address.as_deref());
-    let by_it = address.is_some_and(|address| proxy.addresses.iter().any(|ip| ip.to_string() == address));
+    let by_it = address.is_some_and(|address| proxy.places().iter().any(|place| place == address));
     let rule = chain.verdict.told_by();
     let bore = near.talk.as_ref().and_then(|talk| talk.silence).map(|silence| silence.length);
     // Where both legs were cut, what the shorter one was: the hop was late with the other.
@@ -130,7 +173,10 @@ fn measure(proxy: &mut Intermediary, chain: &Chain, near: &Exchange, far: Option
 
 /// The proxies that chains went through, added up chain by chain; at most `limits::PROXIES`.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies(BTreeMap<(IpAddr, Option<String>), Intermediary>);
+pub struct Proxies(BTreeMap<Key, Intermediary>);
+
+/// The address that stands for its host, the port of one among several programs there, and what the user calls it.
+type Key = (IpAddr, Option<u16>, Option<String>);
 
 impl Proxies {
     /// One more chain. `kept`: whether the hop at a place passed Upgrade on; `leg`: the exchanges of its legs.
@@ -141,11 +187,11 @@ impl Proxies {
         kept: &dyn Fn(usize) -> bool,
         leg: &dyn Fn(ExchangeId) -> Option<&'a Exchange>,
     ) {
-        let mut met: Vec<(IpAddr, Option<String>)> = Vec::new();
+        let mut met: Vec<Key> = Vec::new();
         for (at, hop) in chain.hops.iter().enumerate() {
             let Some(address) = hop.address() else { continue };
             // The user may have named one port of a host only.
-            let root = (hosts.root(address), hop.name.clone());
+            let root = (hosts.root(address), hop.port, hop.name.clone());
             if self.0.len() >= limits::PROXIES && !self.0.contains_key(&root) {
                 continue;
             }
@@ -155,6 +201,7 @@ impl Proxies {
                     entry.addresses.insert(place, *ip);
                 }
             }
+            entry.port = hop.port;
             if entry.name.is_none() {
                 entry.name.clone_from(&hop.name);
             }
@@ -180,7 +227,7 @@ impl Proxies {
     /// By address.
     pub fn list(self) -> Vec<Intermediary> {
         let mut list: Vec<Intermediary> = self.0.into_values().collect();
-        list.sort_by(|a, b| a.addresses.cmp(&b.addresses));
+        list.sort_by(|a, b| a.addresses.cmp(&b.addresses).then(a.port.cmp(&b.port)));
         list
     }
 }

@@ -330,8 +330,9 @@ impl<'a> Journeys<'a> {
             between: (near.id, far.id),
             kind: edge.kind,
             name: hosts.name(near.server.ip, Some(near.server.port)).map(str::to_owned),
-            product: self.software.at(hosts, near.server.ip),
+            product: self.software.at(hosts, near.server),
             addresses,
+            port: self.software.is_crowded(hosts, near.server.ip).then_some(near.server.port),
             joined_by: edge.why.clone(),
             confidence: edge.confidence,
             forward: times.then(|| far.request.first.since(near.request.first)),
@@ -352,7 +353,7 @@ impl<'a> Journeys<'a> {
 
     /// Who answers a leg: what is known of its address, else what the answer itself shows.
     fn responder(&self, row: &Row) -> Option<Software> {
-        let known = self.software.at(&self.plan.hosts, row.exchange.server.ip);
+        let known = self.software.at(&self.plan.hosts, row.exchange.server);
         let sure = known.filter(|s| s.confidence >= Confidence::Likely);
         sure.or_else(|| self.products.responder(&row.exchange).map(|found| intermediaries::software(&found)))
     }
@@ -367,7 +368,7 @@ impl<'a> Journeys<'a> {
 
     /// Whether other chains show what stands behind this leg's server.
     fn is_hop(&self, row: &Row) -> bool {
-        self.software.has(&self.plan.hosts, row.exchange.server.ip)
+        self.software.has(&self.plan.hosts, row.exchange.server)
     }
 }
 

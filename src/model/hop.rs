@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::base::{ExchangeId, FlowId, Nanos};
+use crate::base::{Endpoint, ExchangeId, FlowId, Nanos};
 use crate::model::{Confidence, FlowFacts, Lasted, Text};
 
 /// What a hop does with what it relays.
@@ -81,6 +81,9 @@ pub struct Hop {
     pub kind: HopKind,
     /// The hop's own: where the near leg goes to, where the far leg comes from. Without repeats.
     pub addresses: Vec<IpAddr>,
+    /// The port that clients of this hop connect to, where other programs of its host stand on the path too. `None`:
+    /// its address alone tells it.
+    pub port: Option<u16>,
     /// As the user named it (`--hop`).
     pub name: Option<String>,
     /// `None` where nothing tells.
@@ -134,6 +137,11 @@ impl Hop {
     pub fn address(&self) -> Option<IpAddr> {
         self.addresses.first().copied()
     }
+
+    /// That address, with the port where it takes both to tell the hop.
+    pub fn place(&self) -> Option<String> {
+        self.address().map(|ip| place(ip, self.port))
+    }
 }
 
 /// Software, and how it was recognised.
@@ -155,6 +163,8 @@ pub struct Software {
 pub struct Intermediary {
     /// Sorted.
     pub addresses: Vec<IpAddr>,
+    /// As of [`Hop::port`].
+    pub port: Option<u16>,
     pub name: Option<String>,
     pub product: Option<Software>,
     /// Chains that went through it, and those that ended upgraded.
@@ -167,6 +177,25 @@ pub struct Intermediary {
     /// The silences, and the lives, of its WebSockets.
     pub idle: Lasted,
     pub lifetime: Lasted,
+}
+
+impl Intermediary {
+    /// Whether connections to this end are to it.
+    pub fn is_at(&self, end: Endpoint) -> bool {
+        self.addresses.contains(&end.ip) && self.port.is_none_or(|port| port == end.port)
+    }
+
+    /// Its addresses, with the port where it takes both to tell it.
+    pub fn places(&self) -> Vec<String> {
+        self.addresses.iter().map(|ip| place(*ip, self.port)).collect()
+    }
+}
+
+fn place(ip: IpAddr, port: Option<u16>) -> String {
+    match port {
+        Some(port) => Endpoint { ip, port }.to_string(),
+        None => ip.to_string(),
+    }
 }
 
 /// A connection without a request that belongs to a chain: what a hop tried towards a backend.

@@ -137,7 +137,7 @@ fn changes(diff: &Diff<'_>, masker: &mut Masker) -> doc::Changes {
 /// A proxy, over all chains.
 pub fn intermediary(i: &model::Intermediary, masker: &mut Masker) -> doc::Intermediary {
     doc::Intermediary {
-        addresses: i.addresses.iter().map(ToString::to_string).collect(),
+        addresses: i.places(),
         name: i.name.as_deref().map(mask::own),
         product: i.product.as_ref().map(|p| product(p, masker)),
         chains: i.chains,

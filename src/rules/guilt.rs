@@ -84,6 +84,10 @@ const ENDED_IT: &str = "hop-ended-it";
 /// What makes a hop do so by itself.
 const LIMITS: [&str; 3] = ["idle-timeout", "idle-timeout-match", "lifetime-limit-match"];
 
+/// Rules about a request of which the answer says that it is wrong, not its bytes: where it came from, it may have been
+/// right.
+const SAID_BY_ANSWER: [&str; 1] = ["tls-plain-mismatch"];
+
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
@@ -173,6 +177,15 @@ fn on_leg(
     let same = |f: &Finding| f.rule == finding.rule && (!of_frames || frames::sender(f) == Some(sender));
     let has = |leg: &Leg<'_>| leg.findings.iter().any(same);
     let mut at = *journey.legs.get(leg)?;
+    if SAID_BY_ANSWER.contains(&rule.id) {
+        // An answer that hops pass back is about the leg that it began on.
+        let behind = |x: &Exchange| journey.hops.iter().rfind(|hop| hop.between.0 == x.id);
+        let next =
+            |x: &Exchange| journey.legs.iter().find(|leg| behind(x).is_some_and(|hop| hop.between.1 == leg.x.id));
+        for _ in 0..journey.legs.len() {
+            at = next(at.x).filter(|leg| has(leg)).copied().unwrap_or(at);
+        }
+    }
     // What was not read of a leg does not show that the hop is why.
     let mut blind = false;
     // Towards where the bytes came from, while the fault is there already.
@@ -184,7 +197,7 @@ fn on_leg(
         let Some(hop) = next else { break None };
         let other = if by_client { hop.between.0 } else { hop.between.1 };
         match journey.legs.iter().find(|leg| leg.x.id == other) {
-            Some(leg) if has(leg) => at = *leg,
+            Some(leg) if has(leg) && !SAID_BY_ANSWER.contains(&rule.id) => at = *leg,
             Some(leg) if of_frames && !is_read(leg.x, sender) => {
                 blind = true;
                 at = *leg;
@@ -194,6 +207,7 @@ fn on_leg(
     };
     let page = finding.rule.starts_with("refused-").then(|| known.page(at.x)).flatten();
     let (mut blame, local) = match hop {
+        Some(hop) if hop.port.is_some() => (of_hop(hop), of_hop(hop)),
         Some(hop) => (of_hop(hop), Blame { address: address(at.x, by_client), ..of_hop(hop) }),
         None => {
             let blame = verdict::blame(at.x, rule, sender, known);
@@ -326,7 +340,7 @@ fn is_read(x: &Exchange, from: Direction) -> bool {
 
 fn of_hop(hop: &Hop) -> Blame {
     let product = hop.product.as_ref().filter(|p| p.confidence >= Confidence::Likely).map(full_name);
-    Blame { role: Role::Hop, address: hop.address().map(|ip| ip.to_string()), product }
+    Blame { role: Role::Hop, address: hop.place(), product }
 }
 
 /// The server behind a hop.

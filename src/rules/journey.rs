@@ -1,8 +1,6 @@
 //! What rules on hops and chains look at: a chain's legs with what was judged of each, and between two
 //! neighbours what the hop did.
 
-use std::net::IpAddr;
-
 use crate::hops::Diff;
 use crate::hops::diff::compare;
 use crate::model::{Attempted, Confidence, Exchange, Finding, FlowFacts, Handshake, Hop, HopKind, Outcome, Text};
@@ -125,7 +123,7 @@ impl<'a> HopView<'a> {
 
 /// A hop in the middle of a sentence.
 pub fn who(hop: &Hop) -> String {
-    let at = hop.address().map(|ip: IpAddr| ip.to_string()).unwrap_or_default();
+    let at = hop.place().unwrap_or_default();
     let product = hop.product.as_ref().filter(|p| p.confidence >= Confidence::Likely);
     match (product, &hop.name) {
         (Some(p), Some(name)) => format!("{} {name} ({at})", full_name(p)),

@@ -267,6 +267,7 @@ pub(crate) fn hop(near: &Exchange, far: &Exchange) -> Hop {
         between: (near.id, far.id),
         kind: HopKind::Http,
         addresses: vec![near.server.ip, far.client.ip],
+        port: None,
         name: None,
         product: None,
         joined_by: vec![MatchKey::Key, MatchKey::Time],

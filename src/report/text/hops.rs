@@ -133,7 +133,7 @@ fn row(c: &mut Context<'_>, proxy: &Intermediary, tally: Tally) -> Proxy {
     // What no capture shows is no zero.
     let number = |n: u64| if tally.kept + tally.lost == 0 { "?".to_owned() } else { n.to_string() };
     Proxy {
-        addresses: proxy.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        addresses: proxy.places().join(", "),
         software: short(&software, SOFTWARE),
         through: tally.through.to_string(),
         kept: number(tally.kept),
@@ -151,22 +151,23 @@ struct Tally {
 
 /// For each of the intermediaries.
 fn tally(a: &Analysis) -> Vec<Tally> {
-    let known: HashMap<IpAddr, usize> = a
+    let known: HashMap<(IpAddr, Option<u16>), usize> = a
         .intermediaries
         .iter()
         .enumerate()
-        .flat_map(|(at, proxy)| proxy.addresses.iter().map(move |ip| (*ip, at)))
+        .flat_map(|(at, proxy)| proxy.addresses.iter().map(move |ip| ((*ip, proxy.port), at)))
         .collect();
+    let at_end = |end: Endpoint| known.get(&(end.ip, None)).or_else(|| known.get(&(end.ip, Some(end.port))));
     let mut out = vec![Tally::default(); a.intermediaries.len()];
     for chain in &a.chains {
         let leg = |id| build::leg(a, id);
         let mut met: BTreeMap<usize, Option<bool>> = BTreeMap::new();
-        for at in chain.legs.iter().filter_map(|&id| known.get(&leg(id)?.server.ip)) {
+        for at in chain.legs.iter().filter_map(|&id| at_end(leg(id)?.server)) {
             met.insert(*at, None);
         }
         for passed in passed::all(chain, &leg) {
             // Of several tries, the last.
-            for at in passed.hop.addresses.iter().filter_map(|ip| known.get(ip)) {
+            for at in passed.hop.addresses.iter().filter_map(|ip| known.get(&(*ip, passed.hop.port))) {
                 met.insert(*at, passed.upgrade_kept());
             }
         }
@@ -214,7 +215,7 @@ pub(super) fn short_name(c: &mut Context<'_>, name: Option<&str>, software: Opti
 
 /// What is known of a proxy at this end from all journeys; empty where nothing is.
 pub(super) fn known_at(c: &mut Context<'_>, end: Endpoint) -> String {
-    let known = c.a.intermediaries.iter().find(|proxy| proxy.addresses.contains(&end.ip));
+    let known = c.a.intermediaries.iter().find(|proxy| proxy.is_at(end));
     known.map(|proxy| short_name(c, proxy.name.as_deref(), proxy.product.as_ref())).unwrap_or_default()
 }
 
@@ -234,7 +235,10 @@ fn who(c: &mut Context<'_>, hop: &Hop) -> String {
         (false, true) => name,
         (false, false) => format!("{name} ({software})"),
     };
-    let addresses: Vec<String> = hop.addresses.iter().map(ToString::to_string).collect();
+    let mut addresses: Vec<String> = hop.addresses.iter().map(ToString::to_string).collect();
+    if let (Some(first), Some(place)) = (addresses.first_mut(), hop.place()) {
+        *first = place;
+    }
     match addresses.split_first() {
         None => who,
         Some((at, [])) => format!("{who} at {at}"),
