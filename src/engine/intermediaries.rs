@@ -187,7 +187,7 @@ impl Proxies {
         kept: &dyn Fn(usize) -> bool,
         leg: &dyn Fn(ExchangeId) -> Option<&'a Exchange>,
     ) {
-        let mut met: Vec<Key> = Vec::new();
+        let mut met: Vec<(Key, bool)> = Vec::new();
         for (at, hop) in chain.hops.iter().enumerate() {
             let Some(address) = hop.address() else { continue };
             // The user may have named one port of a host only.
@@ -208,13 +208,17 @@ impl Proxies {
             if entry.product.is_none() {
                 entry.product.clone_from(&hop.product);
             }
-            if met.contains(&root) {
+            // Of several tries, one that passed it on.
+            let kept = kept(at);
+            if let Some((_, known)) = met.iter_mut().find(|(known, _)| *known == root) {
+                entry.kept_upgrade += u64::from(kept && !*known);
+                *known |= kept;
                 continue;
             }
-            met.push(root);
+            met.push((root, kept));
             entry.chains += 1;
             entry.upgraded += u64::from(chain.outcome == Outcome::Upgraded);
-            entry.kept_upgrade += u64::from(kept(at));
+            entry.kept_upgrade += u64::from(kept);
             if let Some(near) = leg(hop.between.0).filter(|x| chain.outcome == Outcome::Upgraded && x.is_websocket()) {
                 measure(entry, chain, near, leg(hop.between.1));
             }

@@ -338,6 +338,25 @@ impl Exchange {
         self.request.has_websocket()
     }
 
+    /// The target of another request, where this one only asks a service whether that may pass, as proxies do that
+    /// leave authorization to one (`auth_request` of nginx, ForwardAuth of Traefik, `forward_auth` of Caddy): its own
+    /// target is another, and it does not ask for the upgrade itself. `None`: nothing says so.
+    pub fn asks_permission(&self) -> Option<&[u8]> {
+        let head = &self.request;
+        let with = |name, beside: &[&str]| head.first_value(name).filter(|_| beside.iter().all(|name| head.has(name)));
+        let original = with("x-original-uri", &[])
+            .or_else(|| with("x-original-url", &["x-original-method"]))
+            .or_else(|| with("x-original-url", &["x-auth-request-redirect"]))
+            .or_else(|| with("x-forwarded-uri", &["x-forwarded-method"]))?;
+        let path = match memchr::memmem::find(original, b"://") {
+            Some(at) => original.get(at + 3..)?.split_at_checked(memchr::memchr(b'/', original.get(at + 3..)?)?)?.1,
+            None => original,
+        };
+        let may_pass = matches!(self.status(), None | Some(200..=299 | 401 | 403 | 500..=599));
+        let other = path.starts_with(b"/") && path != head.target();
+        (other && may_pass && !head.has_token("upgrade", "websocket")).then_some(path)
+    }
+
     /// The head that grants what was asked for: a 101 in HTTP/1.x, a 2xx to an extended CONNECT (RFC 8441 §5).
     pub fn granted(&self) -> Option<&Head> {
         self.response.as_ref().filter(|head| match (self.mechanism, head.status()) {

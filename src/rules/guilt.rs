@@ -14,7 +14,7 @@ use crate::rules::recovery::Recovered;
 use crate::rules::verdict::{
     self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, fix_class, may_be_ignored, may_explain,
 };
-use crate::rules::{Explains, Rule, ends, find, frames, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, hop, response, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -188,6 +188,7 @@ fn on_leg(
     }
     // What was not read of a leg does not show that the hop is why.
     let mut blind = false;
+    let mut too_late = None;
     // Towards where the bytes came from, while the fault is there already.
     let hop = loop {
         let next = match by_client {
@@ -198,6 +199,17 @@ fn on_leg(
         let other = if by_client { hop.between.0 } else { hop.between.1 };
         match journey.legs.iter().find(|leg| leg.x.id == other) {
             Some(leg) if has(leg) && !SAID_BY_ANSWER.contains(&rule.id) => at = *leg,
+            // The hop passed the Ping on, and got no Pong either.
+            Some(leg)
+                if rule.id == "ping-unanswered" && frames::asked_in_vain(leg.x, at.x, frames::against(sender)) =>
+            {
+                at = *leg
+            }
+            // Who left did not wait for an answer that was on its way.
+            Some(leg) if rule.id == "no-response" && left_before(at.x, leg.x) => {
+                too_late = Some(leg.x);
+                at = *leg;
+            }
             Some(leg) if of_frames && !is_read(leg.x, sender) => {
                 blind = true;
                 at = *leg;
@@ -205,7 +217,10 @@ fn on_leg(
             _ => break Some(hop),
         }
     };
-    let page = finding.rule.starts_with("refused-").then(|| known.page(at.x)).flatten();
+    let refused = finding.rule.starts_with("refused-");
+    let page = refused.then(|| known.page(at.x)).flatten();
+    // A refusal is told as it was said first.
+    let finding = at.findings.iter().find(|f| refused && same(f)).unwrap_or(finding);
     let (mut blame, local) = match hop {
         Some(hop) if hop.port.is_some() => (of_hop(hop), of_hop(hop)),
         Some(hop) => (of_hop(hop), Blame { address: address(at.x, by_client), ..of_hop(hop) }),
@@ -214,6 +229,10 @@ fn on_leg(
             (blame.clone(), blame)
         }
     };
+    let impatient = too_late.is_some_and(|x| !is_slow(x)) || hop.is_none() && !by_client && blame.role == Role::Client;
+    if let Some(first) = journey.first().filter(|_| impatient) {
+        blame = Blame { role: Role::Client, address: Some(first.x.client.ip.to_string()), product: None };
+    }
     // What a hop did to frames is not mended in the code of client or server.
     let foreign = hop.is_some() && frames::is_of_sender(rule);
     let class = verdict::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);
@@ -287,7 +306,11 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
             Some(_) => verdict::summary(x, rule, finding, &local, None, false),
             None => sentence(rule, finding),
         },
-        fix: rule.fix.map(|class| known.fixes_of(software, class)).unwrap_or_default(),
+        fix: rule
+            .fix
+            .or(hop::ended_fix_class(finding))
+            .map(|class| known.fixes_of(software, class))
+            .unwrap_or_default(),
         blame: Some(blame),
     })
 }
@@ -316,6 +339,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         }
         _ => rule.fix.or_else(|| last.and_then(|leg| fix_class(leg.x, &finding.rule))),
     };
+    let class = class.or(hop::ended_fix_class(finding));
     let fix: Vec<Fix> = class.map(|class| known.fixes_of(software, class)).unwrap_or_default();
     Verdict {
         because: None,
@@ -326,6 +350,17 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         summary: sentence(rule, finding),
         fix,
     }
+}
+
+/// Whether the client of the near leg gave up before the answer of the far one came.
+fn left_before(near: &Exchange, far: &Exchange) -> bool {
+    let left = near.end.tcp_at.filter(|_| near.end.tcp_by == Some(Direction::ClientToServer));
+    left.zip(far.response.as_ref()).is_some_and(|(left, answer)| answer.first > left)
+}
+
+/// Whether an answer took so long that a client need not wait for it.
+fn is_slow(x: &Exchange) -> bool {
+    x.latency().is_some_and(|latency| latency > response::SLOW)
 }
 
 /// Whether all that was said in this direction was read: a fault that is not told is not there.

@@ -178,11 +178,28 @@ impl Tunnels {
     }
 
     /// For each host the time at which most of its tunnels ended within a second by its own doing, where these were
-    /// three at least and three in ten of those that were open. By address.
+    /// three at least and three in ten of those that were open. A host whose tunnels all went with those of another
+    /// one, right behind them, only passed that on. By time.
     pub fn mass_ends(&self) -> Vec<Mass> {
         let mut all: Vec<Mass> = self.hosts.iter().filter_map(|(ip, host)| host.mass(*ip)).collect();
         all.sort_unstable_by_key(|mass| (mass.ts, mass.host));
+        let before = all.clone();
+        all.retain(|mass| {
+            let passed_on =
+                |other: &Mass| other.ts < mass.ts && mass.ts.since(other.ts) <= SLOT && other.ended >= mass.ended;
+            !before.iter().any(passed_on)
+        });
         all
+    }
+
+    /// The mass end of [`Tunnels::mass_ends`] that an end at this host and time was part of. `None`: there was none.
+    pub fn mass_end_at(&self, host: IpAddr, at: Timestamp) -> Option<Mass> {
+        let slots = &self.hosts.get(&host)?.slots;
+        let key = at.0.div_euclid(SLOT.0);
+        // Most ends are lonely, which is seen without counting all that were open.
+        let near: u64 = slots.range(key - 1..=key + 1).map(|(_, slot)| u64::from(slot.ended_by_server)).sum();
+        let mass = self.hosts.get(&host).filter(|_| near >= 3)?.mass(host)?;
+        (at >= mass.ts && at.since(mass.ts) <= SLOT + SLOT).then_some(mass)
     }
 
     /// Clients that came back again and again, each time for the same time. In the order of their last ends.

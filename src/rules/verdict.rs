@@ -164,9 +164,17 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
     }
 }
 
+/// Rules about what the heads of a stream in HTTP/2 say: of the request, or of the response.
+const OF_STREAM_HEADS: [&str; 4] =
+    ["h2-connect-pseudo", "h2-get-with-ws-fields", "h2-hop-by-hop-field", "h2-key-or-accept-present"];
+
 /// Who sent what a finding speaks of.
 pub(super) fn sender(rule: &Rule, finding: &Finding) -> Direction {
-    let by_client = || request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id);
+    let asked = || finding.evidence.first().is_some_and(|e| e.direction == Some(Direction::ClientToServer));
+    let by_client = || {
+        request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id)
+            || OF_STREAM_HEADS.contains(&rule.id) && asked()
+    };
     let of_heads = || if by_client() { Direction::ClientToServer } else { Direction::ServerToClient };
     frames::sender(finding).unwrap_or_else(of_heads)
 }

@@ -362,7 +362,11 @@ pub(crate) fn odd() -> Analysis {
         tried: Box::default(),
         sealed: Box::default(),
         outcome: Outcome::Unanswered,
-        verdict: verdict("connect-refused", Severity::Error, "nothing listens at 10.0.0.2:81").into(),
+        verdict: Verdict {
+            blame: Some(Blame { role: Role::Server, address: Some("10.0.0.2:81".to_owned()), product: None }),
+            ..verdict("connect-refused", Severity::Error, "nothing listens at 10.0.0.2:81")
+        }
+        .into(),
         findings: vec![a.findings.len() - 1],
     });
     a

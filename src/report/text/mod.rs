@@ -235,7 +235,7 @@ mod tests {
           nothing listens at 10.0.0.2:81.
 
           who          10.0.0.1:40009 → 10.0.0.2:81
-          at fault     the proxy nginx at 10.0.0.2:80
+          at fault     the server 10.0.0.2:81
           asked        for a connection, with 3 SYNs
           answered     with RST 7.00 ms later: nothing listens there, or a firewall refuses
           evidence     edge.pcapng: frame.number in {2}

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use crate::base::Endpoint;
 use crate::base::escape::escape;
-use crate::model::Outcome;
-use crate::report::text::facts::Fate;
+use crate::model::{Blame, Outcome, Role};
+use crate::report::mask;
+use crate::report::text::facts::{Fate, Group};
 use crate::report::text::page::{Page, Tone, clip, count, grouped};
-use crate::report::text::{Context, facts, hops, nothing};
+use crate::report::text::{Context, block, facts, hops, nothing};
 use crate::rules;
 
 /// Kinds of verdicts named in the summary.
@@ -111,11 +111,24 @@ fn several(c: &Context<'_>, tried: u64) -> String {
     format!("{} tried: {}.", count(tried, "upgrade", "upgrades"), parts.join(", "))
 }
 
-/// A kind of fault: how many chains, at which servers.
+/// A kind of fault: how many chains, and where: at whoever is to blame, else where the clients connect to.
 struct Kind<'a> {
     rule: &'a str,
     chains: usize,
-    servers: Vec<Endpoint>,
+    places: Vec<String>,
+}
+
+/// Where the fault of these chains is.
+fn place(c: &Context<'_>, group: &Group) -> Option<String> {
+    let mut blames = group.chains.iter().map(|&at| c.a.chains.get(at)?.verdict.blame.as_ref());
+    let first = blames.next().flatten();
+    let blame = first.filter(|first| blames.all(|other| other.is_some_and(|other| other.address == first.address)));
+    let elsewhere = |blame: &&Blame| {
+        let server = group.server.is_some_and(|server| block::is_at(blame, server));
+        matches!(blame.role, Role::Hop | Role::Server) && !server && group.rule != "unknown"
+    };
+    let blamed = blame.filter(elsewhere).and_then(|blame| blame.address.as_deref()).map(mask::own);
+    blamed.or_else(|| group.server.map(|server| server.to_string()))
 }
 
 /// A line for each kind of fault, where there is more to tell than the first block does.
@@ -123,19 +136,19 @@ fn verdicts(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
     let mut kinds: Vec<Kind<'_>> = Vec::new();
     for group in &c.facts.groups {
         let at = kinds.iter().position(|kind| kind.rule == group.rule).unwrap_or_else(|| {
-            kinds.push(Kind { rule: &group.rule, chains: 0, servers: Vec::new() });
+            kinds.push(Kind { rule: &group.rule, chains: 0, places: Vec::new() });
             kinds.len() - 1
         });
         if let Some(kind) = kinds.get_mut(at) {
             kind.chains += group.chains.len();
-            kind.servers.extend(group.server);
+            kind.places.extend(place(c, group).filter(|place| !kind.places.contains(place)));
         }
     }
     if kinds.iter().map(|kind| kind.chains).sum::<usize>() < 2 {
         return Ok(());
     }
     for kind in kinds.iter().take(KINDS) {
-        let place = match kind.servers.as_slice() {
+        let place = match kind.places.as_slice() {
             [] => String::new(),
             [one] => format!(" at {one}"),
             several => format!(" at {} servers", several.len()),

@@ -37,6 +37,9 @@ pub(crate) mod testing;
 mod text_as_binary_json;
 mod utf8_invalid;
 
+pub(super) use ping_unanswered::asked_in_vain;
+pub(super) use support::against;
+
 use crate::model::{Direction, FaultClass, Finding};
 use crate::rules::Rule;
 
@@ -84,7 +87,7 @@ pub(super) fn sender(finding: &Finding) -> Option<Direction> {
     find(&finding.rule)?;
     let from = finding.evidence.first()?.direction?;
     // The evidence is the Ping, the fault the missing answer.
-    Some(if finding.rule == ping_unanswered::RULE.id { support::against(from) } else { from })
+    Some(if finding.rule == ping_unanswered::RULE.id { against(from) } else { from })
 }
 
 /// Which kind of mending a finding of these rules calls for: in the code of whoever sent it. `None`: it is of another

@@ -45,7 +45,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             let next = pings.open.get(at + 1).map(|next| next.ts);
             let wait = patience(ping, next);
             let waited = until.since(ping.ts);
-            (waited >= wait || given_up && waited >= GIVEN_UP).then_some(*ping)
+            let enough = if says_so(x, from) { Nanos::ZERO } else { GIVEN_UP };
+            (waited >= wait || given_up && waited >= enough).then_some(*ping)
         };
         let late: Vec<OpenPing> = pings.open.iter().enumerate().filter_map(late).collect();
         let Some(first) = late.first() else { continue };
@@ -102,6 +103,27 @@ fn gave_up(x: &Exchange, from: Direction) -> bool {
         }
         None => x.end.tcp_by == Some(from) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst),
     }
+}
+
+/// Whether it says with its Close that it was for want of a Pong: `keepalive ping timeout` of websockets, and others.
+fn says_so(x: &Exchange, from: Direction) -> bool {
+    let reason =
+        x.talk.as_deref().and_then(|talk| talk.of(from).close()).map(|close| close.reason.to_ascii_lowercase());
+    reason.is_some_and(|reason| {
+        ["ping timeout", "pong timeout", "no pong"]
+            .iter()
+            .any(|words| memchr::memmem::find(&reason, words.as_bytes()).is_some())
+    })
+}
+
+/// Whether both legs carried a Ping of this side that nobody answered: what asks in vain behind a hop was passed on.
+pub(in crate::rules) fn asked_in_vain(near: &Exchange, far: &Exchange, from: Direction) -> bool {
+    let open = |x: &Exchange| -> Vec<u32> {
+        let pings = x.talk.as_deref().and_then(|talk| talk.of(from).pings());
+        pings.map(|pings| pings.open.iter().map(|ping| ping.crc).collect()).unwrap_or_default()
+    };
+    let (near, far) = (open(near), open(far));
+    near.iter().any(|crc| far.contains(crc))
 }
 
 /// Whether the capture may lack the answer, which would have come in this direction.

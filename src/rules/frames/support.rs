@@ -97,7 +97,7 @@ pub(super) fn bytes(from: Direction, at: crate::base::PacketRef, offset: u64, le
 }
 
 /// The other direction.
-pub(super) fn against(from: Direction) -> Direction {
+pub(in crate::rules) fn against(from: Direction) -> Direction {
     match from {
         Direction::ClientToServer => Direction::ServerToClient,
         Direction::ServerToClient => Direction::ClientToServer,

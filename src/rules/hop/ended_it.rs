@@ -1,7 +1,7 @@
 //! The hop ended a tunnel on both sides, and nobody had asked it to.
 
 use crate::base::Nanos;
-use crate::model::{Confidence, EndHow, Evidence, Severity, Text};
+use crate::model::{Confidence, EndHow, Evidence, FaultClass, Finding, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{self, Side, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     refs: &["RFC 9110 §7.8", "RFC 6455 §7.1.5"],
     causes: &[
         "a limit of the proxy on idle or long connections ran out",
-        "the proxy was reloaded, restarted or stopped",
+        RELOADED,
         "the proxy failed over something in the stream",
         "somebody or something closed the connection at the proxy on purpose",
     ],
@@ -41,15 +41,18 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Hop(check),
 };
 
+const RELOADED: &str = "the proxy was reloaded, restarted or stopped";
+
 /// How far apart the two ends of one decision may be, and at most where the hop gives one side time to close by itself.
 const TOGETHER: Nanos = Nanos::from_millis(200);
 const GRACE: Nanos = Nanos::from_secs(5);
 
-fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let Some((near, far)) = sides(view) else { return };
     let (Some(near_at), Some(far_at)) = (near.x.end.tcp_at, far.x.end.tcp_at) else { return };
     // Where something is missing at the end, the end of an endpoint may be.
-    if [near, far].iter().any(|side| !side.ended_by_hop() || side.left() || side.lost_end()) {
+    let ended_by_hop = |side: &Side<'_>| side.ended_by_hop() || side.x.end.by == Some(side.hop);
+    if [near, far].iter().any(|side| !ended_by_hop(side) || side.left() || side.lost_end()) {
         return;
     }
     let between = side::apart(view, (&near, near_at), (&far, far_at));
@@ -95,10 +98,24 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         .confidence(confidence)
         .expected(Text::own("a Close, FIN or RST of the client or the backend first"))
         .found(found);
+    let goodbye =
+        [near, far].iter().any(|side| side.x.end.close.as_ref().is_some_and(|c| matches!(c.code, Some(1001 | 1012))));
+    if let Some(mass) = seen.tunnels.mass_end_at(near.x.server.ip, near.x.end.at.unwrap_or(near_at)) {
+        let (ended, open) = (mass.ended, mass.open);
+        found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
+    } else if goodbye {
+        found = found.cause(format!("{RELOADED}, as its Close says: going away"));
+    }
     for (at, side) in ends.into_iter().zip([near, far]) {
         let Some(at) = at else { continue };
         found = found.evidence(Evidence { at, direction: Some(side.hop), bytes: None });
     }
+}
+
+/// Which kind of mending the likeliest cause of a finding of this rule calls for. `None`: it is not known.
+pub(in crate::rules) fn fix_class(finding: &Finding) -> Option<FaultClass> {
+    let cause = finding.causes.first().filter(|_| finding.rule == RULE.id)?;
+    cause.starts_with(RELOADED).then_some(FaultClass::Reload)
 }
 
 /// `FIN`, `Close 1001 and FIN`.
@@ -124,7 +141,7 @@ fn length(time: Nanos) -> String {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Close, Direction, Exchange, Finding};
+    use crate::model::{Close, Direction, Exchange};
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
 
     const CLIENT: Direction = Direction::ClientToServer;

@@ -54,6 +54,8 @@ mod swallowed_101;
 #[allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 mod together;
 pub(super) mod tried;
+
+pub(super) use ended_it::fix_class as ended_fix_class;
 mod tunnel_dead;
 mod xff_missing;
 mod xfp_wrong;

@@ -21,9 +21,13 @@ pub(super) fn whole(x: &Exchange) -> bool {
 }
 
 /// Whether this is a try at the opening handshake of RFC 6455 §4.1, seen whole. A constant Upgrade
-/// field on a request without any WebSocket field is none, and neither is the older Hixie-76.
+/// field on a request without any WebSocket field is none, and neither is the older Hixie-76, or a question whether
+/// another request may pass.
 pub(super) fn is_attempt(x: &Exchange) -> bool {
-    whole(x) && (x.has_websocket_fields() || x.is_websocket() && has_sec_websocket(x)) && !is_hixie(x)
+    whole(x)
+        && (x.has_websocket_fields() || x.is_websocket() && has_sec_websocket(x))
+        && !is_hixie(x)
+        && x.asks_permission().is_none()
 }
 
 /// Whether any `Sec-WebSocket-*` field is in the request.

@@ -35,6 +35,7 @@ mod support;
 pub(crate) mod testing;
 mod upgrade_ignored_200;
 
+pub(super) use handshake_slow::SLOW;
 pub(super) use no_response::is_unanswered;
 pub(super) use refused::fix_class as refused_fix_class;
 pub(super) use res_head_incomplete::breaks_off;

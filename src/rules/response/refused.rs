@@ -29,6 +29,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // The status line alone decides; the rest of the head may be missing.
     let Some(head) = x.response.as_ref().filter(|_| x.mechanism == Mechanism::Http1Upgrade) else { return };
     let Some(code) = head.status().filter(|&code| code != 101) else { return };
+    if let Some(target) = x.asks_permission() {
+        return not_permitted(head, code, target, out);
+    }
     let websocket = is_attempt(x);
     let other_rule = match code {
         200..=299 => true,
@@ -67,6 +70,20 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
 }
 
+/// The answer to a proxy that asked whether a request may pass.
+fn not_permitted(head: &Head, code: u16, target: &[u8], out: &mut Findings<'_>) {
+    if code < 300 {
+        return;
+    }
+    let text = Text::own("The server, asked whether the request for ").url(target).say(" may pass, said ");
+    out.add(say_status(text, head).say("."))
+        .slug(format!("refused-{code:03}"))
+        .expected(Text::own("a 2xx, upon which the proxy passes the request on"))
+        .found(say_status(Text::new(), head))
+        .start_line(head, FROM_SERVER)
+        .cause("the service that decides who may pass does not accept the credentials of this request");
+}
+
 /// Whether this 401 or 407 only asks for credentials. NTLM and Negotiate take three rounds.
 fn first_round(x: &Exchange, code: u16) -> bool {
     let field = match code {
@@ -92,6 +109,7 @@ fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
 /// Which kind of mending a refusal with this code calls for. `None` where the code does not tell.
 pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass> {
     match code {
+        _ if x.asks_permission().is_some() => None,
         403 if x.response.as_ref().is_some_and(|r| is_envoy_without_upgrades(x, r)) => Some(FaultClass::Fwd),
         403 | 421 => Some(FaultClass::Host),
         404 => Some(FaultClass::Path),

@@ -94,10 +94,10 @@ const ANSWER_FAULTS: &[&str] = &both::<{ LOST_ANSWERS.len() + FAULTS_OF_101.len(
 const ABANDONED: Nanos = Nanos::from_secs(1);
 
 /// Whether this is an attempt to open a WebSocket. `Upgrade: websocket` without key and version is
-/// none: proxies put it on every request (rule `upgrade-forced`).
+/// none: proxies put it on every request (rule `upgrade-forced`). Nor is a proxy's question whether another may pass.
 pub(in crate::rules) fn is_attempt(x: &Exchange) -> bool {
     match x.mechanism {
-        Mechanism::Http1Upgrade => x.has_websocket_fields(),
+        Mechanism::Http1Upgrade => x.has_websocket_fields() && x.asks_permission().is_none(),
         Mechanism::Http2ExtendedConnect => x.is_websocket(),
         Mechanism::Connect | Mechanism::None => false,
     }
@@ -132,7 +132,8 @@ pub(in crate::rules) fn client_left_at_once(x: &Exchange) -> bool {
     let left = x.end.tcp_by == Some(Direction::ClientToServer) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
     let (true, false, false, Some(at)) = (left, sent, x.quality.gap, x.end.tcp_at) else { return false };
     let two_rtt = x.times.rtt.map_or(Nanos::ZERO, |rtt| Nanos(rtt.0.saturating_mul(2)));
-    at.since(granted.last) <= ABANDONED.max(two_rtt)
+    // Who left before the 101 did not reject it.
+    at >= granted.last && at.since(granted.last) <= ABANDONED.max(two_rtt)
 }
 
 /// Whether the exchange's connection was seen to end (FIN or RST).
