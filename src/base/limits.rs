@@ -359,6 +359,9 @@ pub const PROXY_PEERS: usize = 10_000;
 
 /// Requests remembered by which clients poll where they get no WebSocket.
 pub const POLLS: usize = 10_000;
+
+/// Servers remembered of those that one client polled for one application.
+pub const POLLED_SERVERS: usize = 16;
 /// VLAN tags, labels and tunnels of one packet that are told one by one.
 pub const LAYERS: usize = 16;
 

@@ -118,10 +118,17 @@ pub(super) fn error_page<'a>(products: &'a [Product], status: u16, body: &[u8]) 
     }
     let pages =
         products.iter().enumerate().flat_map(|(p, product)| product.error_page.iter().map(move |page| (p, page)));
-    pages
+    let found: Vec<_> = pages
         .filter(|(_, page)| page.status.is_empty() || page.status.contains(&status))
         .filter(|(_, page)| memmem::find(body, page.fragment.as_bytes()).is_some())
-        .max_by_key(|(_, page)| page.fragment.len())
+        .collect();
+    // The longest tells whose page it is; of several of that product, one for this status says more.
+    let (product, _) = found.iter().max_by_key(|(_, page)| page.fragment.len())?;
+    found
+        .iter()
+        .filter(|(p, _)| p == product)
+        .max_by_key(|(_, page)| (!page.status.is_empty(), page.fragment.len()))
+        .copied()
 }
 
 impl SideIndex {

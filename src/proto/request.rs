@@ -4,6 +4,7 @@ use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::{Exchange, Field, Head, LineFaults, StartLine};
 use crate::stream::{Chunk, Side, What};
 use crate::wire::http1::{self, Framing, Kind, Parts, head_end, is_candidate, leading_blank, parse};
+use crate::wire::polling;
 use crate::wire::sniff::{Guess, guess};
 
 use super::Flow;
@@ -178,7 +179,11 @@ impl Http {
             StartLine::Request { target, .. } => text_of(text, target),
             StartLine::Response { .. } => b"",
         };
-        let tentative = !candidate && method == b"GET" && complete && flow.shared.wanted.is(target, text, fields);
+        let wanted = &flow.shared.wanted;
+        let tentative = !candidate
+            && method == b"GET"
+            && complete
+            && (wanted.is(target, text, fields) || wanted.has_room() && polling::may_poll(target));
         if candidate {
             let client = flow.endpoint(self.client).ip;
             let fields = if may_have(b"cookie") { fields } else { &[] };

@@ -51,6 +51,11 @@ impl Wanted {
         !self.ring.is_empty() && self.kept < limits::TENTATIVE && self.matches(target, text, fields)
     }
 
+    /// Whether another may be kept.
+    pub(super) fn has_room(&self) -> bool {
+        self.kept < limits::TENTATIVE
+    }
+
     /// One is kept.
     pub(super) fn keep(&mut self) {
         self.kept += 1;

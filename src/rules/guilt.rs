@@ -12,7 +12,7 @@ use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
 use crate::rules::recovery::Recovered;
 use crate::rules::verdict::{
-    self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, fix_class, may_be_ignored, may_explain,
+    self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, fix_class, may_be_ignored, may_explain,
 };
 use crate::rules::{Explains, Rule, ends, find, frames, hop, response, unknown};
 
@@ -332,11 +332,9 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
             (Blame { role, address, product }, responder)
         }
     };
+    let page = last.filter(|leg| hop.is_none() && leg.x.response.is_some()).and_then(|leg| known.page(leg.x));
     let class = match last {
-        Some(leg) if hop.is_none() => {
-            let page = leg.x.response.is_some().then(|| known.page(leg.x)).flatten();
-            rule.fix.or_else(|| verdict::class_of(leg.x, finding, page.as_ref()))
-        }
+        Some(leg) if hop.is_none() => rule.fix.or_else(|| verdict::class_of(leg.x, finding, page.as_ref())),
         _ => rule.fix.or_else(|| last.and_then(|leg| fix_class(leg.x, &finding.rule))),
     };
     let class = class.or(hop::ended_fix_class(finding));
@@ -347,7 +345,11 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         severity: finding.severity,
         confidence: finding.confidence,
         blame: Some(blame),
-        summary: sentence(rule, finding),
+        // What its own page says is nearer than what such a status may mean.
+        summary: match page.filter(|page| matches!(page.by, Writer::Proxy(_)) && !page.means.ends_with(NO_REASON)) {
+            Some(page) => with_cause(finding, Some(page.means)),
+            None => sentence(rule, finding),
+        },
         fix,
     }
 }
@@ -362,6 +364,9 @@ fn left_before(near: &Exchange, far: &Exchange) -> bool {
 fn is_slow(x: &Exchange) -> bool {
     x.latency().is_some_and(|latency| latency > response::SLOW)
 }
+
+/// How products say of a page that it gives no reason.
+const NO_REASON: &str = "itself answered";
 
 /// Whether all that was said in this direction was read: a fault that is not told is not there.
 fn is_read(x: &Exchange, from: Direction) -> bool {
@@ -401,6 +406,11 @@ fn address(x: &Exchange, by_client: bool) -> Option<String> {
 
 /// The message with its likeliest cause: one sentence.
 fn sentence(rule: &Rule, finding: &Finding) -> Text {
+    let cause = finding.causes.first().map(|c| c.to_string()).or_else(|| rule.causes.first().map(|&c| c.to_owned()));
+    with_cause(finding, cause)
+}
+
+fn with_cause(finding: &Finding, cause: Option<String>) -> Text {
     let mut parts = finding.message.0.clone().into_owned();
     if let Some(Part::Own(first)) = parts.first_mut() {
         *first = Cow::Owned(verdict::capital(first));
@@ -408,7 +418,6 @@ fn sentence(rule: &Rule, finding: &Finding) -> Text {
     if let Some(Part::Own(last)) = parts.last_mut() {
         *last = Cow::Owned(last.trim_end_matches('.').to_owned());
     }
-    let cause = finding.causes.first().map(|c| c.to_string()).or_else(|| rule.causes.first().map(|&c| c.to_owned()));
     if let Some(cause) = cause {
         parts.push(Part::Own(Cow::Owned(format!("{CAUSE}{cause}"))));
     }

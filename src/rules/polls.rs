@@ -13,10 +13,20 @@ use crate::wire::polling;
 /// Requests for polling that were answered; at most `limits::POLLS`, the first ones.
 #[derive(Debug, Default)]
 pub struct Polls {
-    by_place: HashMap<Place, Vec<Timestamp>, RandomState>,
+    by_place: HashMap<Place, Vec<Poll>, RandomState>,
+    /// The servers that each client polled for each application; the first of each.
+    servers: HashMap<(IpAddr, Box<[u8]>), Vec<Endpoint>, RandomState>,
     count: usize,
     /// Those beyond the limit.
     pub dropped: u64,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Poll {
+    at: Timestamp,
+    /// Of engine.io.
+    session: Option<Box<[u8]>>,
 }
 
 /// The client, the server, and what all transports have in common.
@@ -34,8 +44,29 @@ impl Polls {
             return;
         }
         self.count += 1;
-        let place = (x.client.ip, x.server, polling::base(x.request.target()).into());
-        self.by_place.entry(place).or_default().push(x.request.first);
+        let target = x.request.target();
+        let base: Box<[u8]> = polling::base(target).into();
+        let session = polling::session(target).map(Into::into);
+        let servers = self.servers.entry((x.client.ip, base.clone())).or_default();
+        if servers.len() < limits::POLLED_SERVERS && !servers.contains(&x.server) {
+            servers.push(x.server);
+        }
+        let place = (x.client.ip, x.server, base);
+        self.by_place.entry(place).or_default().push(Poll { at: x.request.first, session });
+    }
+
+    /// Whether the client of this request was seen to poll the same application at another server. `Some(true)`: in the
+    /// same session.
+    pub fn elsewhere(&self, x: &Exchange) -> Option<bool> {
+        let target = x.request.target();
+        let base: Box<[u8]> = polling::base(target).into();
+        let session = polling::session(target);
+        let servers = self.servers.get(&(x.client.ip, base.clone()))?.iter().filter(|server| **server != x.server);
+        let same = |server: &Endpoint| {
+            let polls = self.by_place.get(&(x.client.ip, *server, base.clone()));
+            session.is_some() && polls.into_iter().flatten().any(|poll| poll.session.as_deref() == session)
+        };
+        servers.map(same).max()
     }
 
     /// Whether the client that did not get this WebSocket polled the same application behind that, within
@@ -47,7 +78,10 @@ impl Polls {
         let over = x.response.as_ref().map(|answer| answer.last).or(x.end.at).unwrap_or(x.request.last);
         let span = x.request.first..=over + Nanos::from_secs(limits::RETRY_S);
         let place = (x.client.ip, x.server, polling::base(x.request.target()).into());
-        self.by_place.get(&place).is_some_and(|times| times.iter().any(|at| span.contains(at)))
+        // A session that was refused is not gone on with by the polls of another one.
+        let session = polling::session(x.request.target());
+        let same = |poll: &Poll| session.is_none() || poll.session.as_deref() == session;
+        self.by_place.get(&place).is_some_and(|polls| polls.iter().any(|poll| span.contains(&poll.at) && same(poll)))
     }
 }
 
@@ -76,6 +110,7 @@ mod tests {
     fn each_librarys_way_to_poll_is_known() {
         let pairs = [
             ("/socket.io/?EIO=4&transport=websocket", "/socket.io/?EIO=4&transport=polling&sid=x"),
+            ("/socket.io/?EIO=4&transport=websocket&sid=x", "/socket.io/?EIO=4&transport=polling&sid=x"),
             ("/signalr/connect?transport=webSockets&t=1", "/signalr/connect?transport=longPolling&t=1"),
             ("/echo/123/abcd/websocket", "/echo/123/efgh/xhr_streaming"),
         ];
@@ -86,6 +121,8 @@ mod tests {
             assert!(!polled(asked, poll, "HTTP/1.1 200 OK\r\n\r\n", Nanos::from_secs(60)), "{poll}: long behind");
             assert!(!polled("/other/1/2/websocket", poll, "HTTP/1.1 200 OK\r\n\r\n", soon), "{poll}: of another");
         }
+        let (asked, poll) = ("/s/?EIO=4&transport=websocket&sid=x", "/s/?EIO=4&transport=polling&sid=y");
+        assert!(!polled(asked, poll, "HTTP/1.1 200 OK\r\n\r\n", Nanos::ZERO), "another session");
         assert!(!polled("/chat", "/chat", "HTTP/1.1 200 OK\r\n\r\n", Nanos::ZERO), "a page is no poll");
     }
 

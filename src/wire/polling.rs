@@ -15,6 +15,18 @@ pub fn is_poll(target: &[u8]) -> bool {
         || sockjs(path).is_some_and(|(_, transport)| SOCKJS.contains(&transport))
 }
 
+/// Whether it may poll: near enough to keep it, and quick.
+pub fn may_poll(target: &[u8]) -> bool {
+    memchr::memmem::find(target, b"transport=").is_some() && is_poll(target)
+}
+
+/// The session that a request of engine.io goes on with: `sid` of its query. `None`: it opens one, or is of another
+/// library.
+pub fn session(target: &[u8]) -> Option<&[u8]> {
+    let (_, query) = split(target);
+    query.split(|&b| b == b'&').find_map(|pair| pair.strip_prefix(b"sid=")).filter(|id| !id.is_empty())
+}
+
 /// What all transports of one client's application have in common.
 pub fn base(target: &[u8]) -> &[u8] {
     let (path, _) = split(target);
@@ -49,6 +61,9 @@ mod tests {
         assert_eq!(base(b"/a/echo/1/y/xhr"), b"/a/echo");
         assert_eq!(base(b"/a/b/c/chat"), b"/a/b/c/chat");
         assert!(is_poll(b"/s?x=1&transport=longPolling") && is_poll(b"/echo/1/y/xhr"));
+        assert!(may_poll(b"/s/?EIO=4&transport=polling&sid=x") && !may_poll(b"/s/?EIO=4&transport=websocket&sid=x"));
+        assert_eq!(session(b"/s/?EIO=4&transport=polling&sid=x"), Some(&b"x"[..]));
+        assert_eq!((session(b"/s/?sid=&xsid=1"), session(b"/sid=1")), (None, None));
         assert!(!is_poll(b"/s?transport=websocket") && !is_poll(b"/xhr") && !is_poll(b"") && !is_poll(b"?"));
     }
 }

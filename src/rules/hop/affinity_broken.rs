@@ -64,8 +64,10 @@ fn spread(far: &Exchange, name: &[u8], session: &[u8], seen: &Seen) -> Option<Co
         .attempts()
         .take(limits::SEEN_COMPARED)
         .filter(|a| a.client == far.client.ip && (a.server, a.server_port) != (far.server.ip, far.server.port));
+    let polled = seen.polls.elsewhere(far).map(|same| if same { Confidence::Certain } else { Confidence::Likely });
     elsewhere
         .map(|a| if parameter(a.target(), name) == Some(session) { Confidence::Certain } else { Confidence::Likely })
+        .chain(polled)
         .max()
 }
 
