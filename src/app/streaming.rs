@@ -190,7 +190,7 @@ impl Sink for Stream<'_> {
     }
 
     fn sealed(&mut self, flow: FlowFacts) {
-        self.judge.know_sealed(&flow);
+        self.judge.know_flow(&flow);
         self.print_lone(&flow);
     }
 

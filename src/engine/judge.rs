@@ -114,8 +114,10 @@ impl<'p> Judge<'p> {
         }
     }
 
-    /// Remembers how a connection in TLS that was not read ended.
-    pub fn know_sealed(&mut self, flow: &FlowFacts) {
+    /// Remembers how a connection without a request ended, where it is in TLS that was not read or a WebSocket whose
+    /// handshake is not in view.
+    pub fn know_flow(&mut self, flow: &FlowFacts) {
+        self.seen.tunnels.learn_midstream(flow);
         self.seen.tunnels.limited |= rules::ends::ended_idle(flow);
         self.seen.tunnels.learn_sealed(flow);
         self.know_limits();
@@ -394,6 +396,7 @@ pub fn whole_by(
     judge.learn(&exchanges, noted);
     judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
     sealed.iter().for_each(|flow| judge.seen.tunnels.learn_sealed(flow));
+    lone.iter().for_each(|flow| judge.seen.tunnels.learn_midstream(flow));
     judge.know_limits();
     counters.ends_not_kept += judge.seen.tunnels.evicted;
     let mut a = Analysis { counters, ..Analysis::default() };

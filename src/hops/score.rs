@@ -116,7 +116,7 @@ impl Topology {
     /// Points for the addresses alone.
     fn points(&self, near: &Card, far: &Card) -> i32 {
         let (hop, next) = (near.server.ip, far.client.ip);
-        if near.client.ip == next && hop == next {
+        if near.client.ip == next && hop == next || [near.client.ip, hop, next].iter().all(IpAddr::is_loopback) {
             // All on one host, as between a sidecar and its application: it tells nothing.
             return 0;
         }
@@ -146,7 +146,7 @@ pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Scor
     }
     // Two connections of one host to different servers stand side by side; but on one host alone all have
     // its address, and a transparent proxy speaks with its client's.
-    let one_host = near.client.ip == near.server.ip;
+    let one_host = near.client.ip == near.server.ip || near.client.ip.is_loopback() && near.server.ip.is_loopback();
     if near.client.ip == far.client.ip && !one_host && near.client != far.client {
         return None;
     }

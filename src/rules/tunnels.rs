@@ -136,6 +136,19 @@ impl Tunnels {
         self.evicted += u64::from(!kept);
     }
 
+    /// Remembers a WebSocket whose handshake is not in view.
+    pub fn learn_midstream(&mut self, flow: &FlowFacts) {
+        let Some(idle) = ends::cut_midstream(flow) else { return };
+        self.limited = true;
+        let ip = flow.server.ip;
+        if !self.hosts.contains_key(&ip) && self.hosts.len() >= limits::TUNNEL_HOSTS {
+            self.evicted += 1;
+            return;
+        }
+        let kept = note(&mut self.hosts.entry(ip).or_default().idle, idle);
+        self.evicted += u64::from(!kept);
+    }
+
     /// Connections in TLS that this host ended after the same silence, this one among them.
     pub fn sealed_after_idle(&self, host: IpAddr, idle: Nanos) -> u32 {
         self.hosts.get(&host).map_or(0, |host| times(&host.sealed, idle))

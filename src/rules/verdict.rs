@@ -124,7 +124,8 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
     };
     let Some((Candidate { rule, finding, .. }, severity)) = name(alone(outcome, findings)) else {
         if said.is_some_and(|said| said.ws.is_some()) {
-            return (outcome, unknown::without_handshake(flow));
+            let cut = findings.iter().find(|f| find(&f.rule).is_some_and(|rule| rule.explains == [Explains::Ended]));
+            return (outcome, cut.map_or_else(|| unknown::without_handshake(flow), |cut| cut_off(flow, cut, known)));
         }
         if flow.sealed().is_some() {
             return (outcome, unknown::inside_tls(flow, findings));
@@ -150,6 +151,20 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
     };
     (outcome, verdict)
+}
+
+/// The verdict on a WebSocket whose handshake is not in view, and whose end tells enough.
+fn cut_off(flow: &FlowFacts, cut: &Finding, known: &dyn Knowledge) -> Verdict {
+    let class = find(&cut.rule).and_then(|rule| rule.fix);
+    Verdict {
+        because: None,
+        rule: cut.rule.clone(),
+        severity: cut.severity,
+        confidence: cut.confidence,
+        blame: Some(Blame { role: Role::Server, address: Some(flow.server.ip.to_string()), product: None }),
+        summary: cut.message.clone(),
+        fix: class.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
+    }
 }
 
 /// Which kind of mending a verdict calls for, with what the page says. `None` where there is none.

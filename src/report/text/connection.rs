@@ -88,6 +88,7 @@ fn frames(c: &mut Context<'_>, page: &mut Page<'_>, said: &Said, ws: &WsTotals) 
     let side = |n: u32| count(n.into(), "frame", "frames");
     let text = format!("client {}, server {}", side(ws.client.frames), side(ws.server.frames));
     page.row("carried", Tone::Plain, &text)?;
-    page.row("ended", Tone::Plain, &how_it_ended(c, &said.end))?;
+    let idle = said.end.idle_before.map(|idle| format!(", {} after the last byte", human(idle))).unwrap_or_default();
+    page.row("ended", Tone::Plain, &format!("{}{idle}", how_it_ended(c, &said.end)))?;
     page.row("not seen", Tone::Warning, "the opening handshake")
 }

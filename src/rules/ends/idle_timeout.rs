@@ -1,10 +1,10 @@
 //! `idle-timeout`.
 
 use super::idle_timeout_match;
-use super::limit::{CutOff, cut_off, limits_of, next, or};
+use super::limit::{CutOff, cut_off, limits_of, matching, next, or};
 use super::support::{FROM_SERVER, last_packet, spell};
 use crate::base::Nanos;
-use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
+use crate::model::{Confidence, EndHow, Evidence, FaultClass, FlowFacts, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     fix: Some(FaultClass::Idle),
     explains: &[Explains::Ended],
     symptom_of: &["hop-first-frames-lost", "hop-half-open", "hop-tunnel-dead", "idle-timeout-match", "silent-drop"],
-    check: Check::Chain(check),
+    check: Check::Several { exchange: None, flow: Some(check_flow), chain: Some(check) },
 };
 
 /// The shortest silence that counts where a hop ended both of its legs, and where one leg is all that is in view.
@@ -67,6 +67,43 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         }));
     if let Some(packet) = last_packet(cut.who.leg().x, FROM_SERVER) {
         found.evidence(packet);
+    }
+}
+
+/// The silence after which its server ended a WebSocket whose handshake is not in view. `None`: it went otherwise.
+pub fn cut_midstream(flow: &FlowFacts) -> Option<Nanos> {
+    let said = flow.said.as_ref().filter(|said| said.ws.is_some() && !said.gap)?;
+    let by_server = said.end.by == Some(FROM_SERVER) && said.end.how == EndHow::Fin;
+    said.end.idle_before.filter(|idle| by_server && *idle >= LEAST[0])
+}
+
+/// A WebSocket whose handshake is not in view: those who complain of cuts capture while they wait for the next.
+fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
+    let (Some(idle), Some(said)) = (cut_midstream(flow), &flow.said) else { return };
+    let times = seen.tunnels.cut_after_idle(flow.server.ip, idle);
+    if times < 2 && idle < LEAST[1] {
+        return;
+    }
+    let mut text = Text::own(format!(
+        "The server {} closed this WebSocket without a Close frame after {} of silence: an idle limit of its, or of what \
+         stands behind it.",
+        flow.server,
+        spell(idle)
+    ));
+    if let Some(limit) = matching(seen, LimitKind::Idle, idle, None, true) {
+        text = text.say(format!(" As long is {}.", limit.words()));
+    }
+    let found = out
+        .add(text)
+        .severity(if times >= 2 { Severity::Error } else { Severity::Warning })
+        .confidence(if times >= 2 { Confidence::Likely } else { Confidence::Possible })
+        .expected(Text::own(format!("payload more often than every {}", spell(idle))))
+        .found(Text::own(match times {
+            0 | 1 => "none".to_owned(),
+            times => format!("none, {times} times at this host"),
+        }));
+    if let Some(at) = said.end.packet {
+        found.evidence(Evidence { at, direction: Some(FROM_SERVER), bytes: None });
     }
 }
 
