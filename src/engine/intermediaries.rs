@@ -72,6 +72,11 @@ impl Known {
         host.is_some_and(|host| !host.crowded || host.ports.iter().any(|(port, _)| *port == server.port))
     }
 
+    /// Whether this address is that of a host behind which another leg was seen.
+    pub(super) fn knows(&self, hosts: &Hosts, ip: IpAddr) -> bool {
+        self.0.contains_key(&hosts.root(ip))
+    }
+
     /// Whether several programs of this host stand on the path, so that it takes a port to tell them apart.
     pub(super) fn is_crowded(&self, hosts: &Hosts, ip: IpAddr) -> bool {
         self.0.get(&hosts.root(ip)).is_some_and(|host| host.crowded)

@@ -1,10 +1,11 @@
 //! Judged exchanges to chains: legs that belong together, their hops, what these did, and the verdict.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef};
+use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::hops::{self, Clock, Edge, Hosts, Joined};
 use crate::model::{
     Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
@@ -175,6 +176,8 @@ pub(super) struct Journeys<'a> {
     pub known: &'a dyn Knowledge,
     software: Known,
     tried: HashMap<ExchangeId, Vec<(Attempted, usize)>, foldhash::fast::RandomState>,
+    /// When requests left each hop that belong to no leg before it, by the address of its host, in order.
+    strays: HashMap<IpAddr, Vec<Timestamp>, foldhash::fast::RandomState>,
 }
 
 /// A chain, and what was found about it besides the findings of its legs.
@@ -205,6 +208,7 @@ impl<'a> Journeys<'a> {
             known,
             software: Known::default(),
             tried: HashMap::default(),
+            strays: HashMap::default(),
         };
         for near in rows.iter().map(|row| &row.exchange).filter(|_| !plan.behind.is_empty()) {
             for (_, far) in plan.behind.get(&near.id).into_iter().flatten() {
@@ -214,6 +218,14 @@ impl<'a> Journeys<'a> {
             }
         }
         journeys.software = software;
+        if !journeys.software.is_empty() {
+            for x in rows.iter().map(|row| &row.exchange).filter(|x| plan.is_alone(x.id) && !x.tentative) {
+                if journeys.software.knows(hosts, x.client.ip) {
+                    journeys.strays.entry(hosts.root(x.client.ip)).or_default().push(x.request.first);
+                }
+            }
+            journeys.strays.values_mut().for_each(|times| times.sort_unstable());
+        }
         if !flows.is_empty() {
             let all: Vec<&Exchange> = rows.iter().map(|row| &*row.exchange).collect();
             let places: HashMap<FlowId, usize, foldhash::fast::RandomState> =
@@ -279,6 +291,7 @@ impl<'a> Journeys<'a> {
             rivals: ids.iter().filter_map(|id| self.plan.rivals.get(id)).copied().max().unwrap_or(0),
             responder: responder.as_ref(),
             own_page: self.own_page(last),
+            strays: self.has_strays(&last.exchange),
         };
         let x = &first.exchange;
         let granted = matches!(first.outcome, Outcome::Upgraded | Outcome::Broken);
@@ -364,6 +377,14 @@ impl<'a> Journeys<'a> {
         let x = &row.exchange;
         let Some(status) = x.status() else { return false };
         self.products.backend_body(status, &x.body).is_none() && self.products.writes_itself(x)
+    }
+
+    /// Whether a request of no other chain left this leg's server while it was asked: it may be this one's.
+    fn has_strays(&self, x: &Exchange) -> bool {
+        let Some(times) = self.strays.get(&self.plan.hosts.root(x.server.ip)) else { return false };
+        let until = x.response.as_ref().map_or(x.request.first, |response| response.first);
+        let next = times.get(times.partition_point(|at| *at < x.request.first));
+        next.is_some_and(|at| *at <= until)
     }
 
     /// Whether other chains show what stands behind this leg's server.

@@ -496,7 +496,8 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
     let tried = a.chains.iter().filter_map(|chain| {
         let x = &*first(chain)?.exchange;
         let failed = match &*chain.verdict.rule {
-            "unknown" => return None,
+            // Who asked for no WebSocket got none.
+            "unknown" | "upgrade-forced" => return None,
             "ok" => false,
             // One that worked with a warning did not fail.
             _ => chain.outcome != Outcome::Upgraded,

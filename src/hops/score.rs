@@ -290,6 +290,9 @@ fn fields(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) {
         tally.points += 6;
     } else if near.status.is_some() && near.status == far.status {
         tally.points += 4;
+    } else if matches!(near.status, Some(502..=504)) && far.status.is_some_and(|status| status >= 400) {
+        // A gateway says that what it got was of no use.
+        tally.points += 8;
     }
 }
 

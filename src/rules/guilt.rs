@@ -88,6 +88,9 @@ const LIMITS: [&str; 3] = ["idle-timeout", "idle-timeout-match", "lifetime-limit
 /// right.
 const SAID_BY_ANSWER: [&str; 1] = ["tls-plain-mismatch"];
 
+const STRICT: &str =
+    "the server compares Connection with Upgrade as a whole; a list, as Firefox sends it, is right (RFC 9110 §7.6.1)";
+
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
@@ -233,6 +236,16 @@ fn on_leg(
     if let Some(first) = journey.first().filter(|_| impatient) {
         blame = Blame { role: Role::Client, address: Some(first.x.client.ip.to_string()), product: None };
     }
+    // The answer speaks of Connection, which came here in order, as a list.
+    let strict = refused && at.findings.iter().any(|f| f.rule == "connection-list-strict-peer");
+    let told;
+    let finding = match strict && page.is_none() && memchr::memmem::find(&at.x.body, b"onnection").is_some() {
+        true => {
+            told = Finding { causes: vec![Cow::Borrowed(STRICT)], ..finding.clone() };
+            &told
+        }
+        false => finding,
+    };
     // What a hop did to frames is not mended in the code of client or server.
     let foreign = hop.is_some() && frames::is_of_sender(rule);
     let class = verdict::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);

@@ -51,6 +51,8 @@ pub struct View<'a> {
     pub responder: Option<&'a crate::model::Software>,
     /// Whether the last leg's answer is a page or form that this software writes by itself.
     pub own_page: bool,
+    /// While the last leg was asked, a request left its server that belongs to no chain: it may be the next leg.
+    pub strays: bool,
 }
 
 impl<'a> Journey<'a> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::base::Nanos;
 use crate::model::{
-    AcceptVerdict, Blame, Confidence, ConnectState, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts,
+    AcceptVerdict, Blame, Confidence, ConnectState, Direction, Evidence, Exchange, FaultClass, Finding, Fix, FlowFacts,
     Handshake, Head, Mechanism, Outcome, Part, Role, Severity, Software, Text, Verdict,
 };
 use crate::rules::guilt::Place;
@@ -235,7 +235,9 @@ pub(super) fn name<'f>(candidates: impl Iterator<Item = Candidate<'f>>) -> Optio
     // Rules that call each other symptoms leave none; then all of them speak.
     let left = if causes.is_empty() { all } else { causes };
     let named = left.into_iter().max_by(|a, b| {
-        let first = |f: &Finding| f.evidence.iter().map(|e| e.at).min();
+        // Of several in one packet, what stands first in it.
+        let place = |e: &Evidence| (e.at, e.bytes.as_ref().map_or(0, |bytes| bytes.start));
+        let first = |f: &Finding| f.evidence.iter().map(place).min();
         let earlier = match (first(a.finding), first(b.finding)) {
             (Some(a), Some(b)) => b.cmp(&a),
             (a, b) => a.is_some().cmp(&b.is_some()),

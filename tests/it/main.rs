@@ -19,6 +19,7 @@ mod engine;
 mod extract;
 mod extract_report;
 
+mod field;
 mod fixes;
 mod fixes_program;
 mod fixes_upgrade;

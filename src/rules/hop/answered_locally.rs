@@ -57,7 +57,7 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
 /// How sure it is that this answer is the hop's own. `None`: it may as well be a backend's.
 fn sure(journey: &Journey<'_>, leg: &Leg<'_>) -> Option<Confidence> {
     let view = journey.view;
-    if !view.several_legs || view.rivals > 0 {
+    if !view.several_legs || view.rivals > 0 || view.strays && !view.own_page {
         return None;
     }
     let alone = journey.legs.len() == 1;

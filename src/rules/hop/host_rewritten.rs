@@ -1,11 +1,13 @@
 //! Host left the hop with another value than it came with.
 
+use crate::base::limits;
 use crate::model::{Confidence, FaultClass, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{
     HARD, REQUEST, answered, applies, far_whole, host, rewrites, same_host, sentence, target, value,
 };
 use crate::rules::journey::HopView;
+use crate::rules::seen::Attempt;
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -29,7 +31,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Hop(check),
 };
 
-fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
     let Some(came) = host(near).filter(|_| applies(view)) else { return };
     let left = host(far);
@@ -46,7 +48,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     // What else was rewritten explains these answers better.
     let better = match minded {
         Some(400 | 403) => compared == Compared::OriginTouched,
-        Some(404) => target(near).map(|t| t.path) != target(far).map(|t| t.path),
+        Some(404) => target(near).map(|t| t.path) != target(far).map(|t| t.path) || serves_others(view, seen),
         _ => false,
     };
     if better {
@@ -77,6 +79,13 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         .found(found)
         .field(near, "host", REQUEST)
         .field(far, "host", REQUEST);
+}
+
+/// Whether the backend granted other upgrades of this hop, which writes them the same Host: then it knows that name.
+fn serves_others(view: &HopView<'_>, seen: &Seen) -> bool {
+    let far = view.far.x;
+    let same = |a: &Attempt| a.client == far.client.ip && (a.server, a.server_port) == (far.server.ip, far.server.port);
+    seen.attempts().take(limits::SEEN_COMPARED).any(|a| a.granted && a.id != far.id && same(a))
 }
 
 /// What a check of Origin against Host behind the hop comes to.

@@ -1,0 +1,57 @@
+//! Captures of real proxies and backends in trouble, each with what is true of it (`tests/field/expected.json`): who is
+//! to blame, by which rule, and whose fix is told. Addresses are of network namespaces; nobody's traffic is in them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+#[test]
+fn every_trouble_is_laid_at_the_right_door() {
+    let expected: BTreeMap<String, Value> =
+        serde_json::from_str(&fs::read_to_string(folder().join("expected.json")).unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    for (name, case) in &expected {
+        let (want, got) = (&case["verdicts"], verdicts(&folder().join(name)));
+        if *want != got {
+            wrong.push(format!("{name}: {}\n  expected {want}\n  got      {got}", case["what"]));
+        }
+    }
+    let folders = fs::read_dir(folder()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
+    assert_eq!(expected.len(), folders, "every folder has its truth");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Verdicts of all chains, equal ones counted, in order of their words.
+fn verdicts(folder: &Path) -> Value {
+    let mut inputs: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    inputs.sort();
+    let (keys, inputs): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|path| path.ends_with("keys.log"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopscope"));
+    command.args(["report", "--quiet", "--format", "json"]).env_remove("SSLKEYLOGFILE");
+    for keys in keys {
+        command.arg("--keylog").arg(keys);
+    }
+    let out = command.args(&inputs).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let mut counted: BTreeMap<String, (u64, Value)> = BTreeMap::new();
+    for chain in report["chains"].as_array().unwrap() {
+        let (verdict, blame) = (&chain["verdict"], &chain["verdict"]["blame"]);
+        let told = json!({
+            "rule": verdict["rule"], "role": blame["role"], "address": blame["address"], "product": blame["product"],
+            "fix": verdict["fix"][0]["product"],
+        });
+        counted.entry(told.to_string()).or_insert((0, told)).0 += 1;
+    }
+    let with_count = |(chains, mut told): (u64, Value)| {
+        told["chains"] = chains.into();
+        told
+    };
+    counted.into_values().map(with_count).collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field")
+}
