@@ -458,11 +458,12 @@ pub fn id(first: &Exchange) -> i64 {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
+    use crate::base::Nanos;
     use crate::model::{EndHow, FaultClass, FrameFaultKind, Head};
     use crate::rules::Seen;
     use crate::rules::frames::testing::{CLIENT, SERVER, pinged, spoken, talked};
     use crate::rules::journey::View;
-    use crate::rules::testing::{With as _, behind, hop, words};
+    use crate::rules::testing::{GOOD, With as _, behind, hop, words};
 
     struct Nothing;
 
@@ -570,6 +571,74 @@ mod tests {
         let verdict = judged_by(near.clone(), open(near), &seen, Some("acme"));
         assert_eq!((&*verdict.rule, verdict.because), ("idle-timeout-match", None));
         assert_eq!(verdict.blame.map(|blame| blame.role), Some(Role::Hop));
+    }
+
+    /// The verdict on two legs that failed.
+    fn failed(near: Exchange, far: Exchange, outcome: Outcome) -> Verdict {
+        let far = behind(far);
+        let hops = [hop(&near, &far)];
+        let legs = [near, far];
+        let handshakes: Vec<_> = legs.iter().map(crate::rules::accept::compare).collect();
+        let seen = Seen::default();
+        let found: Vec<_> =
+            legs.iter().zip(&handshakes).map(|(x, h)| crate::rules::run::exchange(x, h, &seen)).collect();
+        let all = legs.iter().zip(&handshakes).zip(&found);
+        let legs: Vec<Leg<'_>> =
+            all.map(|((x, handshake), findings)| Leg { x, handshake, outcome, findings }).collect();
+        let journey = Journey { legs: &legs, hops: &hops, tried: &[], view: &View::default() };
+        let found = crate::rules::run::journey(1, &journey, &seen);
+        of(&journey, outcome, &found, None, &Nothing).unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_the_request_came_in_clear_is_about_the_leg_that_it_began_on() {
+        let told_so = "HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.";
+        let leg = || crate::rules::testing::exchange(GOOD, Some(told_so));
+        let verdict = failed(leg(), leg(), Outcome::Refused);
+        assert_eq!(told(&verdict), ("tls-plain-mismatch", Role::Hop, "192.0.2.20", None));
+    }
+
+    #[test]
+    fn who_left_before_the_answer_came_is_no_fault_of_the_hop() {
+        let late = |answered_ms: i64| {
+            let near = crate::rules::testing::exchange(GOOD, None).with(|x| {
+                let at = x.request.last + Nanos::from_millis(2_000);
+                (x.end.tcp_by, x.end.by) = (Some(CLIENT), Some(CLIENT));
+                (x.end.tcp_how, x.end.how) = (EndHow::Fin, EndHow::Fin);
+                (x.end.tcp_at, x.end.at) = (Some(at), Some(at));
+            });
+            let far = crate::rules::testing::exchange(GOOD, Some(&crate::rules::testing::granted())).with(|x| {
+                let first = x.request.first + Nanos::from_millis(answered_ms);
+                if let Some(answer) = &mut x.response {
+                    (answer.first, answer.last) = (first, first);
+                }
+            });
+            failed(near, far, Outcome::Unanswered)
+        };
+        let verdict = late(2_500);
+        assert_eq!(told(&verdict), ("no-response", Role::Client, "192.0.2.10", None), "too soon");
+        let verdict = late(5_000);
+        assert_eq!(told(&verdict), ("no-response", Role::Server, "192.0.2.30", None), "slow");
+    }
+
+    #[test]
+    fn a_ping_that_the_hop_passed_on_in_vain_is_the_clients_to_answer() {
+        // On the near leg the capture ends before it can be told.
+        let near = pinged(SERVER, &[5]).with(|x| {
+            let early = frames::testing::later(6);
+            (x.times.last, x.end) = (Some(early), Default::default());
+        });
+        let verdict = judged(near, pinged(SERVER, &[5]));
+        assert_eq!(told(&verdict), ("ping-unanswered", Role::Client, "192.0.2.10", None));
+    }
+
+    #[test]
+    fn one_program_among_several_of_a_host_is_named_with_its_port() {
+        let near = crate::rules::testing::exchange(GOOD, None);
+        let far = behind(near.clone());
+        let crowded = Hop { port: Some(8081), ..hop(&near, &far) };
+        assert_eq!(of_hop(&crowded).address.as_deref(), Some("192.0.2.20:8081"));
+        assert_eq!(who(&crowded), "the proxy at 192.0.2.20:8081");
     }
 
     #[test]

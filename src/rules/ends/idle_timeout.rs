@@ -130,7 +130,36 @@ fn sure(cut: &CutOff<'_>, times: u32) -> Option<Confidence> {
 mod tests {
     use super::*;
     use crate::model::EndHow;
+    use crate::model::{ConnectState, End, Said};
     use crate::rules::ends::testing::*;
+    use crate::rules::testing::{flow, run_flow_seen};
+
+    #[test]
+    fn a_websocket_without_its_handshake_that_is_cut_after_the_same_silence_again_has_a_limit() {
+        let flow = |ms: i64, how| {
+            let end = End {
+                by: Some(SERVER),
+                how,
+                tcp_by: Some(SERVER),
+                idle_before: Some(Nanos::from_millis(ms)),
+                ..End::default()
+            };
+            let said = Said { ws: Some(Default::default()), end, ..Said::default() };
+            FlowFacts { said: Some(Box::new(said)), ..flow(ConnectState::Midstream, 0) }
+        };
+        let mut seen = Seen::default();
+        let told = |seen: &Seen, f: &FlowFacts| {
+            run_flow_seen(&RULE, f, seen).first().map(|found| (found.severity, found.confidence))
+        };
+        let cut = flow(5_010, EndHow::Fin);
+        assert_eq!(told(&seen, &cut), Some((Severity::Warning, Confidence::Possible)));
+        assert_eq!(told(&seen, &flow(4_900, EndHow::Fin)), None, "short, and once");
+        assert_eq!(told(&seen, &flow(60_000, EndHow::Rst)), None, "no limit resets");
+        [&cut, &cut].into_iter().for_each(|f| seen.tunnels.learn_midstream(f));
+        assert_eq!(told(&seen, &cut), Some((Severity::Error, Confidence::Likely)));
+        let other = FlowFacts { server: crate::base::Endpoint::new([192, 0, 2, 99].into(), 80), ..cut.clone() };
+        assert_eq!(told(&seen, &other), Some((Severity::Warning, Confidence::Possible)), "of another host");
+    }
 
     #[test]
     fn a_hop_that_closes_both_legs_after_whole_seconds_has_a_limit() {

@@ -41,6 +41,7 @@ mod tests {
     use crate::model::EndHow;
     use crate::rules::Seen;
     use crate::rules::ends::testing::*;
+    use crate::rules::testing::With as _;
 
     #[test]
     fn three_tunnels_that_their_host_ends_at_once_are_told_once() {
@@ -61,5 +62,27 @@ mod tests {
             seen.tunnels.learn(&cut(CLIENT, EndHow::Fin, ms));
         }
         assert!(crate::rules::run::capture(&Default::default(), &seen).iter().all(|f| f.rule != RULE.id));
+    }
+
+    #[test]
+    fn a_host_whose_tunnels_went_right_behind_those_of_another_only_passed_it_on() {
+        let mut seen = Seen::default();
+        for ms in [9_000, 9_100, 9_200] {
+            seen.tunnels.learn(&cut(SERVER, EndHow::Fin, ms));
+            let passed_on = cut(SERVER, EndHow::Fin, ms + 5).with(|x| x.server.ip = [198, 51, 100, 77].into());
+            seen.tunnels.learn(&passed_on);
+        }
+        let hosts: Vec<_> = seen.tunnels.mass_ends().iter().map(|mass| mass.host.to_string()).collect();
+        assert_eq!(hosts, ["198.51.100.2"]);
+    }
+
+    #[test]
+    fn an_end_is_part_of_the_mass_that_it_fell_into() {
+        let mut seen = Seen::default();
+        let ends = [9_000, 9_300, 9_600].map(|ms| cut(SERVER, EndHow::Fin, ms));
+        ends.iter().for_each(|x| seen.tunnels.learn(x));
+        let at = |x: &crate::model::Exchange| seen.tunnels.mass_end_at(x.server.ip, x.end.at.unwrap_or_default());
+        assert!(ends.iter().all(|x| at(x).is_some_and(|mass| mass.ended == 3)));
+        assert!(at(&cut(SERVER, EndHow::Fin, 60_000)).is_none());
     }
 }

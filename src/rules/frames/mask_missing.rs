@@ -49,4 +49,19 @@ mod tests {
         assert_eq!(found[0].evidence[0].bytes, Some(900..906));
         assert!(super::super::testing::found(&RULE, &talked()).is_empty());
     }
+
+    #[test]
+    fn a_close_without_a_mask_ends_what_was_at_its_end_anyway() {
+        let x = spoken(CLIENT, FrameFaultKind::MaskMissing, 0);
+        let closed = |moved: u64| {
+            let mut x = x.clone();
+            let offset =
+                x.talk.as_deref().and_then(|talk| talk.of(CLIENT).fault(FrameFaultKind::MaskMissing)).map(|f| f.offset);
+            close(&mut x, CLIENT, Some(1001), 9);
+            let sent = x.talk.as_mut().and_then(|talk| talk.client.rare.as_mut()?.close.as_mut());
+            sent.into_iter().for_each(|sent| sent.offset = offset.unwrap_or_default() + moved);
+            found(&RULE, &x)[0].severity
+        };
+        assert_eq!((closed(0), closed(1)), (Severity::Info, Severity::Error));
+    }
 }

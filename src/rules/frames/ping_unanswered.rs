@@ -166,6 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn a_close_that_says_so_needs_no_long_wait() {
+        let closed = |reason: &[u8]| {
+            let x = pinged(SERVER, &[40]).with(|x| {
+                ends(x, SERVER, 42);
+                close(x, SERVER, Some(1011), 42);
+                let sent = x.talk.as_mut().and_then(|talk| talk.server.rare.as_mut()?.close.as_mut());
+                sent.into_iter().for_each(|sent| sent.reason = reason.into());
+            });
+            told(&x)
+        };
+        assert!(closed(b"keepalive Ping timeout").starts_with("The client did not answer a Ping"));
+        assert_eq!(closed(b"overloaded"), "");
+    }
+
+    #[test]
     fn one_who_gives_up_does_so_for_want_of_an_answer() {
         let given_up = pinged(SERVER, &[40]).with(|x| {
             ends(x, SERVER, 60);

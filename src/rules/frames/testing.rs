@@ -44,7 +44,7 @@ pub(super) const KINDS: &[(FrameFaultKind, &str)] = &[
 ];
 
 /// Whole seconds behind the time at which [`fault`]s come.
-pub(super) fn later(seconds: i64) -> Timestamp {
+pub(in crate::rules) fn later(seconds: i64) -> Timestamp {
     Timestamp::from_parts(1_700_000_010, 0) + Nanos::from_secs(seconds)
 }
 

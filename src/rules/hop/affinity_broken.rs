@@ -116,6 +116,27 @@ mod tests {
     }
 
     #[test]
+    fn polls_show_that_a_session_is_at_another_backend() {
+        let answered = |poll: &str, port: u16| {
+            let near = exchange(&ask("abc"), Some(LOST));
+            let far = behind(exchange(&ask("abc"), Some(LOST)));
+            let request = changed("/chat", poll).replace("Upgrade: websocket\r\n", "");
+            let poll = behind(exchange(&request, Some("HTTP/1.1 200 OK\r\n\r\n")))
+                .with(|x| x.server = Endpoint::new(x.server.ip, x.server.port + port));
+            let mut seen = Seen::default();
+            seen.learn(&far, false);
+            seen.polls.learn(&poll);
+            let hops = [hop(&near, &far)];
+            let found = run_whole(&RULE, &[near, far], &hops, &[], View::default(), &seen);
+            found.first().map(|f| f.confidence)
+        };
+        let poll = "/socket.io/?EIO=4&transport=polling";
+        assert_eq!(answered(&format!("{poll}&sid=abc"), 1), Some(Confidence::Certain));
+        assert_eq!(answered(poll, 1), Some(Confidence::Likely));
+        assert_eq!(answered(&format!("{poll}&sid=abc"), 0), None, "the same backend");
+    }
+
+    #[test]
     fn one_backend_that_forgot_and_another_refusal_are_not() {
         assert!(found(LOST, &[]).is_empty());
         assert!(found("HTTP/1.1 400 Bad Request\r\n\r\n{\"code\":3}", &["abc"]).is_empty());

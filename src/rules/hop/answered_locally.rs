@@ -108,6 +108,9 @@ mod tests {
         assert_eq!(found(View { own_page: true, ..several }), Some((Severity::Error, Confidence::Certain)));
         assert_eq!(found(View { responder: Some(&known), ..several }), Some((Severity::Error, Confidence::Likely)));
         assert_eq!(found(several), Some((Severity::Info, Confidence::Possible)), "only a note");
+        let strays = View { behind_last: true, strays: true, ..several };
+        assert_eq!(found(strays), None, "a request left it meanwhile, whose it is not known");
+        assert_eq!(found(View { own_page: true, ..strays }), Some((Severity::Error, Confidence::Certain)));
     }
 
     #[test]

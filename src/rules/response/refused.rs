@@ -185,6 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn a_question_whether_another_request_may_pass_is_told_as_such() {
+        let plain = ASK.replace("Upgrade: websocket\r\n", "").replace("/chat", "/auth");
+        let with = |line: &str| plain.replacen("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"), 1);
+        let ask = with("X-Original-URI: /chat");
+        let found = run(&RULE, &exchange(&ask, Some("HTTP/1.1 403 Forbidden\r\n\r\n")));
+        assert_eq!(
+            crate::rules::testing::words(&found[0].message),
+            "The server, asked whether the request for /chat may pass, said 403 Forbidden."
+        );
+        assert!(slugs(&RULE, &exchange(&ask, Some("HTTP/1.1 204 No Content\r\n\r\n"))).is_empty());
+        let permission = |line: &str, status: &str| {
+            let x = exchange(&with(line), Some(&format!("HTTP/1.1 {status} X\r\n\r\n")));
+            x.asks_permission().map(<[u8]>::to_vec)
+        };
+        let chat = Some(b"/chat".to_vec());
+        assert_eq!(permission("X-Original-URL: https://x/chat\r\nX-Original-Method: GET", "401"), chat);
+        assert_eq!(permission("X-Forwarded-Uri: /chat\r\nX-Forwarded-Method: GET", "200"), chat);
+        assert_eq!(permission("X-Original-URL: /chat", "403"), None, "some proxies send it with every request");
+        assert_eq!(permission("X-Original-URI: /auth", "403"), None, "its own target");
+        assert_eq!(permission("X-Original-URI: /chat", "404"), None, "no answer to such a question");
+        assert_eq!(permission("X-Original-URI: /chat\r\nUpgrade: websocket", "403"), None, "it asks for the upgrade");
+    }
+
+    #[test]
     fn every_final_status_but_101_and_2xx_is_found_under_its_code() {
         for code in ["400", "403", "404", "426", "503", "522", "999", "304"] {
             let want = [(format!("refused-{code}"), Severity::Error)];
