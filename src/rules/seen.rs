@@ -27,6 +27,8 @@ pub struct Seen {
     by_accept: Seldom,
     /// Granted attempts, by client and target.
     granted: Seldom,
+    /// Attempts that were answered 401, by client and path.
+    unauthorized: Seldom,
     /// Servers that answered behind a PROXY header as if it were none of their worries; at most
     /// `limits::PROXY_PEERS`, the first ones.
     proxy_peers: HashSet<Endpoint>,
@@ -84,6 +86,8 @@ pub struct Noted {
 
 /// A bit of [`Attempt::parts`]: the accept sent is the one that belongs to the key.
 const EXPECTED: u8 = 1 << 7;
+/// Another: it was answered 401.
+const UNAUTHORIZED: u8 = 1 << 6;
 
 /// Base64 of 20 bytes.
 type Accept = [u8; 28];
@@ -154,6 +158,9 @@ impl Seen {
         if is_accept {
             parts |= EXPECTED;
         }
+        if x.status() == Some(401) {
+            parts |= UNAUTHORIZED;
+        }
         Attempt {
             id: x.id,
             at: x.request.first,
@@ -205,10 +212,11 @@ impl Seen {
         }
         let number = self.first + self.attempts.len() as u64;
         self.by_key.add(key, number);
-        let [expected, accept, granted] = self.of_seldom(&attempt);
+        let [expected, accept, granted, unauthorized] = self.of_seldom(&attempt);
         self.by_expected.add(expected, number);
         self.by_accept.add(accept, number);
         self.granted.add(granted, number);
+        self.unauthorized.add(unauthorized, number);
         let now = attempt.at;
         self.attempts.push_back(attempt);
         while self.attempts.len() > limits::SEEN_KEYS {
@@ -315,6 +323,18 @@ impl Seen {
         later.filter(move |a| a.at >= after && a.client == client && a.target() == target)
     }
 
+    /// The first attempt of this client at this server and path that was answered 401 and began within
+    /// `limits::RETRY_S` after `after`.
+    pub fn unauthorized_after(&self, x: &Exchange, after: Timestamp) -> Option<&Attempt> {
+        let asked = path(x.request.target());
+        let soon = after..=after + crate::base::Nanos::from_secs(limits::RETRY_S);
+        let index = self.seldom(&self.unauthorized, Seen::of_unauthorized);
+        self.numbers(index, self.place(x.client.ip, asked)).take(limits::RETRIES_COMPARED).find(|a| {
+            let same = a.client == x.client.ip && (a.server, a.server_port) == (x.server.ip, x.server.port);
+            same && path(a.target()) == asked && soon.contains(&a.at)
+        })
+    }
+
     /// All attempts, in the order in which they were learnt.
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter()
@@ -333,11 +353,12 @@ impl Seen {
         let Some(gone) = self.attempts.pop_front() else { return };
         let number = self.first;
         self.first += 1;
-        let (key, [expected, accept, granted]) = (self.of_key(&gone), self.of_seldom(&gone));
+        let (key, [expected, accept, granted, unauthorized]) = (self.of_key(&gone), self.of_seldom(&gone));
         self.by_key.forget(key, number);
         self.by_expected.forget(expected, number);
         self.by_accept.forget(accept, number);
         self.granted.forget(granted, number);
+        self.unauthorized.forget(unauthorized, number);
     }
 
     /// Where an attempt stands in the index of keys; `None` where it does not.
@@ -357,12 +378,17 @@ impl Seen {
         a.granted.then(|| self.place(a.client, a.target()))
     }
 
+    fn of_unauthorized(&self, a: &Attempt) -> Option<u64> {
+        (a.parts & UNAUTHORIZED != 0).then(|| self.place(a.client, path(a.target())))
+    }
+
     /// Where it stands in those of the other indexes that are made.
-    fn of_seldom(&self, a: &Attempt) -> [Option<u64>; 3] {
+    fn of_seldom(&self, a: &Attempt) -> [Option<u64>; 4] {
         [
             self.by_expected.is_made().then(|| self.of_expected(a)).flatten(),
             self.by_accept.is_made().then(|| self.of_accept(a)).flatten(),
             self.granted.is_made().then(|| self.of_granted(a)).flatten(),
+            self.unauthorized.is_made().then(|| self.of_unauthorized(a)).flatten(),
         ]
     }
 
@@ -389,6 +415,11 @@ impl Seen {
     fn fingerprint(&self, values: &[Option<&[u8]>]) -> u64 {
         self.state.hash_one(values)
     }
+}
+
+/// A target without its query, in which tokens stand that change.
+fn path(target: &[u8]) -> &[u8] {
+    target.split(|&b| b == b'?').next().unwrap_or_default()
 }
 
 /// Numbers of attempts by the hash of something of theirs. What is found must be compared: hashes of
@@ -481,10 +512,28 @@ mod tests {
         let client = exchange(ASK, None).client.ip;
         let _ = (seen.with_expected(b"x").count(), seen.with_accept(b"x").count());
         let _ = seen.granted_after(client, b"x", at(0)).count();
+        let _ = seen.unauthorized_after(&exchange(ASK, None), at(0));
     }
 
     fn is_empty(index: &Seldom) -> bool {
         index.0.get().is_some_and(|index| index.0.is_empty())
+    }
+
+    #[test]
+    fn a_401_soon_after_is_found_whatever_its_query() {
+        let mut seen = Seen::default();
+        let mut refused = exchange(&ASK.replace("/chat", "/chat?token=2"), Some("HTTP/1.1 401 No\r\n\r\n"));
+        refused.request.first = at(5_000);
+        let x = exchange(&ASK.replace("/chat", "/chat?token=1"), Some(GRANT));
+        seen.learn(&x, false);
+        assert!(seen.unauthorized_after(&x, at(1_000)).is_none());
+        seen.learn(&refused, false);
+        let found = |after| seen.unauthorized_after(&x, at(after)).map(|a| a.at);
+        assert_eq!((found(1_000), found(5_001)), (Some(at(5_000)), None));
+        let mut early = exchange(ASK, None);
+        early.server.port += 1;
+        assert!(seen.unauthorized_after(&early, at(1_000)).is_none(), "at another server");
+        assert!(seen.unauthorized_after(&x, at(5_000) - Nanos::from_secs(limits::RETRY_S + 1)).is_none());
     }
 
     #[test]
