@@ -179,7 +179,7 @@ impl Sink for Stream<'_> {
 
     fn ended(&mut self, x: Box<Exchange>) {
         if x.tentative {
-            self.judge.seen.polls.learn(&x);
+            self.judge.seen.learn_plain(&x);
         } else if x.response.is_none() {
             self.judge.seen.learn(&x, true);
         }

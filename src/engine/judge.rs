@@ -383,7 +383,7 @@ pub fn whole_by(
     let mut sealed = collected.sealed;
     exchanges.sort_by_cached_key(|x| x.id);
     if collected.tentative {
-        exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.polls.learn(x));
+        exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.learn_plain(x));
         counters.evicted += judge.seen.polls.dropped;
     }
     // What is to be learnt of them is found out meanwhile, and once more should joining leave some out or move their times.

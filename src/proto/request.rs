@@ -183,7 +183,8 @@ impl Http {
         let tentative = !candidate
             && method == b"GET"
             && complete
-            && (wanted.is(target, text, fields) || wanted.has_room() && polling::may_poll(target));
+            && (wanted.is(target, text, fields)
+                || wanted.has_room() && (self.requests <= 1 && self.is_proxied() || polling::may_poll(target)));
         if candidate {
             let client = flow.endpoint(self.client).ip;
             let fields = if may_have(b"cookie") { fields } else { &[] };
@@ -240,6 +241,11 @@ impl Http {
             _ if candidate || connect => State::Waiting,
             _ => State::Head,
         };
+    }
+
+    /// Whether a PROXY header stands before this stream: its server takes them.
+    fn is_proxied(&self) -> bool {
+        self.around.as_ref().is_some_and(|around| around.proxied.is_some())
     }
 
     /// A new exchange around a request head.

@@ -14,7 +14,7 @@ use crate::rules::recovery::Recovered;
 use crate::rules::verdict::{
     self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, fix_class, may_be_ignored, may_explain,
 };
-use crate::rules::{Explains, Rule, ends, find, frames, hop, response, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, hop, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -84,9 +84,12 @@ const ENDED_IT: &str = "hop-ended-it";
 /// What makes a hop do so by itself.
 const LIMITS: [&str; 3] = ["idle-timeout", "idle-timeout-match", "lifetime-limit-match"];
 
+/// Rules about hops that passed the upgrade on and failed at what follows.
+const BEHIND_FORWARDING: [&str; 2] = ["hop-101-fabricated", "hop-tunnel-dead"];
+
 /// Rules about a request of which the answer says that it is wrong, not its bytes: where it came from, it may have been
 /// right.
-const SAID_BY_ANSWER: [&str; 1] = ["tls-plain-mismatch"];
+const SAID_BY_ANSWER: [&str; 2] = ["proxy-protocol-missing", "tls-plain-mismatch"];
 
 const STRICT: &str =
     "the server compares Connection with Upgrade as a whole; a list, as Firefox sends it, is right (RFC 9110 §7.6.1)";
@@ -191,7 +194,7 @@ fn on_leg(
     }
     // What was not read of a leg does not show that the hop is why.
     let mut blind = false;
-    let mut too_late = None;
+    let mut left = false;
     // Towards where the bytes came from, while the fault is there already.
     let hop = loop {
         let next = match by_client {
@@ -210,7 +213,7 @@ fn on_leg(
             }
             // Who left did not wait for an answer that was on its way.
             Some(leg) if rule.id == "no-response" && left_before(at.x, leg.x) => {
-                too_late = Some(leg.x);
+                left = true;
                 at = *leg;
             }
             Some(leg) if of_frames && !is_read(leg.x, sender) => {
@@ -232,8 +235,13 @@ fn on_leg(
             (blame.clone(), blame)
         }
     };
-    let impatient = too_late.is_some_and(|x| !is_slow(x)) || hop.is_none() && !by_client && blame.role == Role::Client;
-    if let Some(first) = journey.first().filter(|_| impatient) {
+    let impatient = |first: &Exchange| {
+        let waited = first.end.tcp_at.map(|at| at.since(first.request.last));
+        let patience = verdict::PATIENCE[usize::from(at.x.response.is_some())];
+        left && waited.is_some_and(|waited| waited < patience)
+    };
+    let client = hop.is_none() && !by_client && blame.role == Role::Client;
+    if let Some(first) = journey.first().filter(|first| client || impatient(first.x)) {
         blame = Blame { role: Role::Client, address: Some(first.x.client.ip.to_string()), product: None };
     }
     // The answer speaks of Connection, which came here in order, as a list.
@@ -249,6 +257,12 @@ fn on_leg(
     // What a hop did to frames is not mended in the code of client or server.
     let foreign = hop.is_some() && frames::is_of_sender(rule);
     let class = verdict::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);
+    // Behind the hops that are in view an answer is wrong as its server wrote it.
+    let own_answer = hop.is_none() && !by_client && !refused && journey.legs.len() > 1 && blame.role == Role::Server;
+    let class = class.map(|class| match class {
+        FaultClass::Fwd | FaultClass::Comp if own_answer && verdict::is_response(rule) => FaultClass::Backend,
+        class => class,
+    });
     let fix = class.map(|class| match hop {
         Some(hop) => known.fixes_of(hop.product.as_ref(), class),
         None => known.fixes(at.x, sender, class),
@@ -351,6 +365,9 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         _ => rule.fix.or_else(|| last.and_then(|leg| fix_class(leg.x, &finding.rule))),
     };
     let class = class.or(hop::ended_fix_class(finding));
+    // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
+    let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);
+    let class = class.filter(|_| known_as || !BEHIND_FORWARDING.contains(&rule.id));
     let fix: Vec<Fix> = class.map(|class| known.fixes_of(software, class)).unwrap_or_default();
     Verdict {
         because: None,
@@ -367,15 +384,12 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     }
 }
 
-/// Whether the client of the near leg gave up before the answer of the far one came.
+/// Whether the client of the near leg gave up before the answer of the far one came, or where none came.
 fn left_before(near: &Exchange, far: &Exchange) -> bool {
     let left = near.end.tcp_at.filter(|_| near.end.tcp_by == Some(Direction::ClientToServer));
-    left.zip(far.response.as_ref()).is_some_and(|(left, answer)| answer.first > left)
-}
-
-/// Whether an answer took so long that a client need not wait for it.
-fn is_slow(x: &Exchange) -> bool {
-    x.latency().is_some_and(|latency| latency > response::SLOW)
+    let q = &far.quality;
+    let silent = far.response.is_none() && far.odd_response.is_none() && !q.response_gap && !q.no_server_packets;
+    left.is_some_and(|left| far.response.as_ref().map_or(silent, |answer| answer.first > left))
 }
 
 /// How products say of a page that it gives no reason.
@@ -600,25 +614,29 @@ mod tests {
 
     #[test]
     fn who_left_before_the_answer_came_is_no_fault_of_the_hop() {
-        let late = |answered_ms: i64| {
+        let late = |left_ms: i64, answered_ms: Option<i64>| {
             let near = crate::rules::testing::exchange(GOOD, None).with(|x| {
-                let at = x.request.last + Nanos::from_millis(2_000);
+                let at = x.request.last + Nanos::from_millis(left_ms);
                 (x.end.tcp_by, x.end.by) = (Some(CLIENT), Some(CLIENT));
                 (x.end.tcp_how, x.end.how) = (EndHow::Fin, EndHow::Fin);
                 (x.end.tcp_at, x.end.at) = (Some(at), Some(at));
             });
-            let far = crate::rules::testing::exchange(GOOD, Some(&crate::rules::testing::granted())).with(|x| {
-                let first = x.request.first + Nanos::from_millis(answered_ms);
+            let granted = answered_ms.map(|_| crate::rules::testing::granted());
+            let far = crate::rules::testing::exchange(GOOD, granted.as_deref()).with(|x| {
+                let first = x.request.first + Nanos::from_millis(answered_ms.unwrap_or_default());
                 if let Some(answer) = &mut x.response {
                     (answer.first, answer.last) = (first, first);
                 }
             });
             failed(near, far, Outcome::Unanswered)
         };
-        let verdict = late(2_500);
-        assert_eq!(told(&verdict), ("no-response", Role::Client, "192.0.2.10", None), "too soon");
-        let verdict = late(5_000);
-        assert_eq!(told(&verdict), ("no-response", Role::Server, "192.0.2.30", None), "slow");
+        let client = ("no-response", Role::Client, "192.0.2.10", None);
+        let server = ("no-response", Role::Server, "192.0.2.30", None);
+        assert_eq!(told(&late(2_000, Some(2_500))), client, "too soon");
+        assert_eq!(told(&late(6_000, Some(7_000))), server, "slow");
+        assert_eq!(told(&late(1_000, None)), client, "nobody knows whether an answer would have come");
+        let silent = ("backend-silent", Role::Server, "192.0.2.30", None);
+        assert_eq!(told(&late(2_000, None)), silent, "it was silent for long");
     }
 
     #[test]

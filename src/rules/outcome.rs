@@ -10,6 +10,7 @@ use crate::rules::{Explains, Rule, accept, http2, response};
 /// - a stream of HTTP/2 that the server reset, or said it did not look at, without an answer: `Refused`;
 /// - any other final status: `Redirected` for a 3xx with Location, else `Refused`, also for a 2xx that
 ///   ignores the upgrade;
+/// - a 101 that came when the client had closed the connection: `Unanswered`;
 /// - no status although the request was whole and the connection ended (or stayed silent for long),
 ///   an answer that is no HTTP, a head that breaks off: `Unanswered`;
 /// - `Unknown` where the capture cannot tell: also a 101 to a WebSocket request that was not seen whole,
@@ -28,6 +29,8 @@ pub fn of(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome 
         Some(200..=299) if x.mechanism == Mechanism::Connect => Outcome::Upgraded,
         // A conforming client treats it as malformed (RFC 9113 §8.6).
         Some(101) if x.is_stream() => Outcome::Broken,
+        // What comes when the client has gone, it never heard.
+        _ if response::left_before_grant(x) => Outcome::Unanswered,
         _ if x.granted().is_some() => switched(x, handshake, findings),
         // 1xx is never the last word (RFC 9110 §15.2).
         Some(100..=199) => Outcome::Unknown,

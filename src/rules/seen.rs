@@ -194,6 +194,12 @@ impl Seen {
         self.add(noted, x, window);
     }
 
+    /// Remembers what a plain request tells that is no leg of anything.
+    pub fn learn_plain(&mut self, x: &Exchange) {
+        self.polls.learn(x);
+        self.learn_proxied(x);
+    }
+
     /// What [`Seen::add`] will remember of an exchange: what can be found out of several at a time.
     pub fn note(&self, x: &Exchange) -> Noted {
         let attempt = self.attempt(x);

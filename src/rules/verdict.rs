@@ -235,9 +235,10 @@ pub(super) fn name<'f>(candidates: impl Iterator<Item = Candidate<'f>>) -> Optio
     // Rules that call each other symptoms leave none; then all of them speak.
     let left = if causes.is_empty() { all } else { causes };
     let named = left.into_iter().max_by(|a, b| {
-        // Of several in one packet, what stands first in it.
-        let place = |e: &Evidence| (e.at, e.bytes.as_ref().map_or(0, |bytes| bytes.start));
-        let first = |f: &Finding| f.evidence.iter().map(place).min();
+        // Of several faults of frames in one packet the one that stands first in it: the rest may come of it.
+        let of_frames = [a, b].iter().all(|c| frames::sender(c.finding).is_some());
+        let start = |e: &Evidence| e.bytes.as_ref().filter(|_| of_frames).map_or(0, |bytes| bytes.start);
+        let first = |f: &Finding| f.evidence.iter().map(|e| (e.at, start(e))).min();
         let earlier = match (first(a.finding), first(b.finding)) {
             (Some(a), Some(b)) => b.cmp(&a),
             (a, b) => a.is_some().cmp(&b.is_some()),
@@ -295,7 +296,7 @@ fn is_own(rule: &Rule, finding: &Finding) -> bool {
     rule.id == "hop-answered-locally" && finding.confidence > Confidence::Possible
 }
 
-fn is_response(rule: &Rule) -> bool {
+pub(super) fn is_response(rule: &Rule) -> bool {
     response::RULES.iter().any(|r| r.id == rule.id)
 }
 
@@ -323,10 +324,14 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
     }
 }
 
+/// How long a client must have waited for the server to be called silent; and where an answer came later.
+pub(super) const PATIENCE: [Nanos; 2] = [Nanos::from_millis(1_500), Nanos::from_secs(5)];
+
 /// Whether the client closed before a server can be called silent.
 fn left_early(x: &Exchange) -> bool {
     let waited = x.end.tcp_at.map(|at| at.since(x.request.last));
-    x.end.tcp_by == Some(Direction::ClientToServer) && waited.is_some_and(|w| w < Nanos::from_secs(1))
+    let patience = if response::left_before_grant(x) { PATIENCE[1] } else { PATIENCE[0] };
+    x.end.tcp_by == Some(Direction::ClientToServer) && waited.is_some_and(|w| w < patience)
 }
 
 /// Whether the request carries what only proxies add.

@@ -1,5 +1,6 @@
 //! The backend closed the connection instead of answering the hop.
 
+use crate::base::Nanos;
 use crate::model::{Direction, EndHow, Evidence, Exchange, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, gave_up, received};
 use crate::rules::journey::HopView;
@@ -15,14 +16,20 @@ pub(super) static RULE: Rule = Rule {
     causes: &[
         "the backend crashed over the request, or was stopped",
         "the backend, or a filter in front of it, drops such requests on purpose",
-        "the proxy reused a connection that the backend was just closing",
-        "the port speaks another protocol",
+        REUSED,
+        "the port speaks another protocol, or wants a PROXY protocol header first",
     ],
     fix: None,
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: SPOILT,
     check: Check::Hop(check),
 };
+
+const REUSED: &str =
+    "the proxy reused a connection that the backend was just closing: its keep-alive time is the shorter one";
+
+/// Within this time no backend has read a request and decided against it.
+const AT_ONCE: Nanos = Nanos::from_millis(5);
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (view.near.x, view.far.x);
@@ -45,6 +52,11 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("a status line"))
         .found(Text::own(if reset { "RST" } else { "FIN" }))
         .start_line(&far.request, Direction::ClientToServer);
+    // It cannot have read the request by then.
+    let at_once = far.end.tcp_at.is_some_and(|at| at.since(far.request.last) <= AT_ONCE);
+    if far.index_in_flow > 0 && at_once {
+        found = found.cause(REUSED);
+    }
     if let Some(at) = far.end.packet {
         found = found.evidence(Evidence { at, direction: Some(ANSWER), bytes: None });
     }
@@ -67,7 +79,7 @@ pub(super) fn is_mute(far: &Exchange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Nanos, PacketRef};
+    use crate::base::PacketRef;
     use crate::model::Finding;
     use crate::rules::testing::{GOOD, REFUSED, With as _, exchange, granted, run_hop_of, words};
 

@@ -5,7 +5,7 @@ use crate::model::{Direction, Evidence, Exchange, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, WAIT, gave_up, received};
 use crate::rules::hop::backend_closed_early::is_mute;
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, response, verdict};
 
 pub(super) static RULE: Rule = Rule {
     id: "backend-silent",
@@ -71,7 +71,9 @@ fn waited(near: &Exchange, far: &Exchange) -> Option<Nanos> {
     let far_took = far.end.tcp_at.or(far.times.last).map_or(Nanos::ZERO, |at| at.since(far.request.last));
     let gave_up_on = far.end.tcp_by == Some(Direction::ClientToServer);
     let shown = if gave_up_on { far_took } else { near_took };
-    (near.status() == Some(504) || shown >= WAIT).then_some(shown)
+    // A client that gives up has less patience than a hop.
+    let enough = if near.response.is_none() { verdict::PATIENCE[0] } else { WAIT };
+    (near.status() == Some(504) || shown >= enough).then_some(shown)
 }
 
 fn seconds(time: Nanos) -> String {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::base::{PacketRef, Timestamp};
-use crate::model::{Confidence, Direction, Evidence, FaultClass, Severity, Spoken, Text, WsTotals};
+use crate::base::{Nanos, PacketRef, Timestamp};
+use crate::model::{Confidence, Direction, EndHow, Evidence, FaultClass, Severity, Spoken, Text, WsTotals};
 use crate::rules::hop::answer::{WAIT, capital};
 use crate::rules::hop::said::{Way, ways};
 use crate::rules::hop::side::{Side, sides};
@@ -59,6 +59,9 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: first.at, direction: Some(from), bytes: Some(first.bytes) });
 }
 
+/// No hop holds bytes for so long before it passes on that their sender has gone.
+const IN_HAND: Nanos = Nanos::from_millis(200);
+
 /// What entered the hop first of what never left it.
 struct First {
     at: PacketRef,
@@ -108,6 +111,12 @@ fn stuck(from: &Side<'_>, to: &Side<'_>, entered: Timestamp) -> Option<Confidenc
         let together = from.head.at.input() == to.head.at.input();
         return Some(if together { Confidence::Certain } else { Confidence::Possible });
     }
+    // The end of the one who sent them went through, and they had come well before it.
+    let late = |side: &Side<'_>| side.x.end.tcp_at.is_some_and(|at| side.after(at).0 >= entered.0 + IN_HAND.0);
+    let followed = late(from) && late(to);
+    if from.x.end.tcp_how == EndHow::Fin && !from.ended_by_hop() && to.ended_by_hop() && !to.left() && followed {
+        return Some(Confidence::Likely);
+    }
     // The hop itself gave up on both, with the bytes in its hands; it might just have been about to.
     let both = to.ended_by_hop() && from.ended_by_hop() && !to.left() && !from.left();
     let later = to.open().0 >= entered.0 && from.open().0 >= entered.0;
@@ -118,8 +127,7 @@ fn stuck(from: &Side<'_>, to: &Side<'_>, entered: Timestamp) -> Option<Confidenc
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::base::Nanos;
-    use crate::model::{EndHow, Exchange, Finding, Pings, Preview, Rare, WsCounts};
+    use crate::model::{Exchange, Finding, Pings, Preview, Rare, WsCounts};
     use crate::rules::hop::said::tests as said;
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
 
@@ -178,6 +186,18 @@ mod tests {
         assert!(found(near, ended(far(), Direction::ServerToClient)).is_empty(), "the backend left first");
         let gone = ended(leg(true, false, 12), Direction::ClientToServer);
         assert!(found(gone, ended(far(), Direction::ClientToServer)).is_empty(), "the client left");
+        let later = |x: Exchange| {
+            ended(
+                x.with(|x| x.times.last = x.times.last.map(|at| at + Nanos::from_millis(300))),
+                Direction::ClientToServer,
+            )
+        };
+        let found = found(later(leg(true, false, 12)), later(far()));
+        assert_eq!(
+            found[0].confidence,
+            Confidence::Likely,
+            "the client left after a while, and only that went through"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
         a proxy cannot choose the virtual host, and a server cannot check `Origin` against it.",
     refs: &["RFC 9110 §7.2", "RFC 9112 §3.2", "RFC 6455 §4.1"],
     causes: &["a client written by hand", "a proxy rule that deletes Host or sets it to an empty variable"],
-    fix: Some(FaultClass::Host),
+    fix: Some(FaultClass::Client),
     explains: FAILURES,
     symptom_of: &["req-http10", "hop-host-rewritten"],
     check: Check::Exchange(check),

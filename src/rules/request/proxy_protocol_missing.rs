@@ -11,8 +11,8 @@ pub(super) static RULE: Rule = Rule {
     title: "a server that expects a PROXY protocol header got none",
     about: "Other connections to this server in the capture begin with a PROXY protocol header and work. This one \
         has none, and the server answered 400 or closed at once without a byte, as servers do that are told to \
-        expect the header.\n\nWithout such another connection in view nothing is said: a server may close for any \
-        reason.",
+        expect the header. Or its 400 says so itself.\n\nWithout such another connection in view, or such an answer, \
+        nothing is said: a server may close for any reason.",
     refs: &["PROXY protocol §2"],
     causes: &[
         "a client or proxy connects past the load balancer that writes the header",
@@ -25,12 +25,30 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 
+/// How servers word it.
+const WORDS: [&[u8]; 2] = [b"PROXY protocol", b"proxy protocol"];
+
 fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let quality = x.quality;
     // Of a connection joined midstream the header may have gone by.
     let unseen = quality.midstream || quality.gap || quality.request_gap || quality.no_server_packets;
     let before = x.proxied.is_some() || x.index_in_flow > 0 || !x.via.is_empty();
-    if x.mechanism == Mechanism::None || unseen || before || !seen.takes_proxy_header(x.server) {
+    if x.mechanism == Mechanism::None || unseen || before {
+        return;
+    }
+    if x.status() == Some(400) && WORDS.iter().any(|words| memchr::memmem::find(&x.body, words).is_some()) {
+        let mut found = out
+            .add(Text::own("The request came without a PROXY header, and the server's answer says that it wants one."))
+            .expected(Text::own("a PROXY protocol header before the request"))
+            .found(Text::own("none"))
+            .start_line(&x.request, Direction::ClientToServer);
+        if let Some(head) = &x.response {
+            found = found.start_line(head, Direction::ServerToClient);
+        }
+        found.confidence(Confidence::Certain);
+        return;
+    }
+    if !seen.takes_proxy_header(x.server) {
         return;
     }
     let came = match &x.response {

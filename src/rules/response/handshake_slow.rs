@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
-pub(in crate::rules) const SLOW: Nanos = Nanos::from_secs(3);
+const SLOW: Nanos = Nanos::from_secs(3);
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(granted) = x.granted() else { return };

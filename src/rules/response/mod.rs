@@ -35,10 +35,10 @@ mod support;
 pub(crate) mod testing;
 mod upgrade_ignored_200;
 
-pub(super) use handshake_slow::SLOW;
 pub(super) use no_response::is_unanswered;
 pub(super) use refused::fix_class as refused_fix_class;
 pub(super) use res_head_incomplete::breaks_off;
+pub(super) use support::left_before_grant;
 pub(super) use support::{
     FAULTS_OF_101, REFUSAL_CAUSES, client_left_at_once, is_attempt, length, tcp_ended, whole_response,
 };

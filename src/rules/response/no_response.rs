@@ -1,7 +1,7 @@
 //! `no-response`.
 
-use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, length, tcp_ended, whole_request};
-use crate::base::Nanos;
+use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, left_before_grant, length, tcp_ended, whole_request};
+use crate::base::{Nanos, Timestamp};
 use crate::model::{Direction, EndHow, Evidence, Exchange, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, http2};
 
@@ -14,7 +14,12 @@ pub(super) static RULE: Rule = Rule {
         it or a filter in front of it dropped the request on purpose or crashed over it. If the client gave up, the \
         server was silent for as long as the client waits.",
     refs: &["RFC 9112 §9.6", "RFC 9110 §15"],
-    causes: &[SILENT, CLOSED, "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on"],
+    causes: &[
+        SILENT,
+        CLOSED,
+        IMPATIENT,
+        "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on",
+    ],
     fix: None,
     explains: &[Explains::Unanswered],
     symptom_of: REFUSAL_CAUSES,
@@ -22,6 +27,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 const CLOSED: &str = "the server crashed over the request, or a filter in front of it dropped it on purpose";
+const IMPATIENT: &str = "the client waits for less time than the server takes, or its page was left";
 const SILENT: &str = "the server or its proxy hangs, waiting for something behind it";
 
 /// How long the capture must go on behind the request before silence means no answer.
@@ -44,7 +50,36 @@ pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
     tcp_ended(x) || x.times.last.is_some_and(|last| last.since(request.last) >= WAIT)
 }
 
+/// A 101 to a client that had gone: `answered` is when it came.
+fn too_late(x: &Exchange, answered: Timestamp, out: &mut Findings<'_>) {
+    let Some(left) = x.end.tcp_at else { return };
+    let verb = if x.end.tcp_how == EndHow::Rst { "reset" } else { "closed" };
+    let text = format!(
+        "No response came in time: the client gave up and {verb} the connection {} after the request; the 101 came {} later.",
+        length(x.request.last, left),
+        length(left, answered)
+    );
+    let found = out
+        .add(Text::own(text))
+        .expected(Text::own("101 Switching Protocols before the client leaves"))
+        .found(Text::own("the end of the connection, then a 101"))
+        .cause(IMPATIENT)
+        .head(&x.request, FROM_CLIENT);
+    let found = match x.end.packet {
+        Some(at) => found.evidence(Evidence { at, direction: Some(FROM_CLIENT), bytes: None }),
+        None => found,
+    };
+    if let Some(head) = &x.response {
+        found.start_line(head, FROM_SERVER);
+    }
+}
+
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    if left_before_grant(x)
+        && let Some(granted) = x.granted()
+    {
+        return too_late(x, granted.first, out);
+    }
     if x.mechanism == Mechanism::None || !is_unanswered(x) {
         return;
     }
@@ -107,5 +142,23 @@ mod tests {
         assert!(slugs(&RULE, &answered).is_empty());
         let half = ended(exchange("GET / HTTP/1.1\r\nUpgrade: websocket\r\n", None), FROM_SERVER, EndHow::Fin, 900);
         assert!(slugs(&RULE, &half).is_empty());
+    }
+
+    #[test]
+    fn a_101_to_a_client_that_had_left_was_no_answer_in_time() {
+        let mut x = ended(exchange(ASK, Some(GRANT)), FROM_CLIENT, EndHow::Fin, 0);
+        let left = x.request.last + Nanos::from_millis(500);
+        let answered = left + Nanos::from_millis(1_500);
+        (x.end.tcp_at, x.end.at) = (Some(left), Some(left));
+        x.response.iter_mut().for_each(|head| (head.first, head.last) = (answered, answered));
+        let found = run(&RULE, &x);
+        assert_eq!(
+            crate::rules::testing::words(&found[0].message),
+            "No response came in time: the client gave up and closed the connection 500.0 ms after the request; the 101 \
+             came 1.5 s later."
+        );
+        assert_eq!(crate::rules::outcome::of(&x, &Default::default(), &found), crate::model::Outcome::Unanswered);
+        let spoke = with_frames(x, 1, 0);
+        assert!(slugs(&RULE, &spoke).is_empty(), "it had not");
     }
 }

@@ -136,6 +136,13 @@ pub(in crate::rules) fn client_left_at_once(x: &Exchange) -> bool {
     at >= granted.last && at.since(granted.last) <= ABANDONED.max(two_rtt)
 }
 
+/// Whether the client had closed the connection before its request was granted: it never heard of it.
+pub(in crate::rules) fn left_before_grant(x: &Exchange) -> bool {
+    let (Some(granted), Some(at)) = (x.granted().filter(|_| !x.is_stream()), x.end.tcp_at) else { return false };
+    let spoke = x.after_101[0].is_some() || x.ws.is_some_and(|ws| ws.client.frames > 0);
+    tcp_ended(x) && x.end.tcp_by == Some(FROM_CLIENT) && at < granted.first && at > x.request.last && !spoke
+}
+
 /// Whether the exchange's connection was seen to end (FIN or RST).
 pub(in crate::rules) fn tcp_ended(x: &Exchange) -> bool {
     matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst)
