@@ -63,13 +63,16 @@ pub enum Check {
     /// How the tunnels of the capture ended; told once.
     Tunnels(fn(&Tunnels, &mut Findings<'_>)),
     /// One hop of a chain, with the legs on its two sides.
-    Hop(fn(&HopView<'_>, &Seen, &mut Findings<'_>)),
+    Hop(HopCheck),
+    /// The same, and a whole chain, where the hop's other leg may be none at all.
+    HopOrChain(HopCheck, ChainCheck),
     /// A whole chain, also of one leg.
     Chain(ChainCheck),
 }
 
 pub type ExchangeCheck = fn(&Exchange, &Seen, &mut Findings<'_>);
 pub type FlowCheck = fn(&FlowFacts, &Seen, &mut Findings<'_>);
+pub type HopCheck = fn(&HopView<'_>, &Seen, &mut Findings<'_>);
 pub type ChainCheck = fn(&Journey<'_>, &Seen, &mut Findings<'_>);
 
 impl Check {
@@ -91,10 +94,18 @@ impl Check {
         }
     }
 
+    /// What it asks of a hop.
+    pub fn of_hop(&self) -> Option<HopCheck> {
+        match self {
+            Check::Hop(check) | Check::HopOrChain(check, _) => Some(*check),
+            _ => None,
+        }
+    }
+
     /// What it asks of a whole chain.
     pub fn of_chain(&self) -> Option<ChainCheck> {
         match self {
-            Check::Chain(check) => Some(*check),
+            Check::Chain(check) | Check::HopOrChain(_, check) => Some(*check),
             Check::Several { chain, .. } => *chain,
             _ => None,
         }

@@ -48,28 +48,25 @@ pub fn journey(id: i64, journey: &Journey<'_>, seen: &Seen) -> Vec<(Option<usize
     let subject = Subject::Chain(id);
     let hops: Vec<(usize, HopView<'_>)> = journey.hops().collect();
     for rule in all() {
-        match rule.check {
-            Check::Hop(check) => {
-                for (at, view) in hops.iter().filter(|(_, view)| http2::compares(rule, view.near.x, view.far.x)) {
-                    check(view, seen, &mut Findings::new(rule, subject, &mut found));
-                    // No surer than that the two legs belong together, and than what was captured of them.
-                    for mut finding in found.drain(..) {
-                        let doubts = [view.near.x, view.far.x].iter().any(|x| in_doubt(x, &finding));
-                        let known = if doubts { finding.confidence.lower() } else { finding.confidence };
-                        finding.confidence = known.min(view.confidence());
-                        out.push((Some(*at), finding));
-                    }
+        if let Some(check) = rule.check.of_hop() {
+            for (at, view) in hops.iter().filter(|(_, view)| http2::compares(rule, view.near.x, view.far.x)) {
+                check(view, seen, &mut Findings::new(rule, subject, &mut found));
+                // No surer than that the two legs belong together, and than what was captured of them.
+                for mut finding in found.drain(..) {
+                    let doubts = [view.near.x, view.far.x].iter().any(|x| in_doubt(x, &finding));
+                    let known = if doubts { finding.confidence.lower() } else { finding.confidence };
+                    finding.confidence = known.min(view.confidence());
+                    out.push((Some(*at), finding));
                 }
             }
-            _ => {
-                let Some(check) = rule.check.of_chain() else { continue };
-                check(journey, seen, &mut Findings::new(rule, subject, &mut found));
-                for mut finding in found.drain(..) {
-                    if journey.legs.iter().any(|leg| in_doubt(leg.x, &finding)) {
-                        finding.confidence = finding.confidence.lower();
-                    }
-                    out.push((None, finding));
+        }
+        if let Some(check) = rule.check.of_chain() {
+            check(journey, seen, &mut Findings::new(rule, subject, &mut found));
+            for mut finding in found.drain(..) {
+                if journey.legs.iter().any(|leg| in_doubt(leg.x, &finding)) {
+                    finding.confidence = finding.confidence.lower();
                 }
+                out.push((None, finding));
             }
         }
     }

@@ -231,6 +231,10 @@ pub(crate) fn run_whole(
     let mut out = Vec::new();
     let findings = &mut Findings::new(rule, Subject::Chain(1), &mut out);
     match (&rule.check, rule.check.of_chain()) {
+        (Check::HopOrChain(check, of_chain), _) => {
+            journey.hops().for_each(|(_, view)| check(&view, seen, findings));
+            of_chain(&journey, seen, findings);
+        }
         (Check::Hop(check), _) => journey.hops().for_each(|(_, view)| check(&view, seen, findings)),
         (_, Some(check)) => check(&journey, seen, findings),
         _ => panic!("{} does not look at chains", rule.id),

@@ -19,7 +19,7 @@ fn answer(status: u16) -> String {
 }
 
 fn findings(near: &Exchange, far: &Exchange, kind: HopKind) -> Vec<Finding> {
-    let of_hops = RULES.iter().filter(|rule| matches!(rule.check, Check::Hop(_)));
+    let of_hops = RULES.iter().filter(|rule| rule.check.of_hop().is_some());
     of_hops.flat_map(|rule| run_hop_of(rule, near.clone(), far.clone(), |hop| hop.kind = kind)).collect()
 }
 
@@ -155,7 +155,7 @@ fn a_try_or_a_copy_beside_a_leg_that_was_granted_is_a_note() {
             .iter()
             .filter(|r| r.id.starts_with("hop-stripped"))
             .flat_map(|rule| match rule.check {
-                Check::Hop(_) => run_journey(rule, &all, &hops, View::default()),
+                Check::Hop(_) | Check::HopOrChain(..) => run_journey(rule, &all, &hops, View::default()),
                 _ => Vec::new(),
             })
             .collect();
