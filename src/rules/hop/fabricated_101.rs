@@ -68,7 +68,7 @@ fn check_alone(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let silent = x.after_101[1].is_none() && x.end.by != Some(ANSWER);
     let asked = x.after_101[0].as_ref().filter(|_| silent && !unseen);
     let until = x.end.tcp_at.max(x.times.last);
-    if !asked.zip(until).is_some_and(|(asked, until)| until.since(asked.ts) >= UNANSWERED) {
+    if asked.zip(until).is_none_or(|(asked, until)| until.since(asked.ts) < UNANSWERED) {
         return;
     }
     let did = "answered 101 and sent no request on; nothing of what the client said was answered";
