@@ -12,23 +12,29 @@ pub(super) static RULE: Rule = Rule {
         (RFC 6455 §4.1), and got another answer than 2xx. The WebSocket request was never sent.\n\nA first 407 only \
         asks for credentials.",
     refs: &["RFC 9110 §9.3.6", "RFC 6455 §4.1"],
-    causes: &[
-        "the proxy's rules do not allow this host or port: many allow 443 only",
-        "the proxy wants credentials (407)",
-        "the proxy cannot reach the host (502, 503, 504)",
-    ],
+    causes: &[FORBIDDEN, CREDENTIALS, UNREACHABLE],
     fix: None,
     explains: &[Explains::Refused, Explains::Redirected],
     symptom_of: &[],
     check: Check::Exchange(check),
 };
 
+const FORBIDDEN: &str = "the proxy's rules do not allow this host or port: many allow 443 only";
+const CREDENTIALS: &str = "the proxy wants credentials (407): the client sent none, or none that it accepts";
+const UNREACHABLE: &str = "the proxy cannot reach the host (502, 503, 504)";
+
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(head) = x.response.as_ref().filter(|_| x.mechanism == Mechanism::Connect) else { return };
     let Some(code) = head.status().filter(|code| !(200..300).contains(code)) else { return };
     let first_round = code == 407 && !x.request.has("proxy-authorization");
     let text = Text::own("The proxy refused the tunnel to ").url(x.request.target()).say(" with ");
+    let cause = match code {
+        407 => CREDENTIALS,
+        500..=599 => UNREACHABLE,
+        _ => FORBIDDEN,
+    };
     out.add(say_status(text, head).say("."))
+        .cause(cause)
         .severity(if first_round { Severity::Info } else { Severity::Error })
         .expected(Text::own("200"))
         .found(say_status(Text::new(), head))
@@ -47,8 +53,12 @@ mod tests {
     fn a_refused_connect_is_found() {
         let x = exchange(CONNECT, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
         assert_eq!(run(&RULE, &x)[0].severity, Severity::Error);
+        assert_eq!(run(&RULE, &x)[0].causes, [FORBIDDEN]);
         let x = exchange(CONNECT, Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
-        assert_eq!(run(&RULE, &x)[0].severity, Severity::Info);
+        assert_eq!(
+            (run(&RULE, &x)[0].severity, &*run(&RULE, &x)[0].causes),
+            (Severity::Info, &[CREDENTIALS.into()][..])
+        );
     }
 
     #[test]
