@@ -11,8 +11,9 @@ use crate::model::{
 use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
 use crate::rules::recovery::Recovered;
+use crate::rules::sentence::{self, CAUSE};
 use crate::rules::verdict::{
-    self, CAUSE, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, fix_class, may_be_ignored, may_explain,
+    self, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, fix_class, may_be_ignored, may_explain,
 };
 use crate::rules::{Explains, Rule, ends, find, frames, hop, unknown};
 
@@ -268,7 +269,7 @@ fn on_leg(
         None => known.fixes(at.x, sender, class),
     });
     let confidence = if unseen || blind { finding.confidence.lower() } else { finding.confidence };
-    let summary = verdict::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
+    let summary = sentence::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
     if hop.is_none() && !by_client && blame.role == Role::Server && (own || journey.view.behind_last) {
         // Of a hop whose legs are captured, and that has none behind this one.
         blame.role = Role::Hop;
@@ -330,7 +331,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
         severity: finding.severity,
         confidence: finding.confidence.min(joined),
         summary: match about {
-            Some(_) => verdict::summary(x, rule, finding, &local, None, false),
+            Some(_) => sentence::summary(x, rule, finding, &local, None, false),
             None => sentence(rule, finding),
         },
         fix: rule
@@ -440,7 +441,7 @@ fn sentence(rule: &Rule, finding: &Finding) -> Text {
 fn with_cause(finding: &Finding, cause: Option<String>) -> Text {
     let mut parts = finding.message.0.clone().into_owned();
     if let Some(Part::Own(first)) = parts.first_mut() {
-        *first = Cow::Owned(verdict::capital(first));
+        *first = Cow::Owned(sentence::capital(first));
     }
     if let Some(Part::Own(last)) = parts.last_mut() {
         *last = Cow::Owned(last.trim_end_matches('.').to_owned());
@@ -503,6 +504,15 @@ mod tests {
 
     /// The same with what is known; between them stands this product.
     fn judged_by(near: Exchange, far: Exchange, seen: &Seen, product: Option<&str>) -> Verdict {
+        verdict_on([near, far], seen, product, Outcome::Upgraded)
+    }
+
+    /// The verdict on two legs that failed.
+    fn failed(near: Exchange, far: Exchange, outcome: Outcome) -> Verdict {
+        verdict_on([near, far], &Seen::default(), None, outcome)
+    }
+
+    fn verdict_on([near, far]: [Exchange; 2], seen: &Seen, product: Option<&str>, outcome: Outcome) -> Verdict {
         let far = behind(far);
         let product = product.map(ends::testing::software);
         let hops = [Hop { product, ..hop(&near, &far) }];
@@ -512,10 +522,10 @@ mod tests {
             legs.iter().zip(&handshakes).map(|(x, h)| crate::rules::run::exchange(x, h, seen)).collect();
         let all = legs.iter().zip(&handshakes).zip(&found);
         let legs: Vec<Leg<'_>> =
-            all.map(|((x, handshake), findings)| Leg { x, handshake, outcome: Outcome::Upgraded, findings }).collect();
+            all.map(|((x, handshake), findings)| Leg { x, handshake, outcome, findings }).collect();
         let journey = Journey { legs: &legs, hops: &hops, tried: &[], view: &View::default() };
         let found = crate::rules::run::journey(1, &journey, seen);
-        of(&journey, Outcome::Upgraded, &found, None, &Nothing).unwrap()
+        of(&journey, outcome, &found, None, &Nothing).unwrap()
     }
 
     /// Rule, role and address of the blamed, kind of mending.
@@ -585,23 +595,6 @@ mod tests {
         let verdict = judged_by(near.clone(), open(near), &seen, Some("acme"));
         assert_eq!((&*verdict.rule, verdict.because), ("idle-timeout-match", None));
         assert_eq!(verdict.blame.map(|blame| blame.role), Some(Role::Hop));
-    }
-
-    /// The verdict on two legs that failed.
-    fn failed(near: Exchange, far: Exchange, outcome: Outcome) -> Verdict {
-        let far = behind(far);
-        let hops = [hop(&near, &far)];
-        let legs = [near, far];
-        let handshakes: Vec<_> = legs.iter().map(crate::rules::accept::compare).collect();
-        let seen = Seen::default();
-        let found: Vec<_> =
-            legs.iter().zip(&handshakes).map(|(x, h)| crate::rules::run::exchange(x, h, &seen)).collect();
-        let all = legs.iter().zip(&handshakes).zip(&found);
-        let legs: Vec<Leg<'_>> =
-            all.map(|((x, handshake), findings)| Leg { x, handshake, outcome, findings }).collect();
-        let journey = Journey { legs: &legs, hops: &hops, tried: &[], view: &View::default() };
-        let found = crate::rules::run::journey(1, &journey, &seen);
-        of(&journey, outcome, &found, None, &Nothing).unwrap()
     }
 
     #[test]

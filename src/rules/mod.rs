@@ -20,6 +20,7 @@ pub mod response;
 pub mod rule;
 pub mod run;
 pub mod seen;
+pub mod sentence;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tunnels;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    Attempted, Confidence, ConnectState, End, Exchange, Field, Finding, FlowFacts, Handshake, Head, Hop, HopKind,
-    InputFacts, LineFaults, MatchKey, Mechanism, Part, Preview, Quality, StartLine, Subject, Text, Times,
+    Attempted, Confidence, ConnectState, Exchange, Field, Finding, FlowFacts, Handshake, Head, Hop, HopKind,
+    InputFacts, LineFaults, MatchKey, Mechanism, Part, Preview, StartLine, Subject, Text, Times,
 };
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::{Check, Findings, Rule, Seen};
@@ -67,29 +67,10 @@ pub(crate) fn exchange_of_bytes(request: &[u8], response: Option<&[u8]>) -> Exch
         flow: FlowId(1),
         client: endpoint(10, 40_000),
         server: endpoint(20, 80),
-        via: Vec::new(),
-        proxied: None,
         mechanism: Mechanism::Http1Upgrade,
-        request: request_head,
-        stream: None,
-        interim: Vec::new(),
-        response: None,
-        body: Box::default(),
-        odd_response: None,
-        before_response: None,
         early: early.map(Box::new),
-        after_101: [None, None],
-        frames_with_101: false,
         times: Times { syn: Some(start - Nanos::from_millis(2)), rtt: Some(Nanos::from_millis(1)), last: Some(start) },
-        ws: None,
-        talk: None,
-        end: End::default(),
-        quality: Quality::default(),
-        index_in_flow: 0,
-        seq: [None; 2],
-        syn_stamp: 0,
-        tentative: false,
-        seen_as: None,
+        ..Exchange::of(request_head)
     };
     if let Some(bytes) = response {
         let (answer, rest) = head(bytes, PacketRef::new(0, 6), answered);

@@ -123,16 +123,20 @@ impl Tunnels {
         }
     }
 
+    /// What is remembered of a host. `None`: there is no room for another one, which is counted.
+    fn host(&mut self, ip: IpAddr) -> Option<&mut Host> {
+        if !self.hosts.contains_key(&ip) && self.hosts.len() >= limits::TUNNEL_HOSTS {
+            self.evicted += 1;
+            return None;
+        }
+        Some(self.hosts.entry(ip).or_default())
+    }
+
     /// Remembers a connection in TLS that was not read.
     pub fn learn_sealed(&mut self, flow: &FlowFacts) {
         let idle = flow.said.as_ref().and_then(|said| said.end.idle_before);
         let Some(idle) = idle.filter(|_| ends::ended_idle(flow)) else { return };
-        let ip = flow.server.ip;
-        if !self.hosts.contains_key(&ip) && self.hosts.len() >= limits::TUNNEL_HOSTS {
-            self.evicted += 1;
-            return;
-        }
-        let kept = note(&mut self.hosts.entry(ip).or_default().sealed, idle);
+        let kept = self.host(flow.server.ip).is_none_or(|host| note(&mut host.sealed, idle));
         self.evicted += u64::from(!kept);
     }
 
@@ -140,12 +144,7 @@ impl Tunnels {
     pub fn learn_midstream(&mut self, flow: &FlowFacts) {
         let Some(idle) = ends::cut_midstream(flow) else { return };
         self.limited = true;
-        let ip = flow.server.ip;
-        if !self.hosts.contains_key(&ip) && self.hosts.len() >= limits::TUNNEL_HOSTS {
-            self.evicted += 1;
-            return;
-        }
-        let kept = note(&mut self.hosts.entry(ip).or_default().idle, idle);
+        let kept = self.host(flow.server.ip).is_none_or(|host| note(&mut host.idle, idle));
         self.evicted += u64::from(!kept);
     }
 

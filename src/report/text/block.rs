@@ -12,7 +12,7 @@ use crate::report::text::fields::{ANSWERED, ASKED, REQUEST_IDS, in_ladder, told}
 use crate::report::text::page::{Page, Tone, clip};
 use crate::report::text::{body, connection, facts, fix, hops, ladder, legs, sealed};
 use crate::report::time::human;
-use crate::rules::verdict::CAUSE;
+use crate::rules::sentence::CAUSE;
 use crate::store::Analysis;
 
 /// Characters of a captured value that are shown.

@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use super::{Hints, judge};
 use crate::base::{Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
-use crate::model::{
-    End, Exchange, Field, Finding, Handshake, Head, LineFaults, Mechanism, Quality, StartLine, Subject, Times, WsTotals,
-};
+use crate::model::{Exchange, Field, Finding, Handshake, Head, LineFaults, StartLine, Subject, WsTotals};
 use crate::rules::{Check, Findings, Rule, Seen};
 
 /// The sample of RFC 6455.
@@ -37,29 +35,8 @@ impl Answer {
             flow: FlowId(1),
             client,
             server,
-            via: Vec::new(),
-            proxied: None,
-            mechanism: Mechanism::Http1Upgrade,
-            request: head(&request, 4, 0),
-            stream: None,
-            interim: Vec::new(),
             response: Some(head(response, 6, 10)),
-            body: Box::default(),
-            odd_response: None,
-            before_response: None,
-            early: None,
-            after_101: [None, None],
-            frames_with_101: false,
-            times: Times::default(),
-            ws: None,
-            talk: None,
-            end: End::default(),
-            quality: Quality::default(),
-            index_in_flow: 0,
-            seq: [None; 2],
-            syn_stamp: 0,
-            tentative: false,
-            seen_as: None,
+            ..Exchange::of(head(&request, 4, 0))
         })
     }
 

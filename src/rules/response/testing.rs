@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Mechanism, Preview, Quality, StartLine,
-    Subject, Times, WsCounts, WsTotals,
+    Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Preview, StartLine, Subject, Times, WsCounts,
+    WsTotals,
 };
 use crate::rules::{Findings, Rule, Seen};
 
@@ -48,40 +48,14 @@ fn with(head: &str, more: &str) -> String {
 /// A request without fields of an upgrade becomes a plain one.
 pub(crate) fn exchange(request: &str, response: Option<&str>) -> Exchange {
     let request = head(request.as_bytes(), 4, at(0));
-    let wants = ["upgrade", "sec-websocket-key", "sec-websocket-version"].iter().any(|n| request.has(n));
-    let mechanism = match request.method() {
-        b"CONNECT" => Mechanism::Connect,
-        _ if wants => Mechanism::Http1Upgrade,
-        _ => Mechanism::None,
-    };
     Exchange {
         id: ExchangeId(1),
         flow: FlowId(1),
         client: Endpoint::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000),
         server: Endpoint::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2)), 80),
-        via: Vec::new(),
-        proxied: None,
-        mechanism,
-        request,
-        stream: None,
-        interim: Vec::new(),
         response: response.map(|r| head(r.as_bytes(), 6, at(10))),
-        body: Box::default(),
-        odd_response: None,
-        before_response: None,
-        early: None,
-        after_101: [None, None],
-        frames_with_101: false,
         times: Times { syn: Some(at(-2)), rtt: Some(Nanos::from_millis(1)), last: Some(at(20)) },
-        ws: None,
-        talk: None,
-        end: End::default(),
-        quality: Quality::default(),
-        index_in_flow: 0,
-        seq: [None; 2],
-        syn_stamp: 0,
-        tentative: false,
-        seen_as: None,
+        ..Exchange::of(request)
     }
 }
 
