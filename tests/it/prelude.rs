@@ -279,6 +279,14 @@ fn other_protocols_inside_a_tunnel_are_counted_as_what_they_are() {
 }
 
 #[test]
+fn plain_requests_behind_a_header_show_that_a_server_takes_them() {
+    let (c, s) = (Side::Client, Side::Server);
+    let plain = |flow: Script| flow.head(c, "GET / HTTP/1.1\nHost: a").head(s, "HTTP/1.1 200 OK\nContent-Length: 0");
+    let kept = |flow: Script| run(capture(&plain(flow).segments())).0.exchanges.len();
+    assert_eq!((kept(Script::flow().client(V1)), kept(Script::flow())), (1, 0));
+}
+
+#[test]
 fn a_faulty_header_is_kept_with_its_fault() {
     let flow = Script::flow().client("PROXY TCP4 192.0.2.44 nobody 51234 443\r\n");
     let (found, _) = run(capture(&inner(flow).segments()));

@@ -56,7 +56,8 @@ pub(super) fn applies(view: &HopView<'_>) -> bool {
 const ASKED_FOR: [&str; 4] = ["x-original-uri", "x-original-url", "x-forwarded-uri", "x-auth-request-redirect"];
 
 /// Whether the hop only asks behind this leg whether the client may: with the client's fields, for a path of
-/// its own, and without the upgrade, as it should. The answer to that is a permission or none.
+/// its own, and without the upgrade, as it should. The answer to that is a permission or none. Both legs together show
+/// it by fewer signs than the far one alone ([`crate::model::Exchange::asks_permission`]).
 fn is_inquiry(view: &HopView<'_>) -> bool {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
     let path = |head| target(head).map(|t| t.path);
