@@ -284,6 +284,7 @@ impl Listener<'_> {
         let (ts, at) = (self.ts, self.at);
         let content: Box<[u8]> = self.common.beat.as_slice().into();
         let opcode = self.speaker().opcode;
+        self.tunnel.both.flags &= !(flag::QUIET << self.side);
         let live = self.live();
         let known = live.beat_keys.iter().position(|known| *known == key).filter(|at| *at < live.rare.beats.len());
         if let Some(beat) = known.and_then(|known| live.rare.beats.get_mut(known)) {

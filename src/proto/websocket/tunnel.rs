@@ -62,6 +62,9 @@ pub(super) mod flag {
     pub(in super::super) const CLOSED: u8 = 1 << 4;
     /// The first messages are still to be kept.
     pub(in super::super) const KEEPS: u8 = 1 << 5;
+    /// What is [`Live`](super::Live) of the client (the server, one bit higher) says nothing to an ordinary message:
+    /// its messages are kept, and no beats are known.
+    pub(in super::super) const QUIET: u8 = 1 << 6;
 }
 
 /// One direction: what nearly every frame changes.
