@@ -443,6 +443,15 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     #[inline]
+    fn prefetch_behind(&self, tag: u64, side: Side) {
+        if tag & FRAMES[side.index()] != 0
+            && let Some(talk) = Tag(tag).talk()
+        {
+            self.shared.talks.prefetch_behind(talk);
+        }
+    }
+
+    #[inline]
     fn takes_short(&self, tag: u64, side: Side) -> bool {
         tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
     }

@@ -44,4 +44,12 @@ impl Talks {
             tunnel.prefetch(from);
         }
     }
+
+    /// What that leads to.
+    #[inline]
+    pub(super) fn prefetch_behind(&self, number: u32) {
+        if let Some(tunnel) = self.0.get(number as usize) {
+            tunnel.prefetch_behind();
+        }
+    }
 }

@@ -166,6 +166,10 @@ pub trait Handler {
         1
     }
 
+    /// The same, of what that leads to: a little later.
+    #[inline]
+    fn prefetch_behind(&self, _tag: u64, _side: Side) {}
+
     /// A segment that is next in line, and one short frame by itself. `true`: that was all there was to say, and
     /// its bytes are not told as a chunk. `offset`: of its first byte in its direction's stream.
     #[inline]

@@ -83,6 +83,9 @@ const SWEEP: Nanos = Nanos::from_secs(limits::FLOW_SWEEP_S);
 const FAR: usize = 16;
 const NEAR: usize = 8;
 
+/// Segments between what is worked on and what the handler's lines lead to.
+const BEHIND: usize = 6;
+
 /// A flow's record, what is kept beside it, and what all flows share.
 struct Found<'a, I> {
     record: &'a mut Record<I>,
@@ -171,6 +174,7 @@ impl<I: Inline> Table<I> {
         self.next.extend(following.iter().map(|entry| fetch_record(&self.slots, &self.blocks, entry)));
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
+            self.fetch_behind(entries, number + BEHIND, handler);
             let seen = (segments.short(*current), segments.ready(*current));
             self.entry(bytes, segments, (entry, seen), number, handler, counters);
         }
@@ -679,6 +683,16 @@ impl<I: Inline> Table<I> {
             // Of these the last bytes are looked at.
             prefetch_index(bytes, entry.payload_at() + (entry.payload_len as usize).saturating_sub(LINE / 2));
         }
+    }
+
+    #[inline]
+    fn fetch_behind<H: Handler<Inline = I>>(&self, entries: &[Entry], number: usize, handler: &H) {
+        let (Some(flow), Some(entry)) = (self.flows.get(number), entries.get(number)) else { return };
+        if *flow == NONE {
+            return;
+        }
+        let (block, at) = split(*flow);
+        handler.prefetch_behind(self.blocks[block].records[at].track.tag, entry.side);
     }
 
     /// Whether a record is of this segment's flow.

@@ -188,6 +188,14 @@ impl Tunnel {
         prefetch_index(from_ref(&self.sides[usize::from(from == Direction::ServerToClient)]), 0);
     }
 
+    /// Starts fetching the place of the next frame that is kept to be shown.
+    #[inline]
+    pub fn prefetch_behind(&self) {
+        if let Some(log) = &self.both.log {
+            prefetch_index(&log.0, Log::place(self.both.logged));
+        }
+    }
+
     /// In-order bytes of one segment. `offset`: of the first one in its direction's stream. `true`: the first
     /// Close of all was in them.
     #[inline]
@@ -363,13 +371,18 @@ impl Log {
     /// `count`: of the frames before.
     #[inline]
     pub(super) fn add(&mut self, frame: FrameRecord, count: &mut u32) {
-        let n = *count as usize;
-        let at = n.checked_sub(limits::FRAMES_FIRST).map_or(n, |n| limits::FRAMES_FIRST + n % limits::FRAMES_LAST);
-        if let Some(place) = self.0.get_mut(at) {
+        if let Some(place) = self.0.get_mut(Log::place(*count)) {
             *place = frame;
         }
         // Where it would overflow it goes on with another of the same place in the ring.
         *count = count.checked_add(1).unwrap_or(FULL);
+    }
+
+    /// Where a frame goes that comes behind so many.
+    #[inline]
+    fn place(count: u32) -> usize {
+        let n = count as usize;
+        n.checked_sub(limits::FRAMES_FIRST).map_or(n, |n| limits::FRAMES_FIRST + n % limits::FRAMES_LAST)
     }
 
     /// How many are the first ones, and all, in their order. `count`: of all that were added.
