@@ -54,7 +54,7 @@ pub struct Rare {
     /// Small messages that came again and again, at most `limits::BEATS`.
     pub beats: Vec<Beat>,
     /// Its first Close frame.
-    pub close: Option<SentClose>,
+    pub close: Option<Box<SentClose>>,
     /// Bytes of its compressed messages, and what was inflated from them.
     pub deflated_bytes: u64,
     pub inflated_bytes: u64,
@@ -478,7 +478,7 @@ impl Spoken {
     }
 
     pub fn close(&self) -> Option<&SentClose> {
-        self.rare.as_ref()?.close.as_ref()
+        self.rare.as_ref()?.close.as_deref()
     }
 }
 

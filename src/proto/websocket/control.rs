@@ -62,7 +62,7 @@ impl Listener<'_> {
             code,
             reason,
         };
-        self.live().rare.close.get_or_insert(close);
+        self.live().rare.close.get_or_insert_with(|| Box::new(close));
     }
 }
 

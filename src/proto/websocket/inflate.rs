@@ -19,6 +19,8 @@ pub(super) struct Inflate {
     gave: u64,
     /// Bytes that came out of all messages.
     total: u64,
+    /// Messages that were read whole, their bytes on the wire and inflated.
+    pub(super) gain: (u32, u64, u64),
     /// A message was read before.
     again: bool,
     /// The last block said that it is the last (RFC 7692 §7.2.3.4): what follows is no data.
@@ -70,6 +72,7 @@ impl Inflate {
             took: 0,
             gave: 0,
             total: 0,
+            gain: (0, 0, 0),
             again: false,
             final_block: false,
             forgot: false,

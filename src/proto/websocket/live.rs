@@ -26,8 +26,6 @@ pub(super) struct Live {
     pub(super) begun: Option<(PacketRef, u64)>,
     /// What tells its beats apart, in their order.
     pub(super) beat_keys: [u32; limits::BEATS],
-    /// Compressed messages that were read whole, their bytes on the wire and inflated.
-    pub(super) gain: (u32, u64, u64),
 }
 
 /// A control frame, as far as it has come.
@@ -77,5 +75,15 @@ impl Live {
     /// Whether there is anything to tell.
     pub(super) fn is_worth_telling(&self) -> bool {
         self.rare != Rare::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_kept_message_needs_is_small() {
+        assert!(size_of::<Live>() <= 256, "{}: each tunnel has two of them", size_of::<Live>());
     }
 }

@@ -351,13 +351,12 @@ impl Listener<'_> {
             Ok(())
         });
         let Some(live) = &mut self.speaker().live else { return };
-        if live.inflate.is_none() {
-            return;
-        }
+        let Some(inflate) = &mut live.inflate else { return };
         live.rare.deflated_bytes += read.0;
         live.rare.inflated_messages = live.rare.inflated_messages.saturating_add(1);
-        live.gain = (live.gain.0.saturating_add(1), live.gain.1 + read.0, live.gain.2 + read.1);
-        let (messages, wire, plain) = live.gain;
+        let (messages, wire, plain) = inflate.gain;
+        let (messages, wire, plain) = (messages.saturating_add(1), wire + read.0, plain + read.1);
+        inflate.gain = (messages, wire, plain);
         let useless = messages == limits::USELESS_MESSAGES && wire >= plain;
         let place = self.message_place();
         if trailer {

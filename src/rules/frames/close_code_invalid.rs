@@ -73,7 +73,8 @@ mod tests {
 
     fn told(from: Direction, code: Option<u16>, payload: u32) -> String {
         let mut x = talked();
-        rare(&mut x, from).close = Some(SentClose { code, payload, length: payload + 2, ..SentClose::default() });
+        rare(&mut x, from).close =
+            Some(Box::new(SentClose { code, payload, length: payload + 2, ..SentClose::default() }));
         found(&RULE, &x).first().map(|f| words(&f.message)).unwrap_or_default()
     }
 

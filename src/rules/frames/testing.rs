@@ -87,7 +87,7 @@ pub(super) fn fault_of(x: &mut Exchange, from: Direction) -> &mut FrameFault {
 pub(super) fn close(x: &mut Exchange, from: Direction, code: Option<u16>, seconds: i64) {
     let payload = if code.is_some() { 2 } else { 0 };
     let close = SentClose { ts: later(seconds), code, payload, length: payload + 2, ..SentClose::default() };
-    rare(x, from).close = Some(close);
+    rare(x, from).close = Some(Box::new(close));
 }
 
 /// One in which Pings of this side wait that came at these seconds, and two were answered; seen for 60 s.

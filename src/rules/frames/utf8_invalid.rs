@@ -70,7 +70,7 @@ mod tests {
     fn reasons(reason: &[u8], payload: u32) -> usize {
         let mut x = talked();
         let close = SentClose { payload, code: Some(1000), reason: reason.into(), ..SentClose::default() };
-        rare(&mut x, SERVER).close = Some(close);
+        rare(&mut x, SERVER).close = Some(Box::new(close));
         found(&RULE, &x).len()
     }
 

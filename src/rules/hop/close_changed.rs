@@ -138,7 +138,7 @@ mod tests {
                 reason: close.reason,
                 payload: 2,
             };
-            let rare = Some(Box::new(Rare { close: Some(sent), ..Rare::default() }));
+            let rare = Some(Box::new(Rare { close: Some(Box::new(sent)), ..Rare::default() }));
             let spoken = Spoken { rare, ..Spoken::default() };
             let mut talk = Talk::default();
             match x.end.by {
