@@ -123,6 +123,9 @@ pub struct Fingerprint {
     /// Other fields' values: name to pattern.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
+    /// Fields that do not have such a value, where they are there: name to pattern.
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
     /// The first field names, in order.
     #[serde(default)]
     pub first: Vec<String>,

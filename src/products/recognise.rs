@@ -222,6 +222,10 @@ impl<'a> Subject<'a> {
             && print.also.iter().all(|name| head.has(name))
             && !print.absent.iter().any(|name| head.has(name))
             && print.with.iter().all(|(name, form)| head.first_value(name).is_some_and(|v| pattern::matches(form, v)))
+            && !print
+                .without
+                .iter()
+                .any(|(name, form)| head.first_value(name).is_some_and(|v| pattern::matches(form, v)))
             && self.run_at(&print.first, self.pseudo())
             && (print.last.is_empty()
                 || head.fields.len().checked_sub(print.last.len()).is_some_and(|at| self.run_at(&print.last, at)))

@@ -8,14 +8,14 @@
 use crate::base::{PacketRef, Timestamp};
 use crate::model::{self, Direction, EndHow, Wrapper};
 use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
-use crate::wire::tls::{suite, version_name};
+use crate::wire::tls::{alert, suite, version_name};
 
 use super::around::Begin;
 use super::held::HeldChunk;
 use super::inner::{Inner, UNKNOWN};
 use super::machines::Place;
 use super::sealed::Sealed;
-use super::tls::{self, Blind, Event, Facts, Input, Session, State};
+use super::tls::{self, Alert, Blind, Event, Facts, Input, Said, Session, State};
 use super::watch::Watch;
 use super::{Flow, Machine, Step, direction};
 
@@ -32,6 +32,8 @@ pub struct Tls {
     ended: Option<(Side, EndHow, Timestamp, PacketRef)>,
     /// The name it is for was counted.
     named: bool,
+    /// Sides that said with close_notify that nothing more comes.
+    notified: [bool; 2],
     /// Why bytes are missing, where they are.
     why: GapWhy,
     /// What runs inside. `None`: nothing came yet.
@@ -57,6 +59,7 @@ impl Tls {
             ended: None,
             named: watch.is_some() && !reads,
             watch,
+            notified: [false; 2],
             why: GapWhy::Lost,
             inner: None,
         }
@@ -106,6 +109,8 @@ impl Tls {
             }
         }
         match (chunk.what, &mut self.inner) {
+            // It was told with its close_notify.
+            (What::Close(CloseHow::Fin), Some(_)) if self.notified[chunk.side.index()] => step,
             (What::Close(_), Some(inner)) => {
                 let offset = inner.passed(chunk.side);
                 inner.chunk(flow, &Chunk { offset, ..*chunk })
@@ -164,6 +169,16 @@ impl Tls {
                 self.pass(flow, Chunk { side, ts: lost.ts, at: lost.at, offset: lost.offset, what })
             }
             Event::Blind(why) => self.blind(flow, input, *why),
+            // Nothing comes behind it on this side, whoever sends the first FIN (RFC 8446 §6.1).
+            Event::Alert(Alert { place, said: Said::Read { description: alert::CLOSE_NOTIFY, .. } }) => {
+                let side = self.side(place.dir);
+                let Some(inner) = self.inner.as_mut().filter(|_| !self.notified[side.index()]) else {
+                    return Step::Stay;
+                };
+                self.notified[side.index()] = true;
+                let (what, offset) = (What::Close(CloseHow::Fin), inner.passed(side));
+                inner.chunk(flow, &Chunk { side, ts: place.ts, at: place.at, offset, what })
+            }
             Event::Hello | Event::Alert(_) | Event::Failed(_) => Step::Stay,
         }
     }

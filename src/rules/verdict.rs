@@ -228,7 +228,12 @@ fn alone(outcome: Outcome, findings: &[Finding]) -> impl Iterator<Item = Candida
 pub(super) fn name<'f>(candidates: impl Iterator<Item = Candidate<'f>>) -> Option<(Candidate<'f>, Severity)> {
     let all: Vec<Candidate<'f>> = candidates.collect();
     let worst = all.iter().map(|c| c.finding.severity).max()?;
-    let is_symptom = |rule: &Rule| all.iter().any(|c| rule.symptom_of.contains(&&*c.finding.rule));
+    // A refusal of an extended CONNECT that a leg of HTTP/1.1 behind it began is told as it was said there.
+    let passed_on = |rule: &Rule, c: &Candidate<'_>| {
+        rule.id == "h2-connect-refused" && c.place.depth > 0 && c.finding.rule.starts_with("refused-")
+    };
+    let is_symptom =
+        |rule: &Rule| all.iter().any(|c| rule.symptom_of.contains(&&*c.finding.rule) || passed_on(rule, c));
     let causes: Vec<_> = all.iter().filter(|c| !is_symptom(c.rule)).copied().collect();
     // Rules that call each other symptoms leave none; then all of them speak.
     let left = if causes.is_empty() { all } else { causes };

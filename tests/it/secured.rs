@@ -83,6 +83,8 @@ fn run_with(capture: Vec<u8>, key_log: &str) -> (Collected, Counters) {
 fn inner(x: &Exchange, alone: &Exchange) -> String {
     let mut x = x.clone();
     (x.id, x.seq, x.via, x.proxied) = (alone.id, alone.seq, Vec::new(), None);
+    // Inside TLS the first close_notify counts, not the first FIN: here the client's.
+    x.end.tcp_by = alone.end.tcp_by;
     text_of(&x)
 }
 

@@ -192,7 +192,7 @@ impl Tunnel {
     #[inline]
     pub fn prefetch_behind(&self) {
         if let Some(log) = &self.both.log {
-            prefetch_index(&log.0, Log::place(self.both.logged));
+            prefetch_index(log.0.as_slice(), Log::place(self.both.logged));
         }
     }
 

@@ -110,12 +110,13 @@ fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 /// `None`: it is no limit.
 fn sure(cut: &CutOff<'_>, times: u32) -> Option<Confidence> {
     let [least, alone] = LEAST;
-    let least = if cut.by_hop() && cut.both { least } else { alone };
     let second = Nanos::from_secs(1).0;
     let rest = cut.idle.0.rem_euclid(second);
     let whole = rest <= OFF || rest >= second - OFF;
+    // Servers that die take all with them after the same silence, but hardly after whole seconds of it.
+    let told = cut.by_hop() && cut.both || times >= 2 && whole;
     match (cut.by_hop(), times >= 2) {
-        _ if cut.idle < least => None,
+        _ if cut.idle < if told { least } else { alone } => None,
         (true, true) => Some(Confidence::Certain),
         (false, true) => Some(Confidence::Likely),
         // A hop that crashes or gives up resets; one that waited in vain closes.

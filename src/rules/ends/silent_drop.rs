@@ -25,8 +25,13 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
-/// No box forgets sooner.
+/// No box forgets sooner, of those that an RST alone tells of.
 const LEAST: Nanos = Nanos::from_secs(30);
+
+/// The same, where a client sent bytes again and again in vain for [`IN_VAIN`] at least: a limit may be as short as
+/// somebody sets it. Whom a server cannot reach so soon rather left.
+const LEAST_IN_VAIN: Nanos = Nanos::from_secs(2);
+const IN_VAIN: Nanos = Nanos::from_secs(2);
 
 /// So often must bytes be sent again in vain.
 const TIMES: u32 = 3;
@@ -39,7 +44,13 @@ const NAMED: usize = 3;
 
 fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let Some(talk) = x.talk.as_ref().filter(|_| tunnel(x).is_some() && !closed(x)) else { return };
-    let Some(quiet) = talk.before_last.map(|silence| silence.length).filter(|quiet| *quiet >= LEAST) else { return };
+    let resent = talk.transport.as_ref().and_then(|transport| transport.resent);
+    let in_vain = resent.is_some_and(|resent| {
+        let by_client = resent.by == Direction::ClientToServer;
+        by_client && resent.times >= TIMES && resent.last.since(resent.first) >= IN_VAIN
+    });
+    let least = if in_vain { LEAST_IN_VAIN } else { LEAST };
+    let Some(quiet) = talk.before_last.map(|silence| silence.length).filter(|quiet| *quiet >= least) else { return };
     let Some((by, at, came)) = unanswered(x) else { return };
     let mut boxes: Vec<String> = Vec::new();
     let mut known: Vec<_> = seen.limits.iter().filter(|l| l.kind == LimitKind::Idle && l.length <= quiet).collect();
@@ -132,7 +143,8 @@ mod tests {
 
     #[test]
     fn losses_short_silences_and_ends_that_were_told_are_not() {
-        assert!(said(&quiet(resent(2), 300)).is_none() && said(&quiet(resent(4), 10)).is_none());
+        assert!(said(&quiet(resent(2), 300)).is_none() && said(&quiet(resent(4), 1)).is_none());
+        assert!(said(&quiet(resent(4), 10)).is_some(), "a client's bytes, in vain for ten seconds");
         assert!(said(&quiet(cut(SERVER, EndHow::Fin, 300_050), 300)).is_none());
         let mut closed = quiet(resent(4), 300);
         closed.ws.iter_mut().for_each(|ws| ws.client.close = 1);

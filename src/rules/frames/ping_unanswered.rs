@@ -1,7 +1,7 @@
 //! `ping-unanswered`.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Direction, EndHow, Exchange, OpenPing, Pings, Severity, Text};
+use crate::model::{Direction, EndHow, Exchange, OpenPing, Pings, Severity, Talk, Text};
 use crate::rules::frames::support::{BOTH, against, bytes, talk};
 use crate::rules::response::length;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -33,6 +33,9 @@ const PATIENCE: Nanos = Nanos::from_secs(30);
 /// How long one who gives the connection up must have waited for the Ping to be the reason.
 const GIVEN_UP: Nanos = Nanos::from_secs(5);
 
+/// The same, where the other side answered no Ping at all, and said nothing else since.
+const GIVEN_UP_ON_MUTE: Nanos = Nanos::from_secs(1);
+
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     for from in BOTH {
         let Some(pings) = talk(x).and_then(|talk| talk.of(from).pings()) else { continue };
@@ -45,7 +48,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             let next = pings.open.get(at + 1).map(|next| next.ts);
             let wait = patience(ping, next);
             let waited = until.since(ping.ts);
-            let enough = if says_so(x, from) { Nanos::ZERO } else { GIVEN_UP };
+            // Who never answers any, and said nothing since, is why even sooner.
+            let mute = pings.answered == 0 && talk(x).is_some_and(|talk| is_mute(talk, against(from), ping));
+            let enough = match (says_so(x, from), mute) {
+                (true, _) => Nanos::ZERO,
+                (_, true) => GIVEN_UP_ON_MUTE,
+                _ => GIVEN_UP,
+            };
             (waited >= wait || given_up && waited >= enough).then_some(*ping)
         };
         let late: Vec<OpenPing> = pings.open.iter().enumerate().filter_map(late).collect();
@@ -77,6 +86,11 @@ fn tell(
         .expected(Text::own("a Pong with the payload of the Ping"))
         .found(Text::own(format!("none in {waited}")))
         .evidence(bytes(from, first.at, first.offset, first.length));
+}
+
+/// Whether this side said nothing behind the Ping.
+fn is_mute(talk: &Talk, side: Direction, ping: &OpenPing) -> bool {
+    talk.of(side).last.is_none_or(|last| last.ts <= ping.ts)
 }
 
 /// How long this Ping may wait: at most until the next one.
@@ -116,14 +130,22 @@ fn says_so(x: &Exchange, from: Direction) -> bool {
     })
 }
 
-/// Whether both legs carried a Ping of this side that nobody answered: what asks in vain behind a hop was passed on.
+/// Whether both legs carried a Ping of this side that nobody answered, or the far one too late: what asks in vain
+/// behind a hop was passed on.
 pub(in crate::rules) fn asked_in_vain(near: &Exchange, far: &Exchange, from: Direction) -> bool {
     let open = |x: &Exchange| -> Vec<u32> {
         let pings = x.talk.as_deref().and_then(|talk| talk.of(from).pings());
         pings.map(|pings| pings.open.iter().map(|ping| ping.crc).collect()).unwrap_or_default()
     };
-    let (near, far) = (open(near), open(far));
-    near.iter().any(|crc| far.contains(crc))
+    let far_open = open(far);
+    if open(near).iter().any(|crc| far_open.contains(crc)) {
+        return true;
+    }
+    let pings = |x: &'_ Exchange| x.talk.as_deref().and_then(|talk| talk.of(from).pings().cloned());
+    let first = pings(near).and_then(|pings| pings.open.first().copied());
+    let waited = first.and_then(|ping| until(near, from).map(|until| until.since(ping.ts)));
+    let slowest = pings(far).and_then(|pings| pings.slowest);
+    matches!((waited, slowest), (Some(waited), Some(slowest)) if slowest >= waited)
 }
 
 /// Whether the capture may lack the answer, which would have come in this direction.

@@ -66,7 +66,18 @@ fn is_inquiry(view: &HopView<'_>) -> bool {
         named.windows(near.target().len().max(1)).any(|part| part == near.target())
     };
     let asks = !far.has("upgrade") && path(near) != path(far) && ASKED_FOR.iter().any(names_it);
-    asks && (view.tried_again || answered(view, &[401, 403]).is_some())
+    asks && (view.tried_again || answered(view, &[401, 403]).is_some()) || is_check_of_envoy(near, far)
+}
+
+/// Whether this is what Envoy's `ext_authz` asks by HTTP: for the same path, with a length that says that no content
+/// follows, and of the client's fields those alone that it is told to show; what Envoy passes on has an id and the key.
+fn is_check_of_envoy(near: &Head, far: &Head) -> bool {
+    far.has("x-envoy-internal")
+        && value(far, "content-length") == Some(b"0")
+        && !near.has("content-length")
+        && !far.has("x-request-id")
+        && !far.has_websocket()
+        && near.has_websocket()
 }
 
 /// As [`applies`], and the near leg may expect its upgrade to be passed on: it has all that RFC 9110 §7.8
