@@ -130,22 +130,14 @@ fn says_so(x: &Exchange, from: Direction) -> bool {
     })
 }
 
-/// Whether both legs carried a Ping of this side that nobody answered, or the far one too late: what asks in vain
-/// behind a hop was passed on.
+/// Whether both legs carried a Ping of this side that nobody answered: what asks in vain behind a hop was passed on.
 pub(in crate::rules) fn asked_in_vain(near: &Exchange, far: &Exchange, from: Direction) -> bool {
     let open = |x: &Exchange| -> Vec<u32> {
         let pings = x.talk.as_deref().and_then(|talk| talk.of(from).pings());
         pings.map(|pings| pings.open.iter().map(|ping| ping.crc).collect()).unwrap_or_default()
     };
-    let far_open = open(far);
-    if open(near).iter().any(|crc| far_open.contains(crc)) {
-        return true;
-    }
-    let pings = |x: &'_ Exchange| x.talk.as_deref().and_then(|talk| talk.of(from).pings().cloned());
-    let first = pings(near).and_then(|pings| pings.open.first().copied());
-    let waited = first.and_then(|ping| until(near, from).map(|until| until.since(ping.ts)));
-    let slowest = pings(far).and_then(|pings| pings.slowest);
-    matches!((waited, slowest), (Some(waited), Some(slowest)) if slowest >= waited)
+    let (near, far) = (open(near), open(far));
+    near.iter().any(|crc| far.contains(crc))
 }
 
 /// Whether the capture may lack the answer, which would have come in this direction.
