@@ -520,6 +520,12 @@ pub const TLS_NAMES: usize = 64;
 /// TLS records of each direction whose size and time are kept, the first ones.
 pub const TLS_FIRST_RECORDS: usize = 16;
 
+/// Milliseconds behind a client's Finished within which a server's alert is its answer to it.
+pub const TLS_REFUSED_MS: i64 = 2_000;
+
+/// Milliseconds for which a server may be silent upon a ClientHello before it counts as one that does not answer.
+pub const TLS_SILENT_MS: i64 = 2_000;
+
 /// Bytes of a direction of a TLS connection that is not read, within which its first records are looked for.
 pub const SEALED_LOOKED_AT_BYTES: u64 = 256 << 10;
 

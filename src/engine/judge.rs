@@ -11,7 +11,7 @@ use crate::base::{Counters, Endpoint, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
     AcceptVerdict, Beside, Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head,
-    InputFacts, Outcome, Severity, Software, Stands, Verdict,
+    InputFacts, Outcome, Role, Severity, Software, Stands, Verdict,
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
@@ -258,6 +258,18 @@ impl Judge<'_> {
         let (outcome, verdict) = verdict::of_flow(flow, &findings, &Known(self.products));
         Some((findings, outcome, verdict))
     }
+
+    /// Calls the server of a TLS handshake that failed a hop, where other chains show what stands behind it.
+    fn place(&self, hosts: &hops::Hosts, flow: &FlowFacts, verdict: &mut Verdict) {
+        let server = verdict.blame.as_mut().filter(|blame| blame.role == Role::Server);
+        let Some(blame) = server.filter(|_| verdict.rule == rules::TLS_HANDSHAKE_FAILED) else { return };
+        if self.software.has(hosts, flow.server) {
+            blame.role = Role::Hop;
+            let sure =
+                self.software.at(hosts, flow.server).filter(|s| s.confidence >= crate::model::Confidence::Likely);
+            blame.product = sure.as_ref().map(rules::journey::full_name);
+        }
+    }
 }
 
 fn chain_of(x: &Exchange, outcome: Outcome, verdict: Arc<Verdict>, findings: Vec<usize>) -> Chain {
@@ -430,7 +442,8 @@ pub fn whole_by(
             a.flows.push(flow);
             continue;
         }
-        let Some((findings, outcome, verdict)) = judge.flow(&flow) else { continue };
+        let Some((findings, outcome, mut verdict)) = judge.flow(&flow) else { continue };
+        judge.place(plan.hosts(), &flow, &mut verdict);
         let indices = a.add(findings, |f| allowed(f, None));
         a.chains.push(chain_of_flow(&flow, outcome, verdict, indices));
         a.flows.push(flow);

@@ -14,6 +14,9 @@ pub fn tried(all: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts) -> Vec<Attemp
     lone.iter().filter_map(|flow| belongs_to(flow, &by_time, hosts)).collect()
 }
 
+/// How long behind its answer a hop may take to close what it tried in vain.
+const CLOSED_BEHIND: Nanos = Nanos::from_millis(limits::AT_ONCE_MS);
+
 /// The leg during which the connection was opened, by its server's host where that is known; where it is
 /// not, by who waited and then failed.
 fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<Attempted> {
@@ -40,11 +43,18 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
         [x] => Some(of(x, Confidence::Likely)),
         // Of several, the one whose client was told first after the try had failed: a hop says so at once.
         several => {
-            let failed_at = flow.end_at?;
+            // Of what is still open at the end, the one that asked last before it was begun.
+            let Some(failed_at) = flow.end_at else { return several.first().map(|x| of(x, Confidence::Possible)) };
             let told = |x: &Exchange| x.response.as_ref().map(|r| r.first).filter(|told| *told >= failed_at);
             let first =
                 several.iter().filter_map(|x| told(x).map(|told| (told, x))).min_by_key(|(told, x)| (*told, x.id));
-            first.map(|(_, x)| of(x, Confidence::Possible))
+            // Some close what failed only behind their answer.
+            let just = |x: &Exchange| {
+                let told = x.response.as_ref().map(|r| r.first)?;
+                (told >= flow.syn_at && failed_at.since(told) <= CLOSED_BEHIND).then_some(told)
+            };
+            let last = || several.iter().filter_map(|x| just(x).map(|told| (told, x))).max_by_key(|(t, x)| (*t, x.id));
+            first.or_else(last).map(|(_, x)| of(x, Confidence::Possible))
         }
     }
 }

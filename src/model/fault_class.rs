@@ -31,11 +31,13 @@ pub enum FaultClass {
     Reload,
     /// Session affinity.
     Stick,
+    /// Names, trust and certificates of TLS.
+    Tls,
 }
 
 impl FaultClass {
     /// All classes, in the order of the documentation.
-    pub const ALL: [FaultClass; 14] = [
+    pub const ALL: [FaultClass; 15] = [
         FaultClass::Fwd,
         FaultClass::Idle,
         FaultClass::Host,
@@ -47,6 +49,7 @@ impl FaultClass {
         FaultClass::Reload,
         FaultClass::Head,
         FaultClass::ProxyProtocol,
+        FaultClass::Tls,
         FaultClass::Limit,
         FaultClass::Backend,
         FaultClass::Client,
@@ -69,6 +72,7 @@ impl FaultClass {
             FaultClass::Redir => "redir",
             FaultClass::Reload => "reload",
             FaultClass::Stick => "stick",
+            FaultClass::Tls => "tls",
         }
     }
 }

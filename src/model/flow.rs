@@ -1,7 +1,7 @@
 //! A TCP connection, as far as a rule may ask about it.
 
 use crate::base::{Endpoint, FlowId, Nanos, PacketRef, Timestamp};
-use crate::model::{End, Preview, Proxied, Sealed, Wrapper, WsTotals};
+use crate::model::{Broken, End, Preview, Proxied, Sealed, Wrapper, WsTotals};
 
 /// How the connection's opening went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,9 @@ impl FlowFacts {
         if let Some(sealed) = &mut said.sealed {
             sealed.shift(by);
         }
+        if let Some(broken) = &mut said.broken {
+            broken.shift(by);
+        }
     }
 }
 
@@ -75,6 +78,8 @@ pub struct Said {
     /// TLS that was not read. Its hellos' facts stand in `via`. `None`: it is none, or its end came before the
     /// ServerHello.
     pub sealed: Option<Box<Sealed>>,
+    /// A TLS handshake that failed. `None`: there was none, or it did not.
+    pub broken: Option<Box<Broken>>,
     /// Bytes of the connection were lost to the capture.
     pub gap: bool,
     pub end: End,

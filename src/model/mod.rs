@@ -1,6 +1,7 @@
 //! Every data type that crosses a seam between modules. Data and what can be read off it; no I/O,
 //! no decisions about faults (those are `rules`).
 
+pub mod broken;
 pub mod chain;
 pub mod exchange;
 pub mod fault_class;
@@ -18,6 +19,7 @@ pub mod text;
 pub mod via;
 mod words;
 
+pub use broken::{Broken, BrokenHow, HandshakeStep};
 pub use chain::{Blame, Chain, Fix, Outcome, Pattern, Role, Verdict};
 pub use exchange::{
     AcceptVerdict, Close, Direction, End, EndHow, Exchange, Handshake, Mechanism, Preview, Quality, Times, Tls,

@@ -324,9 +324,9 @@ impl Http {
     }
 
     /// What is known of the bytes around an exchange that got no response.
-    pub(super) fn unanswered(&mut self, flow: &Flow<'_>, x: &mut Exchange) {
+    pub(super) fn unanswered(&mut self, flow: &mut Flow<'_>, x: &mut Exchange) {
         if x.odd_response.is_none() {
-            x.odd_response = self.odd.take();
+            x.odd_response = self.odd.take().or_else(|| flow.shared.alert.take());
         }
         // Of a capture without the server's packets nothing can be called early.
         if flow.context.track.seen(self.client.other()) {

@@ -9,6 +9,7 @@ pub mod around;
 mod blocks;
 pub mod body;
 mod connect;
+mod handshake;
 pub mod held;
 pub mod http1;
 pub mod http2;
@@ -37,7 +38,7 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
-use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Head, Layer, Wrapper, via};
+use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Head, Layer, Preview, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Ready, Side, Signs, What};
 use crate::wire::short::Short;
 
@@ -135,6 +136,8 @@ pub struct Shared {
     common: websocket::Common,
     /// Secrets of TLS, and what its sessions share.
     pub tls: tls::Tools,
+    /// While a connection in TLS is closed: the alert by which its server ended it.
+    alert: Option<Box<Preview>>,
     /// TLS connections that are not read and whose end is waited for.
     sealed_open: usize,
     /// Scratch for a name that is counted.

@@ -12,6 +12,7 @@ use crate::wire::tls::record::{self, HEADER_BYTES, Header};
 use crate::wire::tls::suite::{self, Cipher};
 
 use super::around::Begin;
+use super::handshake::{self, Fatal};
 use super::tls::{Facts, Session};
 use super::watch::{facts as facts_of, said};
 use super::websocket::Frames;
@@ -27,6 +28,9 @@ pub struct Sealed {
     halves: [Half; 2],
     /// Header of the record that an alert is. `None`: not known.
     alert: Option<[u8; HEADER_BYTES]>,
+    /// What the hellos said, until the connection is over, and the first alert that ends it.
+    facts: Box<Facts>,
+    fatal: Option<Fatal>,
     /// What ended it first, and when somebody had last spoken by then. `None` there: that was seen before this machine.
     end: Option<Ended>,
     spoken: Option<Timestamp>,
@@ -41,6 +45,9 @@ pub struct Sealed {
     around: Vec<Wrapper>,
 }
 
+/// Bytes of an alert: level and description.
+const ALERT_BYTES: usize = 2;
+
 /// By whom, how, when, and by which packet.
 type Ended = (Side, EndHow, Timestamp, PacketRef);
 
@@ -52,6 +59,8 @@ struct Half {
     skip: u64,
     /// A header in pieces.
     begun: Vec<u8>,
+    /// What an alert in clear says, as far as it came.
+    says: ([u8; ALERT_BYTES], usize),
     /// Where records begin is not known any more, or does not matter.
     lost: bool,
     bytes: u64,
@@ -103,8 +112,14 @@ pub(super) fn pass_beside(place: &mut Frames, chunk: &Chunk<'_>, data: &[u8]) ->
 
 impl Sealed {
     /// From what a session saw until nothing more could be read.
-    /// `end`: what ended it first, where that came already.
-    pub(super) fn new(client: Side, begin: Begin, tls: model::Tls, session: &Session, end: Option<Ended>) -> Self {
+    /// `end`, `fatal`: what ended it first, and the alert that does, where they came already.
+    pub(super) fn new(
+        client: Side,
+        begin: Begin,
+        tls: model::Tls,
+        session: &Session,
+        (end, fatal): (Option<Ended>, Option<Fatal>),
+    ) -> Self {
         let facts = session.facts();
         let half = |dir| {
             let left = session.left(dir);
@@ -117,6 +132,7 @@ impl Sealed {
                 lost: left.lost,
                 bytes: left.bytes,
                 closed: left.closed,
+                ..Half::default()
             }
         };
         Sealed {
@@ -126,6 +142,8 @@ impl Sealed {
             alpn_offered: facts.alpn_offered.iter().cloned().collect(),
             halves: [Direction::ClientToServer, Direction::ServerToClient].map(half),
             alert: alert_header(facts),
+            facts: Box::new(facts.clone()),
+            fatal,
             end,
             spoken: None,
             glimpsed_from: None,
@@ -172,6 +190,10 @@ impl Sealed {
             What::Data(data) => {
                 half.bytes += data.len() as u64;
                 half.data(chunk.ts, data);
+                let says = half.alert();
+                if let (None, Some(says)) = (self.fatal, says) {
+                    self.fatal = Fatal::new(dir, says, chunk.ts, chunk.at);
+                }
                 self.segment(flow.inline, chunk.side, (chunk.ts, chunk.at), data, 0);
                 self.looked_enough(flow)
             }
@@ -299,14 +321,24 @@ impl Sealed {
         });
         let mut told = Said { end, ..said(&self.begin) };
         told.gap = self.halves.iter().any(|half| half.lost);
+        let ended = self.end.map(|(side, how, ts, at)| (direction(self.client, side), how, ts, at));
+        let [client, server] = &facts.sides;
+        let sides = [&*client.records, &*server.records];
+        let seen = handshake::Seen { facts: &self.facts, sides, alert: self.fatal, ended };
+        told.broken = handshake::broken(&seen).filter(|_| !told.gap).map(Box::new);
         told.via.push(Wrapper::Tls(std::mem::take(&mut self.tls)));
         if self.glimpsed_from.is_some() {
             told.via.splice(0..0, std::mem::take(&mut self.around));
         }
         told.sealed = Some(Box::new(facts));
         flow.shared.sealed_open = flow.shared.sealed_open.saturating_sub(1);
+        let broken = told.broken.is_some();
         let facts = facts_of(flow, self.client, self.begin.first, told);
-        flow.sink.sealed(facts);
+        if broken {
+            flow.sink.lone(facts);
+        } else {
+            flow.sink.sealed(facts);
+        }
         Step::Opaque
     }
 
@@ -329,6 +361,28 @@ impl Half {
         self.skip > 0 && !self.lost && !self.closed
     }
 
+    /// Keeps what an alert in clear says, from this part of a record's body.
+    fn hear(&mut self, body: &[u8]) {
+        let clear = |header: Header| header.kind == record::ALERT && usize::from(header.length) == ALERT_BYTES;
+        let (says, len) = &mut self.says;
+        if self.passing.is_some_and(clear) {
+            for (to, &from) in says.iter_mut().skip(*len).zip(body) {
+                *to = from;
+                *len += 1;
+            }
+        }
+    }
+
+    /// What an alert in clear said, once it came whole.
+    fn alert(&mut self) -> Option<[u8; ALERT_BYTES]> {
+        let (says, len) = self.says;
+        if len < ALERT_BYTES {
+            return None;
+        }
+        self.says.1 = 0;
+        Some(says)
+    }
+
     /// Its first records are.
     fn is_known(&self) -> bool {
         self.records.len() >= limits::TLS_FIRST_RECORDS
@@ -346,7 +400,9 @@ impl Half {
     fn data(&mut self, ts: Timestamp, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.lost && self.records.len() < limits::TLS_FIRST_RECORDS {
             let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
-            (self.skip, bytes) = (self.skip - n as u64, bytes.get(n..).unwrap_or_default());
+            let (body, rest) = bytes.split_at(n);
+            self.hear(body);
+            (self.skip, bytes) = (self.skip - n as u64, rest);
             if self.skip > 0 {
                 return;
             }
@@ -408,8 +464,7 @@ fn last(place: &Frames) -> Option<SealedSegment> {
 
 /// The header of a record that is an alert (RFC 8446 §5.2, RFC 5246 §6.2.3): the two bytes of an alert with what
 /// protects them. `None`: not known for this cipher.
-fn alert_header(facts: &Facts) -> Option<[u8; HEADER_BYTES]> {
-    const ALERT_BYTES: usize = 2;
+pub(super) fn alert_header(facts: &Facts) -> Option<[u8; HEADER_BYTES]> {
     let cipher = facts.suite.and_then(suite::find)?.cipher;
     let tag = cipher.tag_bytes();
     if facts.version == Some(crate::wire::tls::TLS_1_3) {

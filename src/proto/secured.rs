@@ -6,17 +6,18 @@
 //! [`Sealed`] takes over.
 
 use crate::base::{PacketRef, Timestamp};
-use crate::model::{self, Direction, EndHow, Wrapper};
+use crate::model::{self, Direction, End, EndHow, Preview, SealedRecord, Wrapper};
 use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
-use crate::wire::tls::{alert, suite, version_name};
+use crate::wire::tls::{alert, record, suite, version_name};
 
 use super::around::Begin;
+use super::handshake::{self, Fatal};
 use super::held::HeldChunk;
 use super::inner::{Inner, UNKNOWN};
 use super::machines::Place;
 use super::sealed::Sealed;
 use super::tls::{self, Alert, Blind, Event, Facts, Input, Said, Session, State};
-use super::watch::Watch;
+use super::watch::{Watch, said, tell_alone};
 use super::{Flow, Machine, Step, direction};
 
 /// TLS on one connection.
@@ -30,6 +31,8 @@ pub struct Tls {
     known: u64,
     /// What ended it first.
     ended: Option<(Side, EndHow, Timestamp, PacketRef)>,
+    /// The first alert that ends it.
+    fatal: Option<Fatal>,
     /// The name it is for was counted.
     named: bool,
     /// Sides that said with close_notify that nothing more comes.
@@ -57,6 +60,7 @@ impl Tls {
             session,
             known: 0,
             ended: None,
+            fatal: None,
             named: watch.is_some() && !reads,
             watch,
             notified: [false; 2],
@@ -67,9 +71,15 @@ impl Tls {
 
     /// Takes one chunk.
     pub fn chunk(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>) -> Step {
+        if let (Some(watch), What::Close(_)) = (&mut self.watch, chunk.what) {
+            watch.tls = Some(Box::new(told(self.session.facts())));
+        }
         if let Some(watch) = &mut self.watch
             && let Step::Opaque = watch.chunk(flow, chunk)
         {
+            if watch.told {
+                return Step::Opaque;
+            }
             self.watch = None;
         }
         if let Step::Replace(to, mut held) = self.secrets_came(flow, chunk) {
@@ -91,6 +101,9 @@ impl Tls {
                     CloseHow::Replaced | CloseHow::CaptureEnd => None,
                 };
                 self.ended = self.ended.or(end.map(|how| (chunk.side, how, chunk.ts, chunk.at)));
+                if self.is_broken(flow) {
+                    return Step::Opaque;
+                }
                 (tls::What::Close, how != CloseHow::Fin)
             }
         };
@@ -113,7 +126,15 @@ impl Tls {
             (What::Close(CloseHow::Fin), Some(_)) if self.notified[chunk.side.index()] => step,
             (What::Close(_), Some(inner)) => {
                 let offset = inner.passed(chunk.side);
-                inner.chunk(flow, &Chunk { offset, ..*chunk })
+                let by_server = |fatal: &Fatal| fatal.by == Direction::ServerToClient;
+                flow.shared.alert = self.fatal.filter(by_server).map(|fatal| {
+                    let bytes = [record::ALERT, 3, 3, 0, 2, alert::FATAL, fatal.description];
+                    let offset = inner.passed(self.client.other());
+                    Box::new(Preview { bytes: bytes.into(), at: fatal.at, ts: fatal.ts, offset })
+                });
+                let step = inner.chunk(flow, &Chunk { offset, ..*chunk });
+                flow.shared.alert = None;
+                step
             }
             (What::Close(how), None) if how != CloseHow::Fin => Step::Opaque,
             _ => step,
@@ -179,8 +200,42 @@ impl Tls {
                 let (what, offset) = (What::Close(CloseHow::Fin), inner.passed(side));
                 inner.chunk(flow, &Chunk { side, ts: place.ts, at: place.at, offset, what })
             }
+            Event::Alert(Alert { place, said: Said::Read { level, description } }) => {
+                let fatal = || Fatal::new(place.dir, [*level, *description], place.ts, place.at);
+                self.fatal = self.fatal.or_else(fatal);
+                Step::Stay
+            }
             Event::Hello | Event::Alert(_) | Event::Failed(_) => Step::Stay,
         }
+    }
+
+    /// Tells a handshake that failed, where the connection ends with it and its records are read as far as that needs.
+    fn is_broken(&mut self, flow: &mut Flow<'_>) -> bool {
+        let ended = self.ended.map(|(side, how, ts, at)| (direction(self.client, side), how, ts, at));
+        // Of what waits for secrets, records tell when none came.
+        const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClient];
+        let lost = BOTH.into_iter().any(|dir| self.session.left(dir).lost);
+        if lost || self.inner.is_some() || self.session.state() == State::Waiting {
+            return false;
+        }
+        let of = |dir| {
+            let records = self.session.seen(dir).first.iter();
+            records.map(|r| SealedRecord { ts: r.ts, bytes: r.length, kind: r.kind }).collect::<Vec<_>>()
+        };
+        let [client, server] = BOTH.map(of);
+        let facts = self.session.facts();
+        let seen = handshake::Seen { facts, sides: [&client, &server], alert: self.fatal, ended };
+        let Some(broken) = handshake::broken(&seen) else { return false };
+        let mut said = said(&self.begin);
+        said.via.push(Wrapper::Tls(Box::new(told(facts))));
+        said.broken = Some(Box::new(broken));
+        if let Some((by, how, ts, at)) = ended {
+            let by = Some(by);
+            let (at, packet) = (Some(ts), Some(at));
+            said.end = End { by, how, at, packet, tcp_by: by, tcp_how: how, tcp_at: at, ..End::default() };
+        }
+        tell_alone(flow, self.client, self.begin.first, said);
+        true
     }
 
     /// Nothing can be read any further.
@@ -218,7 +273,13 @@ impl Tls {
             return Step::Opaque;
         }
         flow.shared.sealed_open += 1;
-        let sealed = Sealed::new(self.client, std::mem::take(&mut self.begin), told(facts), &self.session, self.ended);
+        let sealed = Sealed::new(
+            self.client,
+            std::mem::take(&mut self.begin),
+            told(facts),
+            &self.session,
+            (self.ended, self.fatal),
+        );
         // What is left of the chunk under work goes on there.
         let what = match input.what {
             tls::What::Data(bytes) if !bytes.is_empty() => What::Data(bytes),

@@ -4,8 +4,8 @@
 //! What comes in: chunks from the client's first byte on. What goes out: nothing, or the flow to
 //! [`super::Sink::lone`]. Keeps `limits::ODD_PREVIEW_BYTES` of either side.
 
-use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{End, EndHow, FlowFacts, Preview, Said};
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
+use crate::model::{self, Broken, BrokenHow, Direction, End, EndHow, FlowFacts, HandshakeStep, Preview, Said, Wrapper};
 use crate::stream::{Chunk, CloseHow, Side, What};
 use crate::wire::tls::{handshake, hello, record};
 
@@ -22,8 +22,12 @@ pub struct Watch {
     sent: u64,
     /// Its ClientHello, where it came in pieces, as far as it came; about `limits::TLS_WATCHED_HELLO_BYTES` at the most.
     hello: Vec<u8>,
+    /// The connection was told.
+    pub(super) told: bool,
     /// The name in it was counted.
     named: bool,
+    /// What its ClientHello says, told with it. `None`: not known here.
+    pub(super) tls: Option<Box<model::Tls>>,
 }
 
 struct First {
@@ -44,7 +48,7 @@ enum Word {
 
 impl Watch {
     pub fn new(client: Side, begin: Begin) -> Self {
-        Watch { client, begin, first: [None, None], sent: 0, hello: Vec::new(), named: false }
+        Watch { client, begin, first: [None, None], sent: 0, hello: Vec::new(), told: false, named: false, tls: None }
     }
 
     /// The same beside another machine, which counts the name itself if it must.
@@ -80,7 +84,7 @@ impl Watch {
             }
             What::Gap { .. } => Step::Opaque,
             // A client that leaves first, as health checks do, gets no answer and needs none.
-            What::Close(CloseHow::Fin) if from_client => {
+            What::Close(CloseHow::Fin) if from_client && !self.waited(flow, chunk) => {
                 if self.first[1].is_some() {
                     Step::Stay
                 } else {
@@ -102,8 +106,23 @@ impl Watch {
                 };
                 self.tell(flow, Some(end))
             }
+            // Whether it was silent for long, whoever waited for it may tell.
+            What::Close(_) if self.is_unanswered(flow) => self.tell(flow, None),
             What::Close(_) => Step::Opaque,
         }
+    }
+
+    /// Whether a server that is in view said nothing to a ClientHello for so long that it can no more be expected to.
+    fn waited(&self, flow: &Flow<'_>, chunk: &Chunk<'_>) -> bool {
+        let patience = Nanos::from_millis(limits::TLS_SILENT_MS);
+        let long = self.first[0].as_ref().is_some_and(|hello| chunk.ts.since(hello.ts) >= patience);
+        long && self.is_unanswered(flow)
+    }
+
+    /// Whether a server that is in view said nothing to a ClientHello so far.
+    fn is_unanswered(&self, flow: &Flow<'_>) -> bool {
+        let [Some(hello), None] = &self.first else { return false };
+        is_hello(&hello.bytes) && flow.context.track.seen(self.client.other())
     }
 
     /// Counts the name that a ClientHello asks for, when it is whole.
@@ -134,10 +153,46 @@ impl Watch {
                 Preview { bytes: f.bytes.into(), at: f.at, ts: f.ts, offset: f.offset }
             })
         });
-        let said = Said { first, end: end.unwrap_or_default(), ..said(&self.begin) };
+        let end = end.unwrap_or_default();
+        let broken = broken(&first, &end).map(Box::new);
+        let mut said = Said { first, broken, end, ..said(&self.begin) };
+        if let Some(tls) = self.tls.take().filter(|_| said.broken.is_some()) {
+            said.via.push(Wrapper::Tls(tls));
+        }
         tell_alone(flow, self.client, self.begin.first, said);
+        self.told = true;
         Step::Opaque
     }
+}
+
+/// A server that ended the connection upon a ClientHello without a word.
+fn broken(first: &[Option<Preview>; 2], end: &End) -> Option<Broken> {
+    let [Some(client), None] = first else { return None };
+    let (at, ts) = (end.packet.unwrap_or(client.at), end.at.unwrap_or(client.ts));
+    let after = HandshakeStep::ClientHello;
+    let by = Direction::ServerToClient;
+    let how = match end.how {
+        _ if end.by.is_none() => BrokenHow::Silence,
+        _ if end.by != Some(by) && ts.since(client.ts) < Nanos::from_millis(limits::TLS_SILENT_MS) => return None,
+        _ if end.by != Some(by) => BrokenHow::Silence,
+        EndHow::Rst => BrokenHow::Rst,
+        _ => BrokenHow::Fin,
+    };
+    is_hello(&client.bytes).then(|| Broken {
+        by,
+        how,
+        after,
+        at,
+        ts,
+        waited: ts.since(client.ts),
+        no_certificate: false,
+        offered: Box::default(),
+        alpn_offered: Box::default(),
+    })
+}
+
+fn is_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [record::HANDSHAKE, 3, ..])
 }
 
 /// The body of a TLS record that these bytes begin with. `None`: there is none, or not all of it.

@@ -189,6 +189,7 @@ fn fix_words(class: FaultClass) -> &'static str {
         FaultClass::Redir => "in the proxy or the client's URL: WebSocket clients do not follow redirects",
         FaultClass::Reload => "in the proxy: how reloads treat open tunnels",
         FaultClass::Stick => "in the proxy: keep a session on one server",
+        FaultClass::Tls => "in the server, the proxy or the client: certificates, names and trust of TLS",
     }
 }
 

@@ -15,7 +15,7 @@ use crate::rules::sentence::{self, CAUSE};
 use crate::rules::verdict::{
     self, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, fix_class, may_be_ignored, may_explain,
 };
-use crate::rules::{Explains, Rule, ends, find, frames, hop, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, hop, response, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -352,6 +352,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         Some(hop) if rule.id.starts_with("backend-") => (of_server(journey, hop), None),
         Some(hop) => (of_hop(hop), hop.product.as_ref()),
         None if rule.id.starts_with("backend-") => (of_backend(journey), None),
+        None if rule.id == response::TLS && of_its_server(journey) => (of_backend(journey), responder),
         None => {
             // It is about who answers the last leg: a hop whose other side has no leg of this chain.
             let address = last.map(|leg| leg.x.server.ip.to_string());
@@ -377,7 +378,10 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         confidence: finding.confidence,
         blame: Some(blame),
         // What its own page says is nearer than what such a status may mean.
-        summary: match page.filter(|page| matches!(page.by, Writer::Proxy(_)) && !page.means.ends_with(NO_REASON)) {
+        summary: match page
+            .filter(|_| rule.id != response::TLS)
+            .filter(|page| matches!(page.by, Writer::Proxy(_)) && !page.means.ends_with(NO_REASON))
+        {
             Some(page) => with_cause(finding, Some(page.means)),
             None => sentence(rule, finding),
         },
@@ -417,6 +421,12 @@ fn of_server(journey: &Journey<'_>, hop: &Hop) -> Blame {
     Blame { role: Role::Server, address: far.map(|leg| leg.x.server.ip.to_string()), product: None }
 }
 
+/// Whether a TLS handshake that a hop tried in vain failed by what its backend does.
+fn of_its_server(journey: &Journey<'_>) -> bool {
+    let mut sides = journey.tried.iter().filter_map(|(_, flow)| response::tls_at_fault(flow, true));
+    sides.next_back() == Some(Direction::ServerToClient)
+}
+
 /// The backend: what a hop tried in vain, else the server of the last leg.
 fn of_backend(journey: &Journey<'_>) -> Blame {
     let tried = journey.tried.last().map(|(_, flow)| flow.server.ip);
@@ -433,7 +443,7 @@ fn address(x: &Exchange, by_client: bool) -> Option<String> {
 }
 
 /// The message with its likeliest cause: one sentence.
-fn sentence(rule: &Rule, finding: &Finding) -> Text {
+pub(super) fn sentence(rule: &Rule, finding: &Finding) -> Text {
     let cause = finding.causes.first().map(|c| c.to_string()).or_else(|| rule.causes.first().map(|&c| c.to_owned()));
     with_cause(finding, cause)
 }

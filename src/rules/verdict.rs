@@ -11,7 +11,7 @@ use crate::model::{
 use crate::rules::guilt::Place;
 use crate::rules::recovery::{Recovered, request_rule};
 use crate::rules::sentence::summary;
-use crate::rules::{Explains, Rule, find, frames, response, unknown};
+use crate::rules::{Explains, Rule, find, frames, guilt, response, unknown};
 
 /// What is known of products; the caller joins it to the rules.
 pub trait Knowledge {
@@ -113,6 +113,8 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
     let outcome = match (flow.state, said) {
         (ConnectState::Refused, _) => Outcome::Refused,
         (ConnectState::Unanswered, _) => Outcome::Unanswered,
+        (_, Some(said)) if said.broken.as_ref().is_some_and(|b| b.by == Direction::ServerToClient) => Outcome::Refused,
+        (_, Some(said)) if said.broken.is_some() => Outcome::Unanswered,
         (_, Some(said)) if said.ws.is_none() && said.first[1].is_some() => Outcome::Refused,
         (_, Some(said)) if said.sealed.is_some() => Outcome::Unknown,
         (_, Some(said)) if said.ws.is_none() && said.end.tcp_by == Some(Direction::ServerToClient) => {
@@ -131,7 +133,11 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
         return (outcome, plain("ok", Confidence::Certain, summary));
     };
-    let by_client = said.is_some() && request_rule(rule.id).is_some();
+    let of_tls = response::tls_at_fault(flow, false).filter(|_| rule.id == response::TLS);
+    let by_client = match of_tls {
+        Some(side) => side == Direction::ClientToServer,
+        None => said.is_some() && request_rule(rule.id).is_some(),
+    };
     let role = match by_client {
         true if said.is_some_and(|said| said.proxied.is_some()) => Role::Hop,
         true => Role::Client,
@@ -144,7 +150,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         severity,
         confidence: finding.confidence,
         blame: Some(Blame { role, address, product: None }),
-        summary: finding.message.clone(),
+        summary: if of_tls.is_some() { guilt::sentence(rule, finding) } else { finding.message.clone() },
         // Nothing was said that would show a product.
         fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
     };
@@ -186,7 +192,7 @@ pub(super) fn sender(rule: &Rule, finding: &Finding) -> Direction {
     let asked = || finding.evidence.first().is_some_and(|e| e.direction == Some(Direction::ClientToServer));
     let by_client = || {
         request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id)
-            || OF_STREAM_HEADS.contains(&rule.id) && asked()
+            || (OF_STREAM_HEADS.contains(&rule.id) || rule.id == response::TLS) && asked()
     };
     let of_heads = || if by_client() { Direction::ClientToServer } else { Direction::ServerToClient };
     frames::sender(finding).unwrap_or_else(of_heads)

@@ -33,6 +33,7 @@ mod subprotocol_unanswered;
 mod support;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls_handshake_failed;
 mod upgrade_ignored_200;
 
 pub(super) use no_response::is_unanswered;
@@ -42,6 +43,8 @@ pub(super) use support::left_before_grant;
 pub(super) use support::{
     FAULTS_OF_101, REFUSAL_CAUSES, client_left_at_once, is_attempt, length, tcp_ended, whole_response,
 };
+pub use tls_handshake_failed::TLS;
+pub(super) use tls_handshake_failed::at_fault as tls_at_fault;
 
 use crate::rules::Rule;
 
@@ -59,6 +62,7 @@ pub(super) static RULES: &[&Rule] = &[
     &no_response::RULE,
     &res_head_incomplete::RULE,
     &res_not_http::RULE,
+    &tls_handshake_failed::RULE,
     &res_upgrade_missing::RULE,
     &res_upgrade_mismatch::RULE,
     &res_connection_no_upgrade::RULE,

@@ -20,7 +20,13 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Unanswered],
-    symptom_of: &["hop-101-swallowed", "hop-interim-mishandled", "proxy-protocol-unexpected", "tls-plain-mismatch"],
+    symptom_of: &[
+        "hop-101-swallowed",
+        "hop-interim-mishandled",
+        "proxy-protocol-unexpected",
+        "tls-handshake-failed",
+        "tls-plain-mismatch",
+    ],
     check: Check::Exchange(check),
 };
 

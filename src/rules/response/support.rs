@@ -75,6 +75,7 @@ const LOST_ANSWERS: &[&str] = &[
     "affinity-broken",
     "backend-closed-early",
     "backend-refused",
+    "tls-handshake-failed",
     "backend-silent",
     "backend-unreachable",
     "hop-101-swallowed",

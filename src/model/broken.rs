@@ -1,0 +1,57 @@
+//! A TLS handshake that came to no end.
+
+use crate::base::{Nanos, PacketRef, Timestamp};
+use crate::model::Direction;
+
+/// How a TLS handshake was broken off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Who broke it off: who sent the alert, or the end where there was none; who should have answered.
+    pub by: Direction,
+    pub how: BrokenHow,
+    pub after: HandshakeStep,
+    /// The packet that did it, and when; of a silence the end of it.
+    pub at: PacketRef,
+    pub ts: Timestamp,
+    /// How long the server was silent upon the ClientHello, where that is how it failed. Zero: until the capture's end.
+    pub waited: Nanos,
+    /// The client answered a request for its certificate with an empty one (RFC 5246 §7.4.6, RFC 8446 §4.4.2). `false`
+    /// also where that cannot be seen.
+    pub no_certificate: bool,
+    /// Versions that the client offers by extension, as on the wire, in its order; empty where it offers no TLS 1.3.
+    pub offered: Box<[u16]>,
+    /// Protocols that the client offered (ALPN, RFC 7301), in its order.
+    pub alpn_offered: Box<[Box<[u8]>]>,
+}
+
+/// By what a handshake was broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenHow {
+    /// An alert that was read; its description (RFC 8446 §6).
+    Alert(u8),
+    /// An encrypted record as long as an alert is, and then the end.
+    SealedAlert,
+    Fin,
+    Rst,
+    /// The server said nothing at all, until the client gave up.
+    Silence,
+}
+
+/// How far a handshake had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HandshakeStep {
+    /// The client had asked, and the server had said nothing of TLS.
+    ClientHello,
+    /// The server had answered: its certificate went by with that, unless an earlier session was taken up.
+    ServerHello,
+    /// The client was done with its part.
+    ClientFinished,
+    /// Both were done, and nothing was sent inside: some clients look at a certificate only then.
+    Complete,
+}
+
+impl Broken {
+    pub(super) fn shift(&mut self, by: Nanos) {
+        self.ts = self.ts + by;
+    }
+}
