@@ -38,12 +38,19 @@ struct Vote {
     times: usize,
 }
 
+/// Where a hop between two legs listens: of a transparent proxy, which takes the address of both legs' server for its
+/// own, the one that it is known by behind.
+pub(super) fn end_of_hop(near: &Exchange, far: &Exchange) -> Endpoint {
+    if near.server == far.server { Endpoint { ip: far.client.ip, ..near.server } } else { near.server }
+}
+
 impl Known {
     /// Looks at a hop between two legs.
     pub(super) fn learn(&mut self, products: &Products, hosts: &Hosts, near: &Exchange, far: &Exchange) {
-        let host = self.0.entry(hosts.root(near.server.ip)).or_default();
-        host.crowded |= hosts.same(near.server.ip, far.server.ip) && near.server != far.server;
-        let Some(votes) = host.at_port(near.server.port) else { return };
+        let hop = end_of_hop(near, far);
+        let host = self.0.entry(hosts.root(hop.ip)).or_default();
+        host.crowded |= hosts.same(hop.ip, far.server.ip) && near.server != far.server;
+        let Some(votes) = host.at_port(hop.port) else { return };
         votes.pairs += 1;
         if votes.pairs > limits::PAIRS_RECOGNISED {
             return;

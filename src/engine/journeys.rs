@@ -334,18 +334,19 @@ impl<'a> Journeys<'a> {
 
     fn hop(&self, near: &Exchange, far: &Exchange, edge: &Edge) -> Option<Hop> {
         let hosts = &self.plan.hosts;
-        let mut addresses = vec![near.server.ip];
-        if far.client.ip != near.server.ip && far.client.ip != near.client.ip {
+        let hop = intermediaries::end_of_hop(near, far);
+        let mut addresses = vec![hop.ip];
+        if far.client.ip != hop.ip && far.client.ip != near.client.ip {
             addresses.push(far.client.ip);
         }
         let times = self.times(near, far);
         Some(Hop {
             between: (near.id, far.id),
             kind: edge.kind,
-            name: hosts.name(near.server.ip, Some(near.server.port)).map(str::to_owned),
-            product: self.software.at(hosts, near.server),
+            name: hosts.name(hop.ip, Some(hop.port)).map(str::to_owned),
+            product: self.software.at(hosts, hop),
             addresses,
-            port: self.software.is_crowded(hosts, near.server.ip).then_some(near.server.port),
+            port: self.software.is_crowded(hosts, hop.ip).then_some(hop.port),
             joined_by: edge.why.clone(),
             confidence: edge.confidence,
             forward: times.then(|| far.request.first.since(near.request.first)),

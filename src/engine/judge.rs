@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use crate::base::{Counters, Endpoint, FlowId, limits};
 use crate::hops::{self, Told};
@@ -260,9 +260,19 @@ impl Judge<'_> {
     }
 
     /// Calls the server of a TLS handshake that failed a hop, where other chains show what stands behind it.
-    fn place(&self, hosts: &hops::Hosts, flow: &FlowFacts, verdict: &mut Verdict) {
+    /// `beyond`: what is known to stand behind it.
+    fn place(&self, hosts: &hops::Hosts, beyond: Option<hops::Beyond>, flow: &FlowFacts, verdict: &mut Verdict) {
         let server = verdict.blame.as_mut().filter(|blame| blame.role == Role::Server);
         let Some(blame) = server.filter(|_| verdict.rule == rules::TLS_HANDSHAKE_FAILED) else { return };
+        if let Some(beyond) = beyond {
+            let (server, told) = match beyond {
+                hops::Beyond::Same(server) => (server, format!(" The handshake was passed on to {server}.")),
+                hops::Beyond::Vain(server) => (server, format!(" Meanwhile {server} was tried in vain behind it.")),
+            };
+            blame.address = Some(server.ip.to_string());
+            verdict.summary = std::mem::take(&mut verdict.summary).say(told);
+            return;
+        }
         if self.software.has(hosts, flow.server) {
             blame.role = Role::Hop;
             let sure =
@@ -437,13 +447,17 @@ pub fn whole_by(
         }
     }
     let taken = join_up(&mut a, judge, &plan, &lone, [&wanted, &alone], allowed);
+    let beyond: HashMap<FlowId, hops::Beyond, foldhash::fast::RandomState> = {
+        let passed = hops::Passed::new(&lone);
+        lone.iter().filter_map(|flow| Some((flow.id, passed.beyond(flow)?))).collect()
+    };
     for flow in lone {
         if taken.contains(&flow.id) {
             a.flows.push(flow);
             continue;
         }
         let Some((findings, outcome, mut verdict)) = judge.flow(&flow) else { continue };
-        judge.place(plan.hosts(), &flow, &mut verdict);
+        judge.place(plan.hosts(), beyond.get(&flow.id).copied(), &flow, &mut verdict);
         let indices = a.add(findings, |f| allowed(f, None));
         a.chains.push(chain_of_flow(&flow, outcome, verdict, indices));
         a.flows.push(flow);

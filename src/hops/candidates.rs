@@ -51,6 +51,8 @@ impl<'a> Candidates<'a> {
         };
         // Legs of one journey go to different servers, or are in different captures.
         let same = |a: &Exchange, b: &Exchange| a.server == b.server && a.request.at.input() == b.request.at.input();
+        // Those of a transparent proxy are told by other clients.
+        let same = |a: &Exchange, b: &Exchange| same(a, b) && a.client.ip == b.client.ip;
         let several = all.first().is_some_and(|first| all.iter().any(|x| !same(first, x)));
         found.sort_out();
         if !several {
@@ -276,7 +278,7 @@ impl<'a> Candidates<'a> {
                 break;
             }
             let open = spans.get(near).is_some_and(|&(_, over)| over.saturating_add(1_000_000_000) >= from);
-            let fits = |n: &Exchange| n.flow != x.flow && n.server != x.server;
+            let fits = |n: &Exchange| n.flow != x.flow && (n.server != x.server || n.client.ip != x.client.ip);
             if near != far && open && self.all.get(near).is_some_and(|n| fits(n)) {
                 out.push((near, far));
                 left -= 1;

@@ -24,6 +24,9 @@ struct Sighting {
     request: Nanos,
     /// The same of the responses.
     response: Option<Nanos>,
+    /// Only the one here (there) was answered: it is the near leg, whose hop got nothing from behind. `None`: both or
+    /// neither were.
+    near_here: Option<bool>,
 }
 
 /// The clocks that differ, from pairs of exchanges that share a key or an id which nothing else in their
@@ -39,7 +42,12 @@ pub(super) fn estimate(pairs: &[(&Exchange, &Exchange)], fixed: &[u16]) -> Vec<C
         let response = a.response.as_ref().zip(b.response.as_ref()).map(|(a, b)| b.first.since(a.first));
         let all = between.entry(edge).or_default();
         if all.len() < limits::CLOCK_PAIRS {
-            all.push(Sighting { request: b.request.first.since(a.request.first), response });
+            let near_here = match (&a.response, &b.response) {
+                (Some(_), None) => Some(true),
+                (None, Some(_)) => Some(false),
+                _ => None,
+            };
+            all.push(Sighting { request: b.request.first.since(a.request.first), response, near_here });
         }
     }
     let differences: BTreeMap<(u16, u16), Clock> =
@@ -54,7 +62,12 @@ fn difference(input: u16, all: &[Sighting]) -> Option<Clock> {
     let slack = limits::JOIN_SLACK_MS * 1_000_000;
     let inside = |s: &&Sighting| match s.response {
         Some(response) => s.request.0 >= -slack && response.0 <= slack || s.request.0 <= slack && response.0 >= -slack,
-        None => s.request.0.abs() <= limits::JOIN_S * 1_000_000_000,
+        None => {
+            let forward = if s.near_here == Some(false) { -s.request.0 } else { s.request.0 };
+            // Of which leg is the near one nothing is known where both ended alike.
+            let least = if s.near_here.is_some() { -slack } else { -limits::JOIN_S * 1_000_000_000 };
+            (least..=limits::JOIN_S * 1_000_000_000).contains(&forward)
+        }
     };
     if all.iter().filter(inside).count() * 10 >= all.len() * 9 {
         return Some(Clock { input, offset: Nanos::ZERO, pairs, error: Nanos::ZERO });
@@ -127,7 +140,22 @@ mod tests {
     use super::*;
 
     fn seen(request_ms: i64, response_ms: i64) -> Sighting {
-        Sighting { request: Nanos::from_millis(request_ms), response: Some(Nanos::from_millis(response_ms)) }
+        Sighting {
+            request: Nanos::from_millis(request_ms),
+            response: Some(Nanos::from_millis(response_ms)),
+            near_here: None,
+        }
+    }
+
+    #[test]
+    fn a_hop_that_answers_for_a_backend_that_does_not_has_asked_it_before() {
+        let of = |ms, near_here| {
+            let sighting = Sighting { request: Nanos::from_millis(ms), response: None, near_here };
+            difference(1, &[sighting, sighting]).map(|c| c.offset.0 / 1_000_000)
+        };
+        assert_eq!(of(-3_000, Some(true)), Some(3_000), "the backend was asked before the hop");
+        assert_eq!(of(3_000, Some(false)), Some(-3_000));
+        assert_eq!((of(3_000, Some(true)), of(-3_000, Some(false)), of(-3_000, None)), (Some(0), Some(0), Some(0)));
     }
 
     #[test]

@@ -149,8 +149,9 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     without_upgrade(&mut joined.edges, all);
     for edge in &joined.edges {
         if let (Some(near), Some(far)) = (cards.get(&edge.near), cards.get(&edge.far)) {
-            // A transparent proxy speaks with its client's address.
-            if near.client.ip != far.client.ip && edge.confidence > Confidence::Possible {
+            // A transparent proxy speaks with its client's address, or takes its server's.
+            let transparent = near.client.ip == far.client.ip || near.server == far.server;
+            if !transparent && edge.confidence > Confidence::Possible {
                 topology.hosts.unite(near.server.ip, far.client.ip);
             }
         }

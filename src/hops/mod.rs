@@ -8,6 +8,7 @@ mod clocks;
 pub mod diff;
 mod hosts;
 mod join;
+mod passed;
 mod said;
 mod score;
 mod sealed;
@@ -22,6 +23,7 @@ pub use clocks::Clock;
 pub use diff::Diff;
 pub use hosts::{Hosts, Pin};
 pub use join::{Edge, Joined, Told, Twin, chains, join};
+pub use passed::{Beyond, Passed};
 pub use sealed::Around;
 pub use tried::tried;
 

@@ -108,6 +108,10 @@ impl Topology {
 
     /// A pair beyond doubt.
     pub(super) fn learn(&mut self, near: &Card, far: &Card) {
+        if near.server == far.server {
+            // Of a transparent proxy that address is not the hop's.
+            return;
+        }
         *self.pairs.entry((near.server.ip, far.client.ip)).or_default() += 1;
         *self.from.entry(near.server.ip).or_default() += 1;
         self.paths.insert((near.server.ip, near.path), far.path);
@@ -130,6 +134,10 @@ impl Topology {
         // What a pair taught by itself is no evidence for it.
         let known = self.pairs.get(&(hop, next)).copied().unwrap_or(0);
         let own = near.key.is_some() && near.key == far.key;
+        if near.server == far.server {
+            // A transparent proxy took the connection to itself.
+            return 0;
+        }
         if hop == next || known > u32::from(own) {
             return 25;
         }
@@ -141,7 +149,7 @@ impl Topology {
 /// How well `near` and `far` fit; `None` where they cannot be neighbours.
 pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Score> {
     let mut tally = Tally::default();
-    if near.flow == far.flow || near.server == far.server {
+    if near.flow == far.flow || near.server == far.server && !is_intercepted(near, far) {
         return None;
     }
     // Two connections of one host to different servers stand side by side; but on one host alone all have
@@ -157,6 +165,14 @@ pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Scor
     let place = topology.points(near, far);
     tally.add(place, MatchKey::Topology);
     Some(tally.score())
+}
+
+/// Whether a proxy that took the connection to itself stands between (a transparent one): both legs are to the same
+/// server then, one with what the proxy wrote into the request.
+fn is_intercepted(near: &Card, far: &Card) -> bool {
+    let same = near.key.is_some() && near.key == far.key;
+    let marked = far.forwarded.last == Some(near.client.ip) || far.via.1 > near.via.1;
+    same && marked && near.client.ip != far.client.ip
 }
 
 /// The far leg begins and is answered inside the near one.
@@ -293,6 +309,11 @@ fn fields(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) {
     } else if matches!(near.status, Some(502..=504)) && far.status.is_some_and(|status| status >= 400) {
         // A gateway says that what it got was of no use.
         tally.points += 8;
+    } else if matches!(near.status, Some(502..=504)) && far.answered.is_none() {
+        // Or that it got nothing.
+        tally.points += 8;
+    } else if matches!(far.status, Some(502..=504)) && near.answered.is_none() {
+        tally.points -= 8;
     }
 }
 

@@ -112,8 +112,11 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
         return (by_client && soon() && !client.iter().any(|record| data(&record))).then(unused);
     }
     let Some(finished) = finished else {
-        let said = by_client && client.iter().any(|record| data(&record));
-        return Some(found(by, if said { BrokenHow::SealedAlert } else { how }, ts, at));
+        // What it encrypts before its Finished is an alert; the server may be the first to close then.
+        return Some(match client.iter().find(data) {
+            Some(said) => found(Direction::ClientToServer, BrokenHow::SealedAlert, said.ts, at),
+            None => found(by, how, ts, at),
+        });
     };
     if by_client {
         // Its certificate, where it shows one, Finished, and close_notify are all that it encrypts.

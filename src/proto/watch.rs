@@ -22,6 +22,8 @@ pub struct Watch {
     sent: u64,
     /// Its ClientHello, where it came in pieces, as far as it came; about `limits::TLS_WATCHED_HELLO_BYTES` at the most.
     hello: Vec<u8>,
+    /// The last that was seen of a connection whose server had not answered by the capture's end, where that was long.
+    silent_till: Option<Timestamp>,
     /// The connection was told.
     pub(super) told: bool,
     /// The name in it was counted.
@@ -48,7 +50,17 @@ enum Word {
 
 impl Watch {
     pub fn new(client: Side, begin: Begin) -> Self {
-        Watch { client, begin, first: [None, None], sent: 0, hello: Vec::new(), told: false, named: false, tls: None }
+        Watch {
+            client,
+            begin,
+            first: [None, None],
+            sent: 0,
+            hello: Vec::new(),
+            silent_till: None,
+            told: false,
+            named: false,
+            tls: None,
+        }
     }
 
     /// The same beside another machine, which counts the name itself if it must.
@@ -107,7 +119,10 @@ impl Watch {
                 self.tell(flow, Some(end))
             }
             // Whether it was silent for long, whoever waited for it may tell.
-            What::Close(_) if self.is_unanswered(flow) => self.tell(flow, None),
+            What::Close(_) if self.is_unanswered(flow) => {
+                self.silent_till = self.waited(flow, chunk).then_some(chunk.ts);
+                self.tell(flow, None)
+            }
             What::Close(_) => Step::Opaque,
         }
     }
@@ -154,7 +169,10 @@ impl Watch {
             })
         });
         let end = end.unwrap_or_default();
-        let broken = broken(&first, &end).map(Box::new);
+        let mut broken = broken(&first, &end).map(Box::new);
+        if let (Some(broken), Some(till)) = (&mut broken, self.silent_till) {
+            broken.waited = till.since(broken.ts);
+        }
         let mut said = Said { first, broken, end, ..said(&self.begin) };
         if let Some(tls) = self.tls.take().filter(|_| said.broken.is_some()) {
             said.via.push(Wrapper::Tls(tls));

@@ -6,6 +6,7 @@ use crate::wire::websocket::{CLOSE, PING, PONG, unmask};
 
 use super::listener::Listener;
 use super::live::Control;
+use super::tunnel::state;
 
 impl Listener<'_> {
     /// A control frame is all there; or, where it is not `complete`, what there is of it.
@@ -37,9 +38,15 @@ impl Listener<'_> {
 
     fn pong(&mut self, control: &Control, payload: &[u8]) {
         let crc = crc32c::crc32c(payload);
-        let other = &mut self.tunnel.sides[1 - self.side].live;
+        let other = &mut self.tunnel.sides[1 - self.side];
+        // Who has said Close reads no answer any more: its Ping was in vain.
+        let over = other.state & state::CLOSED != 0;
+        let other = &mut other.live;
         let pings = other.as_mut().and_then(|live| live.rare.pings.as_deref_mut());
-        let known = pings.is_some_and(|pings| answer(pings, crc, control));
+        let known = pings.is_some_and(|pings| match over {
+            true => pings.open.iter().any(|ping| ping.crc == crc),
+            false => answer(pings, crc, control),
+        });
         // One that nobody asked for may come at any time (RFC 6455 §5.5.3); with a payload that no Ping had, when
         // there are some that wait, it is none of these.
         let open = self.tunnel.sides[1 - self.side].live.as_ref().and_then(|live| live.rare.pings.as_deref());

@@ -17,6 +17,10 @@ pub(super) fn of_header(h: &Header, client: bool, of: u8, flags: u8, tell: &mut 
     let control = h.is_control();
     // What RSV bits mean is an extension's to say.
     let agreed = flags & flag::UNKNOWN_EXTENSION != 0;
+    if of & state::CLOSED != 0 {
+        // Whatever it is, nobody reads it any more (RFC 6455 §1.4): some servers write an HTTP response there.
+        return fault(!control, Kind::DataAfterClose, 0);
+    }
     let (in_message, lost) = (of & state::MESSAGE != 0, of & state::LOST != 0);
     let continuation = h.opcode == CONTINUATION;
     fault(client && h.mask.is_none(), Kind::MaskMissing, 0);
@@ -37,7 +41,6 @@ pub(super) fn of_header(h: &Header, client: bool, of: u8, flags: u8, tell: &mut 
     fault(continuation && !in_message && !lost, Kind::ContinuationUnexpected, 0);
     fault(!continuation && h.opcode <= TEXT + 1 && in_message, Kind::ContinuationMissing, 0);
     fault(control && in_message, Kind::ControlInterleaved, 0);
-    fault(!control && of & state::CLOSED != 0, Kind::DataAfterClose, 0);
 }
 
 #[cfg(test)]
@@ -88,6 +91,7 @@ mod tests {
             (&[0x89, 5], false, message, 0, &[Kind::ControlInterleaved]),
             (&[0x81, 5], false, closed, 0, &[Kind::DataAfterClose]),
             (&[0x88, 5], false, closed, 0, &[]),
+            (b"HTTP/1.1 200 OK", false, closed, 0, &[]),
         ] {
             assert_eq!(faults(bytes, client, of, flags), expected, "{bytes:x?}");
         }

@@ -1,5 +1,6 @@
 //! Nobody answered the SYN.
 
+use crate::base::{Nanos, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
 use crate::rules::journey::Journey;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &[
         "the host is down or its address is wrong",
         "a firewall or security group drops the packets",
+        "a router or firewall says that it cannot be reached (ICMP)",
         "the capture shows only one direction",
     ],
     fix: None,
@@ -42,10 +44,21 @@ fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
 fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let Some(failed) = failed(journey, |flow| flow.state == ConnectState::Unanswered) else { return };
     let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
-    if syns < 2 {
-        return;
-    }
-    let did = format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome());
+    let did = match failed.flows.as_slice() {
+        [flow] if syns < 2 => {
+            let told = failed.leg.x.response.as_ref().map(|answer| answer.first.since(flow.syn_at));
+            if told.is_none_or(|told| told > Nanos::from_millis(limits::AT_ONCE_MS)) {
+                return;
+            }
+            // Nothing else ends a try so soon; what it is told by need not be captured.
+            format!(
+                "sent a SYN to {}, gave up at once, as upon an ICMP message that it cannot be reached, and {}",
+                failed.servers(),
+                failed.outcome()
+            )
+        }
+        _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
+    };
     let mut found = out
         .add(say(&failed, &did))
         .confidence(failed.confidence.min(Confidence::Likely))
@@ -61,7 +74,7 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
 mod tests {
     use super::*;
     use crate::rules::journey::View;
-    use crate::rules::testing::{GOOD, exchange, flow, granted, run_flow, run_tried, words};
+    use crate::rules::testing::{GOOD, With as _, exchange, flow, granted, run_flow, run_tried, words};
 
     #[test]
     fn behind_a_hop_that_gave_up_it_is_an_error() {
@@ -72,7 +85,13 @@ mod tests {
         assert!(words(&found[0].message).contains("sent 3 SYNs to 192.0.2.20:80, got no answer, and answered"));
         assert!(run_tried(&RULE, exchange(GOOD, Some(&granted())), tries(), View::default()).is_empty());
         let one = vec![flow(ConnectState::Unanswered, 1)];
-        assert!(run_tried(&RULE, exchange(GOOD, Some(gateway)), one, View::default()).is_empty());
+        let at_once = run_tried(&RULE, exchange(GOOD, Some(gateway)), one, View::default());
+        assert!(words(&at_once[0].message).contains("sent a SYN to 192.0.2.20:80, gave up at once, as upon an ICMP"));
+        let late = exchange(GOOD, Some(gateway)).with(|x| {
+            x.response.iter_mut().for_each(|head| head.first = head.first + Nanos::from_secs(9));
+        });
+        let one = vec![flow(ConnectState::Unanswered, 1)];
+        assert!(run_tried(&RULE, late, one, View::default()).is_empty());
     }
 
     #[test]

@@ -126,7 +126,8 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     let left = matches!((broken.by, broken.how), (Direction::ClientToServer, BrokenHow::Fin | BrokenHow::Rst));
     let h2 = broken.alpn_offered.iter().any(|name| **name == *b"h2");
     let mut found = out.add(text).confidence(sure(broken)).found(what(broken)).evidence(evidence(broken));
-    if left || h2 {
+    // Scanners ask for no name: a WebSocket's URL has one as a rule.
+    if left || h2 || is_nameless(flow) {
         found = found.severity(Severity::Warning);
     }
     for cause in causes(flow, broken, false) {
@@ -243,6 +244,7 @@ fn causes(flow: &FlowFacts, broken: &Broken, by_proxy: bool) -> Vec<&'static str
         _ if by_client && broken.after != HandshakeStep::ClientHello => return vec![UNTRUSTED],
         _ if broken.no_certificate => return vec![DEMANDS],
         _ if by_client => return Vec::new(),
+        _ if broken.after != HandshakeStep::ClientHello => return vec![GAVE_UP],
         _ if is_nameless(flow) => return vec![NO_TLS, NO_NAME, OLD],
         BrokenHow::Rst if TLS_PORTS.contains(&flow.server.port) => return vec![NO_ROUTE, FILTERED, NO_TLS],
         _ if TLS_PORTS.contains(&flow.server.port) => return vec![NO_ROUTE, OLD, NO_TLS],
@@ -282,8 +284,10 @@ fn causes(flow: &FlowFacts, broken: &Broken, by_proxy: bool) -> Vec<&'static str
 }
 
 const NO_TLS: &str = "the server does not speak TLS on this port";
+const GAVE_UP: &str = "the server does not take what the client shows or offers, or its time for a handshake was over";
 const HANGS: &str = "the server hangs, or its listener is not served: the kernel accepts connections all the same";
-const SWALLOWED: &str = "a filter on the way drops what asks for this name, or what it answers";
+const SWALLOWED: &str =
+    "a filter on the way drops what asks for this name, or packets as large as the ClientHello (MTU) are lost";
 
 const NO_NAME: &str = "the client asks for no name (SNI), and the server has none but named certificates";
 const DEMANDS: &str =
