@@ -136,15 +136,19 @@ fn a_fault_is_the_same_wherever_its_bytes_are_cut() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// What inflates has all of the message at hand, and does not say that it looked back further than was agreed on.
+/// A receiver with that window has lost what is referred to, wherever in the message it stood.
 #[test]
-fn a_reference_beyond_the_window_inside_one_message_is_inflated_and_not_told() {
+fn a_reference_beyond_the_window_inside_one_message_is_told() {
     let content = [noise(), noise()[..200].to_vec()].concat();
-    let words = s(FIN | RSV1 | BINARY, &Deflater::new(15, false, 9).message(&content));
-    let x = analysed(&conversation(SMALL, &[words]).0);
-    assert_eq!(faults(&x), []);
-    let last = spoken(&x, Side::Server).messages().last().copied().expect("a message");
-    assert_eq!((last.crc, last.whole), (frames::crc(&content), true));
+    let said = |bits| {
+        let words = s(FIN | RSV1 | BINARY, &Deflater::new(bits, false, 9).message(&content));
+        let x = analysed(&conversation(SMALL, &[words]).0);
+        let kinds: Vec<(Kind, u64)> = faults(&x).into_iter().map(|(kind, _, _, _, detail)| (kind, detail)).collect();
+        let last = spoken(&x, Side::Server).messages().last().copied().expect("a message");
+        (kinds, last.crc == frames::crc(&content))
+    };
+    assert_eq!(said(15).0, [(Kind::DeflateWindow, 9)]);
+    assert_eq!(said(9), (vec![], true));
 }
 
 #[test]

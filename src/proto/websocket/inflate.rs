@@ -1,18 +1,16 @@
 //! Compressed messages of one direction (RFC 7692 §7.2), inflated piece by piece. Bounded: what comes out goes on
 //! in small pieces and is kept by nobody.
 
-use std::collections::VecDeque;
-
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::base::limits;
 use crate::model::FrameFaultKind;
 
+use super::window::Window;
+
 /// The reader of one direction.
 pub(super) struct Inflate {
     state: Decompress,
-    /// The window agreed on, 8 to 15.
-    bits: u8,
     no_context_takeover: bool,
     /// Bytes that went in of the message under way, and came out of it.
     took: u64,
@@ -29,9 +27,8 @@ pub(super) struct Inflate {
     forgot: bool,
     /// The last four bytes that went in.
     tail: [u8; 4],
-    /// The last bytes that came out, as many as the window has, where that is smaller than the largest: zlib lets
-    /// data refer to all of 32 KiB, so before each message it is made to forget the rest.
-    window: VecDeque<u8>,
+    /// The window that was agreed on, where it is smaller than the largest: zlib lets data refer to all of 32 KiB.
+    window: Option<Window>,
 }
 
 /// Why a message cannot be read any further.
@@ -63,11 +60,10 @@ const MAX_BITS: u8 = 15;
 const BOMB_BYTES: u64 = 1 << 20;
 
 impl Inflate {
-    /// A reader for a direction whose sender compresses with this window.
+    /// A reader for a direction whose sender compresses with this window, of 8 to 15 bits.
     pub(super) fn new(bits: u8, no_context_takeover: bool) -> Inflate {
         Inflate {
             state: Decompress::new(false),
-            bits,
             no_context_takeover,
             took: 0,
             gave: 0,
@@ -77,22 +73,20 @@ impl Inflate {
             final_block: false,
             forgot: false,
             tail: [0; 4],
-            window: VecDeque::new(),
+            window: (bits < MAX_BITS).then(|| Window::new(bits)),
         }
     }
 
-    /// A message begins. Of a window that is smaller than it was agreed on, the distance inside one message is not
-    /// seen.
+    /// A message begins.
     pub(super) fn begin(&mut self) {
         if self.again && self.no_context_takeover {
             self.state.reset(false);
-        } else if self.again && self.bits < MAX_BITS {
-            self.state.reset(false);
-            // zlib takes a dictionary before raw data whatever it is.
-            self.forgot |= self.state.set_dictionary(self.window.make_contiguous()).is_err();
         } else if self.again && self.final_block {
             self.state.reset(false);
             self.forgot = true;
+        }
+        if let Some(window) = &mut self.window {
+            window.begin(self.again && self.no_context_takeover);
         }
         (self.took, self.gave, self.final_block, self.tail) = (0, 0, false, [1; 4]);
         self.again = true;
@@ -128,7 +122,14 @@ impl Inflate {
         self.tail == TAIL && self.took > 4
     }
 
-    fn inflate(&mut self, mut input: &[u8], out: &mut [u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Stop> {
+    fn inflate(&mut self, input: &[u8], out: &mut [u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Stop> {
+        self.inflate_all(input, out, sink)?;
+        let holds = self.window.as_mut().is_none_or(|window| window.holds(input));
+        if holds { Ok(()) } else { Err(Stop::Fault(FrameFaultKind::DeflateWindow)) }
+    }
+
+    /// With the largest window.
+    fn inflate_all(&mut self, mut input: &[u8], out: &mut [u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Stop> {
         while !self.final_block {
             let room = if self.may_reach_back() { SMALL_PIECE } else { PIECE }.min(out.len());
             let out = &mut out[..room];
@@ -139,7 +140,6 @@ impl Inflate {
             let gave = usize::try_from(self.state.total_out() - before.1).unwrap_or(usize::MAX);
             input = input.get(took..).unwrap_or_default();
             let plain = out.get(..gave).unwrap_or_default();
-            self.remember(plain);
             sink(plain);
             self.gave += gave as u64;
             self.total += gave as u64;
@@ -162,16 +162,7 @@ impl Inflate {
 
     /// Whether data may refer to what their sender had to forget.
     fn may_reach_back(&self) -> bool {
-        (self.no_context_takeover || self.bits < MAX_BITS) && self.gave < 1 << MAX_BITS
-    }
-
-    /// Keeps what the next message may refer to.
-    fn remember(&mut self, plain: &[u8]) {
-        if self.bits < MAX_BITS && !self.no_context_takeover {
-            let size = 1_usize << self.bits;
-            self.window.extend(&plain[plain.len().saturating_sub(size)..]);
-            self.window.drain(..self.window.len().saturating_sub(size));
-        }
+        self.no_context_takeover && self.gave < 1 << MAX_BITS
     }
 
     fn stop(&self, why: Option<&str>) -> Stop {
@@ -179,9 +170,6 @@ impl Inflate {
         Stop::Fault(match too_far {
             true if self.forgot => return Stop::Forgot,
             true if self.no_context_takeover && self.total > self.gave => FrameFaultKind::DeflateContext,
-            true if self.bits < MAX_BITS && !self.no_context_takeover && self.total > self.gave => {
-                FrameFaultKind::DeflateWindow
-            }
             _ => FrameFaultKind::DeflateData,
         })
     }
@@ -264,6 +252,12 @@ mod tests {
         assert!(read(&mut small, &messages[0], 100).is_ok());
         let stop = read(&mut small, &messages[1], 100).unwrap_err();
         assert_eq!(stop, Stop::Fault(FrameFaultKind::DeflateWindow));
+        let within = packed(&mut Compress::new(Compression::best(), false), &plain.repeat(2), FlushCompress::Sync);
+        for no_takeover in [false, true] {
+            let stop = read(&mut Inflate::new(11, no_takeover), &within, 100).unwrap_err();
+            assert_eq!(stop, Stop::Fault(FrameFaultKind::DeflateWindow), "inside one message");
+            assert!(read(&mut Inflate::new(12, no_takeover), &within, 100).is_ok());
+        }
         let mut large = Inflate::new(12, false);
         assert!(messages.iter().all(|message| read(&mut large, message, 100).unwrap() == plain));
     }

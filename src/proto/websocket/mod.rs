@@ -18,6 +18,7 @@ mod ordinary;
 mod signs;
 mod tunnel;
 mod utf8;
+mod window;
 
 pub use frames::{Ear, Frames};
 pub use tunnel::{Closed, Common, Tunnel};
