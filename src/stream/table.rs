@@ -377,6 +377,13 @@ impl<I: Inline> Table<I> {
             rest.extend(of_interest.map(|(track, index)| (track.id, index)));
         }
         rest.sort_unstable();
+        // What ends needs memory while what it ends with goes: a block whose flows are all over is let go.
+        let mut left = vec![0_usize; self.blocks.len()];
+        rest.iter().for_each(|&(_, index)| left[split(index).0] += 1);
+        let let_go = |blocks: &mut Vec<Block<I>>, at: usize| {
+            blocks[at] = Block { records: Box::default(), opened: Box::default() };
+        };
+        left.iter().enumerate().filter(|(_, left)| **left == 0).for_each(|(at, _)| let_go(&mut self.blocks, at));
         for (at, &(_, index)) in rest.iter().enumerate() {
             if let Some(&(_, far)) = rest.get(at + FAR) {
                 let (block, at) = split(far);
@@ -388,7 +395,17 @@ impl<I: Inline> Table<I> {
                 handler.prefetch_end(self.track(near).tag);
             }
             self.end(index, CloseHow::CaptureEnd, PacketRef::default(), handler, counters);
+            let block = split(index).0;
+            left[block] -= 1;
+            if left[block] == 0 {
+                let_go(&mut self.blocks, block);
+            }
         }
+        // Nothing is found any more by what is gone.
+        self.slots = Slots::default();
+        self.free.clear();
+        self.used = 0;
+        self.blocks.clear();
     }
 
     fn end<H: Handler<Inline = I>>(
