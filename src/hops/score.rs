@@ -310,12 +310,15 @@ fn fields(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) {
         // A gateway says that what it got was of no use.
         tally.points += 8;
     } else if matches!(near.status, Some(502..=504)) && far.answered.is_none() {
-        // Or that it got nothing.
-        tally.points += 8;
+        // Or that it got nothing, which says more than clocks that were compared by little.
+        tally.points += GATEWAY;
     } else if matches!(far.status, Some(502..=504)) && near.answered.is_none() {
-        tally.points -= 8;
+        tally.points -= GATEWAY;
     }
 }
+
+/// For a gateway's error before a leg that nobody answered.
+const GATEWAY: i32 = 20;
 
 /// What went through the tunnels.
 fn after(near: &Card, far: &Card, tally: &mut Tally) {

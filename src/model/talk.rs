@@ -136,6 +136,8 @@ pub struct FrameRecord {
 
 /// A data message, whatever frames it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Of every tunnel there are up to 16: a twelfth less of each.
+#[repr(Rust, packed(4))]
 pub struct Message {
     /// When its last byte came.
     pub ts: Timestamp,
@@ -441,7 +443,11 @@ impl Rare {
     fn shift(&mut self, by: Nanos) {
         let move_on = |ts: &mut Timestamp| *ts = *ts + by;
         self.faults.iter_mut().for_each(|fault| move_on(&mut fault.ts));
-        self.messages.iter_mut().for_each(|message| move_on(&mut message.ts));
+        for message in &mut self.messages {
+            let mut ts = message.ts;
+            move_on(&mut ts);
+            message.ts = ts;
+        }
         self.close.iter_mut().for_each(|close| move_on(&mut close.ts));
         let periods = self.beats.iter_mut().map(|beat| &mut beat.period);
         let pings = self.pings.iter_mut().flat_map(|pings| {

@@ -16,6 +16,8 @@ pub struct Polls {
     by_place: HashMap<Place, Vec<Poll>, RandomState>,
     /// The servers that each client polled for each application; the first of each.
     servers: HashMap<(IpAddr, Box<[u8]>), Vec<Endpoint>, RandomState>,
+    /// Servers that answered a poll of a session of engine.io with that they do not know it, by the client and the session.
+    lost: HashMap<(IpAddr, Box<[u8]>), Endpoint, RandomState>,
     count: usize,
     /// Those beyond the limit.
     pub dropped: u64,
@@ -35,6 +37,7 @@ type Place = (IpAddr, Endpoint, Box<[u8]>);
 impl Polls {
     /// Remembers a plain request, if it is such a one and its answer was good.
     pub fn learn(&mut self, x: &Exchange) {
+        self.learn_lost(x);
         let good = x.status().is_some_and(|status| (200..300).contains(&status));
         if !good || !is_poll(x) {
             return;
@@ -55,13 +58,36 @@ impl Polls {
         self.by_place.entry(place).or_default().push(Poll { at: x.request.first, session });
     }
 
-    /// Whether the client of this request was seen to poll the same application at another server. `Some(true)`: in the
-    /// same session.
+    /// Remembers a poll whose server does not know its session.
+    fn learn_lost(&mut self, x: &Exchange) {
+        let lost = x.status() == Some(400) && memchr::memmem::find(&x.body, b"Session ID unknown").is_some();
+        let Some(session) = polling::session(x.request.target()).filter(|_| lost && is_poll(x)) else { return };
+        if self.lost.len() < limits::POLLS {
+            self.lost.insert((x.client.ip, session.into()), x.server);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// The server that this client polled in the session of this request, and that did not know it. `None`: there is none
+    /// but the server of the request itself.
+    pub fn lost(&self, x: &Exchange) -> Option<Endpoint> {
+        let session = polling::session(x.request.target()).filter(|_| !self.lost.is_empty())?;
+        self.lost.get(&(x.client.ip, session.into())).copied().filter(|server| *server != x.server)
+    }
+
+    /// Whether the client of this request, or where it polled nothing anybody, was seen to poll the same application at
+    /// another server. `Some(true)`: in the same session.
     pub fn elsewhere(&self, x: &Exchange) -> Option<bool> {
         let target = x.request.target();
         let base: Box<[u8]> = polling::base(target).into();
         let session = polling::session(target);
-        let servers = self.servers.get(&(x.client.ip, base.clone()))?.iter().filter(|server| **server != x.server);
+        let Some(servers) = self.servers.get(&(x.client.ip, base.clone())) else {
+            // A hop may go on from several addresses of its own.
+            let mut all = self.servers.iter().filter(|((_, other), _)| *other == base).flat_map(|(_, servers)| servers);
+            return all.any(|server| *server != x.server).then_some(false);
+        };
+        let servers = servers.iter().filter(|server| **server != x.server);
         let same = |server: &Endpoint| {
             let polls = self.by_place.get(&(x.client.ip, *server, base.clone()));
             session.is_some() && polls.into_iter().flatten().any(|poll| poll.session.as_deref() == session)

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
         "the affinity cookie does not reach the proxy: another path or domain, or a client that keeps no cookies",
     ],
     fix: Some(FaultClass::Stick),
-    explains: &[Explains::Refused],
+    explains: &[Explains::Refused, Explains::Ended],
     symptom_of: &[],
     check: Check::Hop(check),
 };
@@ -39,12 +39,15 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let far = view.far.x;
     // A balancer that relays bytes spreads sessions like any other.
     let asks = view.near.x.is_websocket() && !view.tried_again;
+    if asks && far.granted().is_some() {
+        return beside_polls(view, seen, out);
+    }
     let Some((head, code)) = refusal(far).filter(|_| asks) else { return };
     let known =
         UNKNOWN.iter().find(|(status, _, said)| *status == code && memchr::memmem::find(&far.body, said).is_some());
     let Some((_, name, said)) = known else { return };
     let Some(session) = parameter(far.request.target(), name) else { return };
-    let Some(confidence) = spread(far, name, session, seen) else { return };
+    let Some(confidence) = spread(view.near.x, far, name, session, seen) else { return };
     let did = match confidence {
         Confidence::Certain => "sent a request of a session to another backend than before, which does not know it",
         _ => "spreads requests over several backends and sent this one to a backend that does not know its session",
@@ -58,12 +61,27 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         .start_line(head, ANSWER);
 }
 
+/// The WebSocket itself came to the right backend, and the polls of its session did not: their client gives up.
+fn beside_polls(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    let far = view.far.x;
+    let Some(other) = seen.polls.lost(far) else { return };
+    let did =
+        format!("sent polls of this session to {other}, which does not know it, and its WebSocket to {}", far.server);
+    out.add(sentence(view, Text::own(did)))
+        .expected(Text::own("every request of a session at the same backend"))
+        .found(Text::own("400: Session ID unknown"))
+        .start_line(&view.near.x.request, Direction::ClientToServer)
+        .start_line(&far.request, Direction::ClientToServer);
+}
+
 /// How sure it is that the hop sent the session elsewhere before. `None`: it is seen to use one backend only.
-fn spread(far: &Exchange, name: &[u8], session: &[u8], seen: &Seen) -> Option<Confidence> {
+fn spread(near: &Exchange, far: &Exchange, name: &[u8], session: &[u8], seen: &Seen) -> Option<Confidence> {
     let elsewhere = seen
         .attempts()
         .take(limits::SEEN_COMPARED)
-        .filter(|a| a.client == far.client.ip && (a.server, a.server_port) != (far.server.ip, far.server.port));
+        .filter(|a| (a.server, a.server_port) != (far.server.ip, far.server.port))
+        // A hop may go on from several addresses of its own: what listens on the same port is taken for its backends'.
+        .filter(|a| a.client == far.client.ip || a.server_port == far.server.port && a.server != near.server.ip);
     let polled = seen.polls.elsewhere(far).map(|same| if same { Confidence::Certain } else { Confidence::Likely });
     elsewhere
         .map(|a| if parameter(a.target(), name) == Some(session) { Confidence::Certain } else { Confidence::Likely })
@@ -84,7 +102,7 @@ mod tests {
     use crate::base::Endpoint;
     use crate::model::Finding;
     use crate::rules::journey::View;
-    use crate::rules::testing::{With as _, behind, changed, exchange, hop, run_whole};
+    use crate::rules::testing::{With as _, behind, changed, exchange, granted, hop, run_whole};
 
     const LOST: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n\
         {\"code\":1,\"message\":\"Session ID unknown\"}";
@@ -134,6 +152,25 @@ mod tests {
         assert_eq!(answered(&format!("{poll}&sid=abc"), 1), Some(Confidence::Certain));
         assert_eq!(answered(poll, 1), Some(Confidence::Likely));
         assert_eq!(answered(&format!("{poll}&sid=abc"), 0), None, "the same backend");
+    }
+
+    #[test]
+    fn polls_that_went_elsewhere_are_told_with_the_websocket_of_their_session() {
+        let told = |session: &str, port: u16| {
+            let near = exchange(&ask("abc"), Some(&granted()));
+            let far = behind(exchange(&ask("abc"), Some(&granted())));
+            let poll = format!("/socket.io/?EIO=4&transport=polling&sid={session}");
+            let request = changed("/chat", &poll).replace("Upgrade: websocket\r\n", "");
+            let poll = behind(exchange(&request, Some(LOST))).with(|x| {
+                x.server = Endpoint::new(x.server.ip, x.server.port + port);
+                x.body = LOST.as_bytes().into();
+            });
+            let mut seen = Seen::default();
+            seen.polls.learn(&poll);
+            let hops = [hop(&near, &far)];
+            run_whole(&RULE, &[near, far], &hops, &[], View::default(), &seen).len()
+        };
+        assert_eq!((told("abc", 1), told("xyz", 1), told("abc", 0)), (1, 0, 0));
     }
 
     #[test]

@@ -81,8 +81,8 @@ fn late<'a>(way: &Way<'_>, came: &'a Message, left: &'a Message) -> Option<Late<
     let by_client = way.direction == crate::model::Direction::ClientToServer;
     let stall = stalls.and_then(|stalls| if by_client { stalls[0] } else { stalls[1] });
     // Only the longest time in which the receiver took nothing is known: where there were others, nothing is.
-    let excused =
-        stall.is_some_and(|stall| stall.times > 1 || stall.from <= left.ts && stall.from + stall.length >= came.ts);
+    let excused = stall
+        .is_some_and(|stall| stall.times > 1 || stall.from <= { left.ts } && stall.from + stall.length >= { came.ts });
     (wait > WAIT && !excused).then_some(Late { came, left, wait })
 }
 
