@@ -19,6 +19,8 @@ pub enum FaultClass {
     Host,
     /// Idle limits and heartbeats.
     Idle,
+    /// Limits on the whole life of a tunnel, busy or not.
+    Life,
     /// Refused on purpose, as somebody configured it: rate limits and access rules.
     Limit,
     /// Path and query on the way to the backend.
@@ -37,9 +39,10 @@ pub enum FaultClass {
 
 impl FaultClass {
     /// All classes, in the order of the documentation.
-    pub const ALL: [FaultClass; 15] = [
+    pub const ALL: [FaultClass; 16] = [
         FaultClass::Fwd,
         FaultClass::Idle,
+        FaultClass::Life,
         FaultClass::Host,
         FaultClass::Path,
         FaultClass::Redir,
@@ -66,6 +69,7 @@ impl FaultClass {
             FaultClass::Head => "head",
             FaultClass::Host => "host",
             FaultClass::Idle => "idle",
+            FaultClass::Life => "life",
             FaultClass::Limit => "limit",
             FaultClass::Path => "path",
             FaultClass::ProxyProtocol => "proxy-protocol",

@@ -183,6 +183,7 @@ fn fix_words(class: FaultClass) -> &'static str {
         }
         FaultClass::Host => "in the proxy: keep Host and Origin",
         FaultClass::Idle => "in the proxy: its idle limits, or a heartbeat in the application",
+        FaultClass::Life => "in the proxy: its limit on the life of a connection; or in the client, which comes back",
         FaultClass::Limit => "in the hop or server that refuses: its limits and access rules",
         FaultClass::Path => "in the proxy: path and query on the way to the server",
         FaultClass::ProxyProtocol => "in the proxy and the server: both use the PROXY header, or neither",

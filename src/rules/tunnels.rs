@@ -38,6 +38,9 @@ struct Host {
 struct Cut {
     after: Nanos,
     times: u32,
+    /// When the first of them was, and whether another was at another time.
+    at: Timestamp,
+    apart: bool,
 }
 
 /// What happened in half a second.
@@ -91,8 +94,9 @@ impl Tunnels {
         let by_server = x.end.by == Some(Direction::ServerToClient);
         let host = self.hosts.entry(x.server.ip).or_default();
         if cut && by_server {
-            let kept = x.end.idle_before.is_none_or(|idle| note(&mut host.idle, idle))
-                && x.end.lifetime.is_none_or(|life| note(&mut host.life, life));
+            let end = x.end.at.unwrap_or_default();
+            let kept = x.end.idle_before.is_none_or(|idle| note(&mut host.idle, idle, end))
+                && x.end.lifetime.is_none_or(|life| note(&mut host.life, life, end));
             self.evicted += u64::from(!kept);
         }
         for (at, ended) in [(Some(granted.last), None), (x.end.at, x.end.packet)] {
@@ -136,7 +140,7 @@ impl Tunnels {
     pub fn learn_sealed(&mut self, flow: &FlowFacts) {
         let idle = flow.said.as_ref().and_then(|said| said.end.idle_before);
         let Some(idle) = idle.filter(|_| ends::ended_idle(flow)) else { return };
-        let kept = self.host(flow.server.ip).is_none_or(|host| note(&mut host.sealed, idle));
+        let kept = self.host(flow.server.ip).is_none_or(|host| note(&mut host.sealed, idle, Timestamp::default()));
         self.evicted += u64::from(!kept);
     }
 
@@ -144,7 +148,7 @@ impl Tunnels {
     pub fn learn_midstream(&mut self, flow: &FlowFacts) {
         let Some(idle) = ends::cut_midstream(flow) else { return };
         self.limited = true;
-        let kept = self.host(flow.server.ip).is_none_or(|host| note(&mut host.idle, idle));
+        let kept = self.host(flow.server.ip).is_none_or(|host| note(&mut host.idle, idle, Timestamp::default()));
         self.evicted += u64::from(!kept);
     }
 
@@ -187,6 +191,12 @@ impl Tunnels {
     /// Tunnels that this host cut after the same life, this one among them.
     pub fn cut_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
         self.hosts.get(&host).map_or(0, |host| times(&host.life, life))
+    }
+
+    /// Whether tunnels that this host cut after the same life were cut at different times.
+    pub fn lives_apart(&self, host: IpAddr, life: Nanos) -> bool {
+        let same = |cut: &&Cut| is_same(cut.after, life);
+        self.hosts.get(&host).is_some_and(|host| host.life.iter().filter(same).any(|cut| cut.apart))
     }
 
     /// For each host the time at which most of its tunnels ended within a second by its own doing, where these were
@@ -263,15 +273,16 @@ pub(super) fn is_same(a: Nanos, b: Nanos) -> bool {
 }
 
 /// `false`: there is no place for it.
-fn note(cuts: &mut Vec<Cut>, after: Nanos) -> bool {
+fn note(cuts: &mut Vec<Cut>, after: Nanos, at: Timestamp) -> bool {
     if let Some(cut) = cuts.iter_mut().find(|cut| is_same(cut.after, after)) {
         cut.times = cut.times.saturating_add(1);
+        cut.apart |= at.0.abs_diff(cut.at.0) > SLOT.0.unsigned_abs() / 4;
         return true;
     }
     if cuts.len() >= limits::TUNNEL_CUTS {
         return false;
     }
-    cuts.push(Cut { after, times: 1 });
+    cuts.push(Cut { after, times: 1, at, apart: false });
     true
 }
 

@@ -1,8 +1,9 @@
 //! `lifetime-limit-match`.
 
-use super::limit::{cut_off, matching};
+use super::limit::{CutOff, cut_off, matching};
 use super::support::{FROM_SERVER, last_packet, spell};
-use crate::model::{Confidence, LimitKind, Severity, Text};
+use crate::base::Nanos;
+use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -16,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         at the same host is an error.",
     refs: &[],
     causes: &["a limit on the life of connections"],
-    fix: None,
+    fix: Some(FaultClass::Life),
     explains: &[Explains::Ended],
     symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "silent-drop"],
     check: Check::Chain(check),
@@ -25,8 +26,10 @@ pub(super) static RULE: Rule = Rule {
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let Some(cut) = cut_off(journey) else { return };
     let Some(life) = cut.life.filter(|life| cut.idle.0 <= life.0 / 4) else { return };
-    let Some(limit) = matching(seen, LimitKind::Lifetime, life, cut.software, !cut.by_hop()) else { return };
     let times = seen.tunnels.cut_after_life(cut.host(), life);
+    let Some(limit) = matching(seen, LimitKind::Lifetime, life, cut.software, !cut.by_hop()) else {
+        return unknown(&cut, life, times, seen, out);
+    };
     let sure = match (times >= 2, limit.is_own()) {
         _ if limit.guess() => Confidence::Possible,
         (true, true) => Confidence::Certain,
@@ -58,10 +61,41 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
 }
 
+/// The shortest life that counts where no limit is known to be as long, and how far a timer may be off the second.
+const LEAST: Nanos = Nanos::from_secs(2);
+const OFF: i64 = Nanos::from_millis(50).0;
+
+/// As `check`, of an age that no product has by itself: somebody set it.
+fn unknown(cut: &CutOff<'_>, life: Nanos, times: u32, seen: &Seen, out: &mut Findings<'_>) {
+    let second = Nanos::from_secs(1).0;
+    let rest = life.0.rem_euclid(second);
+    let whole = rest <= OFF || rest >= second - OFF;
+    // What goes at the same time went for the same reason, whatever its age.
+    if life < LEAST || !whole || times < 2 || !seen.tunnels.lives_apart(cut.host(), life) {
+        return;
+    }
+    let text = format!(
+        "{}, busy until {} before the end; {} {} without a Close frame at the age of {}, as it did {times} times: a limit \
+         on the life of connections.",
+        cut.story(),
+        spell(cut.idle),
+        cut.name(),
+        cut.did(),
+        spell(life),
+    );
+    let found = out
+        .add(Text::own(text))
+        .confidence(Confidence::Likely)
+        .expected(Text::own("a tunnel that lasts while it is used"))
+        .found(Text::own(format!("its end after {}, {times} times at this host", spell(life))));
+    if let Some(packet) = last_packet(cut.who.leg().x, FROM_SERVER) {
+        found.evidence(packet);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Nanos;
     use crate::model::{EndHow, Exchange};
     use crate::rules::ends::testing::*;
 
@@ -80,6 +114,22 @@ mod tests {
         seen.tunnels.learn(&busy(7_200_400));
         seen.tunnels.learn(&busy(7_200_900));
         assert_eq!(alone(&RULE, busy(7_200_400), Some("acme"), &seen)[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn the_same_whole_seconds_at_different_times_are_a_limit_that_somebody_set() {
+        let at = |ms: i64, later: i64| {
+            let mut x = busy(ms);
+            x.end.at = x.end.at.map(|at| at + Nanos::from_millis(later));
+            x
+        };
+        let told = |ms: i64, later: i64| {
+            let mut seen = known();
+            let all = [at(ms, 0), at(ms + 10, later)];
+            all.iter().for_each(|x| seen.tunnels.learn(x));
+            alone(&RULE, all[0].clone(), Some("acme"), &seen).len()
+        };
+        assert_eq!((told(17_000, 800), told(17_000, 10), told(17_400, 800)), (1, 0, 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The server refused the TCP connection.
 
+use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -21,16 +22,30 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Flow(check),
 };
 
-fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+/// How soon a client turns to the other family of addresses (RFC 8305 §5, §8).
+const TURNS: Nanos = Nanos::from_secs(2);
+
+/// Whether the client got through at once by the other family of addresses.
+fn got_through(flow: &FlowFacts, seen: &Seen) -> bool {
+    let at_once = |at: Timestamp| at >= flow.syn_at && at.since(flow.syn_at) <= TURNS;
+    seen.attempts().take(limits::SEEN_COMPARED).any(|a| {
+        let other = a.server.is_ipv4() != flow.server.ip.is_ipv4() && a.server_port == flow.server.port;
+        a.granted && other && at_once(a.at)
+    })
+}
+
+fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if flow.state != ConnectState::Refused {
         return;
     }
     let syn = Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None };
+    let severity = if got_through(flow, seen) { Severity::Warning } else { Severity::Error };
     let finding = out
         .add(Text::own(format!(
             "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.",
             flow.server, flow.client
         )))
+        .severity(severity)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"))
         .evidence(syn);
@@ -40,13 +55,33 @@ fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::rules::testing::{flow, run_flow};
+    use crate::base::Endpoint;
+    use crate::rules::testing::{GOOD, With as _, exchange, flow, granted, run_flow, run_flow_seen};
 
     #[test]
     fn a_rst_to_the_syn_is_found() {
         assert_eq!(run_flow(&RULE, &flow(ConnectState::Refused, 1))[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn a_client_that_turns_to_the_other_family_of_addresses_at_once_was_not_harmed() {
+        let refused =
+            FlowFacts { server: Endpoint::new("2001:db8::1".parse().unwrap(), 80), ..flow(ConnectState::Refused, 1) };
+        let told = |later: Nanos, port: u16| {
+            let x = exchange(GOOD, Some(&granted())).with(|x| {
+                x.request.first = refused.syn_at + later;
+                x.server.port = port;
+            });
+            let mut seen = Seen::default();
+            seen.learn(&x, true);
+            run_flow_seen(&RULE, &refused, &seen)[0].severity
+        };
+        assert_eq!(told(Nanos::from_millis(300), 80), Severity::Warning);
+        assert_eq!(told(Nanos::from_secs(9), 80), Severity::Error);
+        assert_eq!(told(Nanos::from_millis(300), 8080), Severity::Error);
     }
 
     #[test]

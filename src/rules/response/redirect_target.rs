@@ -23,16 +23,17 @@ struct Reference<'a> {
     query: &'a [u8],
 }
 
-/// Which kind of redirect this is. The request is taken as sent over plain HTTP unless a proxy says
-/// that the client used TLS (X-Forwarded-Proto).
-pub(super) fn kind(request: &Head, location: &[u8]) -> Kind {
+/// Which kind of redirect this is. The request is taken as sent over plain HTTP unless it came inside TLS, or a proxy
+/// says that the client used it (X-Forwarded-Proto).
+pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
     let Some(to) = read(location) else { return Kind::Broken };
     let asked = read_target(request.target());
     let host = asked.authority.or_else(|| request.host()).unwrap_or_default();
-    let was_tls = request.first_value("x-forwarded-proto").is_some_and(|p| {
-        let first = p.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
-        first.eq_ignore_ascii_case(b"https") || first.eq_ignore_ascii_case(b"wss")
-    });
+    let was_tls = inside_tls
+        || request.first_value("x-forwarded-proto").is_some_and(|p| {
+            let first = p.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
+            first.eq_ignore_ascii_case(b"https") || first.eq_ignore_ascii_case(b"wss")
+        });
     let scheme: &[u8] = if was_tls { b"https" } else { b"http" };
     let new_scheme = to.scheme.as_deref().unwrap_or(scheme);
     let default_port = |s: &[u8]| if s == b"https" { &b":443"[..] } else { b":80" };
@@ -171,7 +172,14 @@ mod tests {
 
     fn of(target: &str, more: &str, location: &str) -> Kind {
         let request = ask(more).replace("/chat", target);
-        kind(&exchange(&request, None).request, location.as_bytes())
+        kind(&exchange(&request, None).request, false, location.as_bytes())
+    }
+
+    #[test]
+    fn who_came_by_tls_is_sent_round_in_a_circle() {
+        let request = exchange(&ask(""), None).request;
+        assert_eq!(kind(&request, true, b"https://ws.example/chat"), Kind::Loop);
+        assert_eq!(kind(&request, false, b"https://ws.example/chat"), Kind::ToHttps);
     }
 
     #[test]
