@@ -24,8 +24,8 @@ struct Sighting {
     request: Nanos,
     /// The same of the responses.
     response: Option<Nanos>,
-    /// Only the one here (there) was answered: it is the near leg, whose hop got nothing from behind. `None`: both or
-    /// neither were.
+    /// Only the one here (there) was answered, by a gateway's error: it is the near leg, whose hop got nothing from behind.
+    /// `None`: it was otherwise.
     near_here: Option<bool>,
 }
 
@@ -42,9 +42,10 @@ pub(super) fn estimate(pairs: &[(&Exchange, &Exchange)], fixed: &[u16]) -> Vec<C
         let response = a.response.as_ref().zip(b.response.as_ref()).map(|(a, b)| b.first.since(a.first));
         let all = between.entry(edge).or_default();
         if all.len() < limits::CLOCK_PAIRS {
+            let gave_up = |x: &Exchange| matches!(x.status(), Some(502..=504));
             let near_here = match (&a.response, &b.response) {
-                (Some(_), None) => Some(true),
-                (None, Some(_)) => Some(false),
+                (Some(_), None) if gave_up(a) => Some(true),
+                (None, Some(_)) if gave_up(b) => Some(false),
                 _ => None,
             };
             all.push(Sighting { request: b.request.first.since(a.request.first), response, near_here });
@@ -88,7 +89,7 @@ fn difference(input: u16, all: &[Sighting]) -> Option<Clock> {
         true => all.iter().map(|s| (s.request.0, limits::JOIN_SLACK_MS * 1_000_000)).collect(),
     };
     // The quickest round trips leave the least open.
-    middles.sort_by_key(|&(_, open)| open);
+    middles.sort_unstable_by_key(|&(middle, open)| (open, middle));
     middles.truncate((middles.len() / 2).max(1));
     middles.sort_unstable();
     let &(middle, _) = middles.get(middles.len() / 2)?;

@@ -112,7 +112,6 @@ mod tests {
             ts: Timestamp(ms * 1_000_000),
             waited: Nanos::ZERO,
             no_certificate: false,
-            offered: Box::default(),
             alpn_offered: Box::default(),
         };
         let via = vec![Wrapper::Tls(Box::new(tls))];

@@ -18,8 +18,6 @@ pub struct Broken {
     /// The client answered a request for its certificate with an empty one (RFC 5246 §7.4.6, RFC 8446 §4.4.2). `false`
     /// also where that cannot be seen.
     pub no_certificate: bool,
-    /// Versions that the client offers by extension, as on the wire, in its order; empty where it offers no TLS 1.3.
-    pub offered: Box<[u16]>,
     /// Protocols that the client offered (ALPN, RFC 7301), in its order.
     pub alpn_offered: Box<[Box<[u8]>]>,
 }

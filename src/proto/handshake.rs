@@ -8,9 +8,29 @@ use crate::wire::tls::{TLS_1_3, alert};
 use super::sealed::alert_header;
 use super::tls::Facts;
 
+/// What of the hellos tells how the rest is to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Hellos {
+    /// The version chosen, as on the wire. `None`: no ServerHello was seen.
+    version: Option<u16>,
+    /// Bytes of a record that is an encrypted alert, where these are known for this cipher.
+    alert: Option<u16>,
+    /// The client sent data with its ClientHello (RFC 8446 §2.3).
+    early: bool,
+}
+
+impl Hellos {
+    pub(super) fn new(facts: &Facts) -> Hellos {
+        let alert = alert_header(facts).map(|header| u16::from(header[4]));
+        Hellos { version: facts.version, alert, early: facts.early_data.is_some() }
+    }
+}
+
 /// What was seen of a handshake.
 pub(super) struct Seen<'a> {
-    pub facts: &'a Facts,
+    pub hellos: Hellos,
+    /// Protocols that the client offered (ALPN), in its order.
+    pub alpn_offered: &'a [Box<[u8]>],
     /// The first records of client and server.
     pub sides: [&'a [SealedRecord]; 2],
     /// The first alert that was read and ends a connection.
@@ -47,9 +67,8 @@ const EMPTY_1_3: u16 = 8 + 1;
 /// How the handshake was broken off. `None`: it was not, as far as can be seen.
 pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
     let [client, server] = seen.sides;
-    let facts = seen.facts;
-    let is_1_3 = facts.version == Some(TLS_1_3);
-    let alert = alert_header(facts).map(|header| u16::from(header[4]));
+    let Hellos { version, alert, early } = seen.hellos;
+    let is_1_3 = version == Some(TLS_1_3);
     let data = |record: &&SealedRecord| record.kind == APPLICATION_DATA;
     let changed = |side: &[SealedRecord]| side.iter().any(|record| record.kind == CHANGE_CIPHER_SPEC);
     // The client's Finished is the first that it encrypts, unless it says an alert.
@@ -57,7 +76,7 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
         true => client.iter().find(data).filter(|record| Some(record.bytes) != alert).map(|record| record.ts),
         false => client.iter().find(|record| record.kind == CHANGE_CIPHER_SPEC).map(|record| record.ts),
     };
-    let after = match (facts.version, finished) {
+    let after = match (version, finished) {
         (None, _) => HandshakeStep::ClientHello,
         (Some(_), None) => HandshakeStep::ServerHello,
         (Some(_), Some(_)) => HandshakeStep::ClientFinished,
@@ -76,8 +95,7 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
             ts,
             waited: Nanos::ZERO,
             no_certificate: after > HandshakeStep::ClientHello && client.iter().find(empty).is_some(),
-            offered: facts.versions_offered.as_slice().into(),
-            alpn_offered: facts.alpn_offered.iter().cloned().collect(),
+            alpn_offered: seen.alpn_offered.into(),
         }
     };
     if let Some(Fatal { by, description, ts, at }) = seen.alert {
@@ -85,7 +103,7 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
     }
     let (by, how, ts, at) = seen.ended?;
     // What comes early is sent before all this (RFC 8446 §2.3).
-    if facts.version.is_none() || facts.early_data.is_some() {
+    if version.is_none() || early {
         return None;
     }
     let how = if how == EndHow::Rst { BrokenHow::Rst } else { BrokenHow::Fin };
@@ -148,15 +166,16 @@ mod tests {
         all.iter().enumerate().map(|(n, &(kind, bytes))| SealedRecord { ts: at(n), bytes, kind }).collect()
     }
 
-    fn facts(version: Option<u16>) -> Facts {
+    fn hellos(version: Option<u16>) -> Hellos {
         let suite = version.map(|version| if version == TLS_1_3 { 0x1301 } else { 0xc02f });
-        Facts { version, suite, ..Facts::default() }
+        Hellos::new(&Facts { version, suite, ..Facts::default() })
     }
 
     fn told(version: u16, client: &[(u8, u16)], server: &[(u8, u16)], by: Direction) -> Option<(BrokenHow, bool)> {
         let (client, server) = (records(10, client), records(20, server));
         let ended = Some((by, EndHow::Fin, Timestamp(90_000_000), PacketRef::new(0, 9)));
-        let seen = Seen { facts: &facts(Some(version)), sides: [&client, &server], alert: None, ended };
+        let seen =
+            Seen { hellos: hellos(Some(version)), alpn_offered: &[], sides: [&client, &server], alert: None, ended };
         broken(&seen).map(|broken| (broken.how, broken.no_certificate))
     }
 
@@ -178,7 +197,13 @@ mod tests {
             let mut client = client.to_vec();
             client.iter_mut().last().into_iter().for_each(|last| last.ts = Timestamp(ms * 1_000_000));
             let ended = Some((ClientToServer, EndHow::Fin, Timestamp(ms * 1_000_000), PacketRef::new(0, 9)));
-            let seen = Seen { facts: &facts(Some(TLS_1_3)), sides: [&client, &server], alert: None, ended };
+            let seen = Seen {
+                hellos: hellos(Some(TLS_1_3)),
+                alpn_offered: &[],
+                sides: [&client, &server],
+                alert: None,
+                ended,
+            };
             broken(&seen).map(|broken| broken.after)
         };
         assert_eq!(after(90, &client), Some(HandshakeStep::Complete));
@@ -207,8 +232,14 @@ mod tests {
                 last.ts = Timestamp(40_000_000);
             }
             let ended = Some((ServerToClient, EndHow::Fin, Timestamp(90_000_000), PacketRef::new(0, 9)));
-            broken(&Seen { facts: &facts(Some(TLS_1_3)), sides: [&client, &server], alert: None, ended })
-                .map(|broken| (broken.how, broken.after, broken.no_certificate))
+            broken(&Seen {
+                hellos: hellos(Some(TLS_1_3)),
+                alpn_offered: &[],
+                sides: [&client, &server],
+                alert: None,
+                ended,
+            })
+            .map(|broken| (broken.how, broken.after, broken.no_certificate))
         };
         server.push((23, 19));
         let refused = Some((BrokenHow::SealedAlert, HandshakeStep::ClientFinished, true));
@@ -223,7 +254,7 @@ mod tests {
     fn an_alert_that_was_read_says_all() {
         let alert = Fatal::new(ServerToClient, [2, 70], Timestamp(5), PacketRef::new(0, 5));
         let none = [&[][..], &[][..]];
-        let seen = Seen { facts: &facts(None), sides: none, alert, ended: None };
+        let seen = Seen { hellos: hellos(None), alpn_offered: &[], sides: none, alert, ended: None };
         let told = broken(&seen).map(|broken| (broken.by, broken.how, broken.after));
         assert_eq!(told, Some((ServerToClient, BrokenHow::Alert(70), HandshakeStep::ClientHello)));
         assert!(broken(&Seen { alert: None, ..seen }).is_none(), "an alert of nobody");

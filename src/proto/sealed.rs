@@ -12,7 +12,7 @@ use crate::wire::tls::record::{self, HEADER_BYTES, Header};
 use crate::wire::tls::suite::{self, Cipher};
 
 use super::around::Begin;
-use super::handshake::{self, Fatal};
+use super::handshake::{self, Fatal, Hellos};
 use super::tls::{Facts, Session};
 use super::watch::{facts as facts_of, said};
 use super::websocket::Frames;
@@ -28,8 +28,8 @@ pub struct Sealed {
     halves: [Half; 2],
     /// Header of the record that an alert is. `None`: not known.
     alert: Option<[u8; HEADER_BYTES]>,
-    /// What the hellos said, until the connection is over, and the first alert that ends it.
-    facts: Box<Facts>,
+    /// What of the hellos tells whether the handshake came to its end, and the first alert that ends it.
+    hellos: Hellos,
     fatal: Option<Fatal>,
     /// What ended it first, and when somebody had last spoken by then. `None` there: that was seen before this machine.
     end: Option<Ended>,
@@ -142,7 +142,7 @@ impl Sealed {
             alpn_offered: facts.alpn_offered.iter().cloned().collect(),
             halves: [Direction::ClientToServer, Direction::ServerToClient].map(half),
             alert: alert_header(facts),
-            facts: Box::new(facts.clone()),
+            hellos: Hellos::new(facts),
             fatal,
             end,
             spoken: None,
@@ -324,7 +324,8 @@ impl Sealed {
         let ended = self.end.map(|(side, how, ts, at)| (direction(self.client, side), how, ts, at));
         let [client, server] = &facts.sides;
         let sides = [&*client.records, &*server.records];
-        let seen = handshake::Seen { facts: &self.facts, sides, alert: self.fatal, ended };
+        let seen =
+            handshake::Seen { hellos: self.hellos, alpn_offered: &facts.alpn_offered, sides, alert: self.fatal, ended };
         told.broken = handshake::broken(&seen).filter(|_| !told.gap).map(Box::new);
         told.via.push(Wrapper::Tls(std::mem::take(&mut self.tls)));
         if self.glimpsed_from.is_some() {

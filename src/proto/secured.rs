@@ -11,7 +11,7 @@ use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
 use crate::wire::tls::{alert, record, suite, version_name};
 
 use super::around::Begin;
-use super::handshake::{self, Fatal};
+use super::handshake::{self, Fatal, Hellos};
 use super::held::HeldChunk;
 use super::inner::{Inner, UNKNOWN};
 use super::machines::Place;
@@ -224,7 +224,9 @@ impl Tls {
         };
         let [client, server] = BOTH.map(of);
         let facts = self.session.facts();
-        let seen = handshake::Seen { facts, sides: [&client, &server], alert: self.fatal, ended };
+        let (hellos, alpn_offered) = (Hellos::new(facts), &*facts.alpn_offered);
+        let sides = [&*client, &*server];
+        let seen = handshake::Seen { hellos, alpn_offered, sides, alert: self.fatal, ended };
         let Some(broken) = handshake::broken(&seen) else { return false };
         let mut said = said(&self.begin);
         said.via.push(Wrapper::Tls(Box::new(told(facts))));

@@ -204,7 +204,6 @@ fn broken(first: &[Option<Preview>; 2], end: &End) -> Option<Broken> {
         ts,
         waited: ts.since(client.ts),
         no_certificate: false,
-        offered: Box::default(),
         alpn_offered: Box::default(),
     })
 }

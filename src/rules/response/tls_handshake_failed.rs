@@ -322,7 +322,6 @@ mod tests {
             ts: Timestamp::default(),
             waited: Nanos::ZERO,
             no_certificate: false,
-            offered: Box::default(),
             alpn_offered: Box::default(),
         };
         change(&mut broken);
