@@ -24,6 +24,23 @@ fn every_trouble_is_laid_at_the_right_door() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What a person reads of TLS that came to nothing.
+#[test]
+fn a_tls_handshake_that_failed_is_told_with_its_cause_and_no_talk_of_secrets() {
+    let inputs = ["1-client.pcap", "2-backend.pcap"].map(|name| folder().join("haproxy-strict-sni-nokeys").join(name));
+    let out = Command::new(env!("CARGO_BIN_EXE_hopscope")).args(["report", "--quiet"]).args(inputs).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    for line in [
+        "  - TLS was not agreed on, so that no request could be sent: see below\n",
+        "  server sent the alert unrecognized_name (112).\n",
+        "  likely cause the server has no certificate for the name that was asked for (SNI)\n",
+        "  ended        the server closed the connection (FIN) 1.49 ms later, without a request\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+    assert!(!text.contains("the upgrades are encrypted (wss://)"), "{text}");
+}
+
 /// Verdicts of all chains, equal ones counted, in order of their words.
 fn verdicts(folder: &Path) -> Value {
     let mut inputs: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -114,7 +114,7 @@ fn head(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<(
 }
 
 /// What is behind it, likeliest first: one line.
-fn cause(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
+pub(super) fn cause(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
     let summary = c.masker.text(&chain.verdict.summary);
     let Some((_, cause)) = summary.rsplit_once(CAUSE) else { return Ok(()) };
     page.row("likely cause", Tone::Plain, &clip(cause.trim_end_matches('.'), 400))

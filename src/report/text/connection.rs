@@ -6,7 +6,7 @@ use std::io;
 use crate::model::{Chain, ConnectState, FlowFacts, Proxied, Said, WsTotals};
 use crate::report::build;
 use crate::report::text::Context;
-use crate::report::text::block::{VALUE, how_it_ended, who};
+use crate::report::text::block::{VALUE, cause, how_it_ended, who};
 use crate::report::text::page::{Page, Tone, clip, count};
 use crate::report::text::sealed;
 use crate::report::time::human;
@@ -49,6 +49,15 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flo
         let via: Vec<String> = said.via.iter().map(|w| build::via_at_length(w, &mut c.masker)).collect();
         page.row("inside", Tone::Plain, &clip(&via.join(", "), VALUE))?;
         page.row("behind", Tone::Plain, &clip(&preceded(c, said.proxied.as_deref()), VALUE))?;
+        if said.broken.is_some() {
+            cause(c, page, chain)?;
+            page.row("asked", Tone::Plain, "with a TLS ClientHello")?;
+            return page.row(
+                "ended",
+                Tone::Plain,
+                &format!("{}{after}, without a request", how_it_ended(c, &said.end)),
+            );
+        }
         if let Some(sealed) = &said.sealed {
             return sealed::shows(c, page, flow, sealed);
         }

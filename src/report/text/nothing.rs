@@ -2,8 +2,10 @@
 
 use std::io;
 
+use crate::model::Chain;
 use crate::report::text::Context;
 use crate::report::text::page::{Page, Tone, count, grouped};
+use crate::rules;
 
 pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
     let n = &c.a.counters;
@@ -35,8 +37,10 @@ pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
 #[derive(Clone, Copy)]
 enum When {
     Always,
-    /// TLS was seen.
+    /// TLS was seen whose handshake did not fail.
     Tls,
+    /// TLS was seen whose handshake failed.
+    Failed,
     /// Answers were seen, and not one request.
     OnlyAnswers,
     /// WebSocket frames were seen, and no handshake before them.
@@ -60,7 +64,8 @@ impl When {
         let n = &c.a.counters;
         match self {
             When::Always => true,
-            When::Tls => n.flows_tls_unread() > 0,
+            When::Tls => n.flows_tls_unread() > failed(c),
+            When::Failed => failed(c) > 0,
             When::OnlyAnswers => n.http_responses > 0,
             When::Midstream => n.flows_websocket_midstream > 0,
             When::NoMidstream => n.flows_websocket_midstream == 0,
@@ -71,6 +76,12 @@ impl When {
             When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
         }
     }
+}
+
+/// Connections whose TLS handshake failed.
+fn failed(c: &Context<'_>) -> u64 {
+    let is = |chain: &&Chain| chain.flow.is_some() && chain.verdict.rule == rules::TLS_HANDSHAKE_FAILED;
+    c.a.chains.iter().filter(is).count() as u64
 }
 
 type Reason = (When, &'static str);
@@ -90,6 +101,7 @@ const NO_TCP: &[Reason] = &[
 ];
 
 const NO_HTTP: &[Reason] = &[
+    (When::Failed, "TLS was not agreed on, so that no request could be sent: see below"),
     (
         When::OnlyAnswers,
         "only what the servers sent is in it, HTTP answers without a request: capture where both directions pass, on the client or the server itself",
