@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Exchange, Outcome, Severity, Wrapper};
+use crate::model::{Exchange, Outcome, Severity};
 
 use super::line::{Maker, Status, Tally};
 use super::scope::Scope;
@@ -48,7 +48,7 @@ fn plain(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
         if !secret || !first {
             continue;
         }
-        let tls = x.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)));
+        let tls = x.is_inside_tls();
         let behind_tls = x.request.first_value("x-forwarded-proto").is_some_and(|p| p.eq_ignore_ascii_case(b"https"));
         tally.add(Some(tls || behind_tls), chain, vec![x]);
     }

@@ -131,9 +131,8 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
         }
     }
     let Weighed { scored, vague } = weigh(&candidates, &cards, &topology, &sent);
-    let mut pairs: Vec<Pair> =
+    let pairs: Vec<Pair> =
         scored.iter().map(|(&(near, far), score)| Pair { near, far, points: score.points }).collect();
-    pairs.sort_unstable_by_key(|pair| (pair.near, pair.far));
     let assigned = assign::assign(&pairs);
     let of = |near, far| scored.get(&(near, far));
     for &(near, far) in &assigned.pairs {

@@ -59,6 +59,7 @@ impl<'a> Passed<'a> {
         let meanwhile = self.vain.get(first..)?.iter().filter_map(|&at| self.all.get(at));
         let mut tried = meanwhile
             .take_while(|other| other.syn_at <= until)
+            .take(limits::JOIN_CANDIDATES * 4)
             .filter(|other| other.client.ip != flow.client.ip && other.server != flow.server);
         let one = tried.next()?;
         // Of several hosts it is not known which of them went on for this one.

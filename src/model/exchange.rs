@@ -313,6 +313,11 @@ impl Exchange {
         tokens.first().map(|t| Cow::Owned(String::from_utf8_lossy(t).into_owned()))
     }
 
+    /// Whether it was sent inside TLS whose content was read.
+    pub fn is_inside_tls(&self) -> bool {
+        self.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)))
+    }
+
     /// Whether the rules of RFC 6455 apply: `websocket` was asked for, or the request carries the
     /// WebSocket fields.
     pub fn is_websocket(&self) -> bool {

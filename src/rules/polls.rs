@@ -84,7 +84,8 @@ impl Polls {
         let session = polling::session(target);
         let Some(servers) = self.servers.get(&(x.client.ip, base.clone())) else {
             // A hop may go on from several addresses of its own.
-            let mut all = self.servers.iter().filter(|((_, other), _)| *other == base).flat_map(|(_, servers)| servers);
+            let known = self.servers.iter().take(limits::SEEN_COMPARED);
+            let mut all = known.filter(|((_, other), _)| *other == base).flat_map(|(_, servers)| servers);
             return all.any(|server| *server != x.server).then_some(false);
         };
         let servers = servers.iter().filter(|server| **server != x.server);

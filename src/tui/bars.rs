@@ -1,7 +1,7 @@
 //! Chains and legs on an axis of time: what they did when, and the cells that show it.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Chain, ConnectState, Direction, EndHow, Exchange, FlowFacts, Severity, Wrapper};
+use crate::model::{Chain, ConnectState, Direction, EndHow, Exchange, FlowFacts, Severity};
 
 use super::paint::Line;
 use super::shared::{Mark, Shared};
@@ -115,7 +115,7 @@ pub fn of_leg(s: &Shared, x: &Exchange) -> Bar {
     if let Some(syn) = x.times.syn.filter(|_| x.index_in_flow == 0) {
         let open = syn + x.times.rtt.unwrap_or_default();
         bar.add(Phase::Tcp, syn, open);
-        let secured = x.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)));
+        let secured = x.is_inside_tls();
         bar.add(if secured { Phase::Tls } else { Phase::Idle }, open, x.request.first);
     }
     let last = x.times.last.unwrap_or(x.request.last);

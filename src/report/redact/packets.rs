@@ -175,7 +175,7 @@ fn plain(x: &Exchange) -> Result<(), &'static str> {
     if x.is_stream() {
         return Err("HTTP/2 compresses its heads: nothing in them can be replaced by others of the same length");
     }
-    if x.via.iter().any(|wrapper| matches!(wrapper, crate::model::Wrapper::Tls(_))) {
+    if x.is_inside_tls() {
         return Err("it is inside TLS, whose records cannot be written anew");
     }
     if !x.via.is_empty() || x.proxied.is_some() {

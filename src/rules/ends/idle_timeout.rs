@@ -2,7 +2,7 @@
 
 use super::idle_timeout_match;
 use super::limit::{CutOff, cut_off, limits_of, matching, next, or};
-use super::support::{FROM_SERVER, last_packet, spell};
+use super::support::{FROM_SERVER, is_whole, last_packet, spell};
 use crate::base::Nanos;
 use crate::model::{Confidence, EndHow, Evidence, FaultClass, FlowFacts, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
@@ -29,9 +29,6 @@ const LEAST: [Nanos; 2] = [Nanos::from_millis(1_500), Nanos::from_secs(5)];
 
 /// From here on a silence is long enough by itself.
 const LONG: Nanos = Nanos::from_secs(20);
-
-/// How far a timer may be off the second.
-const OFF: i64 = Nanos::from_millis(50).0;
 
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let Some(cut) = cut_off(journey).filter(|cut| !cut.bore) else { return };
@@ -110,9 +107,7 @@ fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 /// `None`: it is no limit.
 fn sure(cut: &CutOff<'_>, times: u32) -> Option<Confidence> {
     let [least, alone] = LEAST;
-    let second = Nanos::from_secs(1).0;
-    let rest = cut.idle.0.rem_euclid(second);
-    let whole = rest <= OFF || rest >= second - OFF;
+    let whole = is_whole(cut.idle);
     // Servers that die take all with them after the same silence, but hardly after whole seconds of it.
     let told = cut.by_hop() && cut.both || times >= 2 && whole;
     match (cut.by_hop(), times >= 2) {

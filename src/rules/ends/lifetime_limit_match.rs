@@ -1,7 +1,7 @@
 //! `lifetime-limit-match`.
 
 use super::limit::{CutOff, cut_off, matching};
-use super::support::{FROM_SERVER, last_packet, spell};
+use super::support::{FROM_SERVER, is_whole, last_packet, spell};
 use crate::base::Nanos;
 use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
@@ -61,17 +61,13 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
 }
 
-/// The shortest life that counts where no limit is known to be as long, and how far a timer may be off the second.
+/// The shortest life that counts where no limit is known to be as long.
 const LEAST: Nanos = Nanos::from_secs(2);
-const OFF: i64 = Nanos::from_millis(50).0;
 
 /// As `check`, of an age that no product has by itself: somebody set it.
 fn unknown(cut: &CutOff<'_>, life: Nanos, times: u32, seen: &Seen, out: &mut Findings<'_>) {
-    let second = Nanos::from_secs(1).0;
-    let rest = life.0.rem_euclid(second);
-    let whole = rest <= OFF || rest >= second - OFF;
     // What goes at the same time went for the same reason, whatever its age.
-    if life < LEAST || !whole || times < 2 || !seen.tunnels.lives_apart(cut.host(), life) {
+    if life < LEAST || !is_whole(life) || times < 2 || !seen.tunnels.lives_apart(cut.host(), life) {
         return;
     }
     let text = format!(

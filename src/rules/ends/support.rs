@@ -64,6 +64,16 @@ pub(super) fn name(by: Direction) -> &'static str {
     if by == FROM_CLIENT { "client" } else { "server" }
 }
 
+/// How far a timer may be off the second.
+const OFF: i64 = Nanos::from_millis(50).0;
+
+/// Whether a time is one that somebody set: whole seconds.
+pub(super) fn is_whole(time: Nanos) -> bool {
+    let second = Nanos::from_secs(1).0;
+    let rest = time.0.rem_euclid(second);
+    rest <= OFF || rest >= second - OFF
+}
+
 /// A length of time as a person says it: `31 ms`, `3.0 s`, `60 s`, `5 min`, `2 h`.
 pub(super) fn spell(length: Nanos) -> String {
     let ms = length.0 / 1_000_000;

@@ -1,6 +1,6 @@
 //! The request left the hop with a scheme that is not the client's.
 
-use crate::model::{Confidence, Exchange, FaultClass, Severity, Text, Wrapper};
+use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::hop::asked::{REQUEST, applies, host, same_host, sentence, value};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Findings, Rule, Seen};
@@ -68,7 +68,7 @@ fn came_over_tls(near: &Exchange) -> Option<Confidence> {
         .map(first)
         .is_some_and(|scheme| [&b"https"[..], b"wss"].iter().any(|tls| scheme.eq_ignore_ascii_case(tls)));
     let ssl = near.proxied.as_ref().and_then(|p| p.tlv(PP2_TYPE_SSL)?.first().copied());
-    let read = near.via.iter().any(|around| matches!(around, Wrapper::Tls(_)));
+    let read = near.is_inside_tls();
     if said || read || ssl.is_some_and(|bits| bits & PP2_CLIENT_SSL != 0) {
         return Some(Confidence::Certain);
     }

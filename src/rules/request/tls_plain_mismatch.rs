@@ -1,7 +1,7 @@
 //! One end speaks TLS, the other plain HTTP.
 
 use crate::base::{Nanos, PacketRef, limits};
-use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text, Wrapper};
+use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -44,7 +44,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     // Inside TLS it is an alert of that.
-    let plain = !x.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)));
+    let plain = !x.is_inside_tls();
     let alert = x.odd_response.as_ref().filter(|odd| plain && x.response.is_none() && is_alert(&odd.bytes));
     if let Some(alert) = alert {
         found(

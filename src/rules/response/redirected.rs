@@ -3,7 +3,7 @@
 
 use super::redirect_target::{Kind, kind};
 use super::support::{FROM_SERVER, is_attempt, say_status, show_field, whole_response};
-use crate::model::{Exchange, FaultClass, Severity, Text, Wrapper};
+use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 const REFS: &[&str] = &["RFC 6455 §4.1", "RFC 9110 §15.4"];
@@ -130,8 +130,7 @@ fn check(x: &Exchange, wanted: Kind, out: &mut Findings<'_>) {
         return;
     }
     let Some(location) = head.first_value("location") else { return };
-    let inside_tls = x.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)));
-    if kind(&x.request, inside_tls, location) != wanted {
+    if kind(&x.request, x.is_inside_tls(), location) != wanted {
         return;
     }
     let text = say_status(Text::own("The server answered "), head).say(" and sends the client to ").url(location);

@@ -92,8 +92,7 @@ fn is_nameless(flow: &FlowFacts) -> bool {
 
 /// A client that is done in TLS 1.3 asks at once, and may be told only then that its certificate will not do.
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let inside = x.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)));
-    let Some(odd) = x.odd_response.as_ref().filter(|_| inside && x.response.is_none()) else { return };
+    let Some(odd) = x.odd_response.as_ref().filter(|_| x.is_inside_tls() && x.response.is_none()) else { return };
     let [record::ALERT, _, _, 0, 2, alert::FATAL, description] = *odd.bytes else { return };
     let text = format!(
         "The server {} ended TLS with the alert {} and did not answer the request.",
