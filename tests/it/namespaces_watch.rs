@@ -168,13 +168,22 @@ impl Watch {
             let said = text_of(&self.folder.path().join("legs.said")) + &text_of(&self.folder.path().join("any.said"));
             assert!(status.success(), "{status}: {said}");
         }
+        let legs = run::gathered(&text_of(&self.path("legs")));
+        // tcpdump leaves unread what it has not yet come to, where the machine is busy.
+        let captured = legs["inputs"].as_array().unwrap().iter().map(|input| input["packets"].as_u64().unwrap()).sum();
+        let began = Instant::now();
+        while [NEAR, FAR].map(|interface| records(&self.path(interface))).iter().sum::<u64>() < captured
+            && began.elapsed() < PATIENCE
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         for tcpdump in &mut self.tcpdumps {
             tcpdump.interrupt();
         }
         let files = [self.path(NEAR), self.path(FAR)];
         let words = run::output(&["report".as_ref(), "--utc".as_ref(), files[0].as_os_str(), files[1].as_os_str()]);
         Seen {
-            legs: run::gathered(&text_of(&self.path("legs"))),
+            legs,
             any: run::gathered(&text_of(&self.path("any"))),
             offline: run::report(&[&files[0], &files[1]]),
             kept: run::report(&[&self.path(KEPT)]),
@@ -189,6 +198,19 @@ impl Watch {
 
 fn file(folder: &TempDir, name: &str) -> File {
     File::create(folder.path().join(name)).unwrap()
+}
+
+/// How many packets a pcap file holds by now.
+fn records(path: &Path) -> u64 {
+    let file = std::fs::read(path).unwrap_or_default();
+    let mut rest = file.get(24..).unwrap_or_default();
+    let mut count = 0;
+    while let Some(length) = rest.get(8..12) {
+        let length = u32::from_ne_bytes(length.try_into().unwrap()) as usize;
+        let Some(after) = rest.get(16 + length..) else { break };
+        (rest, count) = (after, count + 1);
+    }
+    count
 }
 
 /// A proxy that runs on the middle host.
