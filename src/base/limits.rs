@@ -394,6 +394,13 @@ pub const FRAGMENT_S: i64 = 30;
 /// Seconds of packet time after a request within which the leg behind a hop must begin.
 pub const JOIN_S: i64 = 10;
 
+/// Seconds for which a proxy answers by itself what its backends refused a while before: nginx takes them for dead for
+/// 10, and checks of a backend's life come every few seconds.
+pub const FAILED_REMEMBERED_S: i64 = 30;
+
+/// Connections that failed before a request, of those that its answer is explained by, the last ones.
+pub const TRIES_REMEMBERED: usize = 4;
+
 /// Near legs compared with each far leg at most, the latest first.
 pub const JOIN_CANDIDATES: usize = 64;
 

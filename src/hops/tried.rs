@@ -1,17 +1,96 @@
 //! Connections without a request that a hop opened for a journey: refused, never answered, or spoken to in
 //! the wrong protocol.
 
+use std::net::IpAddr;
+
 use crate::base::{Nanos, limits};
-use crate::model::{Attempted, Confidence, Exchange, FlowFacts};
+use crate::model::{Attempted, Confidence, ConnectState, Exchange, FlowFacts};
 
 use super::hosts::Hosts;
+use super::{Map, Set};
 
-/// Which leg's server opened which of these connections. `leaves`: exchanges that a try may belong to, those
-/// without a leg behind them, or whose hop tried again.
+/// Which leg's server opened which of these connections: while its client waited, or before, where it remembered that
+/// they had failed and tried no more.
 pub fn tried(all: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts) -> Vec<Attempted> {
     let mut by_time: Vec<&Exchange> = all.to_vec();
     by_time.sort_by_key(|x| (x.request.first, x.id));
-    lone.iter().filter_map(|flow| belongs_to(flow, &by_time, hosts)).collect()
+    let mut tried: Vec<Attempted> = lone.iter().filter_map(|flow| belongs_to(flow, &by_time, hosts)).collect();
+    remembered(&by_time, lone, hosts, &mut tried);
+    tried
+}
+
+/// Adds what failed before: a hop whose backends all failed answers for a while without trying again, and what
+/// connects to see whether they live need not be about a request at all.
+fn remembered(by_time: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts, tried: &mut Vec<Attempted>) {
+    let mut lone: Vec<&FlowFacts> = lone.iter().collect();
+    lone.sort_by_key(|flow| (flow.syn_at, flow.id));
+    let stuck = |x: &&&Exchange| matches!(x.status(), Some(502 | 503));
+    if lone.is_empty() || !by_time.iter().any(|x| stuck(&x)) {
+        return;
+    }
+    let owners: Map<_, _> = tried.iter().map(|t| (t.flow, (t.behind, t.confidence))).collect();
+    let asked: Set<_> = tried.iter().map(|t| t.behind).collect();
+    let by_id: Map<_, _> = by_time.iter().map(|x| (x.id, *x)).collect();
+    let callers: Set<IpAddr> = by_time.iter().map(|x| x.client.ip).collect();
+    let gateways: Set<IpAddr> = by_time.iter().filter(stuck).map(|x| hosts.root(x.server.ip)).collect();
+    // Whose connection it is: as joined legs, or as a request that waited for it tell; else whose it can only be.
+    let whose = |flow: &FlowFacts| -> Option<IpAddr> {
+        let root = hosts.root(flow.client.ip);
+        if gateways.contains(&root) {
+            return Some(root);
+        }
+        if let Some((behind, confidence)) = owners.get(&flow.id) {
+            let server = by_id.get(behind).filter(|_| *confidence >= Confidence::Likely)?.server.ip;
+            return Some(hosts.root(server));
+        }
+        let only = gateways.iter().next().filter(|_| gateways.len() == 1 && !callers.contains(&flow.client.ip));
+        only.copied().filter(|gateway| !hosts.same(*gateway, flow.server.ip))
+    };
+    let of: Vec<(&FlowFacts, IpAddr)> = lone.iter().filter_map(|flow| Some((*flow, whose(flow)?))).collect();
+    // Whoever got an answer from a backend meanwhile does not take all of them for dead.
+    let mut served: Map<IpAddr, Vec<_>> = Map::default();
+    for x in by_time.iter().filter(|x| x.status().is_some_and(|status| status < 500)) {
+        served.entry(hosts.root(x.client.ip)).or_default().push(x.request.first);
+        if x.status() == Some(101) {
+            served.entry(hosts.root(x.server.ip)).or_default().push(x.request.first);
+        }
+    }
+    for (flow, whose) in of.iter().filter(|(flow, _)| !failed(flow) && flow.state == ConnectState::Established) {
+        served.entry(*whose).or_default().push(flow.syn_at);
+    }
+    for x in by_time.iter().filter(stuck).filter(|x| !asked.contains(&x.id)) {
+        let root = hosts.root(x.server.ip);
+        let horizon = x.request.first - Nanos::from_secs(limits::FAILED_REMEMBERED_S);
+        let until = of.partition_point(|(flow, _)| flow.syn_at < x.request.first);
+        let before = of.iter().take(until).rev().take_while(|(flow, _)| flow.syn_at >= horizon);
+        let over = |flow: &FlowFacts| flow.end_at.is_none_or(|end| end <= x.request.first);
+        let mine = before.take(limits::JOIN_CANDIDATES * 4).filter(|(flow, whose)| {
+            *whose == root && failed(flow) && over(flow) && flow.client != x.client && flow.server != x.server
+        });
+        let mine: Vec<&FlowFacts> = mine.map(|(flow, _)| *flow).collect();
+        // One refused connection of which it is not known whose it is may be anybody's.
+        let known = |flow: &&FlowFacts| hosts.same(root, flow.client.ip) || owners.contains_key(&flow.id);
+        let Some(first) = mine.last().filter(|_| mine.len() > 1 || mine.iter().any(known)) else { continue };
+        let alive = |at: &&crate::base::Timestamp| **at >= first.syn_at && **at <= x.request.first;
+        let times = served.get(&root).into_iter().flatten();
+        // A host's addresses need not be known to be one's.
+        let by_callers = mine.iter().flat_map(|flow| served.get(&hosts.root(flow.client.ip)).into_iter().flatten());
+        if times.chain(by_callers).any(|at| alive(&at)) {
+            continue;
+        }
+        let last = mine.iter().take(limits::TRIES_REMEMBERED).rev();
+        tried.extend(last.map(|flow| Attempted { behind: x.id, flow: flow.id, confidence: Confidence::Likely }));
+    }
+}
+
+/// Whether a connection came to nothing.
+fn failed(flow: &FlowFacts) -> bool {
+    match flow.state {
+        ConnectState::Refused => true,
+        ConnectState::Unanswered => flow.syns > 1,
+        ConnectState::Established => flow.said.as_ref().is_some_and(|said| said.broken.is_some()),
+        ConnectState::Midstream => false,
+    }
 }
 
 /// How long behind its answer a hop may take to close what it tried in vain.

@@ -1,10 +1,11 @@
-//! Faults that turned out to do little harm: a refusal that the client's next try overcame, a faulty
-//! request that was granted all the same, a WebSocket that polling replaced. They are lowered to warnings.
+//! Faults that turned out to do little harm: a refusal that the client's next try overcame, a redirect that it
+//! followed, a faulty request that was granted all the same, a WebSocket that polling replaced. They are lowered to
+//! warnings.
 
 use crate::base::{ExchangeId, Nanos, Timestamp, limits};
 use crate::model::{Exchange, Finding, Outcome, Severity};
 use crate::rules::seen::Attempt;
-use crate::rules::{Rule, Seen, request};
+use crate::rules::{Rule, Seen, request, response};
 
 /// The success that followed a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +45,16 @@ pub fn lower(findings: &mut [Finding], x: &Exchange, outcome: Outcome, seen: &Se
     let granted = matches!(outcome, Outcome::Upgraded | Outcome::Broken);
     let recovered = if granted { None } else { recovery(x, seen) };
     let polled = recovered.is_none() && seen.polls.replaced(x, outcome);
+    let followed = if outcome == Outcome::Redirected { followed(x, seen) } else { None };
     for finding in findings.iter_mut().filter(|f| f.severity == Severity::Error) {
         // A faulty request that was granted works by luck.
-        if recovered.is_some() || polled || granted && request_rule(&finding.rule).is_some() {
+        if recovered.is_some() || polled || followed.is_some() || granted && request_rule(&finding.rule).is_some() {
             finding.severity = Severity::Warning;
+        }
+        if let Some(later) = followed.filter(|_| response::is_redirect(&finding.rule)) {
+            let message = std::mem::take(&mut finding.message);
+            let said = format!(" This client followed it and was upgraded (exchange {later}).");
+            finding.message = message.say(said);
         }
         if polled {
             let message = std::mem::take(&mut finding.message);
@@ -55,6 +62,17 @@ pub fn lower(findings: &mut [Finding], x: &Exchange, outcome: Outcome, seen: &Se
         }
     }
     recovered
+}
+
+/// The attempt that followed this redirect: of the same client and program, begun within `limits::RETRY_S` at the
+/// address that Location names, and granted. Programs may follow (RFC 6455 §4.1); browsers do not.
+fn followed(x: &Exchange, seen: &Seen) -> Option<ExchangeId> {
+    let answer = x.response.as_ref()?;
+    let target = response::redirected_to(&x.request, answer.first_value("location")?)?;
+    let agent = seen.attempt(x).agent;
+    let until = answer.last + Nanos::from_secs(limits::RETRY_S);
+    let mut later = seen.granted_after(x.client.ip, &target, answer.first);
+    later.find(|a| a.at <= until && a.id != x.id && a.agent == agent).map(|a| a.id)
 }
 
 /// The rule with this slug, if it judges what the client sent.
@@ -91,6 +109,34 @@ mod tests {
         assert_eq!(retried("401 Unauthorized", &signed, 300), Some(Recovered { id: ExchangeId(2), at: at(300) }));
         let older = ASK.replace("Version: 13", "Version: 8");
         assert!(retried("426 Upgrade Required", &older, 300).is_some());
+    }
+
+    #[test]
+    fn a_redirect_that_the_client_followed_is_a_warning() {
+        let warned = |location: &str, second: &str, ms: i64| {
+            let answer = format!("HTTP/1.1 308 Permanent Redirect\r\nLocation: {location}\r\n\r\n");
+            let redirected = exchange(ASK, Some(&answer));
+            let mut granted = exchange(second, Some(GRANT));
+            granted.id = ExchangeId(2);
+            granted.request.first = at(ms);
+            let mut seen = Seen::default();
+            seen.learn(&redirected, false);
+            seen.learn(&granted, false);
+            let mut findings = run_all(&redirected);
+            lower(&mut findings, &redirected, Outcome::Redirected, &seen);
+            let of = |f: &&Finding| f.rule.starts_with("redirect");
+            let found = findings.iter().find(of).expect("a redirect");
+            let said = crate::rules::testing::words(&found.message).contains("followed it and was upgraded (exchange 2)");
+            assert_eq!(said, found.severity == Severity::Warning);
+            said
+        };
+        let there = ASK.replace("/chat", "/chat/");
+        for location in ["/chat/", "chat/", "http://ws.example/chat/#top"] {
+            assert!(warned(location, &there, 300), "{location}");
+        }
+        assert!(!warned("/chat/", ASK, 300), "the first address again");
+        assert!(!warned("/chat/", &there, 11_000), "long behind");
+        assert!(!warned("/chat/", &there.replace("Host:", "User-Agent: y\r\nHost:"), 300), "another program");
     }
 
     #[test]

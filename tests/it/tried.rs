@@ -40,3 +40,37 @@ fn two_dead_backends_at_once_are_told_each_by_whose_client_was_answered() {
         assert_eq!(found["confidence"], confidence, "while one alone waits, it is likely");
     }
 }
+
+/// The verdict on one request that HAProxy refused, `asked_ms` behind the first of two checks of its backend; the
+/// connection behind them is accepted or not.
+fn behind_checks(asked_ms: u64, alive: bool) -> Value {
+    let check = |port: u16, after_ms: u64| {
+        Script::midstream(&format!("192.0.2.10:{port}"), "192.0.2.21:8080").wait_ms(after_ms)
+    };
+    let refused = |port: u16, after_ms: u64| check(port, after_ms).syn().wait_ms(1).rst(Side::Server);
+    let third = if alive { check(50_002, 4_000).handshake().rst(Side::Client) } else { refused(50_002, 4_000) };
+    let asked = Script::midstream("198.51.100.7:40000", "203.0.113.9:80")
+        .wait_ms(asked_ms)
+        .handshake()
+        .client(head(&upgrade_request(KEYS[0])))
+        .server(head("HTTP/1.0 503 Service Unavailable\ncache-control: no-cache"));
+    let checks = [refused(50_000, 0), refused(50_001, 2_000), third];
+    let segments = together(checks.into_iter().chain([asked]));
+    let bytes = Format::pcap(Link::Ethernet).write(&link::packets(&segments, Link::Ethernet));
+    let report = report_on_bytes(&bytes);
+    let chains = report["chains"].as_array().expect("chains");
+    chains.iter().find(|chain| chain["id"].as_i64() > Some(0)).expect("a chain of a request")["verdict"].clone()
+}
+
+#[test]
+fn checks_that_failed_before_explain_what_a_proxy_refused_without_a_try() {
+    let verdict = behind_checks(5_000, false);
+    assert_eq!(verdict["rule"], "backend-refused", "{verdict:#}");
+    assert_eq!(verdict["blame"]["address"], "192.0.2.21");
+    let said = verdict["summary"].as_str().expect("words");
+    assert!(said.contains("answered its client 503 1.0 s later without another try"), "{said}");
+    for (asked_ms, alive) in [(5_000, true), (40_000, false)] {
+        let verdict = behind_checks(asked_ms, alive);
+        assert_eq!(verdict["rule"], "refused-503", "one succeeded since, or it is long ago: {verdict:#}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What hops tried towards backends without getting a request through.
 
+use crate::base::{Nanos, limits};
 use crate::model::{Confidence, Direction, Evidence, FlowFacts, Text};
 use crate::rules::journey::{Journey, Leg};
 
@@ -23,7 +24,20 @@ impl Failed<'_> {
 
     /// Behind "and": what the client of the hop had of it.
     pub(in crate::rules) fn outcome(&self) -> String {
-        outcome(self.leg.x)
+        let said = outcome(self.leg.x);
+        match self.before() {
+            Some(before) => format!("{said} {:.1} s later without another try", before.as_secs_f64()),
+            None => said,
+        }
+    }
+
+    /// How long before the request the last of them was over. `None`: they were tried for this request.
+    fn before(&self) -> Option<Nanos> {
+        let asked = self.leg.x.request.first;
+        let over = self.flows.iter().map(|flow| flow.end_at.unwrap_or(flow.syn_at)).max()?;
+        let first = self.flows.iter().map(|flow| flow.syn_at).max()?;
+        let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
+        (over < asked && first + slack < asked).then(|| asked.since(over))
     }
 
     /// Where to: `10.0.0.2:80`, `10.0.0.2:80 and 1 other address`.

@@ -37,6 +37,7 @@ mod tls_handshake_failed;
 mod upgrade_ignored_200;
 
 pub(super) use no_response::is_unanswered;
+pub(super) use redirect_target::redirected_to;
 pub(super) use refused::fix_class as refused_fix_class;
 pub(super) use res_head_incomplete::breaks_off;
 pub(super) use support::left_before_grant;
@@ -87,6 +88,11 @@ pub(super) static RULES: &[&Rule] = &[
     &client_abandoned::RULE,
     &connect_refused_by_proxy::RULE,
 ];
+
+/// Whether the rule with this slug tells of a redirect.
+pub(super) fn is_redirect(slug: &str) -> bool {
+    slug.starts_with("redirect")
+}
 
 #[cfg(test)]
 mod tests {

@@ -40,17 +40,7 @@ pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
     let here = bare(host, default_port(scheme));
     let there = to.authority.map_or_else(|| here.clone(), |a| bare(a, default_port(new_scheme)));
     let same_host = name(&here) == name(&there);
-    // A relative path replaces the last segment (RFC 3986 §5.2.3).
-    let path = match to.path {
-        b"" if to.authority.is_none() => asked.path.to_vec(),
-        p if p.starts_with(b"/") || to.authority.is_some() => p.to_vec(),
-        p => {
-            let cut = asked.path.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
-            [asked.path.get(..cut).unwrap_or_default(), p].concat()
-        }
-    };
-    let or_root = |p: &[u8]| if p.is_empty() { b"/".to_vec() } else { p.to_vec() };
-    let (path, asked_path) = (or_root(&path), or_root(asked.path));
+    let (path, asked_path) = (path_of(&to, &asked), or_root(asked.path));
     let same_target = path == asked_path && to.query == asked.query;
 
     if same_target && here == there && new_scheme == scheme {
@@ -66,6 +56,31 @@ pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
     } else {
         Kind::Other
     }
+}
+
+/// The request target that a client asks for which follows this Location. `None` where none can, or where it leads back.
+pub(in crate::rules) fn redirected_to(request: &Head, location: &[u8]) -> Option<Vec<u8>> {
+    let to = read(location)?;
+    let asked = read_target(request.target());
+    let target = [path_of(&to, &asked), to.query.to_vec()].concat();
+    (target != request.target()).then_some(target)
+}
+
+/// The path that a Location leads to; a relative one replaces the last segment (RFC 3986 §5.2.3). Never empty.
+fn path_of(to: &Reference<'_>, asked: &Reference<'_>) -> Vec<u8> {
+    let path = match to.path {
+        b"" if to.authority.is_none() => asked.path.to_vec(),
+        p if p.starts_with(b"/") || to.authority.is_some() => p.to_vec(),
+        p => {
+            let cut = asked.path.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
+            [asked.path.get(..cut).unwrap_or_default(), p].concat()
+        }
+    };
+    or_root(&path)
+}
+
+fn or_root(path: &[u8]) -> Vec<u8> {
+    if path.is_empty() { b"/".to_vec() } else { path.to_vec() }
 }
 
 /// `None` where no client can follow it.
