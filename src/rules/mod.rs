@@ -51,7 +51,7 @@ const OF_EXCHANGES: [Group; 7] = [
     (response::RULES, |_| true),
     (accept::RULES, |_| true),
     (frames::RULES, is_talked),
-    (http2::RULES, Exchange::is_stream),
+    (http2::RULES, http2::concern),
     (ends::RULES, |_| true),
 ];
 

@@ -313,7 +313,9 @@ pub(super) fn is_response(rule: &Rule) -> bool {
 pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) -> Blame {
     let client = || Some(x.client.ip.to_string());
     let server = || Some(x.server.ip.to_string());
-    if sender == Direction::ClientToServer {
+    // Where h2 was chosen, who writes HTTP/1.1 is at fault, not who closes upon it.
+    let wrote_http1 = rule.id == "alpn-h2-only" && x.stream.is_none();
+    if sender == Direction::ClientToServer || wrote_http1 {
         let product = known.request_hop(&x.request);
         // Clients write no PROXY header.
         let proxy = rule.id == "proxy-protocol-unexpected";

@@ -102,6 +102,12 @@ const BETWEEN_HTTP1: &[&str] = &[
     "hop-stripped-upgrade",
 ];
 
+/// Whether these rules are for this exchange: a stream, or HTTP/1.1 that came to nothing inside TLS, where HTTP/2 may
+/// have been agreed upon.
+pub(super) fn concern(x: &Exchange) -> bool {
+    x.is_stream() || x.granted().is_none() && x.is_inside_tls()
+}
+
 /// Whether this rule may judge this exchange.
 pub(super) fn judges(rule: &Rule, x: &Exchange) -> bool {
     !x.is_stream() || !OF_HTTP1.contains(&rule.id)

@@ -21,6 +21,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Unanswered],
     symptom_of: &[
+        "alpn-h2-only",
         "hop-101-swallowed",
         "hop-interim-mishandled",
         "proxy-protocol-unexpected",

@@ -11,6 +11,7 @@ pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
 /// is only its symptom. `origin-host-mismatch` is none: whether it was the reason, only the server knows; nor are
 /// `hop-host-rewritten` and `hop-origin-changed`, which speak for themselves where the answer fits them.
 pub(super) const REQUEST_FAULTS: &[&str] = &[
+    "alpn-h2-only",
     "connection-lists-e2e",
     "h2-backend-needs-h1",
     "h2-connect-pseudo",
