@@ -126,7 +126,8 @@ mod tests {
             lower(&mut findings, &redirected, Outcome::Redirected, &seen);
             let of = |f: &&Finding| f.rule.starts_with("redirect");
             let found = findings.iter().find(of).expect("a redirect");
-            let said = crate::rules::testing::words(&found.message).contains("followed it and was upgraded (exchange 2)");
+            let said =
+                crate::rules::testing::words(&found.message).contains("followed it and was upgraded (exchange 2)");
             assert_eq!(said, found.severity == Severity::Warning);
             said
         };

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::base::limits;
 use crate::model::head::trim;
 use crate::model::{Direction, Exchange, Head, LineFaults, Mechanism, Outcome, Severity, Text};
 use crate::rules::journey::HopView;
-use crate::rules::response;
+use crate::rules::seen::Attempt;
+use crate::rules::{Seen, response};
 
 /// Who sends a request.
 pub(super) const REQUEST: Direction = Direction::ClientToServer;
@@ -141,6 +143,13 @@ pub(super) fn loses(view: &HopView<'_>, minded: bool) -> Severity {
 /// The status behind the hop is one of these.
 pub(super) fn answered(view: &HopView<'_>, statuses: &[u16]) -> Option<u16> {
     view.far.x.status().filter(|status| statuses.contains(status))
+}
+
+/// Whether the backend granted other upgrades of this hop, to which it does the same: then it can live with that.
+pub(super) fn serves_others(view: &HopView<'_>, seen: &Seen) -> bool {
+    let far = view.far.x;
+    let same = |a: &Attempt| a.client == far.client.ip && (a.server, a.server_port) == (far.server.ip, far.server.port);
+    seen.attempts().take(limits::SEEN_COMPARED).any(|a| a.granted && a.id != far.id && same(a))
 }
 
 /// A sentence about the hop, ended by the packets: `what` are the words behind its name.

@@ -1,13 +1,11 @@
 //! Host left the hop with another value than it came with.
 
-use crate::base::limits;
 use crate::model::{Confidence, FaultClass, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{
-    HARD, REQUEST, answered, applies, far_whole, host, rewrites, same_host, sentence, target, value,
+    HARD, REQUEST, answered, applies, far_whole, host, rewrites, same_host, sentence, serves_others, target, value,
 };
 use crate::rules::journey::HopView;
-use crate::rules::seen::Attempt;
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -79,13 +77,6 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         .found(found)
         .field(near, "host", REQUEST)
         .field(far, "host", REQUEST);
-}
-
-/// Whether the backend granted other upgrades of this hop, which writes them the same Host: then it knows that name.
-fn serves_others(view: &HopView<'_>, seen: &Seen) -> bool {
-    let far = view.far.x;
-    let same = |a: &Attempt| a.client == far.client.ip && (a.server, a.server_port) == (far.server.ip, far.server.port);
-    seen.attempts().take(limits::SEEN_COMPARED).any(|a| a.granted && a.id != far.id && same(a))
 }
 
 /// What a check of Origin against Host behind the hop comes to.

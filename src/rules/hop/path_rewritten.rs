@@ -1,8 +1,8 @@
 //! Another path left the hop than came.
 
-use crate::model::{FaultClass, Severity, Text};
+use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::Explains;
-use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, rewrites, sentence, target};
+use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, rewrites, sentence, serves_others, target};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Findings, Rule, Seen};
 
@@ -13,8 +13,9 @@ pub(super) static RULE: Rule = Rule {
     about: "The request left the hop with another path than it came with: something was cut off its front or put \
         there, or it was decoded, encoded or normalised. Proxies do that on purpose, and one character in their \
         configuration decides how.\n\n\
-        An error where the answer was 404 or a page (200): then no WebSocket endpoint is where the request went. \
-        Else a note.",
+        An error where the answer was 404 or a page (200): then no WebSocket endpoint is where the request went. So is \
+        403 without a page of an ASGI server (uvicorn, hypercorn), whose frameworks answer it where no route fits, if it granted \
+        nothing else of this hop; possible only, because they answer it to what they do not allow as well. Else a note.",
     refs: &["RFC 9110 §7.6", "RFC 3986 §6.2"],
     causes: &[
         "the proxy's configuration replaces the part of the path that it matched",
@@ -26,13 +27,14 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Hop(check),
 };
 
-fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
     let (Some(came), Some(left)) = (target(near), target(far)) else { return };
     if !applies(view) || came.path == left.path || near.method() == b"CONNECT" {
         return;
     }
-    let minded = answered(view, &[200, 404]).filter(|_| rewrites(view, true) == Severity::Error);
+    let no_route = || answered(view, &[403]).filter(|_| is_asgi(view.far.x) && !serves_others(view, seen));
+    let minded = answered(view, &[200, 404]).or_else(no_route).filter(|_| rewrites(view, true) == Severity::Error);
     let mut what = match change(came.path, left.path) {
         Change::CutInFront(part) => Text::own("cut ").url(part).say(" off the front of the path ").url(came.path),
         Change::PutInFront(part) => Text::own("put ").url(part).say(" in front of the path ").url(came.path),
@@ -44,10 +46,20 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     }
     out.add(sentence(view, what))
         .severity(if minded.is_some() { Severity::Error } else { Severity::Info })
+        .confidence(if minded == Some(403) { Confidence::Possible } else { Confidence::Certain })
         .expected(Text::new().url(came.path))
         .found(Text::new().url(left.path))
         .start_line(near, REQUEST)
         .start_line(far, REQUEST);
+}
+
+/// Whether a server answered that asks its application by ASGI, in which a WebSocket without a route is refused by a 403
+/// without a page; some of them do not name themselves in it.
+fn is_asgi(x: &Exchange) -> bool {
+    let Some(head) = &x.response else { return false };
+    let empty = head.first_value("content-length").is_none_or(|length| length == b"0");
+    head.first_value("server")
+        .map_or(empty, |server| [&b"uvicorn"[..], b"hypercorn"].iter().any(|name| server.starts_with(name)))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -117,6 +129,21 @@ mod tests {
         assert_eq!(found[0].severity, Severity::Info, "another try was granted");
         let found = run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted)));
         assert!(words(&found[0].message).contains(" cut /api off the front of the path /api/chat (packets"));
+    }
+
+    #[test]
+    fn a_403_of_an_asgi_server_is_one_too() {
+        let near = changed("/chat", "/api/chat");
+        for (server, severity) in [
+            ("Server: uvicorn\r\n", Severity::Error),
+            ("Server: nginx\r\n", Severity::Info),
+            ("Content-Type: text/plain; charset=utf-8\r\n", Severity::Error),
+        ] {
+            let answer = format!("HTTP/1.1 403 Forbidden\r\n{server}Content-Length: 0\r\n\r\n");
+            let found = run_hop(&RULE, (&near, Some(&answer)), (GOOD, Some(&answer)));
+            assert_eq!(found[0].severity, severity, "{server}");
+            assert_eq!(found[0].confidence == Confidence::Possible, severity == Severity::Error);
+        }
     }
 
     #[test]

@@ -16,10 +16,7 @@ pub(super) static RULE: Rule = Rule {
         Nor does it help to write HTTP/1.1 all the same: where h2 was chosen, servers take it for a broken preface and \
         close.",
     refs: &["RFC 7301 §3.2", "RFC 8441 §3"],
-    causes: &[
-        OFFERED,
-        "the server or proxy takes h2 alone, or does not have WebSocket over HTTP/2 switched on",
-    ],
+    causes: &[OFFERED, "the server or proxy takes h2 alone, or does not have WebSocket over HTTP/2 switched on"],
     fix: Some(FaultClass::H2),
     explains: FAILURES,
     symptom_of: &["h2-get-with-ws-fields", "h2-backend-needs-h1"],
@@ -31,7 +28,8 @@ const OFFERED: &str = "the client offers h2 in its ALPN although it can open Web
 /// HTTP/1.1 on a connection that is to speak HTTP/2, and no answer in HTTP/1.1.
 fn spoke_http1(x: &Exchange, out: &mut Findings<'_>) {
     let unread = x.response.as_ref().is_none_or(|head| head.status().is_none());
-    if !unread || !response::is_attempt(x) || x.quality.response_gap || !(is_unanswered(x) || x.odd_response.is_some()) {
+    if !unread || !response::is_attempt(x) || x.quality.response_gap || !(is_unanswered(x) || x.odd_response.is_some())
+    {
         return;
     }
     let end = match (x.end.tcp_how, x.end.tcp_by) {
@@ -39,11 +37,13 @@ fn spoke_http1(x: &Exchange, out: &mut Findings<'_>) {
         (EndHow::Rst, Some(Direction::ServerToClient)) => ", upon which the server reset the connection",
         _ => "",
     };
-    out.add(Text::own(format!("ALPN chose h2 for this connection, and the client wrote its request in HTTP/1.1{end}.")))
-        .expected(Text::own("HTTP/2, or http/1.1 alone in the client's ALPN"))
-        .found(Text::own("HTTP/1.1"))
-        .cause(OFFERED)
-        .head(&x.request, FROM_CLIENT);
+    out.add(Text::own(format!(
+        "ALPN chose h2 for this connection, and the client wrote its request in HTTP/1.1{end}."
+    )))
+    .expected(Text::own("HTTP/2, or http/1.1 alone in the client's ALPN"))
+    .found(Text::own("HTTP/1.1"))
+    .cause(OFFERED)
+    .head(&x.request, FROM_CLIENT);
 }
 
 fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
