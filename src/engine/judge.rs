@@ -404,6 +404,7 @@ pub fn whole_by(
     let mut lone = collected.lone;
     let mut sealed = collected.sealed;
     exchanges.sort_by_cached_key(|x| x.id);
+    hops::without_copies(&mut lone);
     if collected.tentative {
         exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.learn_plain(x));
         counters.evicted += judge.seen.polls.dropped;

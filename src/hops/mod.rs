@@ -26,6 +26,7 @@ pub use join::{Edge, Joined, Told, Twin, chains, join};
 pub use passed::{Beyond, Passed};
 pub use sealed::Around;
 pub use tried::tried;
+pub use twins::without_copies;
 
 /// Another order of its entries in each run, so that no capture can aim at collisions: nothing that a
 /// report shows may depend on that order.

@@ -2,7 +2,7 @@
 //! exchanges are one leg, not two.
 
 use crate::base::{Nanos, limits};
-use crate::model::Exchange;
+use crate::model::{ConnectState, Exchange, FlowFacts};
 
 use super::Set;
 use super::candidates::Candidates;
@@ -31,6 +31,28 @@ pub(super) fn find(found: &Candidates<'_>, all: &[Box<Exchange>], shift: &dyn Fn
         }
     }
     twins
+}
+
+/// Takes out refused and unanswered connections that are another one in front of address translation: what is told
+/// of them is told of those whose server was asked in truth.
+pub fn without_copies(lone: &mut Vec<FlowFacts>) {
+    let in_vain = |flow: &FlowFacts| matches!(flow.state, ConnectState::Refused | ConnectState::Unanswered);
+    let mut asked: Vec<_> = lone.iter().filter(|flow| in_vain(flow) && flow.said.is_none()).collect();
+    asked.sort_by_key(|flow| (flow.client, flow.syn_at, flow.id));
+    let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
+    // Nobody opens two connections from one port at a time, to different servers, that fail alike.
+    let copies: Set<_> = asked
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [a, b] if a.client == b.client && a.server != b.server && a.state == b.state && a.syns == b.syns => {
+                (b.syn_at.since(a.syn_at) <= slack).then_some(a.id)
+            }
+            _ => None,
+        })
+        .collect();
+    if !copies.is_empty() {
+        lone.retain(|flow| !copies.contains(&flow.id));
+    }
 }
 
 /// Whether both are one exchange: the same bytes, on connections that share their sequence numbers, or

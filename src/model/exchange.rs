@@ -376,6 +376,17 @@ impl Exchange {
         self.stream.is_some()
     }
 
+    /// The server as it is named behind an address translation, where that was captured too; else as this leg names
+    /// it. Of several names it is not known which is the last: then this leg's too.
+    pub fn server_behind(&self) -> Endpoint {
+        let mut names = self.seen_as.iter().flat_map(|names| names.iter()).map(|(_, server)| *server);
+        let mut names = names.by_ref().filter(|server| *server != self.server);
+        match names.next() {
+            Some(first) if names.all(|other| other == first) => first,
+            _ => self.server,
+        }
+    }
+
     /// The status of the final response (or 101).
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().and_then(Head::status)

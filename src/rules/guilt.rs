@@ -418,7 +418,7 @@ fn of_hop(hop: &Hop) -> Blame {
 /// The server behind a hop.
 fn of_server(journey: &Journey<'_>, hop: &Hop) -> Blame {
     let far = journey.legs.iter().find(|leg| leg.x.id == hop.between.1);
-    Blame { role: Role::Server, address: far.map(|leg| leg.x.server.ip.to_string()), product: None }
+    Blame { role: Role::Server, address: far.map(|leg| leg.x.server_behind().ip.to_string()), product: None }
 }
 
 /// Whether a TLS handshake that a hop tried in vain failed by what its backend does.
@@ -432,14 +432,14 @@ fn of_backend(journey: &Journey<'_>) -> Blame {
     let tried = journey.tried.last().map(|(_, flow)| flow.server.ip);
     let address = match journey.legs {
         // A connection tried in vain counts only where nothing got through.
-        [_] => tried.or(journey.last().map(|leg| leg.x.server.ip)),
-        _ => journey.last().map(|leg| leg.x.server.ip).or(tried),
+        [_] => tried.or(journey.last().map(|leg| leg.x.server_behind().ip)),
+        _ => journey.last().map(|leg| leg.x.server_behind().ip).or(tried),
     };
     Blame { role: Role::Server, address: address.map(|ip| ip.to_string()), product: None }
 }
 
 fn address(x: &Exchange, by_client: bool) -> Option<String> {
-    Some(if by_client { x.client.ip.to_string() } else { x.server.ip.to_string() })
+    Some(if by_client { x.client.ip.to_string() } else { x.server_behind().ip.to_string() })
 }
 
 /// The message with its likeliest cause: one sentence.

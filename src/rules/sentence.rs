@@ -79,7 +79,11 @@ fn cause_by_page(page: &Page, who: &str, blame: &Blame) -> String {
 
 /// The blamed end, in the middle of a sentence.
 fn who(x: &Exchange, blame: &Blame, by_client: bool) -> String {
-    let address = if by_client { x.client.ip.to_string() } else { x.server.to_string() };
+    let address = match (by_client, blame.role) {
+        (true, _) => x.client.ip.to_string(),
+        (false, Role::Server) => x.server_behind().to_string(),
+        (false, _) => x.server.to_string(),
+    };
     let word = match (by_client, blame.role) {
         (true, Role::Hop) | (false, Role::Hop) => "proxy",
         (true, _) => "client",

@@ -330,7 +330,8 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
         _ => {
             // A proxy's own page: whatever stands behind it was not heard.
             let own = x.granted().is_none() && matches!(known.page(x), Some(Page { by: Writer::Proxy(_), .. }));
-            Blame { role: if own { Role::Hop } else { Role::Server }, address: server(), product: known.responder(x) }
+            let address = if own { server() } else { Some(x.server_behind().ip.to_string()) };
+            Blame { role: if own { Role::Hop } else { Role::Server }, address, product: known.responder(x) }
         }
     }
 }

@@ -74,3 +74,21 @@ fn checks_that_failed_before_explain_what_a_proxy_refused_without_a_try() {
         assert_eq!(verdict["rule"], "refused-503", "one succeeded since, or it is long ago: {verdict:#}");
     }
 }
+
+#[test]
+fn a_refused_connection_seen_on_both_sides_of_address_translation_is_told_once() {
+    let refused = |client: &str, server: &str, after_ms: u64| {
+        Script::midstream(client, server).wait_ms(after_ms).syn().wait_ms(3).rst(Side::Server)
+    };
+    let servers = |segments: Vec<_>| -> Vec<Value> {
+        let report = report_on_bytes(&Format::pcap(Link::Ethernet).write(&link::packets(&segments, Link::Ethernet)));
+        let chains = report["chains"].as_array().expect("chains").iter();
+        chains.map(|chain| chain["verdict"]["blame"]["address"].clone()).collect()
+    };
+    let outer = || refused("198.51.100.7:40000", "203.0.113.9:80", 0);
+    let inner = "172.17.0.2:8000";
+    assert_eq!(servers(together([outer(), refused("198.51.100.7:40000", inner, 1)])), ["172.17.0.2"]);
+    for other in [refused("198.51.100.7:40001", inner, 1), refused("198.51.100.7:40000", inner, 900)] {
+        assert_eq!(servers(together([outer(), other])), ["203.0.113.9", "172.17.0.2"], "another port, or later");
+    }
+}
