@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::base::{Endpoint, FlowId, Timestamp, limits};
 use crate::model::head::list_members;
-use crate::model::{Exchange, Head, Mechanism, Preview};
+use crate::model::{Direction, Exchange, Head, Mechanism, Preview};
 use crate::wire::websocket;
 
 use super::said::Said;
@@ -184,7 +184,9 @@ impl Fingerprints {
     pub(super) fn card(&self, x: &Exchange, shift: crate::base::Nanos) -> Card {
         let request = &x.request;
         let (path, query) = split_target(request.target());
-        let response = x.response.as_ref();
+        // What came when its client had gone was heard by nobody.
+        let gone = x.end.tcp_at.filter(|_| x.end.tcp_by == Some(Direction::ClientToServer));
+        let response = x.response.as_ref().filter(|r| gone.is_none_or(|gone| gone >= r.first));
         let answered = response.map(|r| r.first + shift);
         let ended = x.end.at.or(x.end.tcp_at).map(|at| at + shift);
         Card {
@@ -194,8 +196,8 @@ impl Fingerprints {
             input: request.at.input(),
             from: request.first + shift,
             answered,
-            over: answered.or(ended),
-            status: if x.granted().is_some() { Some(101) } else { x.status() },
+            over: x.response.as_ref().map(|r| r.first + shift).or(ended),
+            status: response.and(if x.granted().is_some() { Some(101) } else { x.status() }),
             method: self.of(if x.mechanism == Mechanism::Http2ExtendedConnect { b"GET" } else { request.method() }),
             stream: x.is_stream(),
             key: self.key(x),

@@ -42,7 +42,7 @@ pub(super) fn estimate(pairs: &[(&Exchange, &Exchange)], fixed: &[u16]) -> Vec<C
         let response = a.response.as_ref().zip(b.response.as_ref()).map(|(a, b)| b.first.since(a.first));
         let all = between.entry(edge).or_default();
         if all.len() < limits::CLOCK_PAIRS {
-            let gave_up = |x: &Exchange| matches!(x.status(), Some(502..=504));
+            let gave_up = |x: &Exchange| matches!(x.status(), Some(502..=504 | 520..=524));
             let near_here = match (&a.response, &b.response) {
                 (Some(_), None) if gave_up(a) => Some(true),
                 (None, Some(_)) if gave_up(b) => Some(false),

@@ -306,13 +306,13 @@ fn fields(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) {
         tally.points += 6;
     } else if near.status.is_some() && near.status == far.status {
         tally.points += 4;
-    } else if matches!(near.status, Some(502..=504)) && far.status.is_some_and(|status| status >= 400) {
+    } else if matches!(near.status, Some(502..=504 | 520..=524)) && far.status.is_some_and(|status| status >= 400) {
         // A gateway says that what it got was of no use.
         tally.points += 8;
-    } else if matches!(near.status, Some(502..=504)) && far.answered.is_none() {
+    } else if matches!(near.status, Some(502..=504 | 520..=524)) && far.answered.is_none() {
         // Or that it got nothing, which says more than clocks that were compared by little.
         tally.points += GATEWAY;
-    } else if matches!(far.status, Some(502..=504)) && near.answered.is_none() {
+    } else if matches!(far.status, Some(502..=504 | 520..=524)) && near.answered.is_none() {
         tally.points -= GATEWAY;
     }
 }

@@ -24,7 +24,7 @@ pub fn tried(all: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts) -> Vec<Attemp
 fn remembered(by_time: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts, tried: &mut Vec<Attempted>) {
     let mut lone: Vec<&FlowFacts> = lone.iter().collect();
     lone.sort_by_key(|flow| (flow.syn_at, flow.id));
-    let stuck = |x: &&&Exchange| matches!(x.status(), Some(502 | 503));
+    let stuck = |x: &&&Exchange| matches!(x.status(), Some(502 | 503 | 521..=523));
     if lone.is_empty() || !by_time.iter().any(|x| stuck(&x)) {
         return;
     }
@@ -117,7 +117,9 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
         [] => {}
     }
     let failed = |x: &&&&Exchange| x.status().is_none_or(|status| status >= 500) && x.client.ip != flow.client.ip;
-    let failed: Vec<&&&Exchange> = waiting.iter().filter(failed).collect();
+    // Of the legs of one journey, the last: who asked another hop did not connect to a backend as well.
+    let asked_on = |x: &Exchange| waiting.iter().any(|y| y.id != x.id && hosts.same(y.client.ip, x.server.ip));
+    let failed: Vec<&&&Exchange> = waiting.iter().filter(failed).filter(|x| !asked_on(x)).collect();
     match failed.as_slice() {
         [x] => Some(of(x, Confidence::Likely)),
         // Of several, the one whose client was told first after the try had failed: a hop says so at once.

@@ -430,8 +430,11 @@ fn of_its_server(journey: &Journey<'_>) -> bool {
 /// The backend: what a hop tried in vain, else the server of the last leg.
 fn of_backend(journey: &Journey<'_>) -> Blame {
     let tried = journey.tried.last().map(|(_, flow)| flow.server.ip);
+    let by_last =
+        || journey.tried.last().is_some_and(|(tried, _)| journey.last().is_some_and(|l| l.x.id == tried.behind));
     let address = match journey.legs {
         // A connection tried in vain counts only where nothing got through.
+        _ if by_last() => tried,
         [_] => tried.or(journey.last().map(|leg| leg.x.server_behind().ip)),
         _ => journey.last().map(|leg| leg.x.server_behind().ip).or(tried),
     };

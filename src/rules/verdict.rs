@@ -55,6 +55,7 @@ pub(super) const DECIDED_BY_SERVER: &[&str] = &["origin-host-mismatch", "req-hea
 
 /// Findings that are notes where the upgrade was granted and the client stayed.
 const NOTES_ON_SUCCESS: &[&str] = &[
+    "hop-latency",
     "hop-host-rewritten",
     "hop-origin-changed",
     "hop-path-rewritten",

@@ -14,12 +14,14 @@ pub(super) const ANSWER: Direction = Direction::ServerToClient;
 /// not.
 pub(super) const WAIT: Nanos = Nanos::from_secs(1);
 
-/// Statuses that a proxy answers by itself where its backend gives it nothing.
-const GATEWAY: [u16; 4] = [500, 502, 503, 504];
+/// Statuses that a proxy answers by itself where its backend gives it nothing; 520 to 524 are Cloudflare's.
+const GATEWAY: [u16; 9] = [500, 502, 503, 504, 520, 521, 522, 523, 524];
 
 /// Faults of a request as it reached a backend, after which that backend may close, hang or refuse: what a
 /// hop did to it, or what the client sent so. One of them is why, and what came of it is not.
 pub(super) const SPOILT: &[&str] = &[
+    "backend-refused",
+    "backend-unreachable",
     "hop-downgraded-http10",
     "hop-duplicated-field",
     "hop-method-changed",
@@ -42,6 +44,7 @@ pub(super) const SPOILT: &[&str] = &[
     "req-orphan-key",
     "req-version-missing",
     "req-version-not-13",
+    "tls-handshake-failed",
     "tls-plain-mismatch",
     "upgrade-value-wrong",
 ];

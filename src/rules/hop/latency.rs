@@ -1,10 +1,10 @@
 //! The hop holds the request or the answer back.
 
 use crate::base::Nanos;
-use crate::model::{Direction, Severity, Text};
+use crate::model::{Direction, Outcome, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, capital};
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-latency",
@@ -12,16 +12,17 @@ pub(super) static RULE: Rule = Rule {
     title: "a hop takes long to pass the request or the answer on",
     about: "From the first byte of the request on one leg to its first byte on the next, or of the answer on its way \
         back, more than a quarter of a second goes by; more than one second is a warning. The time is the hop's \
-        own: it does not count how long the backend takes.\n\nWhere the legs come from captures whose clocks cannot \
+        own: it does not count how long the backend takes. Where the client gave up meanwhile, and most of what it \
+        waited went by in the hop, it is why nothing came: an error.\n\nWhere the legs come from captures whose clocks cannot \
         be compared that finely, nothing is said.",
     refs: &["RFC 9110 §3.7"],
     causes: &[
         "the proxy asks another service first: credentials, a filter, name resolution",
         "the proxy tried another backend before, or waits for a free connection",
-        "the proxy is overloaded",
+        "the proxy is overloaded, or has as many connections as it may have (maxconn, worker_connections)",
     ],
     fix: None,
-    explains: &[],
+    explains: &[Explains::Unanswered],
     symptom_of: &[],
     check: Check::Hop(check),
 };
@@ -47,13 +48,26 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let text = text.join(view.packets()).say(".");
     let found = out
         .add(text)
-        .severity(if slowest > SLOW { Severity::Warning } else { Severity::Info })
+        .severity(severity(view, slowest))
         .expected(Text::own("less than 0.25 s"))
         .found(Text::own(format!("{:.2} s", slowest.as_secs_f64())))
         .start_line(&view.near.x.request, Direction::ClientToServer)
         .start_line(&view.far.x.request, Direction::ClientToServer);
     if let (true, Some(head)) = (back > NOTED, &view.near.x.response) {
         found.start_line(head, ANSWER);
+    }
+}
+
+fn severity(view: &HopView<'_>, slowest: Nanos) -> Severity {
+    let near = view.near.x;
+    let by_client = near.end.tcp_by == Some(Direction::ClientToServer);
+    let gave_up = near.end.tcp_at.filter(|_| view.near.outcome == Outcome::Unanswered && by_client);
+    match gave_up.map(|at| at.since(near.request.last)) {
+        Some(waited) if slowest > SLOW && slowest.0 >= waited.0 / 2 => Severity::Error,
+        // Something else took longer.
+        Some(_) => Severity::Info,
+        None if slowest > SLOW => Severity::Warning,
+        None => Severity::Info,
     }
 }
 

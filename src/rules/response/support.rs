@@ -82,6 +82,7 @@ const LOST_ANSWERS: &[&str] = &[
     "hop-101-swallowed",
     "hop-answered-locally",
     "hop-interim-mishandled",
+    "hop-latency",
     "hop-status-changed",
 ];
 
