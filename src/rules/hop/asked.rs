@@ -147,9 +147,14 @@ pub(super) fn answered(view: &HopView<'_>, statuses: &[u16]) -> Option<u16> {
 
 /// Whether the backend granted other upgrades of this hop, to which it does the same: then it can live with that.
 pub(super) fn serves_others(view: &HopView<'_>, seen: &Seen) -> bool {
-    let far = view.far.x;
-    let same = |a: &Attempt| a.client == far.client.ip && (a.server, a.server_port) == (far.server.ip, far.server.port);
-    seen.attempts().take(limits::SEEN_COMPARED).any(|a| a.granted && a.id != far.id && same(a))
+    granted_others(view, seen).next().is_some()
+}
+
+/// What the backend granted this hop besides, of the last attempts.
+pub(super) fn granted_others<'s>(view: &HopView<'_>, seen: &'s Seen) -> impl Iterator<Item = &'s Attempt> {
+    let (id, client, server) = (view.far.x.id, view.far.x.client.ip, view.far.x.server);
+    let same = move |a: &&Attempt| a.client == client && (a.server, a.server_port) == (server.ip, server.port);
+    seen.attempts().take(limits::SEEN_COMPARED).filter(move |a| a.granted && a.id != id).filter(same)
 }
 
 /// A sentence about the hop, ended by the packets: `what` are the words behind its name.

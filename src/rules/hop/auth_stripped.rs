@@ -1,6 +1,6 @@
-//! Credentials did not leave the hop.
+//! Credentials did not leave the hop, or others than came.
 
-use crate::model::{FaultClass, Head, Severity, Text};
+use crate::model::{Confidence, FaultClass, Head, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, far_whole, listed, loses, members, sentence, show};
 use crate::rules::journey::HopView;
@@ -9,15 +9,18 @@ use crate::rules::{Check, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "hop-auth-stripped",
     severity: Severity::Error,
-    title: "a hop removed credentials from the request",
+    title: "a hop removed or replaced credentials of the request",
     about: "`Authorization`, `Cookie`, an API key or a token among the subprotocols reached the hop and did not \
-        leave it. The backend does not know who asks, and answers 401 or 403.\n\n\
+        leave it, or left it with another value. The backend does not know who asks, and answers 401 or 403. Other \
+        values are told only with one of those answers: likely `Authorization`, possible for cookies, since proxies \
+        keep cookies of their own to themselves.\n\n\
         A proxy that checks the credentials itself may keep them to itself: where the upgrade was granted, this is \
         a note. `Proxy-Authorization` is meant for the proxy and not looked at.",
     refs: &["RFC 9110 §11.6.2", "RFC 6265 §5.4", "RFC 9110 §7.6"],
     causes: &[
         "the proxy passes on only fields of an allow-list, or clears this one",
         "the proxy checks the credentials itself and does not hand them on",
+        REPLACED,
     ],
     // Which setting it is depends on who removed it: no class of fixes is about credentials.
     fix: None::<FaultClass>,
@@ -25,6 +28,8 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: HARD,
     check: Check::Hop(check),
 };
+
+const REPLACED: &str = "the proxy writes credentials of its own, or renames cookies";
 
 /// Fields that hold nothing else.
 const FIELDS: [&str; 4] = ["Authorization", "Cookie", "X-Api-Key", "X-Auth-Token"];
@@ -50,6 +55,9 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         lost.push(PROTOCOL);
         words.push("the token among the subprotocols");
     }
+    if lost.is_empty() {
+        return replaced(view, out);
+    }
     let Some(&first) = lost.first() else { return };
     let minded = answered(view, &[401, 403]);
     let severity = loses(view, minded.is_some());
@@ -63,6 +71,35 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         found = found.field(near, name, REQUEST);
     }
     found.head(far, REQUEST);
+}
+
+/// Another value left than came, and the backend did not know who asks.
+fn replaced(view: &HopView<'_>, out: &mut Findings<'_>) {
+    let (near, far) = (&view.near.x.request, &view.far.x.request);
+    let Some(status) = answered(view, &[401, 403]) else { return };
+    let another = |name: &&'static str| match *name {
+        "Cookie" => !cookies(near).iter().all(|cookie| cookies(far).contains(cookie)),
+        name => near.combined(name) != far.combined(name),
+    };
+    let kept = |name: &&'static str| near.has(name) && far.has(name);
+    let Some(name) = FIELDS.into_iter().filter(kept).find(another) else { return };
+    let severity = loses(view, true);
+    let what = Text::own(format!("replaced {name} by another value, and the answer was {status}"));
+    let confidence = if name == "Cookie" { Confidence::Possible } else { Confidence::Likely };
+    out.add(sentence(view, what))
+        .severity(severity)
+        .confidence(confidence)
+        .expected(show(near, name))
+        .found(show(far, name))
+        .cause(REPLACED)
+        .field(near, name, REQUEST)
+        .field(far, name, REQUEST);
+}
+
+/// The cookies of a request, as `name=value` (RFC 6265 §4.2.1).
+fn cookies(head: &Head) -> Vec<Vec<u8>> {
+    let all = head.combined("Cookie").unwrap_or_default();
+    all.split(|&b| b == b';' || b == b',').map(|cookie| cookie.trim_ascii().to_vec()).collect()
 }
 
 /// Whether a subprotocol that is a token came and did not leave.
@@ -102,6 +139,22 @@ mod tests {
         let far = with_line("Sec-WebSocket-Protocol: v4.k8s.io");
         assert!(fires_hop(&RULE, (&near, Some(DENIED)), (&far, Some(DENIED))));
         assert!(!fires_hop(&RULE, (&far, Some(DENIED)), (GOOD, Some(DENIED))), "a name is no secret");
+    }
+
+    #[test]
+    fn credentials_that_were_replaced_are_told_once_denied() {
+        for (came, left, confidence) in [
+            ("Authorization: Bearer s3cret", "Authorization: Basic eDp5", Confidence::Likely),
+            ("Cookie: a=1; sid=s3cret", "Cookie: a=1; app_sid=s3cret", Confidence::Possible),
+        ] {
+            let found = run_hop(&RULE, (&with_line(came), Some(DENIED)), (&with_line(left), Some(DENIED)));
+            assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, confidence), "{came}");
+            assert!(words(&found[0].message).contains("by another value, and the answer was 401 (packets"));
+            let other = "HTTP/1.1 404 No\r\n\r\n";
+            assert!(!fires_hop(&RULE, (&with_line(came), Some(other)), (&with_line(left), Some(other))));
+        }
+        let more = with_line("Cookie: b=2; a=1; route=x");
+        assert!(!fires_hop(&RULE, (&with_line("Cookie: a=1; b=2"), Some(DENIED)), (&more, Some(DENIED))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::Explains;
-use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, rewrites, sentence, serves_others, target};
+use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, granted_others, rewrites, sentence, target};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Findings, Rule, Seen};
 
@@ -14,8 +14,9 @@ pub(super) static RULE: Rule = Rule {
         there, or it was decoded, encoded or normalised. Proxies do that on purpose, and one character in their \
         configuration decides how.\n\n\
         An error where the answer was 404 or a page (200): then no WebSocket endpoint is where the request went. So is \
-        403 without a page of an ASGI server (uvicorn, hypercorn), whose frameworks answer it where no route fits, if it granted \
-        nothing else of this hop; possible only, because they answer it to what they do not allow as well. Else a note.",
+        403 without a page of an ASGI server (uvicorn, hypercorn) and the 400 of ws for node, which are their answers \
+        where no route fits, if nothing beside that path was granted; possible only, because they answer so to what \
+        they do not allow as well. And 400 to a path without its slash. Else a note.",
     refs: &["RFC 9110 §7.6", "RFC 3986 §6.2"],
     causes: &[
         "the proxy's configuration replaces the part of the path that it matched",
@@ -33,8 +34,13 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     if !applies(view) || came.path == left.path || near.method() == b"CONNECT" {
         return;
     }
-    let no_route = || answered(view, &[403]).filter(|_| is_asgi(view.far.x) && !serves_others(view, seen));
+    let no_route = || {
+        let status = answered(view, &[400, 403]).filter(|_| !granted_beside(view, left.path, seen))?;
+        let x = view.far.x;
+        (if status == 403 { is_asgi(x) } else { is_spoilt(left.path) || is_node(x) }).then_some(status)
+    };
     let minded = answered(view, &[200, 404]).or_else(no_route).filter(|_| rewrites(view, true) == Severity::Error);
+    let possible = minded == Some(403) || minded == Some(400) && !is_spoilt(left.path);
     let mut what = match change(came.path, left.path) {
         Change::CutInFront(part) => Text::own("cut ").url(part).say(" off the front of the path ").url(came.path),
         Change::PutInFront(part) => Text::own("put ").url(part).say(" in front of the path ").url(came.path),
@@ -46,11 +52,34 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
     out.add(sentence(view, what))
         .severity(if minded.is_some() { Severity::Error } else { Severity::Info })
-        .confidence(if minded == Some(403) { Confidence::Possible } else { Confidence::Certain })
+        .confidence(if possible { Confidence::Possible } else { Confidence::Certain })
         .expected(Text::new().url(came.path))
         .found(Text::new().url(left.path))
         .start_line(near, REQUEST)
         .start_line(far, REQUEST);
+}
+
+/// Whether this is no path of a request at all (RFC 9112 §3.2.1).
+fn is_spoilt(path: &[u8]) -> bool {
+    !path.starts_with(b"/")
+}
+
+/// Whether the backend granted another upgrade of this hop in the same place: then what it does to paths is right.
+fn granted_beside(view: &HopView<'_>, path: &[u8], seen: &Seen) -> bool {
+    let parent =
+        |path: &[u8]| path.iter().rposition(|&b| b == b'/').map(|at| path.get(..at).unwrap_or_default().to_vec());
+    let mine = parent(path);
+    granted_others(view, seen).any(|a| {
+        let path = a.target().split(|&b| b == b'?').next().unwrap_or_default();
+        parent(path) == mine
+    })
+}
+
+/// Whether the page is the one of ws for node, which answers 400 where its path is another.
+fn is_node(x: &Exchange) -> bool {
+    let Some(head) = &x.response else { return false };
+    let is = |name: &str, value: &[u8]| head.first_value(name) == Some(value);
+    !head.has("server") && is("content-type", b"text/html") && is("content-length", b"11")
 }
 
 /// Whether a server answered that asks its application by ASGI, in which a WebSocket without a route is refused by a 403
@@ -144,6 +173,21 @@ mod tests {
             assert_eq!(found[0].severity, severity, "{server}");
             assert_eq!(found[0].confidence == Confidence::Possible, severity == Severity::Error);
         }
+    }
+
+    #[test]
+    fn a_400_of_ws_and_a_path_without_its_slash_are_too() {
+        let ws =
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 11\r\n\r\n";
+        let bare = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+        let (twice, spoilt) = (changed("/chat", "/chat/chat"), changed("/chat", "chat"));
+        let told = |far: &str, answer: &str| {
+            let found = run_hop(&RULE, (GOOD, Some(answer)), (far, Some(answer)));
+            (found[0].severity, found[0].confidence)
+        };
+        assert_eq!(told(&twice, ws), (Severity::Error, Confidence::Possible));
+        assert_eq!(told(&twice, bare).0, Severity::Info);
+        assert_eq!(told(&spoilt, bare), (Severity::Error, Confidence::Certain));
     }
 
     #[test]
