@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use crate::base::{Endpoint, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Direction, EndHow, Exchange, FlowFacts};
-use crate::rules::ends;
+use crate::rules::{ends, verdict};
 
 /// How tunnels ended, by the host at their server end.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Tunnels {
 struct Host {
     idle: Vec<Cut>,
     life: Vec<Cut>,
+    /// Lives after which it ended tunnels that it asked for as a proxy.
+    asked: Vec<Cut>,
     /// Silences after which it ended connections in TLS that were not read.
     sealed: Vec<Cut>,
     /// By half seconds.
@@ -99,6 +101,13 @@ impl Tunnels {
                 && x.end.lifetime.is_none_or(|life| note(&mut host.life, life, end));
             self.evicted += u64::from(!kept);
         }
+        if cut && !by_server && verdict::sent_by_proxy(&x.request) {
+            let (end, life) = (x.end.at.unwrap_or_default(), x.end.lifetime);
+            let kept =
+                life.is_none_or(|life| self.host(x.client.ip).is_none_or(|host| note(&mut host.asked, life, end)));
+            self.evicted += u64::from(!kept);
+        }
+        let Some(host) = self.hosts.get_mut(&x.server.ip) else { return };
         for (at, ended) in [(Some(granted.last), None), (x.end.at, x.end.packet)] {
             let Some(at) = at else { continue };
             let key = at.0.div_euclid(SLOT.0);
@@ -191,6 +200,14 @@ impl Tunnels {
     /// Tunnels that this host cut after the same life, this one among them.
     pub fn cut_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
         self.hosts.get(&host).map_or(0, |host| times(&host.life, life))
+    }
+
+    /// Tunnels that this host, a proxy that asks another, ended after the same life, this one among them. 0: all at one
+    /// time.
+    pub fn left_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
+        let Some(host) = self.hosts.get(&host) else { return 0 };
+        let apart = host.asked.iter().any(|cut| is_same(cut.after, life) && cut.apart);
+        if apart { times(&host.asked, life) } else { 0 }
     }
 
     /// Whether tunnels that this host cut after the same life were cut at different times.

@@ -1,10 +1,12 @@
 //! `lifetime-limit-match`.
 
 use super::limit::{CutOff, cut_off, matching};
-use super::support::{FROM_SERVER, is_whole, last_packet, spell};
+use super::support::{FROM_CLIENT, FROM_SERVER, cut_by, is_whole, last_packet, spell};
+use super::who::{self, Who};
 use crate::base::Nanos;
 use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
+use crate::rules::verdict::sent_by_proxy;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -13,7 +15,9 @@ pub(super) static RULE: Rule = Rule {
     title: "a busy tunnel was cut at the age of a known limit",
     about: "Nobody sent a Close frame, payload passed in the last quarter of the tunnel's life, and the whole life is as \
         long as a limit that a product puts on connections, busy or not. Pings do not help against it: the client must \
-        come back, or the limit be raised.\n\nOne such end is a warning, since the age may be chance; the same age again \
+        come back, or the limit be raised.\n\n\
+        On the leg behind a hop alone, the same whole seconds at three times tell as much: the hop ends what it asked for, \
+        or passes on what a box in front of it did.\n\nOne such end is a warning, since the age may be chance; the same age again \
         at the same host is an error.",
     refs: &[],
     causes: &["a limit on the life of connections"],
@@ -24,7 +28,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
-    let Some(cut) = cut_off(journey) else { return };
+    let Some(cut) = cut_off(journey) else { return of_asker(journey, seen, out) };
     let Some(life) = cut.life.filter(|life| cut.idle.0 <= life.0 / 4) else { return };
     let times = seen.tunnels.cut_after_life(cut.host(), life);
     let Some(limit) = matching(seen, LimitKind::Lifetime, life, cut.software, !cut.by_hop()) else {
@@ -89,6 +93,39 @@ fn unknown(cut: &CutOff<'_>, life: Nanos, times: u32, seen: &Seen, out: &mut Fin
     }
 }
 
+/// How often a hop must have done it where only the leg behind it is in view.
+const OFTEN: u32 = 3;
+
+/// As `unknown`, where the client's end of the tunnel is a proxy's, whose other side is not in view or not read.
+fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    let Some(Who::Client(leg)) = who::ended(journey) else { return };
+    let x = leg.x;
+    let (Some(life), Some(idle)) = (x.end.lifetime, x.end.idle_before) else { return };
+    let busy = idle.0 <= life.0 / 4;
+    if cut_by(x) != Some(FROM_CLIENT) || !busy || life < LEAST || !is_whole(life) || !sent_by_proxy(&x.request) {
+        return;
+    }
+    let times = seen.tunnels.left_after_life(x.client.ip, life);
+    if times < OFTEN {
+        return;
+    }
+    let text = format!(
+        "Open {}, busy until {} before the end; the client closed the connection without a Close frame at the age of {}, \
+         as it did {times} times: a limit on the life of connections, its own or of what stands before it.",
+        spell(life),
+        spell(idle),
+        spell(life),
+    );
+    let found = out
+        .add(Text::own(text))
+        .confidence(Confidence::Likely)
+        .expected(Text::own("a tunnel that lasts while it is used"))
+        .found(Text::own(format!("its end after {}, {times} times by this proxy", spell(life))));
+    if let Some(packet) = last_packet(x, FROM_CLIENT) {
+        found.evidence(packet);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +163,27 @@ mod tests {
             alone(&RULE, all[0].clone(), Some("acme"), &seen).len()
         };
         assert_eq!((told(17_000, 800), told(17_000, 10), told(17_400, 800)), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_proxy_that_ends_what_it_asked_for_at_the_same_age_three_times_has_such_a_limit() {
+        let left = |ms: i64, later: i64, forwarded: bool| {
+            let mut x = busy(ms);
+            (x.end.by, x.end.tcp_by) = (Some(CLIENT), Some(CLIENT));
+            x.end.at = x.end.at.map(|at| at + Nanos::from_millis(later));
+            if forwarded {
+                let request = crate::rules::testing::with_line("X-Forwarded-For: 192.0.2.7");
+                x.request = crate::rules::testing::exchange(&request, None).request;
+            }
+            x
+        };
+        let told = |ms: i64, tunnels: i64, forwarded: bool| {
+            let mut seen = known();
+            (0..tunnels).for_each(|n| seen.tunnels.learn(&left(ms + n, n * 700, forwarded)));
+            alone(&RULE, left(ms, 0, forwarded), None, &seen).len()
+        };
+        assert_eq!((told(17_000, 3, true), told(17_000, 2, true)), (1, 0));
+        assert_eq!((told(17_400, 3, true), told(17_000, 3, false)), (0, 0), "no whole seconds; a client's own choice");
     }
 
     #[test]

@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     title: "a CONNECT has the wrong pseudo-fields",
     about: "With `:protocol`, a CONNECT needs `:scheme`, `:path` and `:authority` as any other request, each once. \
         Without it, it is the CONNECT of proxies, which must have `:authority` alone. Mixing the two makes the request \
-        malformed.",
+        malformed. One with the fields of a WebSocket and without `:protocol` asks for a tunnel to the host that it names, \
+        which servers refuse.",
     refs: &["RFC 8441 §4", "RFC 9113 §8.5", "RFC 9113 §8.3"],
     causes: &[
         "a client library that builds an extended CONNECT from the rules of the plain one",
@@ -37,7 +38,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
                 false => (missing, "no "),
             }
         }
-        Mechanism::Connect => ([":scheme", ":path"].into_iter().filter(|name| head.has(name)).collect(), ""),
+        Mechanism::Connect => {
+            match [":scheme", ":path"].into_iter().filter(|name| head.has(name)).collect::<Vec<_>>() {
+                both if both.is_empty() && x.has_websocket_fields() => (vec!["Sec-WebSocket fields"], ""),
+                both => (both, ""),
+            }
+        }
         Mechanism::Http1Upgrade | Mechanism::None => return,
     };
     if wrong.is_empty() {
@@ -58,6 +64,15 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 mod tests {
     use super::super::testing::*;
     use super::*;
+
+    #[test]
+    fn a_plain_connect_with_the_fields_of_a_websocket_is_found() {
+        let asked =
+            |field: (&str, &str)| stream(&[(":method", "CONNECT"), (":authority", "a:443"), field], Some("403"));
+        let found = run(&RULE, &asked(("sec-websocket-version", "13")));
+        assert_eq!(words(&found[0].message), "The CONNECT without :protocol has Sec-WebSocket fields.");
+        assert!(!fires(&RULE, &asked(("user-agent", "x"))));
+    }
 
     #[test]
     fn what_is_missing_and_what_stands_there_twice_is_found() {
