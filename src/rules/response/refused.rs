@@ -61,6 +61,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if is_envoy_without_upgrades(x, head) {
         found = found.cause("Envoy has no upgrade_configs for websocket: its own 403 has no body");
     }
+    if speaks_other_versions(x, head) {
+        found = found.cause("the server does not speak this version of the WebSocket protocol, and says which it does");
+    }
     if !websocket {
         found.cause("a proxy that does not let this protocol pass, if the upgrade is the reason");
         return;
@@ -97,6 +100,13 @@ fn first_round(x: &Exchange, code: u16) -> bool {
     })
 }
 
+/// Whether the refusal names versions, and not the one that was asked for (RFC 6455 §4.4).
+fn speaks_other_versions(x: &Exchange, head: &Head) -> bool {
+    let name = "sec-websocket-version";
+    let (Some(asked), Some(spoken)) = (x.request.first_value(name), head.combined(name)) else { return false };
+    matches!(head.status(), Some(400 | 426)) && !spoken.split(|&b| b == b',').any(|one| one.trim_ascii() == asked)
+}
+
 /// Envoy's own refusal of an upgrade that it is not set up for.
 fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
     let server = head.first_value("server").unwrap_or_default();
@@ -113,6 +123,7 @@ pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass>
         403 if x.response.as_ref().is_some_and(|r| is_envoy_without_upgrades(x, r)) => Some(FaultClass::Fwd),
         403 | 421 => Some(FaultClass::Host),
         404 => Some(FaultClass::Path),
+        426 if x.response.as_ref().is_some_and(|r| speaks_other_versions(x, r)) => None,
         426 => Some(FaultClass::Fwd),
         414 | 431 => Some(FaultClass::Head),
         429 => Some(FaultClass::Limit),
@@ -182,6 +193,18 @@ mod tests {
     fn refused(request: &str, status: &str) -> Vec<(String, Severity)> {
         let x = exchange(request, Some(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")));
         run(&RULE, &x).into_iter().map(|f| (f.rule.into_owned(), f.severity)).collect()
+    }
+
+    #[test]
+    fn a_server_that_speaks_other_versions_is_not_told_as_a_proxy_that_drops_the_upgrade() {
+        let cause = |versions: &str| {
+            let answer = format!("HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: {versions}\r\n\r\n");
+            let x = exchange(ASK, Some(&answer));
+            let found = run_all(&x).into_iter().find(|f| f.rule == "refused-426").expect("a refusal");
+            (found.causes[0].contains("does not speak this version"), fix_class(&x, 426))
+        };
+        assert_eq!(cause("8, 7"), (true, None));
+        assert_eq!(cause("13, 8"), (false, Some(FaultClass::Fwd)));
     }
 
     #[test]
