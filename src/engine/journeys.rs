@@ -79,11 +79,17 @@ pub(super) fn plan(
         let (kept, other) = kept.zip(other)?;
         Some(Copied { kept: kept.id, flow: other.flow, at: other.request.at, seen_as: twin.seen_as })
     }));
+    let ended: Vec<Option<Timestamp>> = inputs.iter().map(|input| input.last).collect();
     for twin in &joined.twins {
-        let seen_as = twin.seen_as;
-        if let (Some(x), Some(seen_as)) = (exchanges.get_mut(twin.kept), seen_as) {
-            x.seen_as.get_or_insert_default().push(seen_as);
-        }
+        let ends = |x: &Exchange| ended.get(usize::from(x.request.at.input())).copied().flatten();
+        let copies = exchanges.get(twin.kept).zip(exchanges.get(twin.other));
+        let lost = copies.and_then(|(kept, other)| hops::lost(kept, other, &ends));
+        let Some(x) = exchanges.get_mut(twin.kept).filter(|_| lost.is_some() || twin.seen_as.is_some()) else {
+            continue;
+        };
+        let twice = x.twice.get_or_insert_default();
+        twice.names.extend(twin.seen_as);
+        twice.lost = twice.lost.or(lost);
     }
     let copies: HashSet<usize, foldhash::fast::RandomState> = joined.twins.iter().map(|twin| twin.other).collect();
     let mut at = 0;
@@ -266,7 +272,7 @@ impl<'a> Journeys<'a> {
             None if self.plan.later.contains(&id) => return None,
             None => {
                 let failed = first.outcome != Outcome::Upgraded;
-                let goes_on = first.exchange.seen_as.is_none() && !needs_journey(&first.exchange);
+                let goes_on = first.exchange.twice.is_none() && !needs_journey(&first.exchange);
                 if !failed && !self.plan.rivals.contains_key(&id) && goes_on {
                     return None;
                 }

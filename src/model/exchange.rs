@@ -108,9 +108,29 @@ pub struct Exchange {
     pub syn_stamp: u32,
     /// A plain request, kept only in case that it is a leg of an upgrade which lost all of its marks.
     pub tentative: bool,
-    /// Client and server addresses under which this leg was captured too, on the other side of address
-    /// translation. `None`: it was not.
-    pub seen_as: Option<Box<Vec<(Endpoint, Endpoint)>>>,
+    /// What another copy of this leg tells, where it was captured at two places. `None`: nothing.
+    pub twice: Option<Box<Twice>>,
+}
+
+/// What the copies of a leg that was captured several times tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Twice {
+    /// Client and server addresses of copies on the other side of address translation.
+    pub names: Vec<(Endpoint, Endpoint)>,
+    /// What passed one place and did not come to the other. `None`: nothing is known to be lost.
+    pub lost: Option<Lost>,
+}
+
+/// Bytes that were captured where they were sent and not where they should have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub from: Direction,
+    /// Frames that never came; 0: the answer itself.
+    pub frames: u32,
+    /// The last packet of them at the place that saw them.
+    pub at: PacketRef,
+    /// Until when the other place saw bytes of this direction.
+    pub until: Timestamp,
 }
 
 /// Of a connection that is still to be told.
@@ -295,7 +315,7 @@ impl Exchange {
             seq: [None; 2],
             syn_stamp: 0,
             tentative: false,
-            seen_as: None,
+            twice: None,
         }
     }
 
@@ -379,7 +399,7 @@ impl Exchange {
     /// The server as it is named behind an address translation, where that was captured too; else as this leg names
     /// it. Of several names it is not known which is the last: then this leg's too.
     pub fn server_behind(&self) -> Endpoint {
-        let mut names = self.seen_as.iter().flat_map(|names| names.iter()).map(|(_, server)| *server);
+        let mut names = self.twice.iter().flat_map(|twice| twice.names.iter()).map(|(_, server)| *server);
         let mut names = names.by_ref().filter(|server| *server != self.server);
         match names.next() {
             Some(first) if names.all(|other| other == first) => first,

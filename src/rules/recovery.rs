@@ -125,7 +125,7 @@ mod tests {
             let mut findings = run_all(&redirected);
             lower(&mut findings, &redirected, Outcome::Redirected, &seen);
             let of = |f: &&Finding| f.rule.starts_with("redirect");
-            let found = findings.iter().find(of).expect("a redirect");
+            let Some(found) = findings.iter().find(of) else { return false };
             let said =
                 crate::rules::testing::words(&found.message).contains("followed it and was upgraded (exchange 2)");
             assert_eq!(said, found.severity == Severity::Warning);

@@ -69,6 +69,7 @@ mod live_screen;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod load;
 mod lossy;
+mod lost;
 mod midstream;
 mod mutate;
 #[cfg(all(feature = "live", target_os = "linux"))]

@@ -131,7 +131,7 @@ impl Names {
             [&mut talk.client, &mut talk.server].into_iter().filter_map(|s| s.rare.as_mut()).for_each(|r| self.rare(r));
         }
         self.end(&mut x.end);
-        for (client, server) in x.seen_as.iter_mut().flat_map(|seen| seen.iter_mut()) {
+        for (client, server) in x.twice.iter_mut().flat_map(|twice| twice.names.iter_mut()) {
             self.endpoint(client);
             self.endpoint(server);
         }

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
 const SHOWN: usize = 4;
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some(others) = x.seen_as.as_deref().filter(|others| !others.is_empty()) else { return };
+    let Some(others) = x.twice.as_ref().map(|twice| &twice.names).filter(|others| !others.is_empty()) else { return };
     let named: Vec<String> = others.iter().take(SHOWN).map(|(client, server)| format!("{client} → {server}")).collect();
     let more = if others.len() > SHOWN { " and others" } else { "" };
     let named = named.join(", ");
@@ -35,11 +35,14 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Twice;
     use crate::rules::testing::{GOOD, With as _, exchange, fires, run, words};
 
     #[test]
     fn other_addresses_of_the_same_leg_are_told() {
-        let x = exchange(GOOD, None).with(|x| x.seen_as = Some(Box::new(vec![(x.server, x.client)])));
+        let x = exchange(GOOD, None).with(|x| {
+            x.twice = Some(Box::new(Twice { names: vec![(x.server, x.client)], lost: None }));
+        });
         let found = run(&RULE, &x);
         assert!(words(&found[0].message).contains("was captured as 192.0.2.20:80 → 192.0.2.10:40000 too"));
     }
@@ -47,7 +50,7 @@ mod tests {
     #[test]
     fn a_leg_that_was_captured_once_is_not() {
         assert!(!fires(&RULE, &exchange(GOOD, None)));
-        let none = exchange(GOOD, None).with(|x| x.seen_as = Some(Box::default()));
+        let none = exchange(GOOD, None).with(|x| x.twice = Some(Box::default()));
         assert!(!fires(&RULE, &none));
     }
 }

@@ -14,6 +14,7 @@ mod idle_timeout_encrypted;
 mod idle_timeout_match;
 mod lifetime_limit_match;
 mod limit;
+mod lost_between;
 mod mass_end;
 mod ping_period_vs_timeout;
 mod reset;
@@ -41,6 +42,7 @@ pub(super) static RULES: &[&Rule] = &[
     &reset::RULE,
     &rst_injected::RULE,
     &silent_drop::RULE,
+    &lost_between::RULE,
     &idle_timeout_match::RULE,
     &idle_timeout::RULE,
     &idle_timeout_encrypted::RULE,
@@ -64,7 +66,7 @@ pub(super) fn is_end(rule: &Rule) -> bool {
 
 /// Rules about a third box, which nobody's address tells.
 pub(super) fn by_stranger(rule: &Rule) -> bool {
-    matches!(rule.id, "rst-injected" | "silent-drop")
+    matches!(rule.id, "rst-injected" | "silent-drop" | "lost-between")
 }
 
 /// Whether the end of this tunnel must be looked at over its whole journey.

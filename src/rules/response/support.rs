@@ -84,6 +84,7 @@ const LOST_ANSWERS: &[&str] = &[
     "hop-interim-mishandled",
     "hop-latency",
     "hop-status-changed",
+    "lost-between",
 ];
 
 /// What can be the cause of a refusal.

@@ -1,0 +1,90 @@
+//! `lost-between`.
+
+use super::support::name;
+use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Text};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "lost-between",
+    severity: Severity::Error,
+    title: "what one side sent was lost between the two places that were captured",
+    about: "This leg was captured at two places. What one side sent passed the place nearer to it, again and again, and \
+        never came to the other, which went on capturing: a firewall, a router or an address translation between the \
+        two drops it. Neither end is at fault.\n\nWhere large packets alone are lost, it is their size: a link with \
+        a smaller MTU, and no ICMP that says so. Where all is lost from some time on, a box has forgotten the \
+        connection.",
+    refs: &["RFC 5382 §5", "RFC 2923 §2.1"],
+    causes: &[
+        "a firewall or address translation between the two places forgot the connection: idle, restarted, failed over",
+        "packets are too large for a link between the two places, and no ICMP says so (MTU black hole)",
+        "a filter between the two places drops what it does not like",
+    ],
+    fix: None,
+    explains: &[Explains::Ended, Explains::Unanswered, Explains::Broken],
+    symptom_of: &[],
+    check: Check::Exchange(check),
+};
+
+const TOO_LARGE: &str = RULE.causes[1];
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some(lost) = x.twice.as_ref().and_then(|twice| twice.lost) else { return };
+    let (sender, receiver) = match lost.from {
+        Direction::ClientToServer => (name(lost.from), name(Direction::ServerToClient)),
+        Direction::ServerToClient => (name(lost.from), name(Direction::ClientToServer)),
+    };
+    let what = match lost.frames {
+        0 => "The answer".to_owned(),
+        1 => format!("The last frame of the {sender}"),
+        frames => format!("The last {frames} frames of the {sender}"),
+    };
+    let verb = if lost.frames == 1 || lost.frames == 0 { "was" } else { "were" };
+    let text = format!(
+        "{what} {verb} captured near the {sender} and never came to the other place of capture, near the {receiver}: \
+         something between the two drops what the {sender} sends."
+    );
+    let found = out
+        .add(Text::own(text))
+        .confidence(Confidence::Likely)
+        .expected(Text::own("the same bytes at both places"))
+        .found(Text::own(if lost.frames == 0 {
+            "no answer".to_owned()
+        } else {
+            format!("{} frames less", lost.frames)
+        }))
+        .evidence(Evidence { at: lost.at, direction: Some(lost.from), bytes: None });
+    if lost.frames == 0 {
+        found.cause(TOO_LARGE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::PacketRef;
+    use crate::model::{Lost, Twice};
+    use crate::rules::testing::{GOOD, With as _, exchange, fires, granted, run, words};
+
+    fn told(from: Direction, frames: u32) -> String {
+        let x = exchange(GOOD, Some(&granted())).with(|x| {
+            let lost = Some(Lost { from, frames, at: PacketRef::new(1, 9), until: x.request.last });
+            x.twice = Some(Box::new(Twice { names: Vec::new(), lost }));
+        });
+        words(&run(&RULE, &x)[0].message)
+    }
+
+    #[test]
+    fn what_was_lost_and_where_is_told() {
+        assert!(told(Direction::ClientToServer, 3).starts_with("The last 3 frames of the client were captured near"));
+        assert!(
+            told(Direction::ServerToClient, 0).starts_with("The answer was captured near the server and never came")
+        );
+    }
+
+    #[test]
+    fn a_leg_whose_copies_are_alike_is_not() {
+        assert!(!fires(&RULE, &exchange(GOOD, Some(&granted()))));
+        let names = exchange(GOOD, None).with(|x| x.twice = Some(Box::default()));
+        assert!(!fires(&RULE, &names));
+    }
+}
