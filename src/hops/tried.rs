@@ -58,6 +58,7 @@ fn remembered(by_time: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts, tried: &
     for (flow, whose) in of.iter().filter(|(flow, _)| !failed(flow) && flow.state == ConnectState::Established) {
         served.entry(*whose).or_default().push(flow.syn_at);
     }
+    served.values_mut().for_each(|times| times.sort_unstable());
     for x in by_time.iter().filter(stuck).filter(|x| !asked.contains(&x.id)) {
         let root = hosts.root(x.server.ip);
         let horizon = x.request.first - Nanos::from_secs(limits::FAILED_REMEMBERED_S);
@@ -71,11 +72,13 @@ fn remembered(by_time: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts, tried: &
         // One refused connection of which it is not known whose it is may be anybody's.
         let known = |flow: &&FlowFacts| hosts.same(root, flow.client.ip) || owners.contains_key(&flow.id);
         let Some(first) = mine.last().filter(|_| mine.len() > 1 || mine.iter().any(known)) else { continue };
-        let alive = |at: &&crate::base::Timestamp| **at >= first.syn_at && **at <= x.request.first;
-        let times = served.get(&root).into_iter().flatten();
         // A host's addresses need not be known to be one's.
-        let by_callers = mine.iter().flat_map(|flow| served.get(&hosts.root(flow.client.ip)).into_iter().flatten());
-        if times.chain(by_callers).any(|at| alive(&at)) {
+        let alive = |host: IpAddr| {
+            let times = served.get(&host).map_or(&[][..], Vec::as_slice);
+            let later = times.partition_point(|at| *at < first.syn_at);
+            times.get(later).is_some_and(|at| *at <= x.request.first)
+        };
+        if alive(root) || mine.iter().any(|flow| alive(hosts.root(flow.client.ip))) {
             continue;
         }
         let last = mine.iter().take(limits::TRIES_REMEMBERED).rev();

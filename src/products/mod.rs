@@ -49,6 +49,7 @@ static FILES: &[(&str, &str)] = &files! {
     "fly"
     "go-reverseproxy"
     "google-lb"
+    "h2o"
     "haproxy"
     "heroku"
     "iis-arr"
@@ -655,6 +656,16 @@ mod tests {
         assert!(!has("traefik", LimitKind::Idle, 180), "it counts between requests");
         assert!(!has("envoy", LimitKind::Idle, 15), "it counts until the response");
         assert!(limits.iter().all(|l| l.length > Nanos::ZERO && !l.setting.is_empty()));
+    }
+
+    #[test]
+    fn h2o_is_known_by_its_answers_and_by_what_it_adds_to_a_request() {
+        let answer =
+            "HTTP/1.1 426 Upgrade Required\nDate: x\nConnection: close\nServer: h2o/2.2.5\nContent-Type: text/plain";
+        assert_eq!(response(answer, ""), Some(("h2o".into(), Some("2.2.5".into()), Confidence::Certain)));
+        let asked = "GET /ws HTTP/1.1\nconnection: keep-alive\nhost: a\nSec-WebSocket-Key: k\nx-forwarded-proto: http\nx-forwarded-for: 1\nvia: 1.1 a";
+        assert_eq!(slug(request(asked), Confidence::Likely), "h2o");
+        assert_ne!(slug(request(&asked.replace("x-forwarded-for", "X-Forwarded-For")), Confidence::Likely), "h2o");
     }
 
     #[test]
