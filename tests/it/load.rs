@@ -25,8 +25,10 @@ const PORTS: std::ops::Range<u16> = 8080..8096;
 /// Bytes of a datagram.
 const DATAGRAM: usize = 64;
 
-/// What resident memory may grow by in the last half of a run: what allocators and tables do by themselves.
-const FLAT_KIB: u64 = 16 << 10;
+/// What resident memory may grow by in the last half of a run: what allocators do by themselves, and what is remembered of
+/// earlier upgrades fills up to its limits. In a minute of 750 upgrades a second that was 9 to 17 MiB, in the last half of four
+/// minutes 7. An exchange that is never let go would make it 50.
+const FLAT_KIB: u64 = 28 << 10;
 
 #[test]
 #[ignore = "makes network namespaces, which needs root: .ci/run"]
