@@ -131,6 +131,8 @@ pub struct Lost {
     pub at: PacketRef,
     /// Until when the other place saw bytes of this direction.
     pub until: Timestamp,
+    /// How long nothing was sent before; 0 before an answer.
+    pub quiet: Nanos,
 }
 
 /// Of a connection that is still to be told.

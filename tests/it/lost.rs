@@ -53,8 +53,14 @@ fn an_answer_that_never_came_out_of_the_box_is_told() {
 #[test]
 fn frames_that_were_sent_again_and_never_came_out_of_the_box_are_told_in_either_direction() {
     let said = |which: usize| answered(which).frame(Side::Client, TEXT, b"hello").wait_ms(4_000);
-    is_lost(&verdict(said(0).unheard(Side::Client, "x", 5), said(1)), "The last frame of the client was captured near");
-    is_lost(&verdict(said(0), said(1).unheard(Side::Server, "x", 5)), "The last frame of the server was captured near");
+    is_lost(
+        &verdict(said(0).unheard(Side::Client, "x", 5), said(1)),
+        "After 4.0 s of silence the last frame of the client was captured near",
+    );
+    is_lost(
+        &verdict(said(0), said(1).unheard(Side::Server, "x", 5)),
+        "After 4.0 s of silence the last frame of the server was captured near",
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `lost-between`.
 
-use super::support::name;
+use super::support::{name, spell};
+use crate::base::Nanos;
 use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -25,6 +26,9 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
+/// A silence worth a word.
+const LONG: Nanos = Nanos::from_millis(1_500);
+
 const TOO_LARGE: &str = RULE.causes[1];
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
@@ -33,28 +37,27 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         Direction::ClientToServer => (name(lost.from), name(Direction::ServerToClient)),
         Direction::ServerToClient => (name(lost.from), name(Direction::ClientToServer)),
     };
-    let what = match lost.frames {
-        0 => "The answer".to_owned(),
-        1 => format!("The last frame of the {sender}"),
-        frames => format!("The last {frames} frames of the {sender}"),
+    let (what, found) = match lost.frames {
+        0 => ("the answer was".to_owned(), "no answer".to_owned()),
+        1 => (format!("the last frame of the {sender} was"), "1 frame less".to_owned()),
+        frames => (format!("the last {frames} frames of the {sender} were"), format!("{frames} frames less")),
     };
-    let verb = if lost.frames == 1 || lost.frames == 0 { "was" } else { "were" };
+    let what = match lost.quiet {
+        quiet if quiet >= LONG => format!("After {} of silence {what}", spell(quiet)),
+        _ => what.replacen('t', "T", 1),
+    };
     let text = format!(
-        "{what} {verb} captured near the {sender} and never came to the other place of capture, near the {receiver}: \
+        "{what} captured near the {sender} and never came to the other place of capture, near the {receiver}: \
          something between the two drops what the {sender} sends."
     );
-    let found = out
+    let told = out
         .add(Text::own(text))
         .confidence(Confidence::Likely)
         .expected(Text::own("the same bytes at both places"))
-        .found(Text::own(if lost.frames == 0 {
-            "no answer".to_owned()
-        } else {
-            format!("{} frames less", lost.frames)
-        }))
+        .found(Text::own(found))
         .evidence(Evidence { at: lost.at, direction: Some(lost.from), bytes: None });
     if lost.frames == 0 {
-        found.cause(TOO_LARGE);
+        told.cause(TOO_LARGE);
     }
 }
 
@@ -65,9 +68,9 @@ mod tests {
     use crate::model::{Lost, Twice};
     use crate::rules::testing::{GOOD, With as _, exchange, fires, granted, run, words};
 
-    fn told(from: Direction, frames: u32) -> String {
+    fn told(from: Direction, frames: u32, quiet: Nanos) -> String {
         let x = exchange(GOOD, Some(&granted())).with(|x| {
-            let lost = Some(Lost { from, frames, at: PacketRef::new(1, 9), until: x.request.last });
+            let lost = Some(Lost { from, frames, at: PacketRef::new(1, 9), until: x.request.last, quiet });
             x.twice = Some(Box::new(Twice { names: Vec::new(), lost }));
         });
         words(&run(&RULE, &x)[0].message)
@@ -75,10 +78,20 @@ mod tests {
 
     #[test]
     fn what_was_lost_and_where_is_told() {
-        assert!(told(Direction::ClientToServer, 3).starts_with("The last 3 frames of the client were captured near"));
         assert!(
-            told(Direction::ServerToClient, 0).starts_with("The answer was captured near the server and never came")
+            told(Direction::ClientToServer, 3, Nanos::ZERO)
+                .starts_with("The last 3 frames of the client were captured near")
         );
+        assert!(
+            told(Direction::ServerToClient, 0, Nanos::ZERO)
+                .starts_with("The answer was captured near the server and never came")
+        );
+    }
+
+    #[test]
+    fn a_silence_before_it_is_told_since_boxes_forget_in_it() {
+        let said = told(Direction::ServerToClient, 1, Nanos::from_secs(4));
+        assert!(said.starts_with("After 4.0 s of silence the last frame of the server was captured near"), "{said}");
     }
 
     #[test]

@@ -86,9 +86,13 @@ fn is_node(x: &Exchange) -> bool {
 /// without a page; some of them do not name themselves in it.
 fn is_asgi(x: &Exchange) -> bool {
     let Some(head) = &x.response else { return false };
-    let empty = head.first_value("content-length").is_none_or(|length| length == b"0");
-    head.first_value("server")
-        .map_or(empty, |server| [&b"uvicorn"[..], b"hypercorn"].iter().any(|name| server.starts_with(name)))
+    if !x.body.is_empty() {
+        return false;
+    }
+    match head.first_value("server") {
+        Some(server) => [&b"uvicorn"[..], b"hypercorn"].iter().any(|name| server.starts_with(name)),
+        None => head.first_value("content-type") == Some(b"text/plain; charset=utf-8"),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
