@@ -42,12 +42,12 @@ impl Hosts {
         hosts
     }
 
-    /// Nothing is known.
     /// Addresses that were found to be of the host of another one.
     pub fn united(&self) -> usize {
         self.parent.len()
     }
 
+    /// Nothing is known.
     pub fn is_empty(&self) -> bool {
         self.parent.is_empty() && self.names.is_empty() && self.ports.is_empty()
     }

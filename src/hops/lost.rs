@@ -35,10 +35,10 @@ pub fn lost(a: &Exchange, b: &Exchange, ends: &dyn Fn(&Exchange) -> Option<Times
         let goes_on = ends(came)? >= resent.first + GOES_ON;
         let frames = sent_frames.frames.saturating_sub(came_frames.frames);
         let quiet = sent.talk.as_ref()?.before_last.map(|silence| silence.length).unwrap_or_default();
-        (goes_on && frames > 0 && !sent_frames.broken).then_some(Lost { from, frames, at: last.at, until, quiet })
+        (goes_on && frames > 0 && !sent_frames.broken).then_some((until, Lost { from, frames, at: last.at, quiet }))
     };
     let both = [Direction::ClientToServer, Direction::ServerToClient].into_iter().filter_map(of);
-    both.min_by_key(|lost| lost.until)
+    both.min_by_key(|(until, _)| *until).map(|(_, lost)| lost)
 }
 
 /// The answer came to the place nearer its server alone, and its client waited in vain.
@@ -51,8 +51,7 @@ fn answer_lost(near: &Exchange, far: &Exchange, ends: &dyn Fn(&Exchange) -> Opti
     }
     let goes_on = ends(near)? >= answer.first + GOES_ON;
     let waited = near.end.tcp_at.is_none_or(|end| end >= answer.first + GOES_ON);
-    let (from, until) = (Direction::ServerToClient, near.request.last);
-    let lost = Lost { from, frames: 0, at: answer.at, until, quiet: Nanos::ZERO };
+    let lost = Lost { from: Direction::ServerToClient, frames: 0, at: answer.at, quiet: Nanos::ZERO };
     (goes_on && waited).then_some(lost)
 }
 

@@ -129,8 +129,6 @@ pub struct Lost {
     pub frames: u32,
     /// The last packet of them at the place that saw them.
     pub at: PacketRef,
-    /// Until when the other place saw bytes of this direction.
-    pub until: Timestamp,
     /// How long nothing was sent before; 0 before an answer.
     pub quiet: Nanos,
 }

@@ -429,14 +429,12 @@ fn of_its_server(journey: &Journey<'_>) -> bool {
 
 /// The backend: what a hop tried in vain, else the server of the last leg.
 fn of_backend(journey: &Journey<'_>) -> Blame {
-    let tried = journey.tried.last().map(|(_, flow)| flow.server.ip);
-    let by_last =
-        || journey.tried.last().is_some_and(|(tried, _)| journey.last().is_some_and(|l| l.x.id == tried.behind));
-    let address = match journey.legs {
-        // A connection tried in vain counts only where nothing got through.
-        _ if by_last() => tried,
-        [_] => tried.or(journey.last().map(|leg| leg.x.server_behind().ip)),
-        _ => journey.last().map(|leg| leg.x.server_behind().ip).or(tried),
+    let (tried, last) = (journey.tried.last(), journey.last());
+    let asked = last.map(|leg| leg.x.server_behind().ip);
+    // What an earlier hop tried in vain counts only where nothing got through.
+    let address = match tried {
+        Some((tried, flow)) if last.is_some_and(|leg| leg.x.id == tried.behind) => Some(flow.server.ip),
+        _ => asked.or(tried.map(|(_, flow)| flow.server.ip)),
     };
     Blame { role: Role::Server, address: address.map(|ip| ip.to_string()), product: None }
 }

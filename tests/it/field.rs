@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
+
+use crate::support::run;
 
 #[test]
 fn every_trouble_is_laid_at_the_right_door() {
@@ -28,8 +29,8 @@ fn every_trouble_is_laid_at_the_right_door() {
 #[test]
 fn a_tls_handshake_that_failed_is_told_with_its_cause_and_no_talk_of_secrets() {
     let inputs = ["1-client.pcap", "2-backend.pcap"].map(|name| folder().join("haproxy-strict-sni-nokeys").join(name));
-    let out = Command::new(env!("CARGO_BIN_EXE_hopscope")).args(["report", "--quiet"]).args(inputs).output().unwrap();
-    let text = String::from_utf8(out.stdout).unwrap();
+    let text =
+        String::from_utf8(run::hopscope().args(["report", "--quiet"]).args(inputs).output().unwrap().stdout).unwrap();
     for line in [
         "  - TLS was not agreed on, so that no request could be sent: see below\n",
         "  server sent the alert unrecognized_name (112).\n",
@@ -46,8 +47,8 @@ fn verdicts(folder: &Path) -> Value {
     let mut inputs: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
     let (keys, inputs): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|path| path.ends_with("keys.log"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hopscope"));
-    command.args(["report", "--quiet", "--format", "json"]).env_remove("SSLKEYLOGFILE");
+    let mut command = run::hopscope();
+    command.args(["report", "--quiet", "--format", "json"]);
     for keys in keys {
         command.arg("--keylog").arg(keys);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::namespaces_watch::{Outcome, PROXY, Proxy, Seen, Watch, ask, ask_until_echoed, serve};
+use crate::namespaces_watch::{Outcome, PROXY, Proxy, Seen, Watch, ask, ask_until_echoed, packets, serve};
 use crate::support::apply::apply;
 use crate::support::netns::Net;
 
@@ -234,9 +234,6 @@ impl Seen {
         same("live on two interfaces, and offline", &stories(&self.legs), &offline);
         same("live on any, and offline on two interfaces", &stories(&self.any), &offline);
         same("live on two interfaces, and what that kept", &stories(&self.kept), &offline);
-        let packets = |report: &Value| -> u64 {
-            report["inputs"].as_array().unwrap().iter().map(|input| input["packets"].as_u64().unwrap()).sum()
-        };
         assert_eq!(packets(&self.legs), packets(&self.offline), "packets, live and by tcpdump");
         assert_eq!(packets(&self.kept), packets(&self.offline), "packets kept, and by tcpdump");
         assert_eq!(packets(&self.any), packets(&self.offline), "packets on any, and by tcpdump");

@@ -169,18 +169,14 @@ impl Watch {
             assert!(status.success(), "{status}: {said}");
         }
         let legs = run::gathered(&text_of(&self.path("legs")));
+        let files = [self.path(NEAR), self.path(FAR)];
         // tcpdump leaves unread what it has not yet come to, where the machine is busy.
-        let captured = legs["inputs"].as_array().unwrap().iter().map(|input| input["packets"].as_u64().unwrap()).sum();
-        let began = Instant::now();
-        while [NEAR, FAR].map(|interface| records(&self.path(interface))).iter().sum::<u64>() < captured
-            && began.elapsed() < PATIENCE
-        {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("tcpdump writes what was captured live", || {
+            packets(&run::report(&[&files[0], &files[1]])) >= packets(&legs)
+        });
         for tcpdump in &mut self.tcpdumps {
             tcpdump.interrupt();
         }
-        let files = [self.path(NEAR), self.path(FAR)];
         let words = run::output(&["report".as_ref(), "--utc".as_ref(), files[0].as_os_str(), files[1].as_os_str()]);
         Seen {
             legs,
@@ -200,17 +196,9 @@ fn file(folder: &TempDir, name: &str) -> File {
     File::create(folder.path().join(name)).unwrap()
 }
 
-/// How many packets a pcap file holds by now.
-fn records(path: &Path) -> u64 {
-    let file = std::fs::read(path).unwrap_or_default();
-    let mut rest = file.get(24..).unwrap_or_default();
-    let mut count = 0;
-    while let Some(length) = rest.get(8..12) {
-        let length = u32::from_ne_bytes(length.try_into().unwrap()) as usize;
-        let Some(after) = rest.get(16 + length..) else { break };
-        (rest, count) = (after, count + 1);
-    }
-    count
+/// Packets of all inputs of a report.
+pub(crate) fn packets(report: &Value) -> u64 {
+    report["inputs"].as_array().unwrap().iter().map(|input| input["packets"].as_u64().unwrap()).sum()
 }
 
 /// A proxy that runs on the middle host.

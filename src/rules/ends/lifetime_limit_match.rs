@@ -4,7 +4,7 @@ use super::limit::{CutOff, cut_off, matching};
 use super::support::{FROM_CLIENT, FROM_SERVER, cut_by, is_whole, last_packet, spell};
 use super::who::{self, Who};
 use crate::base::Nanos;
-use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
+use crate::model::{Confidence, Evidence, FaultClass, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
 use crate::rules::verdict::sent_by_proxy;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -83,13 +83,19 @@ fn unknown(cut: &CutOff<'_>, life: Nanos, times: u32, seen: &Seen, out: &mut Fin
         cut.did(),
         spell(life),
     );
-    let found = out
+    let found = format!("its end after {}, {times} times at this host", spell(life));
+    tell(text, found, last_packet(cut.who.leg().x, FROM_SERVER), out);
+}
+
+/// A limit of which no product is known.
+fn tell(text: String, found: String, last: Option<Evidence>, out: &mut Findings<'_>) {
+    let finding = out
         .add(Text::own(text))
         .confidence(Confidence::Likely)
         .expected(Text::own("a tunnel that lasts while it is used"))
-        .found(Text::own(format!("its end after {}, {times} times at this host", spell(life))));
-    if let Some(packet) = last_packet(cut.who.leg().x, FROM_SERVER) {
-        found.evidence(packet);
+        .found(Text::own(found));
+    if let Some(packet) = last {
+        finding.evidence(packet);
     }
 }
 
@@ -116,14 +122,8 @@ fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         spell(idle),
         spell(life),
     );
-    let found = out
-        .add(Text::own(text))
-        .confidence(Confidence::Likely)
-        .expected(Text::own("a tunnel that lasts while it is used"))
-        .found(Text::own(format!("its end after {}, {times} times by this proxy", spell(life))));
-    if let Some(packet) = last_packet(x, FROM_CLIENT) {
-        found.evidence(packet);
-    }
+    let found = format!("its end after {}, {times} times by this proxy", spell(life));
+    tell(text, found, last_packet(x, FROM_CLIENT), out);
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ mod tests {
 
     fn told(from: Direction, frames: u32, quiet: Nanos) -> String {
         let x = exchange(GOOD, Some(&granted())).with(|x| {
-            let lost = Some(Lost { from, frames, at: PacketRef::new(1, 9), until: x.request.last, quiet });
+            let lost = Some(Lost { from, frames, at: PacketRef::new(1, 9), quiet });
             x.twice = Some(Box::new(Twice { names: Vec::new(), lost }));
         });
         words(&run(&RULE, &x)[0].message)
