@@ -136,8 +136,9 @@ impl Watch {
         let any = hopscope(&["-i", "any"], "any");
         let tcpdump = |interface: &str| {
             let mut command = net.command(PROXY, "tcpdump");
+            // Room for all of it, should it not run for seconds.
             command
-                .args(["-i", interface, "--immediate-mode", "-U", "-Z", "root", "-w"])
+                .args(["-i", interface, "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "-w"])
                 .arg(folder.path().join(interface))
                 .arg("tcp");
             command.stdout(Stdio::null()).stderr(file(&folder, &format!("{interface}.said")));
