@@ -7,7 +7,7 @@ use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Counters, Endpoint, FlowId, limits};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
     AcceptVerdict, Beside, Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head,
@@ -499,10 +499,15 @@ fn beside(
     let mut taken = HashSet::<FlowId, foldhash::fast::RandomState>::default();
     let rows = &a.rows;
     let leg = |id| store::row(rows, id).map(|row| &*row.exchange);
-    for chain in &mut a.chains {
-        let ends = [(chain.legs.first(), Stands::Before), (chain.legs.last(), Stands::Behind)];
-        let found = ends.into_iter().filter_map(|(id, stands)| around.of(leg(*id?)?, stands));
-        let found: Vec<_> = found.filter(|beside| taken.insert(beside.flow.id)).collect();
+    let ends = |chain: &Chain| -> [Option<Beside>; 2] {
+        let beside = |id: Option<&ExchangeId>, stands| around.of(leg(*id?)?, stands);
+        [beside(chain.legs.first(), Stands::Before), beside(chain.legs.last(), Stands::Behind)]
+    };
+    let (some, rest) = a.chains.split_at(a.chains.len() / 2);
+    let of = |chains: &[Chain]| -> Vec<[Option<Beside>; 2]> { chains.iter().map(ends).collect() };
+    let (some, rest) = at_once(a.chains.len(), || of(some), || of(rest));
+    for (chain, found) in a.chains.iter_mut().zip(some.into_iter().chain(rest)) {
+        let found: Vec<_> = found.into_iter().flatten().filter(|beside| taken.insert(beside.flow.id)).collect();
         chain.sealed = found.into();
     }
     for flow in sealed.iter().filter(|flow| !taken.contains(&flow.id)) {

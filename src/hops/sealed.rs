@@ -53,7 +53,7 @@ impl<'a> Around<'a> {
     }
 
     /// What may be the leg before this one, or behind it.
-    pub fn of(&self, x: &Exchange, stands: Stands) -> Option<Beside> {
+    pub fn of<'s>(&'s self, x: &Exchange, stands: Stands) -> Option<Beside> {
         if self.all.is_empty() {
             return None;
         }
@@ -64,27 +64,27 @@ impl<'a> Around<'a> {
         };
         let of_host = known.get(&self.hosts.root(host)).map_or(&[][..], Vec::as_slice);
         let when = asked_when(x, stands);
-        let near = |list: &[Span]| -> Vec<usize> {
+        // In the order of their beginning backwards, as they are asked for.
+        let near = |list: &'s [Span]| {
             let until = list.partition_point(|span| span.begin <= x.request.first + HOP);
             let latest = list.get(..until).unwrap_or_default().iter().rev().take(limits::JOIN_CANDIDATES * 4);
-            let may = latest.filter(|span| span.asked[0] <= *when.end() && span.asked[1] >= *when.start());
-            let fits = |at: &usize| self.all.get(*at).is_some_and(|flow| in_time(flow, x, stands));
-            may.map(|span| span.at).filter(fits).collect()
+            let when = when.clone();
+            latest
+                .filter(move |span| span.asked[0] <= *when.end() && span.asked[1] >= *when.start())
+                .map(|span| span.at)
+                .filter(|at| self.all.get(*at).is_some_and(|flow| in_time(flow, x, stands)))
         };
-        let sized = |list: &[usize]| -> Vec<usize> {
-            let fits = |at: &&usize| self.all.get(**at).is_some_and(|flow| in_size(flow, x, stands));
-            list.iter().filter(fits).copied().collect()
-        };
-        let here = near(of_host);
-        let by_size = sized(&here);
+        let sized = |at: &usize| self.all.get(*at).is_some_and(|flow| in_size(flow, x, stands));
+        let here: Vec<usize> = near(of_host).collect();
+        let by_size: Vec<usize> = here.iter().copied().filter(sized).take(2).collect();
         let (at, why): (usize, &[MatchKey]) = match (here.as_slice(), by_size.as_slice()) {
             (_, [one]) => (*one, &[MatchKey::Time, MatchKey::Size, MatchKey::Topology]),
             ([one], []) => (*one, &[MatchKey::Time, MatchKey::Topology]),
             ([], _) => {
                 // Of a host with several addresses, not all may be known.
-                let anywhere = near(&self.by_begin);
-                match (anywhere.as_slice(), sized(&anywhere).as_slice()) {
-                    ([one], [_]) => (*one, &[MatchKey::Time, MatchKey::Size]),
+                let anywhere: Vec<usize> = near(&self.by_begin).take(2).collect();
+                match anywhere.as_slice() {
+                    [one] if sized(one) => (*one, &[MatchKey::Time, MatchKey::Size]),
                     _ => return None,
                 }
             }
