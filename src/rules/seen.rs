@@ -88,6 +88,9 @@ pub struct Noted {
 const EXPECTED: u8 = 1 << 7;
 /// Another: it was answered 401.
 const UNAUTHORIZED: u8 = 1 << 6;
+/// Two more: Upgrade, or Connection, is spelt otherwise than mostly.
+const ODD_UPGRADE: u8 = 1 << 5;
+const ODD_CONNECTION: u8 = 1 << 4;
 
 /// Base64 of 20 bytes.
 type Accept = [u8; 28];
@@ -111,6 +114,12 @@ impl Attempt {
     /// As sent, to see what a retry changed.
     pub fn version(&self) -> Option<&[u8]> {
         self.part(3)
+    }
+
+    /// How Upgrade and Connection were spelt, as a number: one where each is as most clients write it, another where
+    /// one or both are not.
+    pub fn spelling(&self) -> u8 {
+        self.parts & (ODD_UPGRADE | ODD_CONNECTION)
     }
 
     /// The accept that belongs to the key.
@@ -160,6 +169,12 @@ impl Seen {
         }
         if x.status() == Some(401) {
             parts |= UNAUTHORIZED;
+        }
+        if x.request.first_value("upgrade") != Some(b"websocket") {
+            parts |= ODD_UPGRADE;
+        }
+        if x.request.first_value("connection") != Some(b"Upgrade") {
+            parts |= ODD_CONNECTION;
         }
         Attempt {
             id: x.id,

@@ -41,6 +41,7 @@ mod refragmented;
 mod remasked;
 mod retried;
 mod rewrote_upgrade_value;
+mod routed_by_spelling;
 mod said;
 mod side;
 mod status_changed;
@@ -79,6 +80,7 @@ pub(super) static RULES: &[&Rule] = &[
     &answered_locally::RULE,
     &host_rewritten::RULE,
     &path_rewritten::RULE,
+    &routed_by_spelling::RULE,
     &query_lost::RULE,
     &auth_stripped::RULE,
     &subprotocol_changed::RULE,

@@ -26,6 +26,7 @@ pub(super) const REQUEST_FAULTS: &[&str] = &[
     "hop-path-rewritten",
     "hop-query-lost",
     "hop-rewrote-upgrade-value",
+    "hop-routed-by-spelling",
     "hop-stripped-connection",
     "hop-stripped-sec",
     "hop-stripped-upgrade",
