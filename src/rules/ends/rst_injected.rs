@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     about: "The RST that ended this WebSocket has another TTL (hop limit) than all other packets of the side whose address \
         it bears: it came a way of another length, so a box on the path sent it in that side's name. Firewalls, intrusion \
         detection and some load balancers do that.\n\nA difference that two usual first values of TTL explain (64, 128, \
-        255) may also be the same machine, and counts for less.",
+        255) may also be the same machine, and counts for less. A difference of one is told only where the RST came from \
+        next to where it was captured, past no router, and the other packets did not.",
     refs: &["RFC 9293 §3.10.7", "RFC 791 §3.1"],
     causes: &[
         "a firewall or intrusion detection on the path forbids the connection",
@@ -30,7 +31,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(by) = x.end.tcp_by.filter(|_| tunnel(x).is_some() && x.end.tcp_how == EndHow::Rst) else { return };
     let transport = x.talk.as_ref().and_then(|talk| talk.transport.as_ref());
     let Some((usual, reset)) = transport.and_then(|transport| transport.rst_ttl) else { return };
-    if usual.abs_diff(reset) < 2 {
+    // One more or less is a way that changed, unless no router at all was on it.
+    let from_beside = FIRST.contains(&reset) && usual < reset;
+    if usual.abs_diff(reset) < 2 && !from_beside {
         return;
     }
     let text = format!(
@@ -80,6 +83,8 @@ mod tests {
     #[test]
     fn the_same_way_one_step_and_a_fin_are_not() {
         assert!(!fires(&RULE, &reset(None)) && !fires(&RULE, &reset(Some((52, 53)))));
+        assert!(fires(&RULE, &reset(Some((63, 64)))), "from the next box, and the server is behind a router");
+        assert!(!fires(&RULE, &reset(Some((64, 63)))));
         let mut fin = reset(Some((52, 61)));
         fin.end.tcp_how = EndHow::Fin;
         assert!(!fires(&RULE, &fin));

@@ -1,6 +1,8 @@
-//! The query, or a part of it, did not leave the hop.
+//! The query, or a part of it, did not leave the hop, or not as it came.
 
-use crate::model::{FaultClass, Severity, Text};
+use std::borrow::Cow;
+
+use crate::model::{Confidence, FaultClass, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, loses, sentence, target};
 use crate::rules::journey::HopView;
@@ -9,15 +11,18 @@ use crate::rules::{Check, Findings, Rule, Seen};
 pub(super) static RULE: Rule = Rule {
     id: "hop-query-lost",
     severity: Severity::Error,
-    title: "a hop forwarded the request without its query",
+    title: "a hop forwarded the request without its query, or with another",
     about: "The target had a query when it reached the hop and left it without, or without some of its \
         parameters. Applications carry tokens, rooms and session ids there, because browsers let a page set no \
         field on a WebSocket: the backend then refuses, answers 404, or serves somebody it does not know.\n\n\
+        A value that means something else behind the hop counts as well, by percent-encoding and `+` for a space: a \
+        hop that decodes the query makes `+` of `%2B`, and the backend a space of that. That is likely the reason at \
+        most, since hops also write values of their own on purpose.\n\n\
         A note where the upgrade was granted all the same.",
     refs: &["RFC 3986 §3.4", "RFC 9110 §7.6"],
     causes: &[
         "the proxy's configuration builds the target from variables and leaves the query out",
-        "a rewrite rule replaces the target as a whole",
+        "a rewrite rule replaces the target as a whole, or writes it decoded",
     ],
     fix: Some(FaultClass::Path),
     explains: &[Explains::Refused],
@@ -32,20 +37,25 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
     let (Some(came), Some(left)) = (target(near), target(far)) else { return };
     let Some(query) = came.query.filter(|_| applies(view)) else { return };
-    // Values may be written in another encoding; whether their names are there tells enough.
+    // Names may be written in another encoding too, which nobody does.
     let kept: Vec<&[u8]> = names(left.query.unwrap_or_default()).collect();
     let lost: Vec<&[u8]> = names(query).filter(|name| !kept.contains(name)).collect();
-    let Some(&first) = lost.first() else { return };
-    let what = match (left.query.is_none_or(<[u8]>::is_empty), lost.len()) {
-        (true, _) => Text::own("forwarded the request without its query"),
-        (false, 1) => Text::own("forwarded the request without the parameter ").bytes(first).say(" of its query"),
-        (false, more) => {
+    let what = match (lost.as_slice(), left.query.is_none_or(<[u8]>::is_empty)) {
+        ([], _) => {
+            let Some(name) = changed(query, left.query.unwrap_or_default()) else { return };
+            Text::own("changed the value of the parameter ").bytes(name).say(" of the query")
+        }
+        (_, true) => Text::own("forwarded the request without its query"),
+        ([one], _) => Text::own("forwarded the request without the parameter ").bytes(one).say(" of its query"),
+        ([first, ..], _) => {
+            let more = lost.len();
             Text::own(format!("forwarded the request without {more} parameters of its query, such as ")).bytes(first)
         }
     };
     let minded = answered(view, MINDED).is_some();
     out.add(sentence(view, what))
         .severity(loses(view, minded))
+        .confidence(if lost.is_empty() { Confidence::Likely } else { Confidence::Certain })
         .expected(Text::new().url(near.target()))
         .found(Text::new().url(far.target()))
         .start_line(near, REQUEST)
@@ -54,8 +64,45 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
 
 /// The names of a query's parameters.
 fn names(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    parameters(query).map(|(name, _)| name)
+}
+
+/// Names and values, as sent.
+fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let pairs = query.split(|b| matches!(b, b'&' | b';')).filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split(|&b| b == b'=').next().unwrap_or_default())
+    pairs.map(|pair| match memchr::memchr(b'=', pair) {
+        Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
+        None => (pair, &[][..]),
+    })
+}
+
+/// The first parameter that came with a value that it did not leave with, in whatever spelling.
+fn changed<'q>(came: &'q [u8], left: &[u8]) -> Option<&'q [u8]> {
+    let is_kept = |name: &[u8], value: &[u8]| {
+        parameters(left).any(|(other, kept)| other == name && (kept == value || meaning(kept) == meaning(value)))
+    };
+    parameters(came).find(|(name, value)| !is_kept(name, value)).map(|(name, _)| name)
+}
+
+/// What a value says in a query of a form: `%` with two digits for a byte, `+` for a space.
+fn meaning(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'%', b'+', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let digit = |at: usize| value.get(at).and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let (mut out, mut at) = (Vec::with_capacity(value.len()), 0);
+    while let Some(&byte) = value.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(high << 4 | low);
+                at += 2;
+            }
+            (b'+', ..) => out.push(b' '),
+            _ => out.push(byte),
+        }
+        at += 1;
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -87,6 +134,23 @@ mod tests {
         assert_eq!(run_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted)))[0].severity, Severity::Info);
         let away = "HTTP/1.1 503 No\r\n\r\n";
         assert_eq!(run_hop(&RULE, (&near, Some(away)), (GOOD, Some(away)))[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn a_value_that_means_something_else_is_found() {
+        let near = asking("/chat?room=1&token=a%2Bb%2F");
+        let found = |far: &str| run_hop(&RULE, (&near, Some(REFUSED)), (&asking(far), Some(REFUSED)));
+        for far in ["/chat?room=1&token=a+b/", "/chat?room=1&token=a", "/chat?room=1&token=a%252Bb%252F"] {
+            let found = found(far);
+            assert!(
+                words(&found[0].message).contains(" changed the value of the parameter token of the query (packets")
+            );
+            assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, Confidence::Likely));
+        }
+        for far in ["/chat?room=1&token=a%2bb/", "/chat?token=a%2Bb%2F&room=%31"] {
+            assert!(found(far).is_empty(), "{far}");
+        }
+        assert_eq!(meaning(b"a%2"), b"a%2".as_slice());
     }
 
     #[test]
