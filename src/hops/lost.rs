@@ -30,7 +30,8 @@ pub fn lost(a: &Exchange, b: &Exchange, ends: &dyn Fn(&Exchange) -> Option<Times
         let (sent_frames, came_frames) = (counts(sent, from)?, counts(came, from).unwrap_or_default());
         let last = sent.talk.as_ref()?.of(from).last?;
         // Whoever captured less than all would not see it sent again.
-        let resent = sent.talk.as_ref()?.transport.as_ref()?.resent.filter(|resent| resent.by == from)?;
+        let transport = sent.talk.as_ref()?.transport.as_ref()?;
+        let resent = [transport.resent, transport.overcome].into_iter().flatten().find(|resent| resent.by == from)?;
         let until = came.talk.as_ref().and_then(|talk| talk.of(from).last).map_or(answer.last, |last| last.ts);
         let goes_on = ends(came)? >= resent.first + GOES_ON;
         let frames = sent_frames.frames.saturating_sub(came_frames.frames);

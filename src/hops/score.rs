@@ -186,7 +186,7 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
     if let Some(over) = near.over {
         // A hop that answers before it asks is at fault, but may exist: its far leg begins soon behind.
         let fabricated = near.status == Some(101) && near.key.is_some() && near.key == far.key;
-        let late = if fabricated { Nanos::from_secs(1) } else { slack };
+        let late = if fabricated || is_bridged(near, far) { Nanos::from_secs(1) } else { slack };
         if far.from.since(over) > late {
             return None;
         }
@@ -203,6 +203,7 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
         nested = back.0 >= -slack.0;
         points += match back.0 {
             0.. => 8 - doublings(back) / 2,
+            _ if !nested && is_bridged(near, far) => 0,
             _ if nested => -disorder(back),
             _ => -60,
         };
@@ -215,6 +216,14 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
         tally.why.push(Sign { points, key: MatchKey::Time, exact: false });
     }
     Some(())
+}
+
+/// Whether the hop may be an application that accepts its client's WebSocket and then opens one of its own, with its own
+/// key: what the client said in one was said in the other, and what was answered does not contradict.
+fn is_bridged(near: &Card, far: &Card) -> bool {
+    let granted = [near.status, far.status] == [Some(101), Some(101)] && near.key.is_some() && far.key.is_some();
+    let [asked, answered] = [0, 1].map(|side| near.said[side].points(&far.said[side]));
+    granted && near.key != far.key && asked.is_some_and(|points| points > 0) && answered.is_none_or(|points| points > 0)
 }
 
 /// What names one journey by itself.

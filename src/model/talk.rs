@@ -260,6 +260,9 @@ pub struct Transport {
     pub stalls: [Option<Stall>; 2],
     /// Bytes that were sent again and again, and nothing came back.
     pub resent: Option<Resent>,
+    /// Bytes that were sent again most often before the other side gave a sign of life, which may not have been about
+    /// them; at least twice.
+    pub overcome: Option<Resent>,
 }
 
 /// A time in which a receiver took nothing.
@@ -431,7 +434,7 @@ impl Talk {
         }
         if let Some(transport) = &mut self.transport {
             transport.stalls.iter_mut().flatten().for_each(|stall| move_on(&mut stall.from));
-            if let Some(resent) = &mut transport.resent {
+            for resent in [&mut transport.resent, &mut transport.overcome].into_iter().flatten() {
                 move_on(&mut resent.first);
                 move_on(&mut resent.last);
             }

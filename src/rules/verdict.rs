@@ -180,7 +180,11 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
         Some(Page { class: Some(class), .. }) => Some(*class),
         // What a proxy itself forbids is not mended by what it passes on.
         Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
-        _ => frames::fix_class(finding).or_else(|| fix_class(x, &finding.rule)),
+        _ => {
+            let class = frames::fix_class(finding).or_else(|| fix_class(x, &finding.rule));
+            let by_client = || find(&finding.rule).is_some_and(|r| sender(r, finding) == Direction::ClientToServer);
+            if class == Some(FaultClass::Backend) && by_client() { Some(FaultClass::Client) } else { class }
+        }
     }
 }
 
@@ -193,7 +197,7 @@ pub(super) fn sender(rule: &Rule, finding: &Finding) -> Direction {
     let asked = || finding.evidence.first().is_some_and(|e| e.direction == Some(Direction::ClientToServer));
     let by_client = || {
         request_rule(rule.id).is_some() && !DECIDED_BY_SERVER.contains(&rule.id)
-            || (OF_STREAM_HEADS.contains(&rule.id) || rule.id == response::TLS) && asked()
+            || (OF_STREAM_HEADS.contains(&rule.id) || response::OF_EITHER.contains(&rule.id)) && asked()
     };
     let of_heads = || if by_client() { Direction::ClientToServer } else { Direction::ServerToClient };
     frames::sender(finding).unwrap_or_else(of_heads)

@@ -11,6 +11,7 @@
 mod audit;
 mod bounds;
 mod bounds_frames;
+mod bridged;
 #[cfg(target_os = "linux")]
 mod churn;
 mod cli;

@@ -76,6 +76,36 @@ fn checks_that_failed_before_explain_what_a_proxy_refused_without_a_try() {
 }
 
 #[test]
+fn a_refused_check_of_a_hop_whose_upgrades_went_well_is_a_warning() {
+    let granted = format!(
+        "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: {}",
+        hopscope::wire::accept::expected(KEYS[0].as_bytes())
+    );
+    let leg = |client: &str, server: &str, after_ms: u64, answered_ms: u64| {
+        Script::midstream(client, server)
+            .wait_ms(after_ms)
+            .handshake()
+            .client(head(&upgrade_request(KEYS[0])))
+            .wait_ms(answered_ms)
+            .server(head(&granted))
+    };
+    let near = leg("198.51.100.7:40000", "203.0.113.9:80", 0, 20);
+    let far = leg("192.0.2.10:50000", "192.0.2.21:8080", 5, 5);
+    let check =
+        |client: &str| Script::midstream(client, "192.0.2.22:8080").wait_ms(500).syn().wait_ms(1).rst(Side::Server);
+    let severity = |check: Script| {
+        let segments = together([near.clone(), far.clone(), check]);
+        let bytes = Format::pcap(Link::Ethernet).write(&link::packets(&segments, Link::Ethernet));
+        let report = report_on_bytes(&bytes);
+        let refused = |chain: &&Value| chain["verdict"]["rule"] == "connect-refused";
+        let chain = report["chains"].as_array().and_then(|all| all.iter().find(refused)).expect("a refused connection");
+        chain["verdict"]["severity"].clone()
+    };
+    assert_eq!(severity(check("192.0.2.10:50001")), "warning", "its upgrades in view all went elsewhere");
+    assert_eq!(severity(check("198.51.100.8:50001")), "error", "a client");
+}
+
+#[test]
 fn a_refused_connection_seen_on_both_sides_of_address_translation_is_told_once() {
     let refused = |client: &str, server: &str, after_ms: u64| {
         Script::midstream(client, server).wait_ms(after_ms).syn().wait_ms(3).rst(Side::Server)

@@ -33,8 +33,9 @@ impl Watched {
             // Whoever sent it, the side that was silent is no more heard by it.
             return false;
         }
-        if self.transport.resent.is_some_and(|resent| resent.by != from) {
-            self.transport.resent = None;
+        if let Some(resent) = self.transport.resent.take_if(|resent| resent.by != from) {
+            let most = self.transport.overcome.map_or(1, |before| before.times);
+            self.transport.overcome = Some(resent).filter(|resent| resent.times > most).or(self.transport.overcome);
         }
         // Whose bytes wait: those of the other side.
         let waits = usize::from(from == Direction::ClientToServer);
@@ -102,6 +103,15 @@ mod tests {
         let whole = Resent { by: CLIENT, times: 4, at: PacketRef::new(0, 7), first: ts(0), last: ts(4) };
         assert_eq!(watched.transport.resent, Some(whole));
         assert!(!watched.take(SERVER, 64, sign(6, false)));
+        let told = watched.tell();
+        assert_eq!(told.map(|told| (told.resent, told.overcome)), Some((None, Some(whole))));
+    }
+
+    #[test]
+    fn bytes_that_come_once_again_are_not_remembered() {
+        let mut watched = Watched::default();
+        watched.again(CLIENT, PacketRef::new(0, 7), sign(0, false).ts, sign(1, false).ts);
+        watched.take(SERVER, 64, sign(2, false));
         assert!(watched.tell().is_none());
     }
 

@@ -1,12 +1,12 @@
 //! Messages waited in the hop.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Confidence, Message, Severity, Text};
+use crate::model::{Confidence, Direction, Message, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::said::{Way, messages, ready, ways};
 use crate::rules::hop::side::one_clock;
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Findings, Rule, Seen, response};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-buffered",
@@ -16,7 +16,9 @@ pub(super) static RULE: Rule = Rule {
         after a second and more; often they leave in bursts although they came one by one. The hop collects what it \
         should pass on at once. Whoever waits for an answer feels each of these delays, and heartbeats come too late.\
         \n\nIt is said only where one clock measured both sides, and not for the time in which the receiver itself \
-        took nothing (its window was closed), nor for what came before the other side was open.",
+        took nothing (its window was closed), nor for what came before the other side was open.\n\nAn error where a \
+        message was kept for a second and more, and the side that waited ended the WebSocket with a code of the \
+        application's own (4000 to 4999).",
     refs: &["RFC 9110 §7.8", "RFC 6455 §5.4"],
     causes: &[
         "the proxy buffers or compresses the answer as if it had an end",
@@ -24,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy is overloaded, or a filter of it waits for something else",
     ],
     fix: None,
-    explains: &[],
+    explains: &[Explains::Ended],
     symptom_of: &["hop-tunnel-dead", "hop-first-frames-lost"],
     check: Check::Hop(check),
 };
@@ -58,7 +60,9 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             way.sender,
             length(worst.wait)
         );
+        let gave_up = worst.wait >= LONG && gave_up(view, way.direction);
         out.add(Text::own(text).packets([worst.came.at, worst.left.at]).say(")."))
+            .severity(if gave_up { Severity::Error } else { Severity::Warning })
             // A single one may have been lost on the way and sent again.
             .confidence(if late.len() < 2 { Confidence::Likely } else { Confidence::Certain })
             .expected(Text::own("messages passed on as they come"))
@@ -66,6 +70,13 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             .evidence(way.place(worst.came))
             .evidence(way.place(worst.left));
     }
+}
+
+/// Whether the side to which messages go this way ended the WebSocket for a reason of its application's.
+fn gave_up(view: &HopView<'_>, way: Direction) -> bool {
+    let end = &view.near.x.end;
+    let code = end.close.as_ref().and_then(|close| close.code);
+    end.by.is_some_and(|by| by != way) && code.is_some_and(|code| (4000..=4999).contains(&code))
 }
 
 /// A message that waited.
@@ -78,7 +89,7 @@ struct Late<'a> {
 fn late<'a>(way: &Way<'_>, came: &'a Message, left: &'a Message) -> Option<Late<'a>> {
     let wait = left.ts.since(ready(came, &way.to, true));
     let stalls = way.to_talk.transport.as_ref().map(|transport| transport.stalls);
-    let by_client = way.direction == crate::model::Direction::ClientToServer;
+    let by_client = way.direction == Direction::ClientToServer;
     let stall = stalls.and_then(|stalls| if by_client { stalls[0] } else { stalls[1] });
     // Only the longest time in which the receiver took nothing is known: where there were others, nothing is.
     let excused = stall
@@ -107,7 +118,7 @@ fn length(time: Nanos) -> String {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Exchange, Finding, Stall, Transport};
+    use crate::model::{Close, Exchange, Finding, Stall, Transport};
     use crate::rules::hop::said::tests::{leg, text};
     use crate::rules::testing::{With as _, run_hop_of, words};
 
@@ -134,6 +145,20 @@ mod tests {
             ),
             "{message}"
         );
+    }
+
+    #[test]
+    fn who_gives_up_over_it_makes_it_an_error() {
+        let ended = |code: u16, by: Direction, left: i64| {
+            let (near, far) = sent([101, 201, left]);
+            let close = Some(Close { code: Some(code), ..Close::default() });
+            let near = near.with(|x| (x.end.close, x.end.by) = (close, Some(by)));
+            found(near, far)[0].severity
+        };
+        let (client, server) = (Direction::ClientToServer, Direction::ServerToClient);
+        assert_eq!(ended(4000, client, 1_500), Severity::Error);
+        assert_eq!(ended(1000, client, 1_500), Severity::Warning);
+        assert_eq!(ended(4000, server, 1_500), Severity::Warning, "it waited for nothing");
     }
 
     #[test]

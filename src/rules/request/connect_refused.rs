@@ -4,12 +4,16 @@ use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
+/// Its name.
+pub const CONNECT_REFUSED: &str = "connect-refused";
+
 pub(super) static RULE: Rule = Rule {
-    id: "connect-refused",
+    id: CONNECT_REFUSED,
     severity: Severity::Error,
     title: "the TCP connection was refused",
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
-        No request was ever sent.",
+        No request was ever sent.\n\nA warning where the client got through by its other family of addresses, and where \
+        a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check.",
     refs: &["RFC 9293 §3.5.2"],
     causes: &[
         "the server is not running, or listens on another port or address",

@@ -17,9 +17,19 @@ pub(in crate::rules) fn looks_like(bytes: &[u8]) -> &'static str {
         [_, _, 0, 0, 10, b'0'..=b'9', ..] => "a MySQL greeting",
         _ if bytes.trim_ascii_start().starts_with(b"<") => "HTML without a status line (HTTP/0.9)",
         _ if bytes.trim_ascii_start().starts_with(b"{") => "JSON without a status line",
+        _ if is_request(bytes) => REQUEST,
         _ if is_text(bytes) => "text that is no status line",
         _ => "binary data",
     }
+}
+
+/// What stands where a method and a path do.
+pub(super) const REQUEST: &str = "an HTTP request";
+
+/// Whether it begins with a method in capitals and a path (RFC 9112 §3).
+fn is_request(bytes: &[u8]) -> bool {
+    let method = bytes.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    (3..=10).contains(&method) && bytes.get(method..).is_some_and(|rest| rest.starts_with(b" /"))
 }
 
 /// Longer before shorter, where one begins with the other.
@@ -68,6 +78,8 @@ mod tests {
             (b"\x81\x05hello", "a WebSocket frame"),
             (b" <html>", "HTML without a status line (HTTP/0.9)"),
             (b"oops\n", "text that is no status line"),
+            (b"GET /status HTTP", "an HTTP request"),
+            (b"GO /", "text that is no status line"),
             (b"\x01\x02\xff", "binary data"),
             (b"", "nothing"),
         ] {

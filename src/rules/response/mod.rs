@@ -49,6 +49,9 @@ pub(super) use tls_handshake_failed::at_fault as tls_at_fault;
 
 use crate::rules::Rule;
 
+/// Rules of this folder about what either side sends: their first piece of evidence tells which.
+pub(super) const OF_EITHER: [&str; 2] = [TLS, "not-websocket-after-101"];
+
 /// The rules of this folder, sorted as in the catalogue.
 pub(super) static RULES: &[&Rule] = &[
     &refused::RULE,

@@ -1,6 +1,6 @@
 //! `not-websocket-after-101`.
 
-use super::looks_like::looks_like;
+use super::looks_like::{REQUEST, looks_like};
 use super::res_101_then_http::is_http;
 use super::res_101_then_tls::is_tls;
 use super::support::{FROM_CLIENT, FROM_SERVER, websocket_101};
@@ -18,13 +18,17 @@ pub(super) static RULE: Rule = Rule {
     causes: &[
         "the server sends a body with its 101",
         "a proxy answered 101 by itself and relays something else behind it",
-        "the peer speaks another protocol inside the upgrade",
+        NEXT_REQUEST,
+        OTHER_PROTOCOL,
     ],
     fix: Some(FaultClass::Backend),
     explains: &[Explains::Broken],
     symptom_of: &["hop-101-fabricated", "hop-tunnel-dead", "res-101-then-http"],
     check: Check::Exchange(check),
 };
+
+const NEXT_REQUEST: &str = "an HTTP library or pool sends its next request on the connection that was upgraded";
+const OTHER_PROTOCOL: &str = "the peer speaks another protocol inside the upgrade";
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // What came before RFC 6455 has frames of another form.
@@ -47,13 +51,16 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         let kind = looks_like(&first.bytes);
         let who = if direction == Direction::ClientToServer { "client" } else { "server" };
         let end = first.offset + first.bytes.len() as u64;
-        let found = out
+        let mut found = out
             .add(Text::own(format!("Behind the 101 the {who} does not send WebSocket frames but {kind}.")))
             .expected(Text::own("a frame header, such as 81 or 82 (hexadecimal) and a length"))
             .found(Text::new().bytes(&first.bytes))
             .evidence(Evidence { at: first.at, direction: Some(direction), bytes: Some(first.offset..end) });
         if direction == FROM_SERVER && granted.has("content-length") {
-            found.cause("the 101 announces content with Content-Length, and this is it");
+            found = found.cause("the 101 announces content with Content-Length, and this is it");
+        }
+        if direction == FROM_CLIENT {
+            found.cause(if kind == REQUEST { NEXT_REQUEST } else { OTHER_PROTOCOL });
         }
     }
 }
