@@ -13,7 +13,8 @@ pub(super) static RULE: Rule = Rule {
     about: "`Authorization`, `Cookie`, an API key or a token among the subprotocols reached the hop and did not \
         leave it, or left it with another value. The backend does not know who asks, and answers 401 or 403. Other \
         values are told only with one of those answers: likely `Authorization`, possible for cookies, since proxies \
-        keep cookies of their own to themselves.\n\n\
+        keep cookies of their own to themselves. So is any field with an underscore in its name, which some proxies \
+        leave out: it may have been the API key.\n\n\
         A proxy that checks the credentials itself may keep them to itself: where the upgrade was granted, this is \
         a note. `Proxy-Authorization` is meant for the proxy and not looked at.",
     refs: &["RFC 9110 §11.6.2", "RFC 6265 §5.4", "RFC 9110 §7.6"],
@@ -21,6 +22,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy passes on only fields of an allow-list, or clears this one",
         "the proxy checks the credentials itself and does not hand them on",
         REPLACED,
+        UNDERSCORE,
     ],
     // Which setting it is depends on who removed it: no class of fixes is about credentials.
     fix: None::<FaultClass>,
@@ -28,6 +30,9 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: HARD,
     check: Check::Hop(check),
 };
+
+const UNDERSCORE: &str = "the proxy leaves out fields with an underscore in their names, as nginx does unless \
+    underscores_in_headers is on";
 
 const REPLACED: &str = "the proxy writes credentials of its own, or renames cookies";
 
@@ -55,10 +60,12 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         lost.push(PROTOCOL);
         words.push("the token among the subprotocols");
     }
-    if lost.is_empty() {
-        return replaced(view, out);
-    }
-    let Some(&first) = lost.first() else { return };
+    let Some(&first) = lost.first() else {
+        if !underscored(view, out) {
+            replaced(view, out);
+        }
+        return;
+    };
     let minded = answered(view, &[401, 403]);
     let severity = loses(view, minded.is_some());
     let mut what = Text::own(format!("removed {} from the request", listed(&words)));
@@ -71,6 +78,25 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         found = found.field(near, name, REQUEST);
     }
     found.head(far, REQUEST);
+}
+
+/// A field with `_` in its name did not leave the hop, and the backend did not know who asks. `false`: nothing of the
+/// kind.
+fn underscored(view: &HopView<'_>, out: &mut Findings<'_>) -> bool {
+    let (near, far) = (&view.near.x.request, &view.far.x.request);
+    let Some(status) = answered(view, &[400, 401, 403]) else { return false };
+    let is_lost = |name: &[u8]| name.contains(&b'_') && std::str::from_utf8(name).is_ok_and(|name| !far.has(name));
+    let Some((name, value)) = near.iter().find(|(name, _)| is_lost(name)) else { return false };
+    let what = Text::own("removed ").bytes(name).say(format!(" from the request, and the answer was {status}"));
+    let found = out
+        .add(sentence(view, what))
+        .severity(loses(view, true))
+        .confidence(Confidence::Likely)
+        .expected(Text::new().bytes(name).say(": ").field(name, value))
+        .found(Text::own("no such field"))
+        .cause(UNDERSCORE);
+    found.field(near, &String::from_utf8_lossy(name), REQUEST).head(far, REQUEST);
+    true
 }
 
 /// Another value left than came, and the backend did not know who asks.
@@ -155,6 +181,19 @@ mod tests {
         }
         let more = with_line("Cookie: b=2; a=1; route=x");
         assert!(!fires_hop(&RULE, (&with_line("Cookie: a=1; b=2"), Some(DENIED)), (&more, Some(DENIED))));
+    }
+
+    #[test]
+    fn a_field_with_an_underscore_may_have_been_the_key() {
+        let near = with_line("api_key: s3cret");
+        let found = run_hop(&RULE, (&near, Some(DENIED)), (GOOD, Some(DENIED)));
+        assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, Confidence::Likely));
+        let said = words(&found[0].message);
+        assert!(said.contains(" removed api_key from the request, and the answer was 401 (packets"), "{said}");
+        assert!(matches!(found[0].expected.0.last(), Some(Part::Field { .. })), "reports mask secrets in it");
+        let granted = granted();
+        assert!(!fires_hop(&RULE, (&near, Some(&granted)), (GOOD, Some(&granted))));
+        assert!(!fires_hop(&RULE, (&with_line("Api-Key: s3cret"), Some(DENIED)), (GOOD, Some(DENIED))));
     }
 
     #[test]
