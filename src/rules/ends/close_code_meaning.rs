@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &["what the code says, as its sender sees it"],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &["end-by-policy", "close-code-invalid", "hop-buffered", "ping-unanswered"],
+    symptom_of: &["end-by-policy", "close-code-invalid", "hop-buffered", "hop-messages-differ", "ping-unanswered"],
     check: Check::Exchange(check),
 };
 

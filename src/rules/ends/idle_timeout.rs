@@ -20,7 +20,14 @@ pub(super) static RULE: Rule = Rule {
     causes: &["an idle limit that was set on the hop, and no Ping or message within it"],
     fix: Some(FaultClass::Idle),
     explains: &[Explains::Ended],
-    symptom_of: &["hop-first-frames-lost", "hop-half-open", "hop-tunnel-dead", "idle-timeout-match", "silent-drop"],
+    symptom_of: &[
+        "hop-first-frames-lost",
+        "hop-half-open",
+        "hop-tunnel-dead",
+        "idle-timeout-match",
+        "rst-injected",
+        "silent-drop",
+    ],
     check: Check::Several { exchange: None, flow: Some(check_flow), chain: Some(check) },
 };
 

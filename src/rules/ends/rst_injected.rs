@@ -1,6 +1,7 @@
 //! `rst-injected`.
 
 use super::support::{last_packet, name, tunnel};
+use crate::base::Nanos;
 use crate::model::{Confidence, EndHow, Exchange, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -14,15 +15,17 @@ pub(super) static RULE: Rule = Rule {
         255) may also be the same machine, and counts for less. A difference of one is told only where the RST came from \
         next to where it was captured, past no router, and the other packets did not.",
     refs: &["RFC 9293 §3.10.7", "RFC 791 §3.1"],
-    causes: &[
-        "a firewall or intrusion detection on the path forbids the connection",
-        "a box on the path forgot the connection",
-    ],
+    causes: &["a firewall or intrusion detection on the path forbids the connection", FORGOT],
     fix: None,
     explains: &[Explains::Ended],
     symptom_of: &[],
     check: Check::Exchange(check),
 };
+
+const FORGOT: &str = "a box on the path forgot the connection";
+
+/// So long a connection was silent that a box may have forgotten it.
+const SILENT: Nanos = Nanos::from_secs(2);
 
 /// What systems begin with.
 const FIRST: [u8; 4] = [32, 64, 128, 255];
@@ -40,11 +43,15 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         "The RST in the name of the {} has TTL {reset}, and its other packets have {usual}: another box sent it.",
         name(by)
     );
-    let found = out
+    let mut found = out
         .add(Text::own(text))
         .confidence(if steps(usual) == steps(reset) { Confidence::Possible } else { Confidence::Likely })
         .expected(Text::own(format!("TTL {usual}")))
         .found(Text::own(format!("TTL {reset}")));
+    let silence = x.talk.as_ref().and_then(|talk| talk.before_last);
+    if silence.is_some_and(|silence| silence.length >= SILENT) {
+        found = found.cause(FORGOT);
+    }
     if let Some(packet) = last_packet(x, by) {
         found.evidence(packet);
     }
@@ -58,7 +65,7 @@ fn steps(ttl: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Transport;
+    use crate::model::{Silence, Transport};
     use crate::rules::ends::testing::*;
 
     fn reset(ttl: Option<(u8, u8)>) -> Exchange {
@@ -78,6 +85,15 @@ mod tests {
             Confidence::Possible,
             "both are four routers away"
         );
+    }
+
+    #[test]
+    fn behind_a_silence_the_box_may_have_forgotten_it() {
+        let mut x = reset(Some((52, 61)));
+        assert!(run(&RULE, &x)[0].causes.is_empty());
+        let silence = Silence { length: Nanos::from_secs(3), ..Silence::default() };
+        x.talk.iter_mut().for_each(|talk| talk.before_last = Some(silence));
+        assert_eq!(run(&RULE, &x)[0].causes, [FORGOT]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod join_ambiguous;
 mod join_missing_leg;
 mod key_changed;
 mod latency;
+mod messages_differ;
 mod method_changed;
 mod origin_changed;
 mod path_rewritten;
@@ -88,6 +89,7 @@ pub(super) static RULES: &[&Rule] = &[
     &extensions_split::RULE,
     &first_frames_lost::RULE,
     &bytes_altered::RULE,
+    &messages_differ::RULE,
     &remasked::RULE,
     &refragmented::RULE,
     &recompressed::RULE,

@@ -1,0 +1,190 @@
+//! Other messages left a hop than came to it: some were lost, came twice, or were put together.
+
+use crate::base::Nanos;
+use crate::model::{Confidence, Direction, EndHow, Message, Severity, Text};
+use crate::rules::hop::answer::capital;
+use crate::rules::hop::said::{Way, is_same, ordinal, ways};
+use crate::rules::hop::side::one_clock;
+use crate::rules::journey::HopView;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hop-messages-differ",
+    severity: Severity::Error,
+    title: "a hop lost, repeated or merged messages",
+    about: "Messages left the hop as they came, up to one from which on they are others: the hop passed nothing more on \
+        although messages still came, or left one out, sent one twice, or made one of two. The first messages of each \
+        direction are compared, by content.\n\nAn application may do that on purpose between two WebSockets of its own, so \
+        it is a warning, and an error where whoever got them ended the WebSocket over it: with another code than 1000 \
+        and 1001. What came in the last second before the other leg's end is not looked for.",
+    refs: &["RFC 6455 §5.4", "RFC 6455 §5.6"],
+    causes: &[
+        "a fault in how the proxy or gateway takes messages apart, queues them and puts them together",
+        "the proxy's reader or writer of one direction died, and the connections stayed",
+        "a gateway filters or merges messages on purpose",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &["hop-extensions-split", "hop-first-frames-lost", "hop-tunnel-dead"],
+    check: Check::Hop(check),
+};
+
+/// Messages that came later than this before the end may have been on their way.
+const ON_ITS_WAY: Nanos = Nanos::from_secs(1);
+
+fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+    for way in ways(view) {
+        let (came, left) = way.counts();
+        // Of as many it is hop-bytes-altered.
+        if way.holed() || came.messages == left.messages {
+            continue;
+        }
+        let Some(difference) = difference(view, &way, left.messages) else { continue };
+        let Difference { what, came, left, index } = difference;
+        let text = format!("{} {} that its {} sent (", capital(&view.who()), what.words(index), way.sender);
+        let mut found = out
+            .add(Text::own(text).packets([came.at, left.map_or(came.at, |left| left.at)]).say(")."))
+            .severity(if gave_up(view, way.direction) { Severity::Error } else { Severity::Warning })
+            .confidence(if what == What::Merged { Confidence::Likely } else { Confidence::Certain })
+            .expected(Text::own("the messages that came, each once"))
+            .evidence(way.place(came));
+        if let Some(left) = left {
+            found = found.evidence(way.place(left));
+        }
+        found.found(Text::own(what.found()));
+    }
+}
+
+/// Where the messages that left are no longer those that came.
+struct Difference<'a> {
+    what: What,
+    /// The message concerned, as it came, and what left there.
+    came: &'a Message,
+    left: Option<&'a Message>,
+    /// Its place among those that came.
+    index: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Nothing left behind the one before.
+    Stopped,
+    Missing,
+    Repeated,
+    /// With the next.
+    Merged,
+}
+
+impl What {
+    fn words(self, index: usize) -> String {
+        match self {
+            What::Stopped => format!("passed nothing on from the {} message on", ordinal(index)),
+            What::Missing => format!("lost the {} message", ordinal(index)),
+            What::Repeated => format!("repeated the {} message", ordinal(index)),
+            What::Merged => format!("made one of the {} and the {} message", ordinal(index), ordinal(index + 1)),
+        }
+    }
+
+    fn found(self) -> &'static str {
+        match self {
+            What::Stopped => "nothing more",
+            What::Missing => "the next one in its place",
+            What::Repeated => "the same once more",
+            What::Merged => "one as long as both",
+        }
+    }
+}
+
+/// `sent`: messages that left in all.
+fn difference<'a>(view: &HopView<'_>, way: &Way<'a>, sent: u32) -> Option<Difference<'a>> {
+    let (came, left) = (way.came.messages(), way.left.messages());
+    let alike = came.iter().zip(left).take_while(|(a, b)| is_same(a, b)).count();
+    // Without a common beginning it may be anything.
+    let before = alike.checked_sub(1)?;
+    let here = came.get(alike);
+    if let Some(odd) = left.get(alike) {
+        // A heartbeat is the same each time: only what is then gone on with tells that it was said twice.
+        let repeats =
+            came.get(before).is_some_and(|last| is_same(last, odd)) && here.is_none_or(|next| !is_same(next, odd));
+        let goes_on = left.get(alike + 1).zip(here).is_none_or(|(next, came)| is_same(came, next));
+        if repeats && goes_on {
+            return Some(Difference { what: What::Repeated, came: came.get(before)?, left: Some(odd), index: before });
+        }
+        let (here, next) = (here?, came.get(alike + 1)?);
+        if is_same(next, odd) {
+            return Some(Difference { what: What::Missing, came: here, left: Some(odd), index: alike });
+        }
+        let whole = here.whole && next.whole && odd.whole && here.opcode == odd.opcode;
+        let merged = whole && odd.bytes.abs_diff(here.bytes.saturating_add(next.bytes)) <= BETWEEN;
+        return merged.then_some(Difference { what: What::Merged, came: here, left: Some(odd), index: alike });
+    }
+    let here = here.filter(|_| usize::try_from(sent) == Ok(alike))?;
+    let stalls = way.to_talk.transport.as_ref().is_some_and(|t| t.stalls.iter().any(Option::is_some));
+    let end = way.to.x.end.at.or(way.to.x.end.tcp_at)?;
+    let late = one_clock(view) && end.since(here.ts) >= ON_ITS_WAY;
+    // A single one may be one that the hop keeps to itself.
+    let more = came.iter().skip(alike).filter(|m| end.since(m.ts) >= ON_ITS_WAY).count() > 1;
+    (late && more && !stalls).then_some(Difference { what: What::Stopped, came: here, left: None, index: alike })
+}
+
+/// Bytes that may stand between two messages that were put together.
+const BETWEEN: u32 = 2;
+
+/// Whether the side to which messages go this way ended the WebSocket for a fault.
+fn gave_up(view: &HopView<'_>, way: Direction) -> bool {
+    let x = if way == Direction::ServerToClient { view.near.x } else { view.far.x };
+    let code = x.end.close.as_ref().and_then(|close| close.code);
+    let ended = x.end.by.is_some_and(|by| by != way) && x.end.how == EndHow::CloseFrame;
+    ended && code.is_some_and(|code| !matches!(code, 1000 | 1001))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::model::{Close, Exchange, Finding};
+    use crate::rules::hop::said::tests::{leg, text};
+    use crate::rules::testing::{With as _, run_hop_of, words};
+
+    /// The finding where the backend said these each tenth of a second, and those left the hop; the client closes with
+    /// the code five seconds later.
+    fn found(came: &[&str], left: &[&str], code: u16) -> Vec<Finding> {
+        let all = |said: &[&str]| -> Exchange {
+            let said: Vec<_> = (1..).zip(said).map(|(n, said)| text(said, n * 100)).collect();
+            leg(&[], &said)
+        };
+        let near = all(left).with(|x| {
+            let granted = x.response.as_ref().map_or(Timestamp::default(), |head| head.last);
+            x.end.at = Some(granted + Nanos::from_secs(5));
+            x.end.by = Some(Direction::ClientToServer);
+            x.end.how = EndHow::CloseFrame;
+            x.end.close = Some(Close { code: Some(code), ..Close::default() });
+        });
+        run_hop_of(&RULE, near, all(came), |_| {})
+    }
+
+    #[test]
+    fn what_is_lost_repeated_and_merged_is_told() {
+        let came = ["one", "two", "three", "four", "five"];
+        for (left, said) in [
+            (&["one", "two"][..], "passed nothing on from the 3rd message on that its backend sent"),
+            (&["one", "three", "four", "five"], "lost the 2nd message that"),
+            (&["one", "two", "two", "three", "four", "five"], "repeated the 2nd message that"),
+            (&["one", "twothree", "four", "five"], "made one of the 2nd and the 3rd message that"),
+            (&["one", "two", "three", "four", "five", "five"], "repeated the 5th message that"),
+        ] {
+            let found = found(&came, left, 4002);
+            let message = found.first().map(|f| words(&f.message)).unwrap_or_default();
+            assert!(message.contains(said), "{left:?}: {message}");
+            assert_eq!(found[0].severity, Severity::Error);
+        }
+        assert_eq!(found(&came, &["one", "three", "four", "five"], 1000)[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn what_is_said_alike_or_may_be_on_its_way_is_none() {
+        let came = ["one", "two", "three"];
+        assert!(found(&came, &came, 4002).is_empty());
+        assert!(found(&came, &["one", "two"], 4002).is_empty(), "a single one at the end");
+    }
+}
