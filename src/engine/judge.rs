@@ -2,7 +2,6 @@
 //! that a whole capture and a stream are judged by the same code.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 
@@ -252,18 +251,7 @@ impl Judge<'_> {
 
     /// The chain of a flow without a request. `None` where nothing about it is worth telling.
     pub fn flow(&self, flow: &FlowFacts) -> Option<(Vec<Finding>, Outcome, Verdict)> {
-        self.flow_of(flow, false)
-    }
-
-    /// As [`Judge::flow`]. `by_hop`: a hop opened it whose clients are in view, and for none of them. Then no upgrade was
-    /// lost by it, and it is likely a health check.
-    fn flow_of(&self, flow: &FlowFacts, by_hop: bool) -> Option<(Vec<Finding>, Outcome, Verdict)> {
-        let mut findings = rules::run::flow(flow, &self.seen);
-        for finding in findings.iter_mut().filter(|f| by_hop && f.rule == rules::CONNECT_REFUSED) {
-            finding.severity = finding.severity.min(Severity::Warning);
-            let message = std::mem::take(&mut finding.message);
-            finding.message = message.say(" No upgrade in view waited for it: it may be a health check.");
-        }
+        let findings = rules::run::flow(flow, &self.seen);
         if findings.is_empty() {
             return None;
         }
@@ -464,18 +452,17 @@ pub fn whole_by(
         let passed = hops::Passed::new(&lone);
         lone.iter().filter_map(|flow| Some((flow.id, passed.beyond(flow)?))).collect()
     };
-    let by_hops: HashSet<IpAddr, foldhash::fast::RandomState> = match lone.is_empty() {
-        true => HashSet::default(),
-        false => a.chains.iter().flat_map(|chain| &chain.hops).flat_map(|hop| &hop.addresses).copied().collect(),
-    };
+    if !lone.is_empty() {
+        // What is left of these connections was opened for nobody's request.
+        judge.seen.hops =
+            a.chains.iter().flat_map(|chain| &chain.hops).flat_map(|hop| &hop.addresses).copied().collect();
+    }
     for flow in lone {
         if taken.contains(&flow.id) {
             a.flows.push(flow);
             continue;
         }
-        let Some((findings, outcome, mut verdict)) = judge.flow_of(&flow, by_hops.contains(&flow.client.ip)) else {
-            continue;
-        };
+        let Some((findings, outcome, mut verdict)) = judge.flow(&flow) else { continue };
         judge.place(plan.hosts(), beyond.get(&flow.id).copied(), &flow, &mut verdict);
         let indices = a.add(findings, |f| allowed(f, None));
         a.chains.push(chain_of_flow(&flow, outcome, verdict, indices));

@@ -186,8 +186,8 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
     if let Some(over) = near.over {
         // A hop that answers before it asks is at fault, but may exist: its far leg begins soon behind.
         let fabricated = near.status == Some(101) && near.key.is_some() && near.key == far.key;
-        let late = if fabricated || is_bridged(near, far) { Nanos::from_secs(1) } else { slack };
-        if far.from.since(over) > late {
+        let late = far.from.since(over);
+        if late > slack && (late > Nanos::from_secs(1) || !fabricated && !is_bridged(near, far)) {
             return None;
         }
     }
@@ -221,9 +221,12 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
 /// Whether the hop may be an application that accepts its client's WebSocket and then opens one of its own, with its own
 /// key: what the client said in one was said in the other, and what was answered does not contradict.
 fn is_bridged(near: &Card, far: &Card) -> bool {
-    let granted = [near.status, far.status] == [Some(101), Some(101)] && near.key.is_some() && far.key.is_some();
+    let granted = [near.status, far.status] == [Some(101), Some(101)];
+    if !granted || near.key.is_none() || far.key.is_none() || near.key == far.key {
+        return false;
+    }
     let [asked, answered] = [0, 1].map(|side| near.said[side].points(&far.said[side]));
-    granted && near.key != far.key && asked.is_some_and(|points| points > 0) && answered.is_none_or(|points| points > 0)
+    asked.is_some_and(|points| points > 0) && answered.is_none_or(|points| points > 0)
 }
 
 /// What names one journey by itself.

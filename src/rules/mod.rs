@@ -27,7 +27,6 @@ pub mod tunnels;
 mod unknown;
 pub mod verdict;
 
-pub use request::CONNECT_REFUSED;
 pub use response::TLS as TLS_HANDSHAKE_FAILED;
 pub use unknown::LARGER_BUFFER;
 

@@ -37,6 +37,8 @@ pub struct Seen {
     forced: HashMap<(IpAddr, Endpoint), ExchangeId>,
     /// Addresses that were asked to CONNECT; at most `limits::PROXY_PEERS`, the first ones.
     forward_proxies: HashSet<IpAddr>,
+    /// Addresses of the hops of chains, once these are joined: what they opened besides was for no request in view.
+    pub hops: HashSet<IpAddr>,
     /// What clients did who got no WebSocket.
     pub polls: Polls,
     /// How tunnels ended.

@@ -64,6 +64,10 @@ const NOTES_ON_SUCCESS: &[&str] = &[
     "subprotocol-unanswered",
 ];
 
+/// Warnings that are notes unless the other side fails the connection for them: then they are errors.
+const NOTES_UNTIL_FAILED: &[&str] =
+    &["deflate-bomb", "frame-huge", "hop-buffered", "hop-messages-differ", "length-not-minimal"];
+
 /// What hops often rewrite, to no harm.
 const REWRITES: &[&str] = &["hop-host-rewritten", "hop-origin-changed", "hop-path-rewritten"];
 
@@ -269,7 +273,7 @@ pub(super) fn may_explain(rule: &Rule, finding: &Finding, outcome: Outcome) -> b
     let note = finding.severity == Severity::Info;
     match outcome {
         Outcome::Upgraded => {
-            let only_as_error = frames::NOTES_UNTIL_FAILED.contains(&rule.id) && finding.severity < Severity::Error;
+            let only_as_error = NOTES_UNTIL_FAILED.contains(&rule.id) && finding.severity < Severity::Error;
             !note && !only_as_error && !rule.explains.is_empty() && !NOTES_ON_SUCCESS.contains(&rule.id)
         }
         // A rewrite explains a failure only where the answer is about it: then it is an error.

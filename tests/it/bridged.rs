@@ -12,23 +12,14 @@ const KEYS: [&str; 2] = ["dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEA=="]
 /// The chains of a client's leg, granted at once, and of one that begins behind it with another key, where these are
 /// said.
 fn chains([asked, passed_on]: [&str; 2], [answered, came]: [&str; 2]) -> Vec<Value> {
-    let near = Script::midstream("198.51.100.7:40000", "203.0.113.9:80")
-        .handshake()
-        .upgrade(KEYS[0])
-        .frame(Side::Client, 1, asked.as_bytes())
-        .wait_ms(40)
-        .frame(Side::Server, 1, answered.as_bytes())
-        .wait_ms(10)
-        .goodbye();
-    let far = Script::midstream("203.0.113.9:50000", "192.0.2.21:8080")
-        .wait_ms(20)
-        .handshake()
-        .upgrade(KEYS[1])
-        .frame(Side::Client, 1, passed_on.as_bytes())
-        .wait_ms(5)
-        .frame(Side::Server, 1, came.as_bytes())
-        .wait_ms(30)
-        .goodbye();
+    let leg = |script: Script, key: &str, said: &str, heard: &str| {
+        let asked = script.handshake().upgrade(key).frame(Side::Client, 1, said.as_bytes());
+        asked.wait_ms(10).frame(Side::Server, 1, heard.as_bytes())
+    };
+    let near = Script::midstream("198.51.100.7:40000", "203.0.113.9:80");
+    let near = leg(near, KEYS[0], asked, answered).wait_ms(30).goodbye();
+    let far = Script::midstream("203.0.113.9:50000", "192.0.2.21:8080").wait_ms(20);
+    let far = leg(far, KEYS[1], passed_on, came).wait_ms(30).goodbye();
     let bytes = Format::pcap(Link::Ethernet).write(&link::packets(&together([near, far]), Link::Ethernet));
     report_on_bytes(&bytes)["chains"].as_array().expect("chains").clone()
 }

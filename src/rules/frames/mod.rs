@@ -79,10 +79,6 @@ pub(super) static RULES: &[&Rule] = &[
     &app_heartbeat::RULE,
 ];
 
-/// Warnings that are notes unless the other side fails the connection for them: then they are errors.
-pub(super) const NOTES_UNTIL_FAILED: &[&str] =
-    &["deflate-bomb", "frame-huge", "hop-buffered", "hop-messages-differ", "length-not-minimal"];
-
 /// Which side a finding of these rules speaks of. `None`: it is of another rule.
 pub(super) fn sender(finding: &Finding) -> Option<Direction> {
     find(&finding.rule)?;

@@ -60,7 +60,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             way.sender,
             length(worst.wait)
         );
-        let gave_up = worst.wait >= LONG && gave_up(view, way.direction);
+        let gave_up = worst.wait >= LONG && way.closed_with().is_some_and(|code| (4000..=4999).contains(&code));
         out.add(Text::own(text).packets([worst.came.at, worst.left.at]).say(")."))
             .severity(if gave_up { Severity::Error } else { Severity::Warning })
             // A single one may have been lost on the way and sent again.
@@ -70,13 +70,6 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             .evidence(way.place(worst.came))
             .evidence(way.place(worst.left));
     }
-}
-
-/// Whether the side to which messages go this way ended the WebSocket for a reason of its application's.
-fn gave_up(view: &HopView<'_>, way: Direction) -> bool {
-    let end = &view.near.x.end;
-    let code = end.close.as_ref().and_then(|close| close.code);
-    end.by.is_some_and(|by| by != way) && code.is_some_and(|code| (4000..=4999).contains(&code))
 }
 
 /// A message that waited.

@@ -1,7 +1,7 @@
 //! Other messages left a hop than came to it: some were lost, came twice, or were put together.
 
 use crate::base::Nanos;
-use crate::model::{Confidence, Direction, EndHow, Message, Severity, Text};
+use crate::model::{Confidence, Message, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::said::{Way, is_same, ordinal, ways};
 use crate::rules::hop::side::one_clock;
@@ -42,9 +42,10 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         let Some(difference) = difference(view, &way, left.messages) else { continue };
         let Difference { what, came, left, index } = difference;
         let text = format!("{} {} that its {} sent (", capital(&view.who()), what.words(index), way.sender);
+        let gave_up = way.closed_with().is_some_and(|code| !matches!(code, 1000 | 1001));
         let mut found = out
             .add(Text::own(text).packets([came.at, left.map_or(came.at, |left| left.at)]).say(")."))
-            .severity(if gave_up(view, way.direction) { Severity::Error } else { Severity::Warning })
+            .severity(if gave_up { Severity::Error } else { Severity::Warning })
             .confidence(if what == What::Merged { Confidence::Likely } else { Confidence::Certain })
             .expected(Text::own("the messages that came, each once"))
             .evidence(way.place(came));
@@ -130,19 +131,11 @@ fn difference<'a>(view: &HopView<'_>, way: &Way<'a>, sent: u32) -> Option<Differ
 /// Bytes that may stand between two messages that were put together.
 const BETWEEN: u32 = 2;
 
-/// Whether the side to which messages go this way ended the WebSocket for a fault.
-fn gave_up(view: &HopView<'_>, way: Direction) -> bool {
-    let x = if way == Direction::ServerToClient { view.near.x } else { view.far.x };
-    let code = x.end.close.as_ref().and_then(|close| close.code);
-    let ended = x.end.by.is_some_and(|by| by != way) && x.end.how == EndHow::CloseFrame;
-    ended && code.is_some_and(|code| !matches!(code, 1000 | 1001))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::model::{Close, Exchange, Finding};
+    use crate::model::{Close, Direction, EndHow, Exchange, Finding};
     use crate::rules::hop::said::tests::{leg, text};
     use crate::rules::testing::{With as _, run_hop_of, words};
 

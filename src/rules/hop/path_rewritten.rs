@@ -1,5 +1,7 @@
 //! Another path left the hop than came.
 
+use percent_encoding::percent_decode;
+
 use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, granted_others, rewrites, sentence, target};
@@ -119,20 +121,8 @@ fn change<'a>(came: &'a [u8], left: &'a [u8]) -> Change<'a> {
 }
 
 fn normal(path: &[u8]) -> Vec<u8> {
-    let digit = |b: Option<&u8>| b.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let mut out: Vec<u8> = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while let Some(&b) = path.get(at) {
-        let encoded = match (b, digit(path.get(at + 1)), digit(path.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => Some(high << 4 | low),
-            _ => None,
-        };
-        at += if encoded.is_some() { 3 } else { 1 };
-        let b = encoded.unwrap_or(b);
-        if b != b'/' || out.last() != Some(&b'/') {
-            out.push(b);
-        }
-    }
+    let mut out: Vec<u8> = percent_decode(path).collect();
+    out.dedup_by(|b, before| (*before, *b) == (b'/', b'/'));
     out
 }
 

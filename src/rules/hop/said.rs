@@ -64,6 +64,13 @@ impl<'a> Way<'a> {
         came.iter().skip(skip).zip(left).filter(|(a, b)| is_same(a, b))
     }
 
+    /// The code of the Close frame by which whoever got these messages ended the WebSocket. `None`: it was ended
+    /// otherwise, or without a code.
+    pub(super) fn closed_with(&self) -> Option<u16> {
+        let end = &self.to.x.end;
+        end.close.as_ref().filter(|_| end.by.is_some_and(|by| by != self.direction))?.code
+    }
+
     /// Its place in the stream that brought it.
     pub(super) fn place(&self, message: &Message) -> Evidence {
         let end = message.offset.saturating_add(u64::from(message.wire_bytes));

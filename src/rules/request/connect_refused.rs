@@ -4,11 +4,8 @@ use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
-/// Its name.
-pub const CONNECT_REFUSED: &str = "connect-refused";
-
 pub(super) static RULE: Rule = Rule {
-    id: CONNECT_REFUSED,
+    id: "connect-refused",
     severity: Severity::Error,
     title: "the TCP connection was refused",
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
@@ -43,10 +40,12 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let syn = Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None };
-    let severity = if got_through(flow, seen) { Severity::Warning } else { Severity::Error };
+    let for_nobody = seen.hops.contains(&flow.client.ip);
+    let severity = if for_nobody || got_through(flow, seen) { Severity::Warning } else { Severity::Error };
+    let aside = if for_nobody { " No upgrade in view waited for it: it may be a health check." } else { "" };
     let finding = out
         .add(Text::own(format!(
-            "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.",
+            "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.{aside}",
             flow.server, flow.client
         )))
         .severity(severity)

@@ -49,7 +49,6 @@ mod via_reveals_h2;
 mod via_reveals_http10;
 
 use crate::rules::Rule;
-pub use connect_refused::CONNECT_REFUSED;
 
 /// The rules of this folder, sorted as in the catalogue.
 pub(super) static RULES: &[&Rule] = &[
