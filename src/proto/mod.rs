@@ -15,6 +15,7 @@ pub mod http1;
 pub mod http2;
 mod inner;
 mod machines;
+mod messages;
 pub mod midstream;
 mod midstream_h2;
 pub mod multiplex;
@@ -447,10 +448,14 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn prefetch_behind(&self, tag: u64, side: Side) {
-        if tag & FRAMES[side.index()] != 0
-            && let Some(talk) = Tag(tag).talk()
+        if tag & FRAMES[side.index()] != 0 {
+            if let Some(talk) = Tag(tag).talk() {
+                self.shared.talks.prefetch_behind(talk);
+            }
+        } else if tag & FAST[side.index()] == 0
+            && let Some(index) = Tag(tag).machine()
         {
-            self.shared.talks.prefetch_behind(talk);
+            self.machines.prefetch_behind(index);
         }
     }
 

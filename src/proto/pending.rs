@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::base::{PacketRef, Timestamp};
 use crate::model::Exchange;
 
-use super::http1::Start;
+use super::messages::Start;
 
 /// A request without its final response.
 pub(super) struct Pending {
@@ -15,7 +15,7 @@ pub(super) struct Pending {
     pub(super) end: (PacketRef, Timestamp),
     /// Kept whole where it asks for an upgrade.
     pub(super) exchange: Option<Box<Exchange>>,
-    /// Otherwise where its head stands in `Http::plain`.
+    /// Otherwise where its head stands in `UnderWay::plain`.
     pub(super) plain: Range<u32>,
     pub(super) index: u32,
     pub(super) head: bool,
@@ -81,9 +81,38 @@ impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.oldest.is_none()
     }
+}
 
-    /// Gives back what is not needed.
-    pub(super) fn shrink(&mut self) {
-        self.others = self.others.take().filter(|others| !others.is_empty());
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::base::ExchangeId;
+
+    /// Some request.
+    pub(in crate::proto) fn any() -> Pending {
+        let start = Start { id: ExchangeId(1), at: PacketRef::default(), ts: Timestamp(1), offset: 0 };
+        Pending {
+            start,
+            end: (PacketRef::default(), Timestamp(2)),
+            exchange: None,
+            plain: 0..0,
+            index: 0,
+            head: false,
+            connect: false,
+            gap: false,
+            unsure: false,
+        }
+    }
+
+    #[test]
+    fn requests_come_out_oldest_first() {
+        let mut queue = Queue::default();
+        for index in 0..3 {
+            queue.push_back(Pending { index, ..any() });
+        }
+        assert_eq!((queue.len(), queue.back().map(|p| p.index)), (3, Some(2)));
+        let out: Vec<u32> = std::iter::from_fn(|| queue.pop_front()).map(|p| p.index).collect();
+        assert_eq!(out, [0, 1, 2]);
+        assert!(queue.is_empty());
     }
 }

@@ -10,21 +10,21 @@ use crate::wire::sniff::{Guess, guess};
 use super::Flow;
 use super::around::Around;
 use super::body::{Progress, announced_in};
-use super::http1::{Early, Half, Http, Start, State};
+use super::messages::{Early, Half, Messages, Start, State};
 use super::pending::Pending;
 
-impl Http {
+impl Messages<'_> {
     pub(super) fn request_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
         let mut at = 0;
         while at < data.len() {
             let rest = &data[at..];
             let here = Chunk { offset: chunk.offset + at as u64, ..*chunk };
-            let used = match self.request.state {
+            let used = match self.now.request.state {
                 State::Head => self.request_head(flow, &here, rest),
                 State::Lost => {
                     // Only the edge of a segment can be the start of a message.
                     if at == 0 && guess(rest) == Guess::Request {
-                        self.request.state = State::Head;
+                        self.now.request.state = State::Head;
                         0
                     } else {
                         rest.len()
@@ -39,14 +39,14 @@ impl Http {
                     }
                     n
                 }
-                State::Chunked => match self.request.chunks.get_or_insert_default().push(rest, &mut |_| {}) {
+                State::Chunked => match self.now.request.chunks.get_or_insert_default().push(rest, &mut |_| {}) {
                     Progress::More => rest.len(),
                     Progress::Done(n) => {
                         self.request_over();
                         n
                     }
                     Progress::Broken => {
-                        self.request.state = State::Lost;
+                        self.now.request.state = State::Lost;
                         rest.len()
                     }
                 },
@@ -56,7 +56,7 @@ impl Http {
                 }
                 State::Tunnel => {
                     let here = Chunk { what: What::Data(rest), ..here };
-                    self.tunnel_data(flow, &here, rest);
+                    self.http.tunnel_data(flow, &here, rest);
                     rest.len()
                 }
                 State::UntilClose | State::Odd | State::Handover => rest.len(),
@@ -68,59 +68,59 @@ impl Http {
     /// A message with content is over: what follows is the next head, or unknown until an upgrade is
     /// answered.
     fn request_over(&mut self) {
-        let waits = self.pending.back().is_some_and(Pending::is_awaited);
-        self.request.state = if waits { State::Waiting } else { State::Head };
+        let waits = self.now.pending.back().is_some_and(Pending::is_awaited);
+        self.now.request.state = if waits { State::Waiting } else { State::Head };
     }
 
     /// Takes bytes of a head; returns how many.
     fn request_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
-        if self.request.start.is_none() {
+        if self.now.request.start.is_none() {
             // Stray line ends between messages begin nothing yet (RFC 9112 §2.2).
             let blank = leading_blank(rest);
             if blank != 0 {
-                self.request.blank = true;
+                self.now.request.blank = true;
                 return blank;
             }
             if guess(rest) == Guess::Other {
-                self.request.state = State::Lost;
+                self.now.request.state = State::Lost;
                 return rest.len();
             }
-            self.request.start =
+            self.now.request.start =
                 Some(Start { id: flow.shared.next_id(), at: chunk.at, ts: chunk.ts, offset: chunk.offset });
         }
-        let Some(start) = self.request.start else { return rest.len() };
-        if let Some(x) = flow.shared.ready_request(rest).filter(|_| self.request.buf.is_empty()) {
+        let Some(start) = self.now.request.start else { return rest.len() };
+        if let Some(x) = flow.shared.ready_request(rest).filter(|_| self.now.request.buf.is_empty()) {
             let used = x.request.text.len();
-            let faults = self.request.reset();
+            let faults = self.now.request.reset();
             let last = (chunk.at, chunk.ts);
             self.request_complete(flow, start, &rest[..used], last, true, faults, Some(x));
             return used;
         }
-        match gather(&mut self.request, rest) {
+        match gather(&mut self.now.request, rest) {
             Gathered::Whole(used) => {
                 // A head inside one segment is read where it stands.
-                let whole = std::mem::take(&mut self.request.buf);
+                let whole = std::mem::take(&mut self.now.request.buf);
                 let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
-                let faults = self.request.reset();
+                let faults = self.now.request.reset();
                 self.request_complete(flow, start, text, (chunk.at, chunk.ts), true, faults, None);
-                self.request.buf = whole;
-                self.request.buf.clear();
+                self.now.request.buf = whole;
+                self.now.request.buf.clear();
                 used
             }
             Gathered::Part => {
-                if guess(&self.request.buf) == Guess::Other {
-                    self.request.reset();
-                    self.request.state = State::Lost;
+                if guess(&self.now.request.buf) == Guess::Other {
+                    self.now.request.reset();
+                    self.now.request.state = State::Lost;
                 }
                 rest.len()
             }
             Gathered::TooLarge => {
                 flow.shared.counters.heads_too_large += 1;
-                let text = std::mem::take(&mut self.request.buf);
-                let mut faults = self.request.reset();
+                let text = std::mem::take(&mut self.now.request.buf);
+                let mut faults = self.now.request.reset();
                 faults.add(LineFaults::TOO_LARGE);
                 self.request_complete(flow, start, &text, (chunk.at, chunk.ts), false, faults, None);
-                self.request.state = State::Lost;
+                self.now.request.state = State::Lost;
                 rest.len()
             }
         }
@@ -155,12 +155,12 @@ impl Http {
         if !version_is_http && !candidate && complete {
             // Looked like a request and is none.
             flow.shared.fields = scratch;
-            self.request.state = State::Lost;
+            self.now.request.state = State::Lost;
             return;
         }
         flow.shared.counters.http_requests += 1;
-        if let Some(done) = self.open.take() {
-            self.emit(flow, done, false);
+        if let Some(done) = self.http.open.take() {
+            self.http.emit(flow, done, false);
         }
         let method = match &parts.start {
             StartLine::Request { method, .. } => text_of(text, method),
@@ -169,10 +169,10 @@ impl Http {
         let (is_head, connect) = (method == b"HEAD", method == b"CONNECT");
         let has_content = may_have(b"content-length") || may_have(b"transfer-encoding");
         let framing = has_content.then(|| announced_in(text, fields)).flatten().unwrap_or(Framing::None);
-        let gap = std::mem::take(&mut self.request.gap);
-        let index = self.requests;
-        self.requests = self.requests.saturating_add(1);
-        let unsure = self.lost_requests;
+        let gap = std::mem::take(&mut self.now.request.gap);
+        let index = self.http.requests;
+        self.http.requests = self.http.requests.saturating_add(1);
+        let unsure = self.http.lost_requests;
         let mut pending =
             Pending { head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, unsure, index };
         let target = match &parts.start {
@@ -184,9 +184,9 @@ impl Http {
             && method == b"GET"
             && complete
             && (wanted.is(target, text, fields)
-                || wanted.has_room() && (self.requests <= 1 && self.is_proxied() || polling::may_poll(target)));
+                || wanted.has_room() && (self.http.requests <= 1 && self.is_proxied() || polling::may_poll(target)));
         if candidate {
-            let client = flow.endpoint(self.client).ip;
+            let client = flow.endpoint(self.http.client).ip;
             let fields = if may_have(b"cookie") { fields } else { &[] };
             flow.shared.wanted.learn(target, text, fields, client);
         }
@@ -195,7 +195,7 @@ impl Http {
                 Some(mut x) => {
                     place(&mut x.request, start, last);
                     (x.id, x.index_in_flow) = (start.id, index);
-                    placed(flow, self.client, self.around.as_deref(), x)
+                    placed(flow, self.http.client, self.http.around.as_deref(), x)
                 }
                 None => {
                     let head = into_head(text, parts.start, &scratch, parts.faults, start, last, complete);
@@ -211,31 +211,31 @@ impl Http {
             }
             pending.exchange = Some(x);
         } else {
-            if self.pending.is_empty() {
-                self.plain.clear();
+            if self.now.pending.is_empty() {
+                self.now.plain.clear();
             }
             // Never emptied while requests keep being pipelined; then the newest are not kept.
-            if self.plain.len() < limits::HEAD_BYTES {
-                let from = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
-                self.plain.extend_from_slice(text);
-                pending.plain = from..u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
+            if self.now.plain.len() < limits::HEAD_BYTES {
+                let from = u32::try_from(self.now.plain.len()).unwrap_or(u32::MAX);
+                self.now.plain.extend_from_slice(text);
+                pending.plain = from..u32::try_from(self.now.plain.len()).unwrap_or(u32::MAX);
             }
         }
         flow.shared.fields = scratch;
-        if self.pending.len() >= limits::PIPELINE {
+        if self.now.pending.len() >= limits::PIPELINE {
             flow.shared.counters.evicted += 1;
-            if let Some(Pending { exchange: Some(x), .. }) = self.pending.pop_front() {
-                self.emit(flow, x, false);
+            if let Some(Pending { exchange: Some(x), .. }) = self.now.pending.pop_front() {
+                self.http.emit(flow, x, false);
             }
         }
-        self.pending.push_back(pending);
-        self.request.state = match framing {
+        self.now.pending.push_back(pending);
+        self.now.request.state = match framing {
             Framing::Length(n) if n > 0 => {
-                flow.inline.sides[self.client.index()].skip = n;
+                flow.inline.sides[self.http.client.index()].skip = n;
                 State::Length
             }
             Framing::Chunked => {
-                self.request.chunks = Some(Box::default());
+                self.now.request.chunks = Some(Box::default());
                 State::Chunked
             }
             _ if candidate || connect => State::Waiting,
@@ -245,17 +245,17 @@ impl Http {
 
     /// Whether a PROXY header stands before this stream: its server takes them.
     fn is_proxied(&self) -> bool {
-        self.around.as_ref().is_some_and(|around| around.proxied.is_some())
+        self.http.around.as_ref().is_some_and(|around| around.proxied.is_some())
     }
 
     /// A new exchange around a request head.
     pub(super) fn exchange(&self, flow: &mut Flow<'_>, id: ExchangeId, request: Head, index: u32) -> Box<Exchange> {
-        exchange(flow, self.client, self.around.as_deref(), id, request, index)
+        exchange(flow, self.http.client, self.http.around.as_deref(), id, request, index)
     }
 
     /// A plain request turns out to be worth keeping.
     pub(super) fn promote(&self, flow: &mut Flow<'_>, pending: &Pending) -> Box<Exchange> {
-        let text = text_of(&self.plain, &pending.plain);
+        let text = text_of(&self.now.plain, &pending.plain);
         let mut fields = std::mem::take(&mut flow.shared.fields);
         let parts = parse(Kind::Request, text, &mut fields);
         let head = into_head(text, parts.start, &fields, parts.faults, pending.start, pending.end, true);
@@ -266,51 +266,51 @@ impl Http {
     }
 
     pub(super) fn request_gap(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, len: u64) {
-        let skip = &mut flow.inline.sides[self.client.index()].skip;
-        match self.request.state {
+        let skip = &mut flow.inline.sides[self.http.client.index()].skip;
+        match self.now.request.state {
             State::Length if len <= *skip => {
                 *skip -= len;
                 if *skip == 0 {
                     self.request_over();
                 }
             }
-            State::Chunked if self.request.chunks.get_or_insert_default().gap(len) => {}
+            State::Chunked if self.now.request.chunks.get_or_insert_default().gap(len) => {}
             State::Waiting => {
-                let early = self.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
+                let early = self.now.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
                 early.missed = early.missed.saturating_add(len);
             }
             _ => {
                 *skip = 0;
                 self.cut_request(flow, true);
-                self.request.gap = true;
-                self.lost_requests = true;
-                self.request.state = State::Lost;
+                self.now.request.gap = true;
+                self.http.lost_requests = true;
+                self.now.request.state = State::Lost;
             }
         }
     }
 
     /// The client's direction is over.
     pub(super) fn request_end(&mut self, flow: &mut Flow<'_>, _: Timestamp) {
-        if self.request.state == State::Head {
+        if self.now.request.state == State::Head {
             self.cut_request(flow, false);
         }
     }
 
     /// The head under way will not come to its end; `lost`: because bytes of it are missing here.
     pub(super) fn cut_request(&mut self, flow: &mut Flow<'_>, lost: bool) {
-        let Some(start) = self.request.start else { return };
-        let text = std::mem::take(&mut self.request.buf);
-        let faults = self.request.reset();
-        self.request.gap |= lost;
+        let Some(start) = self.now.request.start else { return };
+        let text = std::mem::take(&mut self.now.request.buf);
+        let faults = self.now.request.reset();
+        self.now.request.gap |= lost;
         let last = (start.at, flow.context.track.last);
         self.request_complete(flow, start, &text, last, false, faults, None);
         // Its content, if any, is not to be waited for.
-        flow.inline.sides[self.client.index()].skip = 0;
-        self.request.state = State::Head;
+        flow.inline.sides[self.http.client.index()].skip = 0;
+        self.now.request.state = State::Head;
     }
 
     fn keep_early(&mut self, chunk: &Chunk<'_>, data: &[u8]) {
-        let early = self.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
+        let early = self.now.early.get_or_insert_with(|| Box::new(Early::new(chunk)));
         // Nothing is put behind a hole as if there were none.
         let room = if early.missed == 0 { limits::EARLY_BYTES.saturating_sub(early.bytes.len()) } else { 0 };
         let kept = data.len().min(room);
@@ -320,12 +320,12 @@ impl Http {
 
     /// The answer is there: what came early is what it makes of it.
     pub(super) fn release_early(&mut self, flow: &mut Flow<'_>) {
-        if self.request.state == State::Waiting {
-            self.request.state = State::Head;
+        if self.now.request.state == State::Waiting {
+            self.now.request.state = State::Head;
         }
-        let Some(early) = self.early.take() else { return };
+        let Some(early) = self.now.early.take() else { return };
         let chunk = Chunk {
-            side: self.client,
+            side: self.http.client,
             ts: early.ts,
             at: early.at,
             offset: early.offset,

@@ -8,7 +8,7 @@ use crate::wire::sniff::{Guess, is_response};
 
 use super::Flow;
 use super::body::{Progress, announced_in};
-use super::http1::{Http, Start, State};
+use super::messages::{Messages, Start, State};
 use super::pending::Pending;
 use super::request::{Gathered, gather, into_head, place};
 use super::tunnel;
@@ -16,16 +16,16 @@ use super::tunnel;
 /// How a status line begins that is looked for among other bytes.
 const STATUS_LINE: &[u8] = b"HTTP/1.";
 
-impl Http {
+impl Messages<'_> {
     pub(super) fn response_data(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8]) {
-        if chunk.offset == 0 && self.around.is_none() && flow.context.track.lacks_first(chunk.side) {
-            self.response.gap = true;
+        if chunk.offset == 0 && self.http.around.is_none() && flow.context.track.lacks_first(chunk.side) {
+            self.now.response.gap = true;
         }
         let mut at = 0;
         while at < data.len() {
             let rest = &data[at..];
             let here = Chunk { offset: chunk.offset + at as u64, ..*chunk };
-            let used = match self.response.state {
+            let used = match self.now.response.state {
                 State::Head => self.response_head(flow, &here, rest),
                 State::Lost => {
                     if at == 0 && is_response(rest) == Guess::Response {
@@ -41,14 +41,15 @@ impl Http {
                     let n = usize::try_from(*skip).map_or(rest.len(), |s| s.min(rest.len()));
                     *skip -= n as u64;
                     if *skip == 0 {
-                        self.response.state = State::Head;
+                        self.now.response.state = State::Head;
                     }
-                    keep_body(&mut self.open, &rest[..n]);
+                    keep_body(&mut self.http.open, &rest[..n]);
                     n
                 }
                 State::Chunked => {
-                    let open = &mut self.open;
+                    let open = &mut self.http.open;
                     match self
+                        .now
                         .response
                         .chunks
                         .get_or_insert_default()
@@ -56,25 +57,25 @@ impl Http {
                     {
                         Progress::More => rest.len(),
                         Progress::Done(n) => {
-                            self.response.state = State::Head;
+                            self.now.response.state = State::Head;
                             n
                         }
                         Progress::Broken => {
-                            self.response.state = State::Lost;
+                            self.now.response.state = State::Lost;
                             rest.len()
                         }
                     }
                 }
                 State::UntilClose => {
-                    keep_body(&mut self.open, rest);
+                    keep_body(&mut self.http.open, rest);
                     rest.len()
                 }
                 State::Tunnel => {
                     let here = Chunk { what: What::Data(rest), ..here };
-                    if let Some(x) = self.open.as_mut().filter(|x| at != 0 && x.status() == Some(101)) {
+                    if let Some(x) = self.http.open.as_mut().filter(|x| at != 0 && x.status() == Some(101)) {
                         x.frames_with_101 = true;
                     }
-                    self.tunnel_data(flow, &here, rest);
+                    self.http.tunnel_data(flow, &here, rest);
                     rest.len()
                 }
                 State::Waiting => rest.len(),
@@ -89,60 +90,60 @@ impl Http {
 
     /// Takes bytes of a head; returns how many.
     fn response_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
-        if self.response.start.is_none() {
+        if self.now.response.start.is_none() {
             // A line end or two before a status line is a fault to keep, not another protocol.
             let blank = leading_blank(rest);
             if blank != 0 {
-                self.response.blank = true;
+                self.now.response.blank = true;
                 return blank;
             }
             if is_response(rest) == Guess::Other {
                 return self.not_a_response(chunk, rest);
             }
             let id = Default::default();
-            self.response.start = Some(Start { id, at: chunk.at, ts: chunk.ts, offset: chunk.offset });
+            self.now.response.start = Some(Start { id, at: chunk.at, ts: chunk.ts, offset: chunk.offset });
         }
-        let Some(start) = self.response.start else { return rest.len() };
+        let Some(start) = self.now.response.start else { return rest.len() };
         // Among other bytes the version is needed too, so that the word alone is not taken for it.
-        let expected = if self.odd.is_some() { STATUS_LINE } else { &STATUS_LINE[..5] };
-        if let Some(missing) = expected.len().checked_sub(self.response.buf.len()).filter(|&n| n > 0) {
-            let mut line = self.response.buf.clone();
+        let expected = if self.now.odd.is_some() { STATUS_LINE } else { &STATUS_LINE[..5] };
+        if let Some(missing) = expected.len().checked_sub(self.now.response.buf.len()).filter(|&n| n > 0) {
+            let mut line = self.now.response.buf.clone();
             line.extend_from_slice(&rest[..rest.len().min(missing)]);
             if !expected.starts_with(&line) {
                 // No status line begins here after all; one may still stand in what is at hand.
-                let mut text = std::mem::take(&mut self.response.buf);
+                let mut text = std::mem::take(&mut self.now.response.buf);
                 text.extend_from_slice(rest);
-                self.response.reset();
-                self.response.state = State::Odd;
+                self.now.response.reset();
+                self.now.response.state = State::Odd;
                 let from_there = Chunk { offset: start.offset, ..*chunk };
                 self.response_data(flow, &from_there, &text);
                 return rest.len();
             }
-            if self.odd.is_some() && line.len() == expected.len() {
+            if self.now.odd.is_some() && line.len() == expected.len() {
                 self.found_again();
             }
         }
-        if let Some(head) = flow.shared.ready_response(rest).filter(|_| self.response.buf.is_empty()) {
+        if let Some(head) = flow.shared.ready_response(rest).filter(|_| self.now.response.buf.is_empty()) {
             let used = head.text.len();
-            let faults = self.response.reset();
+            let faults = self.now.response.reset();
             self.response_complete(flow, start, &rest[..used], (chunk.at, chunk.ts), true, faults, Some(head));
             return used;
         }
-        match gather(&mut self.response, rest) {
+        match gather(&mut self.now.response, rest) {
             Gathered::Whole(used) => {
-                let whole = std::mem::take(&mut self.response.buf);
+                let whole = std::mem::take(&mut self.now.response.buf);
                 let text = if whole.is_empty() { &rest[..used] } else { whole.as_slice() };
-                let faults = self.response.reset();
+                let faults = self.now.response.reset();
                 self.response_complete(flow, start, text, (chunk.at, chunk.ts), true, faults, None);
-                self.response.buf = whole;
-                self.response.buf.clear();
+                self.now.response.buf = whole;
+                self.now.response.buf.clear();
                 used
             }
             Gathered::Part => rest.len(),
             Gathered::TooLarge => {
                 flow.shared.counters.heads_too_large += 1;
                 self.cut_response(flow, LineFaults::TOO_LARGE, false);
-                self.response.state = State::Lost;
+                self.now.response.state = State::Lost;
                 rest.len()
             }
         }
@@ -160,15 +161,17 @@ impl Http {
         let begun = (1..STATUS_LINE.len()).rev().find(|&n| rest.ends_with(&STATUS_LINE[..n])).unwrap_or(0);
         let used = rest.len() - begun;
         self.odd_bytes(chunk, &rest[..used]);
-        self.response.state = if begun == 0 { State::Odd } else { State::Head };
+        self.now.response.state = if begun == 0 { State::Odd } else { State::Head };
         used
     }
 
     /// A status line after other bytes: those came before it.
     fn found_again(&mut self) {
-        self.response.state = State::Head;
-        self.response.blank = false;
-        if let (Some(odd), Some(Pending { exchange: Some(x), .. })) = (self.odd.take(), self.pending.front_mut()) {
+        self.now.response.state = State::Head;
+        self.now.response.blank = false;
+        if let (Some(odd), Some(Pending { exchange: Some(x), .. })) =
+            (self.now.odd.take(), self.now.pending.front_mut())
+        {
             x.before_response.get_or_insert(odd);
         }
     }
@@ -177,7 +180,7 @@ impl Http {
         if bytes.is_empty() {
             return;
         }
-        let odd = self.odd.get_or_insert_with(|| {
+        let odd = self.now.odd.get_or_insert_with(|| {
             Box::new(Preview { bytes: Box::default(), at: chunk.at, ts: chunk.ts, offset: chunk.offset })
         });
         let mut kept = odd.bytes.to_vec();
@@ -209,20 +212,20 @@ impl Http {
         // A 101 has no content, and only that is read ahead.
         let framing = if ready.is_some() { None } else { announced_in(text, &scratch) };
         flow.shared.counters.http_responses += 1;
-        let gap = std::mem::take(&mut self.response.gap);
+        let gap = std::mem::take(&mut self.now.response.gap);
         if gap && complete {
             self.drop_lost(flow);
         }
-        let unsure = self.pending.front().is_some_and(|pending| pending.unsure);
-        if self.pending.is_empty() {
-            self.lost_requests = false;
+        let unsure = self.now.pending.front().is_some_and(|pending| pending.unsure);
+        if self.now.pending.is_empty() {
+            self.http.lost_requests = false;
         }
         let gap = gap || unsure;
         // A request head that is still coming in is answered now (RFC 9110 §15.5.9).
-        if self.pending.is_empty() && self.request.start.is_some() && status != 100 {
+        if self.now.pending.is_empty() && self.now.request.start.is_some() && status != 100 {
             self.cut_request(flow, false);
         }
-        let wanted = self.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
+        let wanted = self.now.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
         let head = wanted.then(|| {
             let mut head = match ready {
                 Some(mut head) => {
@@ -242,7 +245,7 @@ impl Http {
                 }
             }
             100..=199 => {
-                if let (Some(Pending { exchange: Some(x), .. }), Some(head)) = (self.pending.front_mut(), head)
+                if let (Some(Pending { exchange: Some(x), .. }), Some(head)) = (self.now.pending.front_mut(), head)
                     && x.interim.len() < limits::INTERIM_HEADS
                 {
                     x.interim.push(head);
@@ -254,7 +257,7 @@ impl Http {
 
     /// A 101 (RFC 9110 §15.2.2).
     fn switched(&mut self, flow: &mut Flow<'_>, head: Head, gap: bool) {
-        let mut x = match self.pending.pop_front() {
+        let mut x = match self.now.pending.pop_front() {
             Some(Pending { exchange: Some(x), .. }) => x,
             Some(pending) => self.promote(flow, &pending),
             None => self.unseen_request(flow, &head),
@@ -282,14 +285,14 @@ impl Http {
 
     /// What the client sent before the 101 belongs to the new protocol (RFC 9110 §7.8).
     fn release_early_into_tunnel(&mut self, flow: &mut Flow<'_>) {
-        if let Some(early) = self.early.take() {
+        if let Some(early) = self.now.early.take() {
             let what = What::Data(&early.bytes);
-            let chunk = Chunk { side: self.client, ts: early.ts, at: early.at, offset: early.offset, what };
-            self.tunnel_data(flow, &chunk, &early.bytes);
+            let chunk = Chunk { side: self.http.client, ts: early.ts, at: early.at, offset: early.offset, what };
+            self.http.tunnel_data(flow, &chunk, &early.bytes);
             if early.missed != 0
-                && let Some(talk) = flow.shared.talks.get_mut(self.talk())
+                && let Some(talk) = flow.shared.talks.get_mut(self.http.talk())
             {
-                let frames = &mut flow.inline.sides[self.client.index()];
+                let frames = &mut flow.inline.sides[self.http.client.index()];
                 talk.gap(frames, Direction::ClientToServer, early.missed, &mut flow.shared.common);
             }
         }
@@ -313,8 +316,8 @@ impl Http {
             range: 0..0,
         };
         let id = flow.shared.next_id();
-        let index = self.requests;
-        self.requests = self.requests.saturating_add(1);
+        let index = self.http.requests;
+        self.http.requests = self.http.requests.saturating_add(1);
         let mut x = self.exchange(flow, id, request, index);
         x.mechanism = crate::model::Mechanism::Http1Upgrade;
         x.quality.request_gap = true;
@@ -323,7 +326,7 @@ impl Http {
 
     /// A final response that is no 101.
     fn answered(&mut self, flow: &mut Flow<'_>, status: u16, head: Option<Head>, framing: Option<Framing>, gap: bool) {
-        let pending = self.pending.pop_front();
+        let pending = self.now.pending.pop_front();
         let unseen = pending.is_none();
         let (is_head, connect) = pending.as_ref().map_or((false, false), |p| (p.head, p.connect));
         let pending = match pending {
@@ -342,22 +345,22 @@ impl Http {
             self.decide(flow, x);
         }
         // RFC 9112 §6.3.
-        self.response.state = match framing {
+        self.now.response.state = match framing {
             _ if is_head || status == 204 || status == 304 => State::Head,
             Some(Framing::Length(0) | Framing::None) => State::Head,
             Some(Framing::Length(n)) => {
-                flow.inline.sides[self.client.other().index()].skip = n;
+                flow.inline.sides[self.http.client.other().index()].skip = n;
                 State::Length
             }
             Some(Framing::Chunked) => {
-                self.response.chunks = Some(Box::default());
+                self.now.response.chunks = Some(Box::default());
                 State::Chunked
             }
             // Of HEAD there is no content, and behind a CONNECT another stream: nobody saw which it was.
             Some(Framing::UntilClose) | None if unseen => State::Lost,
             Some(Framing::UntilClose) | None => State::UntilClose,
         };
-        if !self.pending.iter().any(Pending::is_awaited) {
+        if !self.now.pending.iter().any(Pending::is_awaited) {
             self.release_early(flow);
         }
     }
@@ -365,49 +368,49 @@ impl Http {
     fn decide(&mut self, flow: &mut Flow<'_>, mut x: Box<Exchange>) {
         x.odd_response = None;
         if x.before_response.is_none() {
-            x.before_response = self.odd.take();
+            x.before_response = self.now.odd.take();
         }
-        self.judge_quality(flow, &mut x);
+        self.http.judge_quality(flow, &mut x);
         flow.sink.decided(&x);
-        self.open = Some(x);
+        self.http.open = Some(x);
     }
 
     /// Responses were lost: on a connection that waits for each answer, the next one belongs to the
     /// last request; the others' answers are not in the capture.
     fn drop_lost(&mut self, flow: &mut Flow<'_>) {
-        while self.pending.len() > 1 {
-            if let Some(Pending { exchange: Some(mut x), .. }) = self.pending.pop_front() {
+        while self.now.pending.len() > 1 {
+            if let Some(Pending { exchange: Some(mut x), .. }) = self.now.pending.pop_front() {
                 x.quality.response_gap = true;
-                self.emit(flow, x, false);
+                self.http.emit(flow, x, false);
             }
         }
     }
 
     pub(super) fn response_gap(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, len: u64) {
         let skip = &mut flow.inline.sides[chunk.side.index()].skip;
-        match self.response.state {
+        match self.now.response.state {
             State::Length if len <= *skip => {
                 *skip -= len;
                 if *skip == 0 {
-                    self.response.state = State::Head;
+                    self.now.response.state = State::Head;
                 }
             }
-            State::Chunked if self.response.chunks.get_or_insert_default().gap(len) => {}
+            State::Chunked if self.now.response.chunks.get_or_insert_default().gap(len) => {}
             State::UntilClose => {}
             _ => {
                 *skip = 0;
-                self.lost_requests = false;
-                if self.response.start.is_some() {
+                self.http.lost_requests = false;
+                if self.now.response.start.is_some() {
                     self.cut_response(flow, LineFaults::NONE, true);
                 } else {
-                    self.response.gap = true;
+                    self.now.response.gap = true;
                 }
-                if self.inside.is_some() {
+                if self.now.inside.is_some() {
                     // The head that broke off here granted a CONNECT.
-                } else if self.tunnel.is_none() {
-                    self.response.state = State::Lost;
+                } else if self.http.tunnel.is_none() {
+                    self.now.response.state = State::Lost;
                     self.mark_front(|x| x.quality.response_gap = true);
-                } else if let Some(talk) = flow.shared.talks.get_mut(self.talk()) {
+                } else if let Some(talk) = flow.shared.talks.get_mut(self.http.talk()) {
                     let frames = &mut flow.inline.sides[chunk.side.index()];
                     talk.gap(frames, Direction::ServerToClient, u64::MAX, &mut flow.shared.common);
                 }
@@ -416,33 +419,33 @@ impl Http {
     }
 
     fn mark_front(&mut self, mark: impl Fn(&mut Exchange)) {
-        if let Some(Pending { exchange: Some(x), .. }) = self.pending.front_mut() {
+        if let Some(Pending { exchange: Some(x), .. }) = self.now.pending.front_mut() {
             mark(x);
         }
     }
 
     /// The server's direction is over.
     pub(super) fn response_end(&mut self, flow: &mut Flow<'_>, _: Timestamp) {
-        if self.response.state == State::Head && self.response.start.is_some() {
+        if self.now.response.state == State::Head && self.now.response.start.is_some() {
             self.cut_response(flow, LineFaults::NONE, false);
         }
     }
 
     /// The head under way will not come to its end; `lost`: because bytes of it are missing here.
     fn cut_response(&mut self, flow: &mut Flow<'_>, faults: LineFaults, lost: bool) {
-        let Some(start) = self.response.start else { return };
-        let text = std::mem::take(&mut self.response.buf);
+        let Some(start) = self.now.response.start else { return };
+        let text = std::mem::take(&mut self.now.response.buf);
         let mut faults = faults;
-        faults.add(self.response.reset());
-        if self.odd.is_some() && text.len() < STATUS_LINE.len() {
+        faults.add(self.now.response.reset());
+        if self.now.odd.is_some() && text.len() < STATUS_LINE.len() {
             // Too little to be told from the odd bytes before it.
-            let side = self.client.other();
+            let side = self.http.client.other();
             let what = What::Data(&text);
             self.odd_bytes(&Chunk { side, ts: start.ts, at: start.at, offset: start.offset, what }, &text);
             return;
         }
         let last = (start.at, flow.context.track.last);
-        self.response.gap |= lost;
+        self.now.response.gap |= lost;
         self.response_complete(flow, start, &text, last, false, faults, None);
     }
 }
