@@ -354,7 +354,7 @@ pub const MIDSTREAM_BITS: u32 = 25;
 /// Largest payload of a frame by which a chain is recognised, in bytes.
 pub const MIDSTREAM_PAYLOAD_BYTES: u64 = 1 << 20;
 
-/// Servers remembered that take PROXY headers, and forward proxies.
+/// Servers remembered that take PROXY headers, that speak TLS, and forward proxies.
 pub const PROXY_PEERS: usize = 10_000;
 
 /// Requests remembered by which clients poll where they get no WebSocket.

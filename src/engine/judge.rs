@@ -120,6 +120,9 @@ impl<'p> Judge<'p> {
         self.seen.tunnels.learn_midstream(flow);
         self.seen.tunnels.limited |= rules::ends::ended_idle(flow);
         self.seen.tunnels.learn_sealed(flow);
+        if flow.sealed().is_some() {
+            self.seen.learn_tls(flow.server);
+        }
         self.know_limits();
     }
 
@@ -418,7 +421,10 @@ pub fn whole_by(
     let noted = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noted };
     judge.learn(&exchanges, noted);
     judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
-    sealed.iter().for_each(|flow| judge.seen.tunnels.learn_sealed(flow));
+    sealed.iter().for_each(|flow| {
+        judge.seen.tunnels.learn_sealed(flow);
+        judge.seen.learn_tls(flow.server);
+    });
     lone.iter().for_each(|flow| judge.seen.tunnels.learn_midstream(flow));
     judge.know_limits();
     counters.ends_not_kept += judge.seen.tunnels.evicted;

@@ -116,7 +116,18 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
     let known: Vec<&&&Exchange> = waiting.iter().filter(|x| hosts.same(x.server.ip, flow.client.ip)).collect();
     match known.as_slice() {
         [x] => return Some(of(x, Confidence::Certain)),
-        [x, ..] => return Some(of(x, Confidence::Possible)),
+        [first, ..] => {
+            // The only one that waited all the time that the try took.
+            let waited = |x: &&&&&Exchange| {
+                let told = x.response.as_ref().map(|r| r.first);
+                x.request.first <= flow.syn_at && told.is_none_or(|told| flow.end_at.is_none_or(|end| told >= end))
+            };
+            let waited: Vec<&&&&Exchange> = known.iter().filter(waited).collect();
+            return Some(match waited.as_slice() {
+                [x] => of(x, Confidence::Likely),
+                _ => of(first, Confidence::Possible),
+            });
+        }
         [] => {}
     }
     let failed = |x: &&&&Exchange| x.status().is_none_or(|status| status >= 500) && x.client.ip != flow.client.ip;

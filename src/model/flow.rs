@@ -80,7 +80,30 @@ pub struct Said {
     pub sealed: Option<Box<Sealed>>,
     /// A TLS handshake that failed. `None`: there was none, or it did not.
     pub broken: Option<Box<Broken>>,
+    /// A SOCKS proxy's refusal. `None`: there was none.
+    pub socks: Option<Box<SocksRefused>>,
     /// Bytes of the connection were lost to the capture.
     pub gap: bool,
     pub end: End,
+}
+
+/// What a SOCKS proxy refused, and how (RFC 1928, RFC 1929).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocksRefused {
+    /// 4 or 5.
+    pub version: u8,
+    /// `host:port`, an IPv6 address in brackets. Captured bytes. `None`: it was refused before it was said.
+    pub target: Option<Box<[u8]>>,
+    pub how: SocksAnswer,
+}
+
+/// By which message a SOCKS proxy refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocksAnswer {
+    /// None of the ways to authenticate that the client offered (RFC 1928 §3).
+    NoMethod,
+    /// User name and password were not accepted; its status (RFC 1929 §2).
+    Credentials(u8),
+    /// The reply to the request; its code (RFC 1928 §6, SOCKS 4).
+    Reply(u8),
 }

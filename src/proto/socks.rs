@@ -1,18 +1,19 @@
 //! What precedes a stream through a SOCKS proxy (RFC 1928, RFC 1929, SOCKS 4 and 4a).
 //!
 //! What comes in: the first bytes of both sides, in any pieces; a client may send on before it is
-//! answered. What goes out: [`Step::Replace`] with a fresh [`Sniff`] once the proxy granted it, else the
-//! flow is left alone. User names and passwords are stepped over. Keeps at most `limits::SOCKS_BYTES` of
+//! answered. What goes out: [`Step::Replace`] with a fresh [`Sniff`] once the proxy granted it; once it refused it,
+//! the flow to [`super::Sink::lone`]; else the flow is left alone. User names and passwords are stepped over. Keeps at most `limits::SOCKS_BYTES` of
 //! each side's messages, and `limits::SOCKS_HELD_BYTES` with what the client sends behind them.
 
 use crate::base::limits;
-use crate::model::Wrapper;
+use crate::model::{Preview, Said, SocksAnswer, SocksRefused, Wrapper};
 use crate::stream::{Chunk, CloseHow, Side, What};
 use crate::wire::socks::{self, Read, Request};
 
 use super::around::Begin;
 use super::held::{HeldChunk, behind};
 use super::sniff::Sniff;
+use super::watch;
 use super::{Flow, Machine, Step};
 
 /// One negotiation.
@@ -40,7 +41,7 @@ enum Due {
     Request,
     Reply,
     Granted,
-    Refused,
+    Refused(SocksAnswer),
     /// Not SOCKS after all, or what it negotiates cannot be read (GSSAPI, BIND, UDP).
     Foreign,
 }
@@ -79,8 +80,9 @@ impl Socks {
         while self.next() {}
         match self.due {
             Due::Granted => self.granted(flow),
-            Due::Refused => {
+            Due::Refused(how) => {
                 flow.shared.counters.socks_refused += 1;
+                self.refused(flow, how);
                 Step::Opaque
             }
             Due::Foreign => Step::Opaque,
@@ -108,13 +110,12 @@ impl Socks {
             (Due::Method, _) => socks::method(bytes).map(|method| match method {
                 0 => Due::Request,
                 2 => Due::Credentials,
-                socks::NO_METHOD => Due::Refused,
+                socks::NO_METHOD => Due::Refused(SocksAnswer::NoMethod),
                 _ => Due::Foreign,
             }),
             (Due::Credentials, _) => socks::credentials(bytes).map(|()| Due::CredentialsAnswer),
-            (Due::CredentialsAnswer, _) => {
-                socks::credentials_answer(bytes).map(|status| if status == 0 { Due::Request } else { Due::Refused })
-            }
+            (Due::CredentialsAnswer, _) => socks::credentials_answer(bytes)
+                .map(|status| if status == 0 { Due::Request } else { Due::Refused(SocksAnswer::Credentials(status)) }),
             (Due::Request, version) => {
                 let request = if version == 4 { socks::request_4(bytes) } else { socks::request(bytes) };
                 request.map(|request| {
@@ -123,11 +124,12 @@ impl Socks {
                     due
                 })
             }
-            (Due::Reply, 4) => {
-                socks::reply_4(bytes).map(|code| if code == socks::GRANTED_4 { Due::Granted } else { Due::Refused })
-            }
-            (Due::Reply, _) => socks::reply(bytes).map(|code| if code == 0 { Due::Granted } else { Due::Refused }),
-            (Due::Granted | Due::Refused | Due::Foreign, _) => return false,
+            (Due::Reply, 4) => socks::reply_4(bytes).map(|code| {
+                if code == socks::GRANTED_4 { Due::Granted } else { Due::Refused(SocksAnswer::Reply(code)) }
+            }),
+            (Due::Reply, _) => socks::reply(bytes)
+                .map(|code| if code == 0 { Due::Granted } else { Due::Refused(SocksAnswer::Reply(code)) }),
+            (Due::Granted | Due::Refused(_) | Due::Foreign, _) => return false,
         };
         match read {
             Read::More => false,
@@ -142,6 +144,21 @@ impl Socks {
                 true
             }
         }
+    }
+
+    /// Tells the connection; nothing more is to come on it.
+    fn refused(&mut self, flow: &mut Flow<'_>, how: SocksAnswer) {
+        // What a client says before it is a password perhaps: only where the messages stand is told.
+        let last = |side: Side| {
+            let held = self.held.iter().rev().map(HeldChunk::as_chunk).find(|chunk| chunk.side == side)?;
+            let offset = held.offset.saturating_sub(self.begin.base()[side.index()]);
+            Some(Preview { bytes: Box::default(), at: held.at, ts: held.ts, offset })
+        };
+        let first = [last(self.client), last(self.client.other())];
+        let target = self.asked.take().map(|request| request.target.into());
+        let socks = Some(Box::new(SocksRefused { version: self.version, target, how }));
+        let said = Said { first, socks, ..watch::said(&self.begin) };
+        watch::tell_alone(flow, self.client, self.begin.first, said);
     }
 
     /// What runs inside begins behind the last message of each side.

@@ -32,6 +32,8 @@ pub struct Seen {
     /// Servers that answered behind a PROXY header as if it were none of their worries; at most
     /// `limits::PROXY_PEERS`, the first ones.
     proxy_peers: HashSet<Endpoint>,
+    /// Servers that were seen to speak TLS; at most `limits::PROXY_PEERS`, the first ones.
+    tls_servers: HashSet<Endpoint, RandomState>,
     /// The first request over each hop that has Upgrade forced on it, by the address of its sender and its
     /// server; at most `limits::SEEN_KEYS`, the first ones.
     forced: HashMap<(IpAddr, Endpoint), ExchangeId>,
@@ -224,7 +226,7 @@ impl Seen {
             || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_)))
             || x.proxied.is_some();
         let key = self.of_key(&attempt);
-        Noted { attempt, key, seldom: through_proxy || !x.has_websocket_fields() }
+        Noted { attempt, key, seldom: through_proxy || !x.has_websocket_fields() || x.is_inside_tls() }
     }
 
     /// Remembers what was noted of an exchange, as [`Seen::learn`] does.
@@ -259,6 +261,20 @@ impl Seen {
         !self.proxy_peers.is_empty() && self.proxy_peers.contains(&server)
     }
 
+    /// Remembers a server that speaks TLS.
+    pub fn learn_tls(&mut self, server: Endpoint) {
+        if self.tls_servers.len() < limits::PROXY_PEERS {
+            self.tls_servers.insert(server);
+        } else if !self.tls_servers.contains(&server) {
+            self.evicted += 1;
+        }
+    }
+
+    /// Whether this server was seen to speak TLS.
+    pub fn speaks_tls(&self, server: Endpoint) -> bool {
+        !self.tls_servers.is_empty() && self.tls_servers.contains(&server)
+    }
+
     /// Whether this address was asked to CONNECT (RFC 9110 §9.3.6).
     pub fn is_forward_proxy(&self, server: IpAddr) -> bool {
         !self.forward_proxies.is_empty() && self.forward_proxies.contains(&server)
@@ -277,6 +293,9 @@ impl Seen {
         }
         if !x.has_websocket_fields() {
             self.learn_forced(x);
+        }
+        if x.is_inside_tls() && !x.via.iter().any(|around| matches!(around, Wrapper::Connect(_) | Wrapper::Socks(..))) {
+            self.learn_tls(x.server);
         }
         if x.mechanism == Mechanism::Connect || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_))) {
             self.learn_forward_proxy(x);

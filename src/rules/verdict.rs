@@ -141,9 +141,11 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
     let of_tls = response::tls_at_fault(flow, false).filter(|_| rule.id == response::TLS);
     let by_client = match of_tls {
         Some(side) => side == Direction::ClientToServer,
+        None if rule.id == response::SOCKS => response::socks_at_fault(flow) == Some(Direction::ClientToServer),
         None => said.is_some() && request_rule(rule.id).is_some(),
     };
     let role = match by_client {
+        false if rule.id == response::SOCKS => Role::Hop,
         true if said.is_some_and(|said| said.proxied.is_some()) => Role::Hop,
         true => Role::Client,
         false => Role::Server,
@@ -155,7 +157,11 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         severity,
         confidence: finding.confidence,
         blame: Some(Blame { role, address, product: None }),
-        summary: if of_tls.is_some() { guilt::sentence(rule, finding) } else { finding.message.clone() },
+        summary: if of_tls.is_some() || rule.id == response::SOCKS {
+            guilt::sentence(rule, finding)
+        } else {
+            finding.message.clone()
+        },
         // Nothing was said that would show a product.
         fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
     };

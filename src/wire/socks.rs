@@ -106,6 +106,33 @@ pub fn reply(bytes: &[u8]) -> Read<u8> {
     message(bytes).map(|(code, _)| code)
 }
 
+/// What a reply of SOCKS 5 says (RFC 1928 §6).
+pub fn reply_name(code: u8) -> &'static str {
+    match code {
+        0 => "succeeded",
+        1 => "general SOCKS server failure",
+        2 => "connection not allowed by ruleset",
+        3 => "network unreachable",
+        4 => "host unreachable",
+        5 => "connection refused",
+        6 => "TTL expired",
+        7 => "command not supported",
+        8 => "address type not supported",
+        _ => "unassigned",
+    }
+}
+
+/// What a reply of SOCKS 4 says.
+pub fn reply_4_name(code: u8) -> &'static str {
+    match code {
+        GRANTED_4 => "request granted",
+        0x5b => "request rejected or failed",
+        0x5c => "no identd at the client",
+        0x5d => "identd reports another user",
+        _ => "unassigned",
+    }
+}
+
 /// SOCKS 4 and 4a: what the client asks for.
 pub fn request_4(bytes: &[u8]) -> Read<Request> {
     let [4, command, p, q, a, b, c, d, rest @ ..] = bytes else {

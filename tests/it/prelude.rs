@@ -4,7 +4,7 @@
 
 use hopscope::base::limits;
 use hopscope::engine::{Collected, judge};
-use hopscope::model::{FlowFacts, Mechanism, Wrapper};
+use hopscope::model::{FlowFacts, Mechanism, SocksAnswer, Wrapper};
 use hopscope::products::Products;
 use hopscope::store::Analysis;
 use proptest::prelude::*;
@@ -219,6 +219,10 @@ fn a_refused_tunnel_is_an_exchange_or_a_count() {
         let asked = [5, 1, 0, 1, 192, 0, 2, 1, 0, 80];
         let flow = Script::flow().client([5, 1, 0]).server([5, 0]).client(asked).server(reply);
         let (found, counters) = run(capture(&inner(flow).segments()));
+        let told = found.lone.iter().filter_map(|flow| flow.said.as_ref()?.socks.as_deref());
+        let told: Vec<_> = told.map(|told| (told.target.as_deref().map(<[u8]>::to_vec), told.how)).collect();
+        assert_eq!(told.len() as u64, counters.socks_refused);
+        assert!(told.iter().all(|told| *told == (Some(b"192.0.2.1:80".to_vec()), SocksAnswer::Reply(5))), "{told:?}");
         (found.exchanges.len(), counters.socks_refused, counters.flows_socks)
     };
     assert_eq!(socks(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), (0, 1, 0));

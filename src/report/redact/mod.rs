@@ -60,7 +60,10 @@ fn learn(names: &mut Names, a: &Analysis) {
     }
     let beside = a.chains.iter().flat_map(|chain| &chain.sealed).map(|beside| &*beside.flow);
     let said = a.flows.iter().chain(beside).filter_map(|flow| flow.said.as_ref());
-    said.for_each(|said| learn_wrappers(names, &said.via));
+    said.for_each(|said| {
+        learn_wrappers(names, &said.via);
+        said.socks.iter().filter_map(|socks| socks.target.as_ref()).for_each(|target| names.learn(target));
+    });
 }
 
 fn learn_wrappers(names: &mut Names, via: &[Wrapper]) {
@@ -236,6 +239,9 @@ impl Names {
         self.wrappers(&mut said.via);
         if let Some(proxied) = &mut said.proxied {
             self.proxied(proxied);
+        }
+        if let Some(target) = said.socks.as_mut().and_then(|socks| socks.target.as_mut()) {
+            self.bytes(target);
         }
         said.first.iter_mut().flatten().for_each(|preview| self.preview(preview));
         self.end(&mut said.end);

@@ -189,7 +189,6 @@ fn beyond_reading(a: &Analysis, add: &mut Add<'_>) {
         let early = count(c.joined_early, "exchange was", "exchanges were");
         format!("{early} put into chains before all legs may have come, to stay within the memory limits")
     });
-    add(c.socks_refused, false, &|n| format!("{n} SOCKS requests were refused by their proxy"));
 }
 
 /// Each input, and what stands before a line about it: nothing where it is the only one.

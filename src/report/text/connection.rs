@@ -58,6 +58,12 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flo
                 &format!("{}{after}, without a request", how_it_ended(c, &said.end)),
             );
         }
+        if let Some(socks) = &said.socks {
+            cause(c, page, chain)?;
+            let target = socks.target.as_ref().map(|target| format!(", to {}", c.masker.url(target)));
+            let asked = format!("SOCKS {}{}", socks.version, target.unwrap_or_default());
+            return page.row("asked", Tone::Plain, &clip(&asked, VALUE));
+        }
         if let Some(sealed) = &said.sealed {
             return sealed::shows(c, page, flow, sealed);
         }

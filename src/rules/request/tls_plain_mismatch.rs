@@ -1,9 +1,10 @@
 //! One end speaks TLS, the other plain HTTP.
 
-use crate::base::{Nanos, PacketRef, limits};
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
+use crate::rules::response::is_unanswered;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -14,7 +15,8 @@ pub(super) static RULE: Rule = Rule {
         that says so: ws:// and wss:// (http:// and https:// towards a backend) are mixed up, or the port is the \
         other one. No request was ever understood.\n\nA server that merely closes the connection may have had \
         another reason; then nothing is said, unless it is a backend that closed at once upon its proxy's ClientHello, \
-        for which the proxy's client got an error.",
+        for which the proxy's client got an error, or one that closed at once upon plain HTTP and speaks TLS to others \
+        at this port, or has port 443.",
     refs: &["RFC 6455 §4.1", "RFC 8446 §6", "RFC 9110 §4.2.2"],
     causes: &[
         "the URL or the proxy's address of its backend says http or ws where the server speaks TLS, or the other way round",
@@ -39,7 +41,7 @@ const WORDS: &[&[u8]] = &[
     b"This combination of host and port requires TLS",
 ];
 
-fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     if x.mechanism == Mechanism::None || x.quality.response_gap {
         return;
     }
@@ -57,6 +59,25 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .start_line(&x.request, Direction::ClientToServer);
         return;
     }
+    if plain && hung_up(x) && (seen.speaks_tls(x.server) || x.server.port == HTTPS) {
+        let others = seen.speaks_tls(x.server);
+        let why = if others { "speaks TLS to others" } else { "is the one for TLS" };
+        let text = format!(
+            "The client sent plain HTTP to {}, a port that {why}, and the server closed the connection at once without \
+             a byte.",
+            x.server
+        );
+        let found = out
+            .add(Text::own(text))
+            .confidence(if others { Confidence::Likely } else { Confidence::Possible })
+            .expected(Text::own("a TLS ClientHello"))
+            .found(Text::own("an HTTP request"))
+            .start_line(&x.request, Direction::ClientToServer);
+        if let Some(at) = x.end.packet {
+            found.evidence(Evidence { at, direction: Some(Direction::ServerToClient), bytes: None });
+        }
+        return;
+    }
     let Some(head) = x.response.as_ref().filter(|head| head.status() == Some(400)) else { return };
     if WORDS.iter().any(|words| memchr::memmem::find(&x.body, words).is_some()) {
         found(
@@ -68,6 +89,18 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .start_line(&x.request, Direction::ClientToServer)
         .start_line(head, Direction::ServerToClient);
     }
+}
+
+/// The port for HTTP inside TLS (RFC 9110 §4.2.2).
+const HTTPS: u16 = 443;
+
+/// Whether the server closed upon the first request of its connection, at once and without a byte.
+fn hung_up(x: &Exchange) -> bool {
+    let at_once = |at: Timestamp| at.since(x.request.last) <= Nanos::from_millis(limits::AT_ONCE_MS);
+    x.index_in_flow == 0
+        && is_unanswered(x)
+        && x.end.tcp_by == Some(Direction::ServerToClient)
+        && x.end.tcp_at.is_some_and(at_once)
 }
 
 fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
@@ -154,9 +187,11 @@ fn place(p: &Preview, direction: Direction) -> Evidence {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::model::{ConnectState, End, Said};
+    use crate::model::{ConnectState, End, EndHow, Said};
     use crate::rules::journey::View;
-    use crate::rules::testing::{GOOD, With as _, exchange, fires, flow, granted, run_flow, run_tried, words};
+    use crate::rules::testing::{
+        GOOD, With as _, exchange, fires, flow, granted, run_flow, run_seen, run_tried, words,
+    };
 
     fn preview(bytes: &[u8]) -> Option<Preview> {
         Some(Preview { bytes: bytes.into(), at: PacketRef::new(0, 5), ts: Timestamp::default(), offset: 0 })
@@ -180,6 +215,26 @@ mod tests {
             x.quality.response_gap = true;
         });
         assert!(!fires(&RULE, &lost));
+    }
+
+    #[test]
+    fn a_port_that_speaks_tls_to_others_and_hangs_up_on_plain_http_is_found() {
+        let hung_up = |port, ms| {
+            exchange(GOOD, None).with(|x| {
+                x.server.port = port;
+                let at = Some(x.request.last + Nanos::from_millis(ms));
+                let (by, how, packet) = (Some(Direction::ServerToClient), EndHow::Fin, Some(PacketRef::new(0, 8)));
+                x.end = End { by, how, at, packet, tcp_by: by, tcp_how: how, tcp_at: at, ..End::default() };
+            })
+        };
+        let mut seen = Seen::default();
+        seen.learn_tls(hung_up(9_443, 1).server);
+        let told = |x: &Exchange| run_seen(&RULE, x, &seen).first().map(|f| (f.confidence, f.evidence.len()));
+        assert_eq!(told(&hung_up(9_443, 1)), Some((Confidence::Likely, 2)));
+        assert_eq!(told(&hung_up(443, 1)), Some((Confidence::Possible, 2)));
+        assert_eq!(told(&hung_up(80, 1)), None);
+        assert_eq!(told(&hung_up(9_443, 9_000)), None, "who read it, and waited, had another reason");
+        assert_eq!(told(&hung_up(9_443, 1).with(|x| x.index_in_flow = 1)), None, "others before it were understood");
     }
 
     fn hello_answered(server: &[u8]) -> FlowFacts {

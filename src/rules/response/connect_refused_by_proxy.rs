@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &[FORBIDDEN, CREDENTIALS, UNREACHABLE],
     fix: None,
     explains: &[Explains::Refused, Explains::Redirected],
-    symptom_of: &[],
+    symptom_of: &["backend-refused", "backend-unreachable"],
     check: Check::Exchange(check),
 };
 

@@ -26,6 +26,7 @@ mod res_not_http;
 mod res_upgrade_mismatch;
 mod res_upgrade_missing;
 mod res_version_offered;
+mod socks_refused;
 mod subprotocol_empty;
 mod subprotocol_not_offered;
 mod subprotocol_several;
@@ -40,6 +41,7 @@ pub(super) use no_response::is_unanswered;
 pub(super) use redirect_target::redirected_to;
 pub(super) use refused::fix_class as refused_fix_class;
 pub(super) use res_head_incomplete::breaks_off;
+pub(super) use socks_refused::{SOCKS, at_fault as socks_at_fault};
 pub(super) use support::left_before_grant;
 pub(super) use support::{
     FAULTS_OF_101, REFUSAL_CAUSES, client_left_at_once, is_attempt, length, tcp_ended, whole_response,
@@ -67,6 +69,7 @@ pub(super) static RULES: &[&Rule] = &[
     &res_head_incomplete::RULE,
     &res_not_http::RULE,
     &tls_handshake_failed::RULE,
+    &socks_refused::RULE,
     &res_upgrade_missing::RULE,
     &res_upgrade_mismatch::RULE,
     &res_connection_no_upgrade::RULE,
