@@ -15,7 +15,14 @@ pub(super) static RULE: Rule = Rule {
     causes: &["what the code says, as its sender sees it"],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &["end-by-policy", "close-code-invalid", "hop-buffered", "hop-messages-differ", "ping-unanswered"],
+    symptom_of: &[
+        "end-by-policy",
+        "close-code-invalid",
+        "hop-buffered",
+        "hop-messages-differ",
+        "peer-silent",
+        "ping-unanswered",
+    ],
     check: Check::Exchange(check),
 };
 

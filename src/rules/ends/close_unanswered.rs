@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[],
-    symptom_of: &[],
+    symptom_of: &["peer-silent"],
     check: Check::Exchange(check),
 };
 

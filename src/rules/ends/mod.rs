@@ -32,7 +32,7 @@ use crate::rules::Rule;
 
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
-pub(in crate::rules) use support::{beats, cut_by, is_probe, spans};
+pub(in crate::rules) use support::{beats, cut_by, is_probe, spans, spell};
 pub(in crate::rules) use without_close::CAUSES;
 
 /// The rules of this folder, sorted as in the catalogue.

@@ -75,7 +75,7 @@ pub(super) fn is_whole(time: Nanos) -> bool {
 }
 
 /// A length of time as a person says it: `31 ms`, `3.0 s`, `60 s`, `5 min`, `2 h`.
-pub(super) fn spell(length: Nanos) -> String {
+pub(in crate::rules) fn spell(length: Nanos) -> String {
     let ms = length.0 / 1_000_000;
     let tenths = length.0.saturating_add(50_000_000) / 100_000_000;
     match ms {

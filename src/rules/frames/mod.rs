@@ -25,6 +25,7 @@ mod mask_missing;
 mod mask_unexpected;
 mod mask_zero;
 mod opcode_reserved;
+mod peer_silent;
 mod ping_unanswered;
 mod pong_mismatch;
 mod rsv1_on_continuation;
@@ -75,6 +76,7 @@ pub(super) static RULES: &[&Rule] = &[
     &data_after_close::RULE,
     &close_code_invalid::RULE,
     &ping_unanswered::RULE,
+    &peer_silent::RULE,
     &pong_mismatch::RULE,
     &app_heartbeat::RULE,
 ];
@@ -83,8 +85,9 @@ pub(super) static RULES: &[&Rule] = &[
 pub(super) fn sender(finding: &Finding) -> Option<Direction> {
     find(&finding.rule)?;
     let from = finding.evidence.first()?.direction?;
-    // The evidence is the Ping, the fault the missing answer.
-    Some(if finding.rule == ping_unanswered::RULE.id { against(from) } else { from })
+    // The evidence is the Ping, or the Close, the fault the missing answer.
+    let missing = [ping_unanswered::RULE.id, peer_silent::RULE.id].contains(&&*finding.rule);
+    Some(if missing { against(from) } else { from })
 }
 
 /// Which kind of mending a finding of these rules calls for: in the code of whoever sent it. `None`: it is of another
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_rule_is_raised_by_a_kind_or_by_what_was_said() {
-        let others = ["close-code-invalid", "ping-unanswered", "app-heartbeat"];
+        let others = ["close-code-invalid", "ping-unanswered", "peer-silent", "app-heartbeat"];
         let missing = |rule: &&&Rule| !KINDS.iter().any(|k| k.1 == rule.id) && !others.contains(&rule.id);
         assert_eq!(RULES.iter().filter(missing).map(|r| r.id).collect::<Vec<_>>(), Vec::<&str>::new());
     }

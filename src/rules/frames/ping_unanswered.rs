@@ -141,7 +141,7 @@ pub(in crate::rules) fn asked_in_vain(near: &Exchange, far: &Exchange, from: Dir
 }
 
 /// Whether the capture may lack the answer, which would have come in this direction.
-fn may_be_lost(x: &Exchange, direction: Direction) -> bool {
+pub(super) fn may_be_lost(x: &Exchange, direction: Direction) -> bool {
     let q = &x.quality;
     let (unseen, broken) = match direction {
         Direction::ClientToServer => (q.no_client_packets, x.ws.is_some_and(|ws| ws.client.broken)),

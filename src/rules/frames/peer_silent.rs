@@ -1,0 +1,153 @@
+//! `peer-silent`.
+
+use super::ping_unanswered::may_be_lost;
+use crate::base::Nanos;
+use crate::model::{Confidence, Direction, EndHow, Exchange, Severity, Text};
+use crate::rules::frames::support::{against, bytes, talk};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
+
+pub(super) static RULE: Rule = Rule {
+    id: "peer-silent",
+    severity: Severity::Warning,
+    title: "one side fell silent, and the other gave it up",
+    about: "One side spoke, the other one said nothing more for a second or longer, and whoever had spoken closed the \
+        WebSocket: with a reason that speaks of it (a heartbeat, a time-out), or the silent side took another second and \
+        more for its own Close. Its machine still confirms what it gets, so the connection looks alive: its program does \
+        not.\n\nWhoever fell silent is told, not whoever closed. Behind a hop that answers Pings itself it shows on the \
+        far leg alone.",
+    refs: &["RFC 6455 §5.5.1", "RFC 6455 §7.1.3"],
+    causes: &[
+        "its program hangs: a blocked event loop, a lock, a stopped process",
+        "a service behind it does not answer, and it waits",
+        "it does not know this kind of heartbeat, and leaves it unanswered",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &[
+        "hop-buffered",
+        "hop-first-frames-lost",
+        "hop-messages-differ",
+        "hop-tunnel-dead",
+        "lost-between",
+        "ping-unanswered",
+        "silent-drop",
+    ],
+    check: Check::Exchange(check),
+};
+
+/// How long a side must have been silent.
+const SILENT: Nanos = Nanos::from_secs(1);
+
+/// How much later than the silent side the other must have spoken: what crosses on the way is no question.
+const BEHIND: Nanos = Nanos::from_millis(50);
+
+/// What reasons of this kind contain, in small letters; and what others contain that speak of another time-out.
+const WORDS: &[&str] = &[
+    "heartbeat",
+    "heart beat",
+    "ping",
+    "pong",
+    "timeout",
+    "timed out",
+    "time out",
+    "keepalive",
+    "keep-alive",
+    "no response",
+    "no answer",
+    "respond",
+    "unresponsive",
+];
+const OTHERS: &[&str] =
+    &["idle", "inactiv", "init", "session", "auth", "token", "login", "log in", "handshake", "upgrade"];
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some((talk, by)) = talk(x).zip(x.end.by).filter(|_| x.end.how == EndHow::CloseFrame) else { return };
+    let silent = against(by);
+    let Some(close) = talk.of(by).close().filter(|_| !may_be_lost(x, silent)) else { return };
+    let [own, theirs] = [by, silent].map(|side| x.end.idle_of[if side == Direction::ClientToServer { 0 } else { 1 }]);
+    let Some((own, theirs)) = own.zip(theirs).filter(|(own, theirs)| *theirs >= SILENT && *own + BEHIND < *theirs)
+    else {
+        return;
+    };
+    let reason = String::from_utf8_lossy(&close.reason).to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    let gave_up = says(WORDS) && !says(OTHERS);
+    let late = talk.of(silent).close().map(|answer| answer.ts.since(close.ts)).filter(|late| *late >= SILENT);
+    if !gave_up && late.is_none() {
+        return;
+    }
+    let (asked, mute) = (by.sender(), silent.sender());
+    let text = format!(
+        "The {mute} said nothing for {}, although the {asked} had spoken {} before, and the {asked} closed the WebSocket",
+        ends::spell(theirs),
+        ends::spell(own)
+    );
+    let mut text = Text::own(text);
+    if !close.reason.is_empty() {
+        text = text.say(" (its reason: ").bytes(&close.reason).say(")");
+    }
+    if let Some(late) = late {
+        text = text.say(format!("; the {mute} answered that {} later", ends::spell(late)));
+    }
+    out.add(text.say("."))
+        .confidence(if gave_up { Confidence::Likely } else { Confidence::Possible })
+        .expected(Text::own("an answer in time"))
+        .found(Text::own(format!("nothing for {}", ends::spell(theirs))))
+        .evidence(bytes(by, close.at, close.offset, close.length));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::frames::testing::{CLIENT, SERVER, close, found, later, talked};
+    use crate::rules::testing::{With as _, words};
+
+    /// The client closed at second 40 with this reason; before, it and the server had been silent for so many
+    /// milliseconds. The server answered so many seconds later.
+    fn closed(reason: &[u8], idle: [i64; 2], answered: Option<i64>) -> Exchange {
+        talked().with(|x| {
+            close(x, CLIENT, Some(4_000), 40);
+            let sent = x.talk.as_mut().and_then(|talk| talk.client.rare.as_mut()?.close.as_mut());
+            sent.into_iter().for_each(|sent| sent.reason = reason.into());
+            if let Some(answered) = answered {
+                close(x, SERVER, Some(4_000), 40 + answered);
+            }
+            (x.end.by, x.end.how, x.end.at) = (Some(CLIENT), EndHow::CloseFrame, Some(later(40)));
+            x.end.idle_of = idle.map(|ms| Some(Nanos::from_millis(ms)));
+        })
+    }
+
+    fn told(x: &Exchange) -> Option<(String, Option<Direction>)> {
+        let all = found(&RULE, x);
+        all.first().map(|f| (words(&f.message), crate::rules::frames::sender(f)))
+    }
+
+    #[test]
+    fn a_heartbeat_that_nobody_answered_is_the_silent_sides() {
+        let (message, sender) = told(&closed(b"Heartbeat timeout", [400, 2_000], None)).unwrap();
+        assert_eq!(
+            message,
+            "The server said nothing for 2.0 s, although the client had spoken 400 ms before, and the client closed the \
+             WebSocket (its reason: Heartbeat timeout)."
+        );
+        assert_eq!(sender, Some(SERVER));
+    }
+
+    #[test]
+    fn a_late_answer_to_the_close_tells_too() {
+        let (message, _) = told(&closed(b"", [2_000, 2_500], Some(4))).unwrap();
+        assert!(message.ends_with("; the server answered that 4.0 s later."), "{message}");
+        assert_eq!(told(&closed(b"", [2_000, 2_500], Some(0))), None);
+        assert_eq!(told(&closed(b"", [2_000, 2_500], None)), None);
+    }
+
+    #[test]
+    fn who_had_nothing_to_answer_and_other_reasons_are_not() {
+        assert_eq!(told(&closed(b"heartbeat timeout", [2_500, 2_000], None)), None, "the server spoke last");
+        assert_eq!(told(&closed(b"heartbeat timeout", [400, 900], None)), None);
+        assert_eq!(told(&closed(b"idle timeout", [400, 2_000], None)), None);
+        assert_eq!(told(&closed(b"bye", [400, 2_000], None)), None);
+        let lost = closed(b"heartbeat timeout", [400, 2_000], None).with(|x| x.quality.gap = true);
+        assert_eq!(told(&lost), None, "its answer may be lost");
+    }
+}
