@@ -74,6 +74,9 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
 }
 
+/// Whole seconds from here on are hardly by chance.
+const SET: Nanos = Nanos::from_secs(3);
+
 /// The silence after which its server ended a WebSocket whose handshake is not in view. `None`: it went otherwise.
 pub fn cut_midstream(flow: &FlowFacts) -> Option<Nanos> {
     let said = flow.said.as_ref().filter(|said| said.ws.is_some() && !said.gap)?;
@@ -85,7 +88,8 @@ pub fn cut_midstream(flow: &FlowFacts) -> Option<Nanos> {
 fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let (Some(idle), Some(said)) = (cut_midstream(flow), &flow.said) else { return };
     let times = seen.tunnels.cut_after_idle(flow.server.ip, idle);
-    if times < 2 && idle < LEAST[1] {
+    let set = is_whole(idle) && idle >= SET;
+    if times < 2 && idle < LEAST[1] && !set {
         return;
     }
     let mut text = Text::own(format!(
@@ -157,6 +161,9 @@ mod tests {
         let cut = flow(5_010, EndHow::Fin);
         assert_eq!(told(&seen, &cut), Some((Severity::Warning, Confidence::Possible)));
         assert_eq!(told(&seen, &flow(4_900, EndHow::Fin)), None, "short, and once");
+        let set = told(&seen, &flow(4_010, EndHow::Fin));
+        assert_eq!(set, Some((Severity::Warning, Confidence::Possible)), "whole seconds");
+        assert_eq!(told(&seen, &flow(2_010, EndHow::Fin)), None, "too short even so");
         assert_eq!(told(&seen, &flow(60_000, EndHow::Rst)), None, "no limit resets");
         [&cut, &cut].into_iter().for_each(|f| seen.tunnels.learn_midstream(f));
         assert_eq!(told(&seen, &cut), Some((Severity::Error, Confidence::Likely)));

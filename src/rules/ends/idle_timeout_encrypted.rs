@@ -1,7 +1,7 @@
 //! `idle-timeout-encrypted`.
 
 use super::limit::matching;
-use super::support::{FROM_SERVER, spell};
+use super::support::{FROM_SERVER, is_whole, spell};
 use crate::base::Nanos;
 use crate::model::{Confidence, ConnectState, EndHow, Evidence, FlowFacts, LimitKind, Sealed, Severity, Text, Wrapper};
 use crate::rules::{Check, Findings, Rule, Seen};
@@ -28,8 +28,9 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Flow(check),
 };
 
-/// The shortest silence that is told.
-const LEAST: Nanos = Nanos::from_secs(5);
+/// The shortest silence that is told: of one connection alone, and of several that were silent for as long, whole
+/// seconds.
+const LEAST: [Nanos; 2] = [Nanos::from_secs(5), Nanos::from_secs(2)];
 
 /// Whether a connection in TLS that was not read was ended by its server after a silence.
 pub fn ended_idle(flow: &FlowFacts) -> bool {
@@ -40,7 +41,7 @@ fn found(flow: &FlowFacts) -> Option<(&Sealed, Nanos)> {
     let said = flow.said.as_ref()?;
     let sealed = said.sealed.as_deref()?;
     let by_server = said.end.by == Some(FROM_SERVER) && flow.state != ConnectState::Midstream;
-    let idle = said.end.idle_before.filter(|idle| *idle >= LEAST)?;
+    let idle = said.end.idle_before.filter(|idle| *idle >= LEAST[1])?;
     // Something was asked and answered: what was never used is no tunnel.
     let used = sealed.sides.iter().all(|side| side.records.iter().any(|record| record.kind == 23));
     (by_server && used && !sealed.offers_h2()).then_some((sealed, idle))
@@ -49,6 +50,10 @@ fn found(flow: &FlowFacts) -> Option<(&Sealed, Nanos)> {
 fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let Some((sealed, idle)) = found(flow) else { return };
     let Some(said) = &flow.said else { return };
+    let times = seen.tunnels.sealed_after_idle(flow.server.ip, idle);
+    if idle < LEAST[0] && !(times >= 2 && is_whole(idle)) {
+        return;
+    }
     let name = said.via.iter().rev().find_map(|wrapper| match wrapper {
         Wrapper::Tls(tls) => tls.server_name.as_deref(),
         _ => None,
@@ -70,7 +75,6 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     }
     text = text
         .say(" What ran inside is not known: a WebSocket that was cut looks like this, and so does HTTP kept alive");
-    let times = seen.tunnels.sealed_after_idle(flow.server.ip, idle);
     let found = out.add(text).confidence(Confidence::Possible).found(Text::own(match times {
         0 | 1 => format!("{} without payload", spell(idle)),
         times => format!("{} without payload, {times} times at this host", spell(idle)),
@@ -123,11 +127,21 @@ mod tests {
     fn clients_that_leave_short_silences_and_http_2_are_not_told() {
         for flow in [
             ended(Direction::ClientToServer, 60, &[]),
-            ended(FROM_SERVER, 4, &[]),
+            ended(FROM_SERVER, 1, &[]),
             ended(FROM_SERVER, 60, &[b"h2", b"http/1.1"]),
         ] {
             assert!(run_flow(&RULE, &flow).is_empty() && !ended_idle(&flow));
         }
+    }
+
+    #[test]
+    fn a_short_silence_is_told_where_it_came_again_after_whole_seconds() {
+        let short = ended(FROM_SERVER, 3, &[]);
+        let mut seen = known();
+        seen.tunnels.learn_sealed(&short);
+        assert!(run_flow_seen(&RULE, &short, &seen).is_empty());
+        seen.tunnels.learn_sealed(&short);
+        assert_eq!(run_flow_seen(&RULE, &short, &seen).len(), 1);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) static RULE: Rule = Rule {
         "not-websocket-after-101",
         "res-101-then-http",
         "res-101-then-tls",
+        "rst-injected",
     ],
     check: Check::Hop(check),
 };
