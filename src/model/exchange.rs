@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
+use crate::model::head::trim;
 use crate::model::{Head, Proxied, Stream, Talk};
 
 /// Who sent it.
@@ -261,22 +262,51 @@ pub enum AcceptVerdict {
     NotApplicable,
 }
 
-/// What the two heads say of the opening handshake (RFC 6455 §4).
+/// What was judged of the opening handshake (RFC 6455 §4). There is one for each exchange: what its heads say is not
+/// repeated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handshake {
-    /// First `Sec-WebSocket-Key`.
-    pub key: Option<Box<[u8]>>,
-    pub accept: Option<Box<[u8]>>,
-    /// `None` where there is no key.
-    pub expected_accept: Option<Box<str>>,
     pub accept_verdict: AcceptVerdict,
-    /// A word of the closed list in docs/rules.md; `None` where the accept is not invalid.
-    pub accept_kind: Option<&'static str>,
-    /// How it was computed, in words; `None` as above.
-    pub accept_recipe: Option<String>,
+    /// `None` where the accept is not invalid.
+    pub wrong: Option<Box<WrongAccept>>,
+}
+
+/// Why an accept is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongAccept {
+    /// A word of the closed list in docs/rules.md.
+    pub kind: &'static str,
+    /// How it was computed, in words.
+    pub recipe: String,
+}
+
+impl Handshake {
+    /// As in [`WrongAccept`].
+    pub fn accept_kind(&self) -> Option<&'static str> {
+        self.wrong.as_ref().map(|wrong| wrong.kind)
+    }
+
+    /// As in [`WrongAccept`].
+    pub fn accept_recipe(&self) -> Option<&str> {
+        self.wrong.as_ref().map(|wrong| &*wrong.recipe)
+    }
+
+    /// The first `Sec-WebSocket-Accept` of this exchange. `None` where there is none, or not all of it was seen: a part
+    /// of one would be taken for a wrong one.
+    pub fn accept<'x>(&self, x: &'x Exchange) -> Option<&'x [u8]> {
+        let response = x.response.as_ref()?;
+        let whole =
+            self.accept_verdict == AcceptVerdict::Valid || response.whole_value("sec-websocket-accept").is_some();
+        response.first_value("sec-websocket-accept").filter(|_| whole).map(trim)
+    }
 }
 
 impl Exchange {
+    /// The first `Sec-WebSocket-Key`. `None` where there is none, or not all of it was seen.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.request.whole_value("sec-websocket-key").map(trim)
+    }
+
     /// Around this request, of which nothing else is known yet, not even its connection.
     pub fn of(request: Head) -> Exchange {
         let upgrade =

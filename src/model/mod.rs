@@ -23,7 +23,7 @@ pub use broken::{Broken, BrokenHow, HandshakeStep};
 pub use chain::{Blame, Chain, Fix, Outcome, Pattern, Role, Verdict};
 pub use exchange::{
     AcceptVerdict, Close, Direction, End, EndHow, Exchange, Handshake, Lost, Mechanism, Preview, Quality, Times, Tls,
-    Twice, Wrapper, WsCounts, WsTotals,
+    Twice, Wrapper, WrongAccept, WsCounts, WsTotals,
 };
 pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};

@@ -263,11 +263,11 @@ fn handshake(row: &Row, masker: &mut Masker) -> doc::Handshake {
         head.and_then(|head| head.combined(name)).map(|value| masker.field(name.as_bytes(), &value))
     };
     doc::Handshake {
-        key: h.key.as_deref().map(plain),
-        accept: h.accept.as_deref().map(plain),
-        expected_accept: h.expected_accept.as_deref().map(str::to_owned),
+        key: x.key().map(plain),
+        accept: h.accept(x).map(plain),
+        expected_accept: rules::accept::expected(x),
         accept_verdict: Cow::Borrowed(h.accept_verdict.word()),
-        accept_kind: h.accept_kind.map(Cow::Borrowed),
+        accept_kind: h.accept_kind().map(Cow::Borrowed),
         version: field(Some(&x.request), "sec-websocket-version", masker),
         subprotocols_offered: masker.protocols(&offered),
         subprotocol: field(x.response.as_ref(), "sec-websocket-protocol", masker),

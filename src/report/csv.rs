@@ -83,7 +83,7 @@ fn cells(row: &Row, chain: Option<&Chain>, masker: &mut Masker) -> [String; COLU
         text(verdict.map(|v| v.severity.word())),
         text(verdict.map(|v| v.confidence.word())),
         row.handshake.accept_verdict.word().to_owned(),
-        text(row.handshake.accept_kind),
+        text(row.handshake.accept_kind()),
         text(blame.map(|b| b.role.word())),
         defused(blame.and_then(|b| b.address.as_deref()).map(mask::own).unwrap_or_default()),
         defused(blame.and_then(|b| b.product.as_deref()).map(mask::own).unwrap_or_default()),

@@ -13,7 +13,6 @@ pub(crate) use journeys::journeys;
 /// 2026-01-02T02:14:07.311Z.
 pub(crate) const START: Timestamp = Timestamp(1_767_320_047_311_000_000);
 
-const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 const RIGHT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const WRONG: &[u8] = b"5wDaSp0SVvPHpHvxs/Iya3ZYqOo=";
 
@@ -162,14 +161,7 @@ pub(crate) fn healthy(a: &mut Analysis, id: u64, server: &str) {
         tcp_how: EndHow::Fin,
         tcp_at: Some(x.request.first + Nanos::from_secs(4)),
     };
-    let handshake = Handshake {
-        key: Some(KEY.into()),
-        accept: Some(RIGHT.as_bytes().into()),
-        expected_accept: Some(RIGHT.into()),
-        accept_verdict: AcceptVerdict::Valid,
-        accept_kind: None,
-        accept_recipe: None,
-    };
+    let handshake = Handshake { accept_verdict: AcceptVerdict::Valid, wrong: None };
     let index = a.findings.len();
     a.findings.push(finding("origin-missing", Severity::Info, id, Text::own("the request has no Origin")));
     a.rows.push(Row { exchange: Box::new(x), handshake, outcome: Outcome::Upgraded, findings: vec![index] });
@@ -186,12 +178,8 @@ pub(crate) fn wrong_accept(a: &mut Analysis, id: u64, server: &str) {
          Sec-WebSocket-Accept: 5wDaSp0SVvPHpHvxs/Iya3ZYqOo=\r\n\r\n",
     );
     let handshake = Handshake {
-        key: Some(KEY.into()),
-        accept: Some(WRONG.into()),
-        expected_accept: Some(RIGHT.into()),
         accept_verdict: AcceptVerdict::Invalid,
-        accept_kind: Some("guid-missing"),
-        accept_recipe: Some("SHA-1 of the key alone".to_owned()),
+        wrong: Some(Box::new(WrongAccept { kind: "guid-missing", recipe: "SHA-1 of the key alone".to_owned() })),
     };
     let index = a.findings.len();
     a.findings.push(Finding {
@@ -235,12 +223,7 @@ pub(crate) fn refused(a: &mut Analysis, id: u64, server: &str) {
         "HTTP/1.1 403 Forbidden\r\nServer: nginx/1.22.1\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\n",
     );
     x.body = b"origin not allowed".as_slice().into();
-    let handshake = Handshake {
-        key: Some(KEY.into()),
-        expected_accept: Some(RIGHT.into()),
-        accept_verdict: AcceptVerdict::NotApplicable,
-        ..Handshake::default()
-    };
+    let handshake = Handshake { accept_verdict: AcceptVerdict::NotApplicable, ..Handshake::default() };
     let index = a.findings.len();
     a.findings.push(finding("refused-403", Severity::Error, id, Text::own("the upgrade was refused with 403")));
     a.findings.push(finding("origin-host-mismatch", Severity::Warning, id, Text::own("Origin and Host differ")));

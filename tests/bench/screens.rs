@@ -321,7 +321,10 @@ fn differ(row: &mut Row, n: usize) {
     let [.., a, b, c] = (n as u32).to_be_bytes();
     x.client = Endpoint::new(IpAddr::from([10, a, b, c]), 1_024 + (n % 60_000) as u16);
     x.end.lifetime = x.end.lifetime.map(|lifetime| lifetime + Nanos(n as i64));
-    row.handshake.key = row.handshake.key.as_ref().map(|_| format!("key-{n:020}").into_bytes().into());
+    let key = x.key().map(<[u8]>::to_vec).filter(|key| key.len() == 24);
+    if let Some(at) = key.and_then(|key| x.request.text.windows(24).position(|part| part == key)) {
+        x.request.text[at..at + 24].copy_from_slice(format!("{n:022}==").as_bytes());
+    }
     let StartLine::Request { target, version, .. } = &mut x.request.start else { return };
     let more = format!("/{n}").into_bytes();
     let (end, by) = (target.end, more.len() as u32);

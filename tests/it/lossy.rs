@@ -40,7 +40,7 @@ fn said(a: &Analysis) -> Said {
     let (mut by_key, mut other) = (BTreeMap::new(), Vec::new());
     for chain in &a.chains {
         let row = chain.legs.first().and_then(|id| a.rows.iter().find(|row| row.exchange.id == *id));
-        let key = row.and_then(|row| row.handshake.key.as_deref()).map(|k| String::from_utf8_lossy(k).into_owned());
+        let key = row.and_then(|row| row.exchange.key()).map(|k| String::from_utf8_lossy(k).into_owned());
         let rule = (chain.verdict.rule.to_string(), chain.verdict.confidence == Confidence::Certain);
         match key {
             Some(key) => assert!(by_key.insert(key, rule).is_none(), "one exchange for each key"),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::base::Endpoint;
 use crate::model::{
-    Chain, End, Exchange, Finding, FlowFacts, Handshake, Head, Hop, InputFacts, Intermediary, Part, Pattern, Preview,
-    Proxied, Rare, Software, StartLine, Text, Wrapper,
+    Chain, End, Exchange, Finding, FlowFacts, Head, Hop, InputFacts, Intermediary, Part, Pattern, Preview, Proxied,
+    Rare, Software, StartLine, Text, Wrapper,
 };
 use crate::store::Analysis;
 
@@ -30,7 +30,6 @@ fn rewrite(n: &mut Names, a: &mut Analysis) {
     a.inputs.iter_mut().for_each(|input| n.input(input));
     for row in &mut a.rows {
         n.exchange(&mut row.exchange);
-        n.handshake(&mut row.handshake);
     }
     a.flows.iter_mut().for_each(|flow| n.flow(flow));
     a.chains.iter_mut().for_each(|chain| n.chain(chain));
@@ -224,12 +223,6 @@ impl Names {
             text.push(b'\n');
         }
         head.text = text.into();
-    }
-
-    fn handshake(&mut self, handshake: &mut Handshake) {
-        for value in [&mut handshake.key, &mut handshake.accept].into_iter().flatten() {
-            *value = self.text(value, Eager::Known).into();
-        }
     }
 
     fn flow(&mut self, flow: &mut FlowFacts) {

@@ -162,7 +162,7 @@ fn exchange(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, x: &Exchang
     answer(c, page, x, drawn)?;
     for found in facts::behind_verdict(c.a, chain).into_iter().take(1) {
         let of_accept = found.rule == "accept-mismatch";
-        let kind = facts::first_leg(c.a, chain).and_then(|row| row.handshake.accept_kind).filter(|_| of_accept);
+        let kind = facts::first_leg(c.a, chain).and_then(|row| row.handshake.accept_kind()).filter(|_| of_accept);
         for (label, text) in [("expected", &found.expected), ("found", &found.found)] {
             let text = c.masker.text(text);
             // The rows above say it already.

@@ -29,7 +29,7 @@ pub(super) fn neighbours(a: &Analysis) -> Vec<Neighbours> {
     let mut keys: Vec<(&[u8], usize, &Row)> = Vec::with_capacity(a.chains.len());
     for (index, chain) in a.chains.iter().enumerate() {
         let Some(row) = facts::first_leg(a, chain) else { continue };
-        let key = row.handshake.key.as_deref().filter(|key| key.len() == 24);
+        let key = row.exchange.key().filter(|key| key.len() == 24);
         keys.extend(key.map(|key| (key, index, row)));
     }
     keys.sort_unstable_by_key(|&(key, index, _)| (key, index));
@@ -107,7 +107,7 @@ mod tests {
         if let (Some(response), Some(at)) = (&mut inner.response, answer) {
             response.first = at;
         }
-        a.rows[2].handshake.key = None;
+        a.rows[2].exchange.request.fields = Box::default();
         let found = neighbours(&a);
         assert_eq!(found[0], Neighbours { next: Some(1), before: None });
         assert_eq!(found[1], Neighbours { next: None, before: Some(0) });

@@ -84,7 +84,7 @@ fn sign(response: &Head) -> Option<&'static str> {
 
 /// The earlier request, rightly answered by the same server, whose accept this is.
 fn earlier(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Option<u64> {
-    let (Some("other-exchange"), Some(key), Some(found)) = (handshake.accept_kind, &handshake.key, &handshake.accept)
+    let (Some("other-exchange"), Some(key), Some(found)) = (handshake.accept_kind(), x.key(), handshake.accept(x))
     else {
         return None;
     };

@@ -26,13 +26,13 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) {
     let (Some("guid-wrong"), Some(recipe), Some(response)) =
-        (handshake.accept_kind, &handshake.accept_recipe, &x.response)
+        (handshake.accept_kind(), handshake.accept_recipe(), &x.response)
     else {
         return;
     };
     out.add(Text::own(format!("The server computes the accept with a wrong GUID: {recipe}.")))
         .expected(Text::own(crate::wire::accept::GUID))
-        .found(Text::own(recipe.clone()))
+        .found(Text::own(recipe.to_owned()))
         .field(response, "sec-websocket-accept", Direction::ServerToClient);
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::{Endpoint, Nanos, limits};
 use crate::model::head::trim;
-use crate::model::{AcceptVerdict, Exchange, Handshake, Head, LineFaults};
+use crate::model::{AcceptVerdict, Exchange, Handshake, Head, LineFaults, WrongAccept};
 use crate::rules::Seen;
 use crate::rules::seen::Attempt;
 use crate::wire::accept::{self, Recipe};
@@ -43,30 +43,21 @@ pub fn judge(x: &Exchange, seen: &Seen, hints: &mut Hints, wrong_guids: &[(&str,
 
 /// Whether the accept of an exchange is right; not yet why it is wrong.
 pub fn compare(x: &Exchange) -> Handshake {
-    let key = x.request.whole_value("sec-websocket-key").map(trim);
     let found = x.response.as_ref().and_then(|r| r.first_value("sec-websocket-accept")).map(trim);
-    let right = key.map(accept::expected);
-    let accept_verdict = verdict(x, right.as_deref(), found);
-    let whole = x.response.as_ref().is_some_and(|r| r.whole_value("sec-websocket-accept").is_some());
-    Handshake {
-        key: key.map(Into::into),
-        // A part of one would be taken for a wrong one.
-        accept: found.filter(|_| whole || accept_verdict == AcceptVerdict::Valid).map(Into::into),
-        expected_accept: right.map(String::into_boxed_str),
-        accept_verdict,
-        accept_kind: None,
-        accept_recipe: None,
-    }
+    let right = expected(x);
+    Handshake { accept_verdict: verdict(x, right.as_deref(), found), wrong: None }
+}
+
+/// The accept that belongs to the key of an exchange (RFC 6455 §4.2.2). `None` where there is no key.
+pub fn expected(x: &Exchange) -> Option<String> {
+    x.key().map(accept::expected)
 }
 
 /// Says of a wrong accept how it came about. Mismatches of one server are explained in their order.
 pub fn explain(x: &Exchange, handshake: &mut Handshake, seen: &Seen, hints: &mut Hints, wrong_guids: &[(&str, &str)]) {
-    if let (AcceptVerdict::Invalid, Some(key), Some(found)) =
-        (handshake.accept_verdict, &handshake.key, &handshake.accept)
-    {
-        let (kind, words) = why(x, key, found, seen, hints, wrong_guids);
-        handshake.accept_kind = Some(kind);
-        handshake.accept_recipe = Some(words);
+    if let (AcceptVerdict::Invalid, Some(key), Some(found)) = (handshake.accept_verdict, x.key(), handshake.accept(x)) {
+        let (kind, recipe) = why(x, key, found, seen, hints, wrong_guids);
+        handshake.wrong = Some(Box::new(WrongAccept { kind, recipe }));
     }
 }
 
@@ -305,13 +296,14 @@ mod tests {
 
     #[test]
     fn key_accept_and_the_right_one_are_told() {
-        let handshake = judged(Answer::accepts(&["no"]));
-        assert_eq!(handshake.key.as_deref(), Some(KEY.as_bytes()));
-        assert_eq!(handshake.accept.as_deref(), Some(&b"no"[..]));
-        assert_eq!(handshake.expected_accept.as_deref(), Some(RIGHT));
-        assert_eq!(handshake.accept_kind, Some("unexplained"));
-        assert!(handshake.accept_recipe.is_some());
-        assert_eq!(judged(Answer::right()).accept_kind, None);
+        let answer = Answer::accepts(&["no"]);
+        let handshake = judged(answer.clone());
+        assert_eq!(answer.0.key(), Some(KEY.as_bytes()));
+        assert_eq!(handshake.accept(&answer.0), Some(&b"no"[..]));
+        assert_eq!(expected(&answer.0).as_deref(), Some(RIGHT));
+        assert_eq!(handshake.accept_kind(), Some("unexplained"));
+        assert!(handshake.accept_recipe().is_some());
+        assert_eq!(judged(Answer::right()).accept_kind(), None);
     }
 
     #[test]
@@ -329,35 +321,33 @@ mod tests {
         ]);
         assert_eq!(all[0].accept_verdict, AcceptVerdict::Valid);
         for wrong in &all[1..] {
-            assert_eq!(wrong.accept_kind, Some("other-exchange"));
+            assert_eq!(wrong.accept_kind(), Some("other-exchange"));
         }
-        assert!(
-            all[2].accept_recipe.as_deref().unwrap().contains("exchange 1, sent 2.000 s earlier to the same server")
-        );
+        assert!(all[2].accept_recipe().unwrap().contains("exchange 1, sent 2.000 s earlier to the same server"));
     }
 
     #[test]
     fn a_sample_accept_without_its_key_in_view_is_a_constant() {
         let all = judge_all(&[Answer::right().to(&request(&[OTHER])), Answer::right().to(&request(&[THIRD]))]);
-        assert!(all.iter().all(|h| h.accept_kind == Some("constant")));
-        assert!(all[0].accept_recipe.as_deref().unwrap().contains("the sample of RFC 6455"));
+        assert!(all.iter().all(|h| h.accept_kind() == Some("constant")));
+        assert!(all[0].accept_recipe().unwrap().contains("the sample of RFC 6455"));
     }
 
     #[test]
     fn the_same_value_for_different_keys_is_a_constant() {
         let same = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         let all = judge_all(&[Answer::accepts(&[same]), Answer::accepts(&[same]).to(&request(&[OTHER]))]);
-        assert!(all.iter().all(|h| h.accept_kind == Some("constant")));
+        assert!(all.iter().all(|h| h.accept_kind() == Some("constant")));
         // For one key alone it may be anything.
         let all = judge_all(&[Answer::accepts(&[same]), Answer::accepts(&[same])]);
-        assert!(all.iter().all(|h| h.accept_kind == Some("unexplained")));
+        assert!(all.iter().all(|h| h.accept_kind() == Some("unexplained")));
     }
 
     #[test]
     fn the_accept_of_an_empty_key_is_a_literal_though_it_is_constant() {
         let same = "Kfh9QIsMVZcl6xEPYxPHzW8SZ8w=";
         let all = judge_all(&[Answer::accepts(&[same]), Answer::accepts(&[same]).to(&request(&[OTHER]))]);
-        assert!(all.iter().all(|h| h.accept_kind == Some("key-literal")));
+        assert!(all.iter().all(|h| h.accept_kind() == Some("key-literal")));
     }
 
     #[test]
@@ -373,22 +363,22 @@ mod tests {
         seen.learn(&near, false);
         seen.learn(&far, false);
         let handshake = judge(&near, &seen, &mut Hints::default(), &WRONG);
-        assert_eq!(handshake.accept_kind, Some("other-leg"));
+        assert_eq!(handshake.accept_kind(), Some("other-leg"));
         // Sent before this request it is no leg of it.
         far.request.first = near.request.first - Nanos::from_secs(3);
         let mut seen = Seen::default();
         seen.learn(&far, false);
-        assert_eq!(judge(&near, &seen, &mut Hints::default(), &WRONG).accept_kind, Some("other-exchange"));
+        assert_eq!(judge(&near, &seen, &mut Hints::default(), &WRONG).accept_kind(), Some("other-exchange"));
     }
 
     #[test]
     fn the_accept_for_another_key_line_of_the_request_is_recognised() {
         let two = judged(Answer::right().to(&request(&[OTHER, KEY])));
-        assert_eq!(two.accept_kind, Some("key-altered"));
-        assert!(two.accept_recipe.unwrap().contains("line 2"));
+        assert_eq!(two.accept_kind(), Some("key-altered"));
+        assert!(two.accept_recipe().unwrap().contains("line 2"));
         let joined = accept::expected(format!("{OTHER}, {KEY}").as_bytes());
         let joined = judged(Answer::accepts(&[&joined]).to(&request(&[OTHER, KEY])));
-        assert!(joined.accept_recipe.unwrap().contains("joined"));
+        assert!(joined.accept_recipe().unwrap().contains("joined"));
     }
 
     #[test]

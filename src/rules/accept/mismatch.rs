@@ -1,5 +1,6 @@
 //! `accept-mismatch`.
 
+use super::judge::expected;
 use crate::model::{AcceptVerdict, Direction, Exchange, FaultClass, Handshake, Severity, Text};
 use crate::rules::accept::kinds;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -28,9 +29,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) {
     let (AcceptVerdict::Invalid, Some(response)) = (handshake.accept_verdict, &x.response) else { return };
-    let (Some(right), Some(found)) = (&handshake.expected_accept, &handshake.accept) else { return };
-    let kind = handshake.accept_kind.unwrap_or("unexplained");
-    let recipe = handshake.accept_recipe.as_deref().unwrap_or("no known mistake gives this value");
+    let (Some(right), Some(found)) = (expected(x), handshake.accept(x)) else { return };
+    let kind = handshake.accept_kind().unwrap_or("unexplained");
+    let recipe = handshake.accept_recipe().unwrap_or("no known mistake gives this value");
     let mut finding = out
         .add(Text::own(format!("The server answered with a wrong Sec-WebSocket-Accept: {recipe}.")))
         .expected(Text::new().field(b"Sec-WebSocket-Accept", right.as_bytes()))

@@ -1,5 +1,6 @@
 //! `accept-missing`.
 
+use super::judge::expected;
 use crate::model::{AcceptVerdict, Direction, Exchange, FaultClass, Handshake, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -30,7 +31,7 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
         .field(&x.request, "sec-websocket-key", Direction::ClientToServer)
         .head(response, Direction::ServerToClient)
         .found(Text::own("no such field"));
-    if let Some(right) = &handshake.expected_accept {
+    if let Some(right) = expected(x) {
         found = found.expected(Text::new().field(b"Sec-WebSocket-Accept", right.as_bytes()));
     }
     if !response.has("upgrade") || !response.has_token("connection", "upgrade") {

@@ -16,7 +16,7 @@ mod tolerated;
 mod unexplained;
 mod unverifiable;
 
-pub use judge::{Hints, compare, explain, judge};
+pub use judge::{Hints, compare, expected, explain, judge};
 
 use crate::rules::Rule;
 

@@ -1,5 +1,6 @@
 //! `accept-repeated`.
 
+use super::judge::expected;
 use crate::model::{AcceptVerdict, Direction, Exchange, FaultClass, Handshake, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -33,7 +34,8 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
         return;
     }
     let values = response.members(NAME);
-    let right = handshake.expected_accept.as_deref().map(str::as_bytes);
+    let right = expected(x);
+    let right = right.as_deref().map(str::as_bytes);
     let judgement = if handshake.accept_verdict == AcceptVerdict::Unverifiable {
         ""
     } else if values.iter().all(|v| Some(v.as_slice()) == right) {

@@ -35,7 +35,7 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
         .field(response, "sec-websocket-accept", Direction::ServerToClient)
         .expected(Text::own("the client fails the connection"))
         .found(Text::own(format!("{count} from the client")));
-    if handshake.accept_kind == Some("guid-wrong") {
+    if handshake.accept_kind() == Some("guid-wrong") {
         finding = finding.cause("client and server share the same wrong GUID");
     }
     if let [Some(first), _] = &x.after_101 {

@@ -23,7 +23,8 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) {
-    let (Some("unexplained"), Some(found), Some(response)) = (handshake.accept_kind, &handshake.accept, &x.response)
+    let (Some("unexplained"), Some(found), Some(response)) =
+        (handshake.accept_kind(), handshake.accept(x), &x.response)
     else {
         return;
     };

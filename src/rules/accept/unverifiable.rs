@@ -27,7 +27,7 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
     let (AcceptVerdict::Unverifiable, Some(response)) = (handshake.accept_verdict, &x.response) else { return };
     let why = if !request_whole(x) {
         "the capture does not hold its request head whole"
-    } else if handshake.key.is_none() {
+    } else if x.key().is_none() {
         "the request has no Sec-WebSocket-Key"
     } else if !response_whole(x) {
         "the capture does not hold its response head whole"
@@ -39,7 +39,7 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
         "sec-websocket-accept",
         Direction::ServerToClient,
     );
-    if let Some(found) = &handshake.accept {
+    if let Some(found) = handshake.accept(x) {
         finding.found(Text::new().field(b"Sec-WebSocket-Accept", found));
     }
 }

@@ -45,7 +45,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
 /// Whether the hop speaks WebSocket by itself on each side: another key, and both accepts fit.
 fn ends_websocket(view: &HopView<'_>) -> bool {
     let legs = [view.near.handshake, view.far.handshake];
-    view.near.handshake.key != view.far.handshake.key && legs.iter().all(|h| h.accept_verdict == AcceptVerdict::Valid)
+    view.near.x.key() != view.far.x.key() && legs.iter().all(|h| h.accept_verdict == AcceptVerdict::Valid)
 }
 
 #[cfg(test)]

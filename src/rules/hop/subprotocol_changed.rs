@@ -88,7 +88,7 @@ fn without_one(view: &HopView<'_>) -> Severity {
 fn ends_websocket(view: &HopView<'_>) -> bool {
     let valid = |leg: &Leg<'_>| leg.x.is_stream() || leg.handshake.accept_verdict == AcceptVerdict::Valid;
     let bridges = view.near.x.is_stream() || view.far.x.is_stream();
-    let other_key = bridges || view.near.handshake.key != view.far.handshake.key;
+    let other_key = bridges || view.near.x.key() != view.far.x.key();
     valid(&view.near) && valid(&view.far) && other_key
 }
 

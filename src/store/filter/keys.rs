@@ -183,9 +183,9 @@ impl Subject<'_> {
     pub(super) fn any_text(&self, key: Key, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         let x = self.row.map(|row| &*row.exchange);
         match key {
-            Key::Accept => self.handshake(|h| h.accept.as_deref()).is_some_and(test),
-            Key::Nonce => self.handshake(|h| h.key.as_deref()).is_some_and(test),
-            Key::Kind => self.handshake(|h| h.accept_kind.map(str::as_bytes)).is_some_and(test),
+            Key::Accept => self.row.and_then(|row| row.handshake.accept(&row.exchange)).is_some_and(test),
+            Key::Nonce => self.row.and_then(|row| row.exchange.key()).is_some_and(test),
+            Key::Kind => self.row.and_then(|row| row.handshake.accept_kind()).is_some_and(|kind| test(kind.as_bytes())),
             Key::Blame => self.chain.and_then(|c| c.verdict.blame.as_ref()).is_some_and(|b| {
                 test(b.role.word().as_bytes()) || b.address.as_deref().is_some_and(|a| test(a.as_bytes()))
             }),
@@ -274,13 +274,6 @@ impl Subject<'_> {
             Key::Packet => self.packets().any(|p| test(p.number() as f64)),
             _ => false,
         }
-    }
-
-    fn handshake<'s, T: ?Sized>(
-        &'s self,
-        part: impl Fn(&'s crate::model::Handshake) -> Option<&'s T>,
-    ) -> Option<&'s T> {
-        self.row.and_then(|row| part(&row.handshake))
     }
 
     fn ends(&self) -> Option<(Endpoint, Endpoint)> {

@@ -69,12 +69,7 @@ fn nginx() -> Software {
 }
 
 fn add(a: &mut Analysis, x: Exchange, outcome: Outcome, findings: Vec<usize>) {
-    let handshake = Handshake {
-        key: x.request.first_value("sec-websocket-key").map(Into::into),
-        expected_accept: Some(RIGHT.into()),
-        accept_verdict: AcceptVerdict::NotApplicable,
-        ..Handshake::default()
-    };
+    let handshake = Handshake { accept_verdict: AcceptVerdict::NotApplicable, ..Handshake::default() };
     a.rows.push(Row { exchange: Box::new(x), handshake, outcome, findings });
 }
 
