@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::products::{Products, Recognised};
 use crate::rules::accept::Hints;
-use crate::rules::seen::Noted;
+use crate::rules::seen::Notes;
 use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{self, Analysis, Row};
@@ -86,9 +86,8 @@ impl<'p> Judge<'p> {
         out
     }
 
-    /// Remembers all of these. `noted`: what is to be remembered of each.
-    fn learn(&mut self, all: &[Box<Exchange>], noted: Vec<Noted>) {
-        self.seen.expect(all.len());
+    /// Remembers all of these. `notes`: what is to be remembered of them.
+    fn learn(&mut self, all: &[Box<Exchange>], notes: Notes) {
         let mut tunnels = std::mem::take(&mut self.seen.tunnels);
         let of_tunnels = || {
             for (at, x) in all.iter().enumerate() {
@@ -97,11 +96,7 @@ impl<'p> Judge<'p> {
             }
             tunnels
         };
-        let of_attempts = |seen: &mut Seen| {
-            for (x, noted) in all.iter().zip(noted) {
-                seen.add(noted, x, false);
-            }
-        };
+        let of_attempts = |seen: &mut Seen| seen.learn_noted(notes, all.iter().map(|x| &**x));
         let seen = &mut self.seen;
         let tunnels = at_once(all.len(), || of_attempts(seen), of_tunnels).1;
         self.seen.tunnels = tunnels;
@@ -191,9 +186,9 @@ impl Rest {
 }
 
 /// What is to be learnt of each.
-fn notes(all: &[Box<Exchange>], seen: &Seen) -> Vec<Noted> {
+fn notes(all: &[Box<Exchange>], seen: &Seen) -> Notes {
     let each = all.iter().enumerate().inspect(|(at, _)| ahead::fetch(all, *at));
-    each.map(|(_, x)| seen.note(x)).collect()
+    seen.note_all(each.map(|(_, x)| &**x))
 }
 
 /// Does both, on two threads where there are enough exchanges for that to pay.
@@ -414,12 +409,12 @@ pub fn whole_by(
     }
     // What is to be learnt of them is found out meanwhile, and once more should joining leave some out or move their times.
     let (told, seen) = (&judge.told, &judge.seen);
-    let (joined, noted) = at_once(exchanges.len(), || hops::join(&exchanges, told), || notes(&exchanges, seen));
+    let (joined, noticed) = at_once(exchanges.len(), || hops::join(&exchanges, told), || notes(&exchanges, seen));
     let (before, moved) = (exchanges.len(), !joined.clocks.is_empty());
     let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs);
     judge.copied = std::mem::take(&mut plan.copied);
-    let noted = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noted };
-    judge.learn(&exchanges, noted);
+    let noticed = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noticed };
+    judge.learn(&exchanges, noticed);
     judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
     sealed.iter().for_each(|flow| {
         judge.seen.tunnels.learn_sealed(flow);

@@ -79,9 +79,15 @@ pub struct Attempt {
     expected: Option<Box<Accept>>,
 }
 
-/// An attempt on its way into [`Seen`].
-pub struct Noted {
-    attempt: Attempt,
+/// Attempts on their way into [`Seen`].
+pub struct Notes {
+    attempts: Vec<Attempt>,
+    /// Of each.
+    more: Vec<Noted>,
+}
+
+/// What is noted of an attempt besides.
+struct Noted {
     /// Where it will stand in the index of keys.
     key: Option<u64>,
     /// It tells more than of itself.
@@ -199,18 +205,46 @@ impl Seen {
         }
     }
 
-    /// So many exchanges will be learnt: room for them is made once, and not moved again and again.
-    pub fn expect(&mut self, exchanges: usize) {
-        let more = exchanges.min(limits::SEEN_KEYS);
-        self.attempts.reserve_exact(more);
-        self.by_key.0.reserve(more, |slot| slot.0);
+    /// What [`Seen::learn_noted`] will remember of these exchanges: what can be found out beside other work.
+    pub fn note_all<'x>(&self, all: impl ExactSizeIterator<Item = &'x Exchange>) -> Notes {
+        let mut notes = Notes { attempts: Vec::with_capacity(all.len()), more: Vec::with_capacity(all.len()) };
+        for x in all {
+            let (attempt, more) = self.note(x);
+            notes.attempts.push(attempt);
+            notes.more.push(more);
+        }
+        notes
+    }
+
+    /// Remembers exchanges, as [`Seen::learn`] does each. `notes`: what was noted of them.
+    pub fn learn_noted<'x>(&mut self, notes: Notes, all: impl Iterator<Item = &'x Exchange>) {
+        let Notes { attempts, more } = notes;
+        let indexes = [&self.by_expected, &self.by_accept, &self.granted, &self.unauthorized];
+        if !self.attempts.is_empty()
+            || attempts.len() > limits::SEEN_KEYS
+            || indexes.iter().any(|index| index.is_made())
+        {
+            for ((attempt, more), x) in attempts.into_iter().zip(more).zip(all) {
+                self.add(attempt, &more, x, false);
+            }
+            return;
+        }
+        // The first of all: they stand as they are to stand, and are not moved.
+        self.by_key.0.reserve(attempts.len(), |slot| slot.0);
+        self.attempts = attempts.into();
+        for ((more, x), number) in more.iter().zip(all).zip(self.first..) {
+            if more.seldom {
+                self.learn_seldom(x);
+            }
+            self.by_key.add(more.key, number);
+        }
     }
 
     /// Remembers an exchange; forgets what is older than the limits allow. `window`: whether age
     /// counts too (streaming).
     pub fn learn(&mut self, x: &Exchange, window: bool) {
-        let noted = self.note(x);
-        self.add(noted, x, window);
+        let (attempt, more) = self.note(x);
+        self.add(attempt, &more, x, window);
     }
 
     /// Remembers what a plain request tells that is no leg of anything.
@@ -219,24 +253,21 @@ impl Seen {
         self.learn_proxied(x);
     }
 
-    /// What [`Seen::add`] will remember of an exchange: what can be found out of several at a time.
-    pub fn note(&self, x: &Exchange) -> Noted {
+    fn note(&self, x: &Exchange) -> (Attempt, Noted) {
         let attempt = self.attempt(x);
         let through_proxy = x.mechanism == Mechanism::Connect
             || x.via.iter().any(|around| matches!(around, Wrapper::Connect(_)))
             || x.proxied.is_some();
         let key = self.of_key(&attempt);
-        Noted { attempt, key, seldom: through_proxy || !x.has_websocket_fields() || x.is_inside_tls() }
+        (attempt, Noted { key, seldom: through_proxy || !x.has_websocket_fields() || x.is_inside_tls() })
     }
 
-    /// Remembers what was noted of an exchange, as [`Seen::learn`] does.
-    pub fn add(&mut self, noted: Noted, x: &Exchange, window: bool) {
-        let Noted { attempt, key, seldom } = noted;
-        if seldom {
+    fn add(&mut self, attempt: Attempt, more: &Noted, x: &Exchange, window: bool) {
+        if more.seldom {
             self.learn_seldom(x);
         }
         let number = self.first + self.attempts.len() as u64;
-        self.by_key.add(key, number);
+        self.by_key.add(more.key, number);
         let [expected, accept, granted, unauthorized] = self.of_seldom(&attempt);
         self.by_expected.add(expected, number);
         self.by_accept.add(accept, number);
@@ -576,6 +607,34 @@ mod tests {
         early.server.port += 1;
         assert!(seen.unauthorized_after(&early, at(1_000)).is_none(), "at another server");
         assert!(seen.unauthorized_after(&x, at(5_000) - Nanos::from_secs(limits::RETRY_S + 1)).is_none());
+    }
+
+    #[test]
+    fn what_is_learnt_all_at_once_is_what_is_learnt_one_by_one() {
+        let refused = exchange(ASK, Some("HTTP/1.1 401 No\r\n\r\n"));
+        let connect = exchange("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", None);
+        let all = [exchange(ASK, Some(GRANT)), refused, connect, exchange(ASK, Some(GRANT))];
+        let told = |seen: &Seen, x: &Exchange| {
+            let key = x.key().unwrap_or_default();
+            let accept = accept::expected(key);
+            let found = seen.with_key(key).count();
+            (
+                found,
+                seen.with_accept(accept.as_bytes()).count(),
+                seen.is_forward_proxy(x.server.ip),
+                seen.attempts.len(),
+            )
+        };
+        let mut one_by_one = Seen::default();
+        all.iter().for_each(|x| one_by_one.learn(x, false));
+        for before in [0, 1] {
+            let mut at_once = Seen::default();
+            all.iter().take(before).for_each(|x| at_once.learn(x, false));
+            let notes = at_once.note_all(all[before..].iter());
+            at_once.learn_noted(notes, all[before..].iter());
+            assert!(all.iter().all(|x| told(&at_once, x) == told(&one_by_one, x)), "{before} before");
+        }
+        assert_eq!(told(&one_by_one, &all[0]), (3, 2, true, 4));
     }
 
     #[test]
