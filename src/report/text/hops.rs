@@ -29,7 +29,13 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> 
         let again = before.replace(hop.between.0) == Some(hop.between.0);
         let mut parts = vec![if again { "once more".to_owned() } else { who(c, hop) }];
         parts.extend(hop.forward.map(|t| format!("request on {}", after(t))));
-        parts.extend(hop.back.map(|t| format!("answer back {}", after(t))));
+        parts.extend(hop.back.map(|t| match hop.forward {
+            // The request went on in good order: it is no other clock, but an answer of its own.
+            Some(on) if on >= Nanos::ZERO && t < EARLY => {
+                format!("answered by itself, {} before its backend did", human(Nanos(t.0.saturating_neg())))
+            }
+            _ => format!("answer back {}", after(t)),
+        }));
         let mut keys: Vec<&str> = hop.joined_by.iter().take(KEYS).map(|key| key.word()).collect();
         if hop.joined_by.len() > KEYS {
             keys.push("…");
@@ -246,11 +252,14 @@ fn who(c: &mut Context<'_>, hop: &Hop) -> String {
     }
 }
 
+/// An answer this much ahead of the one behind it is not stamped out of order.
+const EARLY: Nanos = Nanos::from_millis(-1);
+
 /// How long the hop took. A little below zero: packets of two interfaces were stamped out of order.
 fn after(time: Nanos) -> String {
     match time.0 {
         0.. => format!("after {}", human(time)),
-        n if n >= -Nanos::from_millis(1).0 => "at once".to_owned(),
+        n if n >= EARLY.0 => "at once".to_owned(),
         n => format!("{} before it came (the clocks differ)", human(Nanos(n.saturating_neg()))),
     }
 }
@@ -302,6 +311,20 @@ mod tests {
         Worked: 1 at 10.0.0.2:80; answered in 1.67 ms (median), 1.67 ms (slowest); all through edge
         10.0.0.2:80 and nginx 10.0.1.3:8000
         ");
+    }
+
+    #[test]
+    fn an_answer_of_the_hops_own_is_told_as_one() {
+        let mut a = testing::journeys();
+        let told = |on, back, a: &mut Analysis| {
+            for hop in a.chains.iter_mut().flat_map(|chain| &mut chain.hops) {
+                (hop.forward, hop.back) = (Some(Nanos::from_millis(on)), Some(Nanos::from_millis(back)));
+            }
+            text(a, 10).split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let own = told(1, -3_000, &mut a);
+        assert!(own.contains("answered by itself, 3.00 s before its backend did") && !own.contains("clocks"), "{own}");
+        assert!(told(-3_000, -3_000, &mut a).contains("answer back 3.00 s before it came (the clocks differ)"));
     }
 
     #[test]
