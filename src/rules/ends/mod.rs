@@ -7,6 +7,7 @@ mod clean;
 mod client_closed_tcp_first;
 mod close_code_meaning;
 mod close_unanswered;
+mod closed_at_once;
 mod flapping;
 mod half_closed;
 mod idle_timeout;
@@ -54,6 +55,7 @@ pub(super) static RULES: &[&Rule] = &[
     &still_open::RULE,
     &close_code_meaning::RULE,
     &close_unanswered::RULE,
+    &closed_at_once::RULE,
     &client_closed_tcp_first::RULE,
     &ping_period_vs_timeout::RULE,
     &backpressure::RULE,
