@@ -239,7 +239,7 @@ fn on_leg(
     let impatient = |first: &Exchange| {
         let waited = first.end.tcp_at.map(|at| at.since(first.request.last));
         let patience = verdict::PATIENCE[usize::from(at.x.response.is_some())];
-        left && waited.is_some_and(|waited| waited < patience)
+        left && waited.is_some_and(|waited| waited < patience) && !response::answered_late(at.x)
     };
     let client = hop.is_none() && !by_client && blame.role == Role::Client;
     if let Some(first) = journey.first().filter(|first| client || impatient(first.x)) {

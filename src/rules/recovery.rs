@@ -72,7 +72,10 @@ fn followed(x: &Exchange, seen: &Seen) -> Option<ExchangeId> {
     let agent = seen.attempt(x).agent;
     let until = answer.last + Nanos::from_secs(limits::RETRY_S);
     let mut later = seen.granted_after(x.client.ip, &target, answer.first);
-    later.find(|a| a.at <= until && a.id != x.id && a.agent == agent).map(|a| a.id)
+    // What leads back to where it came from was not followed by asking once more.
+    let elsewhere =
+        |a: &Attempt| target != x.request.target() || (a.server, a.server_port) != (x.server.ip, x.server.port);
+    later.find(|a| a.at <= until && a.id != x.id && a.agent == agent && elsewhere(a)).map(|a| a.id)
 }
 
 /// The rule with this slug, if it judges what the client sent.
@@ -113,12 +116,13 @@ mod tests {
 
     #[test]
     fn a_redirect_that_the_client_followed_is_a_warning() {
-        let warned = |location: &str, second: &str, ms: i64| {
+        let warned_at = |location: &str, second: &str, ms: i64, port: u16| {
             let answer = format!("HTTP/1.1 308 Permanent Redirect\r\nLocation: {location}\r\n\r\n");
             let redirected = exchange(ASK, Some(&answer));
             let mut granted = exchange(second, Some(GRANT));
             granted.id = ExchangeId(2);
             granted.request.first = at(ms);
+            granted.server.port = port;
             let mut seen = Seen::default();
             seen.learn(&redirected, false);
             seen.learn(&granted, false);
@@ -131,11 +135,15 @@ mod tests {
             assert_eq!(said, found.severity == Severity::Warning);
             said
         };
+        let port = exchange(ASK, None).server.port;
+        let warned = |location: &str, second: &str, ms: i64| warned_at(location, second, ms, port);
         let there = ASK.replace("/chat", "/chat/");
         for location in ["/chat/", "chat/", "http://ws.example/chat/#top"] {
             assert!(warned(location, &there, 300), "{location}");
         }
         assert!(!warned("/chat/", ASK, 300), "the first address again");
+        assert!(warned_at("http://ws.example:8081/chat", ASK, 300, 8081), "the same path at another port");
+        assert!(!warned("http://ws.example:8081/chat", ASK, 300), "the first address once more");
         assert!(!warned("/chat/", &there, 11_000), "long behind");
         assert!(!warned("/chat/", &there.replace("Host:", "User-Agent: y\r\nHost:"), 300), "another program");
     }

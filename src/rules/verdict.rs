@@ -357,8 +357,10 @@ pub(super) const PATIENCE: [Nanos; 2] = [Nanos::from_millis(1_500), Nanos::from_
 /// Whether the client closed before a server can be called silent.
 fn left_early(x: &Exchange) -> bool {
     let waited = x.end.tcp_at.map(|at| at.since(x.request.last));
-    let patience = if response::left_before_grant(x) { PATIENCE[1] } else { PATIENCE[0] };
-    x.end.tcp_by == Some(Direction::ClientToServer) && waited.is_some_and(|w| w < patience)
+    let granted = response::left_before_grant(x);
+    let patience = if granted { PATIENCE[1] } else { PATIENCE[0] };
+    let late = granted && response::answered_late(x);
+    x.end.tcp_by == Some(Direction::ClientToServer) && waited.is_some_and(|w| w < patience) && !late
 }
 
 /// Whether the request carries what only proxies add.

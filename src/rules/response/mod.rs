@@ -37,7 +37,7 @@ pub(crate) mod testing;
 mod tls_handshake_failed;
 mod upgrade_ignored_200;
 
-pub(super) use no_response::is_unanswered;
+pub(super) use no_response::{answered_late, is_unanswered};
 pub(super) use redirect_target::redirected_to;
 pub(super) use refused::fix_class as refused_fix_class;
 pub(super) use res_head_incomplete::breaks_off;

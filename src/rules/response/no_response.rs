@@ -18,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
         SILENT,
         CLOSED,
         IMPATIENT,
+        BUSY,
         "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on",
     ],
     fix: None,
@@ -28,10 +29,20 @@ pub(super) static RULE: Rule = Rule {
 
 const CLOSED: &str = "the server crashed over the request, or a filter in front of it dropped it on purpose";
 const IMPATIENT: &str = "the client waits for less time than the server takes, or its page was left";
+const BUSY: &str =
+    "the server, or what it waits for, is busy with others: it takes connections and does not serve them";
 const SILENT: &str = "the server or its proxy hangs, waiting for something behind it";
 
 /// How long the capture must go on behind the request before silence means no answer.
 const WAIT: Nanos = Nanos::from_secs(5);
+
+/// How long behind its request an answer is late, whoever did not wait for it.
+const LATE: Nanos = Nanos::from_secs(5);
+
+/// Whether the answer came so late that no client need have waited for it.
+pub(in crate::rules) fn answered_late(x: &Exchange) -> bool {
+    x.response.as_ref().is_some_and(|answer| answer.first.since(x.request.last) >= LATE)
+}
 
 /// Whether the request got no answer at all, and the capture can tell.
 pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
@@ -63,7 +74,7 @@ fn too_late(x: &Exchange, answered: Timestamp, out: &mut Findings<'_>) {
         .add(Text::own(text))
         .expected(Text::own("101 Switching Protocols before the client leaves"))
         .found(Text::own("the end of the connection, then a 101"))
-        .cause(IMPATIENT)
+        .cause(if answered_late(x) { BUSY } else { IMPATIENT })
         .head(&x.request, FROM_CLIENT);
     let found = match x.end.packet {
         Some(at) => found.evidence(Evidence { at, direction: Some(FROM_CLIENT), bytes: None }),
@@ -158,7 +169,11 @@ mod tests {
              came 1.5 s later."
         );
         assert_eq!(crate::rules::outcome::of(&x, &Default::default(), &found), crate::model::Outcome::Unanswered);
-        let spoke = with_frames(x, 1, 0);
+        assert_eq!(&*found[0].causes, [IMPATIENT]);
+        let spoke = with_frames(x.clone(), 1, 0);
         assert!(slugs(&RULE, &spoke).is_empty(), "it had not");
+        let late = x.request.last + LATE;
+        x.response.iter_mut().for_each(|head| (head.first, head.last) = (late, late));
+        assert_eq!(&*run(&RULE, &x)[0].causes, [BUSY], "whoever waits, that is too long");
     }
 }

@@ -58,12 +58,11 @@ pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
     }
 }
 
-/// The request target that a client asks for which follows this Location. `None` where none can, or where it leads back.
+/// The request target that a client asks for which follows this Location. `None` where none can.
 pub(in crate::rules) fn redirected_to(request: &Head, location: &[u8]) -> Option<Vec<u8>> {
     let to = read(location)?;
     let asked = read_target(request.target());
-    let target = [path_of(&to, &asked), to.query.to_vec()].concat();
-    (target != request.target()).then_some(target)
+    Some([path_of(&to, &asked), to.query.to_vec()].concat())
 }
 
 /// The path that a Location leads to; a relative one replaces the last segment (RFC 3986 §5.2.3). Never empty.

@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Error,
     title: "the upgrade was refused with an HTTP status",
     about: "Instead of 101 the server sent a final status: there is no WebSocket. The code is in the slug \
-        (refused-403).\n\nA first 401 or 407 is the normal way to ask for credentials and only a note. Where the \
+        (refused-403).\n\nA first 401 or 407 is the normal way to ask for credentials and only a note, but where the query carried some, or the answer \
+        says what is wrong with them. Where the \
         request has a fault of its own, the refusal is its symptom.\n\nThe first bytes of the body and the Server \
         and Via fields often tell whether a proxy or the application refused.",
     refs: &["RFC 6455 §4.1", "RFC 6455 §4.2.2", "RFC 9110 §15"],
@@ -94,9 +95,33 @@ fn first_round(x: &Exchange, code: u16) -> bool {
         407 => "proxy-authorization",
         _ => return false,
     };
-    x.request.first_value(field).is_none_or(|sent| {
-        let scheme = sent.split(|&b| b == b' ').next().unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    match x.request.first_value(field) {
+        Some(sent) => {
+            let scheme = sent.split(|&b| b == b' ').next().unwrap_or_default();
+            scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+        }
+        None => code == 407 || !has_token(x.request.target()) && !is_rejected(x),
+    }
+}
+
+/// What names of parameters contain that carry credentials: browsers can send no Authorization with a WebSocket.
+const CREDENTIALS: [&[u8]; 7] = [b"token", b"auth", b"jwt", b"ticket", b"apikey", b"api_key", b"signature"];
+
+/// Whether the answer says that there were credentials, and what is wrong with them: a server says nothing of the sort
+/// to a request without any (RFC 6750 §3.1).
+fn is_rejected(x: &Exchange) -> bool {
+    let asks = x.response.as_ref().and_then(|head| head.first_value("www-authenticate"));
+    asks.is_some_and(|asks| memchr::memmem::find(asks, b"error=").is_some())
+}
+
+/// Whether a query carries credentials.
+fn has_token(target: &[u8]) -> bool {
+    let query = target.splitn(2, |&b| b == b'?').nth(1).unwrap_or_default();
+    query.split(|&b| b == b'&').any(|pair| {
+        let mut halves = pair.splitn(2, |&b| b == b'=');
+        let name = halves.next().unwrap_or_default().to_ascii_lowercase();
+        let named = name == b"sig" || CREDENTIALS.iter().any(|part| memchr::memmem::find(&name, part).is_some());
+        named && halves.next().is_some_and(|value| !value.is_empty())
     })
 }
 
@@ -249,6 +274,11 @@ mod tests {
         assert_eq!(refused(ASK, "407 Proxy Authentication Required")[0].1, Severity::Info);
         assert_eq!(refused(&ask("Authorization: Basic eDp5\r\n"), "401 Unauthorized")[0].1, Severity::Error);
         assert_eq!(refused(&ask("Authorization: NTLM TlRM\r\n"), "401 Unauthorized")[0].1, Severity::Info);
+        let with = |query: &str| refused(&ASK.replace("/chat", &format!("/chat?{query}")), "401 Unauthorized")[0].1;
+        assert_eq!(with("room=1&access_token=abc"), Severity::Error, "it had its credentials");
+        assert_eq!((with("token="), with("room=1")), (Severity::Info, Severity::Info));
+        let says = "401 Unauthorized\r\nWWW-Authenticate: Bearer error=\"invalid_token\"";
+        assert_eq!(refused(ASK, says)[0].1, Severity::Error, "it got some");
     }
 
     #[test]
