@@ -22,6 +22,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-messages-differ",
         "peer-silent",
         "ping-unanswered",
+        "receiver-stuck",
     ],
     check: Check::Exchange(check),
 };

@@ -6,7 +6,7 @@ use crate::model::{Confidence, EndHow, Exchange, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
-const OWN: &[&str] = &["client-abandoned"];
+const OWN: &[&str] = &["client-abandoned", "receiver-stuck"];
 
 pub(super) static RULE: Rule = Rule {
     id: "end-reset",

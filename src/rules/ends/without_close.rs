@@ -26,7 +26,7 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "silent-drop",
 ];
 
-const OWN: &[&str] = &["client-abandoned", "end-half-closed", "end-reset"];
+const OWN: &[&str] = &["client-abandoned", "end-half-closed", "end-reset", "receiver-stuck"];
 
 pub(super) static RULE: Rule = Rule {
     id: "end-without-close",

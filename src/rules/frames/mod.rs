@@ -28,6 +28,7 @@ mod opcode_reserved;
 mod peer_silent;
 mod ping_unanswered;
 mod pong_mismatch;
+mod receiver_stuck;
 mod rsv1_on_continuation;
 mod rsv1_on_control;
 mod rsv1_without_extension;
@@ -78,6 +79,7 @@ pub(super) static RULES: &[&Rule] = &[
     &ping_unanswered::RULE,
     &peer_silent::RULE,
     &pong_mismatch::RULE,
+    &receiver_stuck::RULE,
     &app_heartbeat::RULE,
 ];
 
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_rule_is_raised_by_a_kind_or_by_what_was_said() {
-        let others = ["close-code-invalid", "ping-unanswered", "peer-silent", "app-heartbeat"];
+        let others = ["close-code-invalid", "ping-unanswered", "peer-silent", "receiver-stuck", "app-heartbeat"];
         let missing = |rule: &&&Rule| !KINDS.iter().any(|k| k.1 == rule.id) && !others.contains(&rule.id);
         assert_eq!(RULES.iter().filter(missing).map(|r| r.id).collect::<Vec<_>>(), Vec::<&str>::new());
     }

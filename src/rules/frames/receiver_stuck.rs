@@ -1,0 +1,97 @@
+//! `receiver-stuck`.
+
+use crate::base::Nanos;
+use crate::model::{Close, Confidence, EndHow, Evidence, Exchange, Severity, Text};
+use crate::rules::frames::support::{BOTH, against, talk};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
+
+pub(super) static RULE: Rule = Rule {
+    id: "receiver-stuck",
+    severity: Severity::Warning,
+    title: "one side did not read, and the other gave it up",
+    about: "A receiver's TCP window was zero for more than a second while the other side had something to send, and then \
+        the sender ended the WebSocket, without a Close or with a code that is no goodbye. Servers that push to many \
+        clients do that: what waits for a client that does not read would fill their memory.\n\nWhoever did not read is \
+        told, not whoever ended it.",
+    refs: &["RFC 9293 §3.8.6.1", "RFC 6455 §7.1.5"],
+    causes: &[
+        "its program is busy or hangs, and does not read",
+        "messages come faster than it can handle them",
+        "a hop holds back, because the side behind it does not read",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &["hop-ended-it", "hop-tunnel-dead", "lost-between", "silent-drop"],
+    check: Check::Exchange(check),
+};
+
+/// Shorter stalls are daily bread.
+const LEAST: Nanos = Nanos::from_secs(1);
+
+/// How long before the end the stall must have lasted until.
+const BEHIND: Nanos = Nanos::from_secs(2);
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let (Some(talk), Some(by), Some(end)) = (talk(x), x.end.by, x.end.at) else { return };
+    let goodbye = matches!(x.end.close, Some(Close { code: Some(1000 | 1001), .. }));
+    if goodbye || matches!(x.end.how, EndHow::Open | EndHow::Silent) {
+        return;
+    }
+    let stalls = talk.transport.iter().flat_map(|transport| transport.stalls.iter().zip(BOTH));
+    for (stall, sender) in stalls.filter(|(_, sender)| *sender == by) {
+        let Some(stall) = stall.filter(|stall| stall.length > LEAST) else { continue };
+        if end.since(stall.from + stall.length) > BEHIND || end < stall.from {
+            continue;
+        }
+        let (sender, receiver) = (sender.sender(), against(sender));
+        let text = format!(
+            "The {} took nothing for {} while the {sender} had something to send, and the {sender} ended the WebSocket.",
+            receiver.sender(),
+            ends::spell(stall.length)
+        );
+        out.add(Text::own(text))
+            .confidence(if x.quality.gap { Confidence::Possible } else { Confidence::Likely })
+            .expected(Text::own("a receiver that reads"))
+            .found(Text::own(format!("a window of zero for {}", ends::spell(stall.length))))
+            .evidence(Evidence { at: stall.at, direction: Some(receiver), bytes: None });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::PacketRef;
+    use crate::model::{Direction, Stall, Transport};
+    use crate::rules::frames::testing::{CLIENT, SERVER, found, later, talked};
+    use crate::rules::testing::{With as _, words};
+
+    /// The client's window was closed from second 10 on for so many seconds; this side ended the WebSocket at second 20.
+    fn ended(seconds: i64, by: Direction, how: EndHow, close: Option<u16>) -> Exchange {
+        talked().with(|x| {
+            let stall =
+                Stall { at: PacketRef::new(0, 30), from: later(10), length: Nanos::from_secs(seconds), times: 1 };
+            let transport = Transport { stalls: [None, Some(stall)], ..Transport::default() };
+            x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
+            (x.end.by, x.end.how, x.end.at) = (Some(by), how, Some(later(20)));
+            x.end.close = close.map(|code| Close { code: Some(code), reason: Box::default() });
+        })
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_told_where_its_server_gave_it_up() {
+        let all = found(&RULE, &ended(9, SERVER, EndHow::Fin, None));
+        assert_eq!(
+            words(&all[0].message),
+            "The client took nothing for 9.0 s while the server had something to send, and the server ended the WebSocket."
+        );
+        assert_eq!(crate::rules::frames::sender(&all[0]), Some(CLIENT));
+        assert_eq!(found(&RULE, &ended(9, SERVER, EndHow::CloseFrame, Some(1008))).len(), 1);
+    }
+
+    #[test]
+    fn a_stall_long_before_a_goodbye_and_another_end_are_not() {
+        assert!(found(&RULE, &ended(2, SERVER, EndHow::Fin, None)).is_empty());
+        assert!(found(&RULE, &ended(9, SERVER, EndHow::CloseFrame, Some(1000))).is_empty());
+        assert!(found(&RULE, &ended(9, CLIENT, EndHow::Fin, None)).is_empty());
+    }
+}
