@@ -5,15 +5,18 @@
 use hashbrown::HashMap;
 
 use crate::base::{Timestamp, limits};
-use crate::model::{Direction, EndHow, Entry, Exchange, Mechanism, Place, StreamEnd, Times, WindowStall};
+use crate::model::{
+    Direction, EndHow, Entry, Exchange, Mechanism, Place, Preview, Said, StreamEnd, Times, WindowStall,
+};
 use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
+use crate::wire::h2;
 
-use super::around::Around;
+use super::around::{Around, Begin};
 use super::http2::{self, Block, Ended, Facts, How, Http2, Mark, News, Output, Seen};
 use super::request::exchange;
 use super::stream_leg::Leg;
 use super::upgraded::{self, Ending};
-use super::{Flow, Step, direction};
+use super::{Flow, Step, direction, watch};
 
 /// The machine of one connection.
 pub struct Multiplex {
@@ -35,6 +38,10 @@ struct Owner {
     gap: bool,
     snapped: bool,
     ending: Option<Ending>,
+    /// Where the client's first bytes stand, of a connection that is in view from its start.
+    asked: Option<Mark>,
+    /// The server spoke.
+    answered: bool,
     known: Known,
 }
 
@@ -55,6 +62,9 @@ struct Listener<'a, 'f> {
     owner: &'a mut Owner,
     flow: &'a mut Flow<'f>,
 }
+
+/// Bytes of the preface that make its first line.
+const LINE: usize = 16;
 
 const SERVER: Direction = Direction::ServerToClient;
 
@@ -97,6 +107,16 @@ impl Multiplex {
         };
         let from = direction(self.owner.client, chunk.side);
         let mark = Mark { ts: chunk.ts, at: chunk.at, offset: chunk.offset };
+        if let (What::Data(data), false, Entry::Preface) = (chunk.what, self.owner.answered, self.owner.known.entry) {
+            if from == Direction::ClientToServer {
+                self.owner.asked.get_or_insert(mark);
+            } else if data.starts_with(b"HTTP/1.") && !self.owner.gap && self.owner.legs.is_empty() {
+                self.owner.misunderstood(flow, data, mark);
+                return Step::Opaque;
+            } else {
+                self.owner.answered = true;
+            }
+        }
         let mut out = Listener { owner: &mut self.owner, flow };
         match chunk.what {
             What::Data(data) => {
@@ -142,6 +162,8 @@ impl Owner {
             gap: false,
             snapped: false,
             ending: None,
+            asked: None,
+            answered: false,
             known,
         }
     }
@@ -160,6 +182,17 @@ impl Owner {
         x.seq = [track.first_seq(self.client), track.first_seq(server)];
         x.via = flow.via(self.client, self.around.as_deref());
         x.times = Times { syn: track.client().map(|_| flow.context.opened.first), rtt: track.rtt(), last: Some(last) };
+    }
+
+    /// The server answered the preface in HTTP/1.x, before anything was asked.
+    fn misunderstood(&mut self, flow: &mut Flow<'_>, data: &[u8], mark: Mark) {
+        let Some(asked) = self.asked else { return };
+        let data = &data[..data.len().min(limits::ODD_PREVIEW_BYTES)];
+        let line = memchr::memchr(b'\n', data).map_or(data, |end| &data[..=end]);
+        let preview = |bytes: &[u8], at: Mark| Preview { bytes: bytes.into(), at: at.at, ts: at.ts, offset: at.offset };
+        let begin = Begin { first: asked.at, around: self.around.take() };
+        let first = [Some(preview(&h2::PREFACE[..LINE], asked)), Some(preview(line, mark))];
+        watch::tell_alone(flow, self.client, asked.at, Said { first, ..watch::said(&begin) });
     }
 
     /// What is known of the stream now.

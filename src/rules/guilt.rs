@@ -90,7 +90,7 @@ const BEHIND_FORWARDING: [&str; 2] = ["hop-101-fabricated", "hop-tunnel-dead"];
 
 /// Rules about a request of which the answer says that it is wrong, not its bytes: where it came from, it may have been
 /// right.
-const SAID_BY_ANSWER: [&str; 2] = ["proxy-protocol-missing", "tls-plain-mismatch"];
+const SAID_BY_ANSWER: [&str; 3] = ["h2-to-http1", "proxy-protocol-missing", "tls-plain-mismatch"];
 
 const STRICT: &str =
     "the server compares Connection with Upgrade as a whole; a list, as Firefox sends it, is right (RFC 9110 §7.6.1)";

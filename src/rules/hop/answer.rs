@@ -45,6 +45,7 @@ pub(super) const SPOILT: &[&str] = &[
     "req-version-missing",
     "req-version-not-13",
     "tls-handshake-failed",
+    "h2-to-http1",
     "tls-plain-mismatch",
     "upgrade-value-wrong",
 ];

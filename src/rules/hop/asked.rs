@@ -40,6 +40,7 @@ pub(super) const HARD: &[&str] = &[
     "req-orphan-key",
     "req-version-missing",
     "req-version-not-13",
+    "h2-to-http1",
     "tls-plain-mismatch",
     "upgrade-duplicated",
     "upgrade-value-wrong",

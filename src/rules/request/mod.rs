@@ -12,6 +12,7 @@ mod extension_legacy;
 mod extension_list;
 mod extension_malformed;
 mod facts;
+mod h2_to_http1;
 mod has_body;
 mod head_incomplete;
 mod head_too_large;
@@ -89,6 +90,7 @@ pub(super) static RULES: &[&Rule] = &[
     &slow::RULE,
     &head_incomplete::RULE,
     &tls_plain_mismatch::RULE,
+    &h2_to_http1::RULE,
     &proxy_protocol_unexpected::RULE,
     &proxy_protocol_missing::RULE,
     &connect_refused::RULE,

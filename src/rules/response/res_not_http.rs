@@ -23,6 +23,7 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: &[
         "alpn-h2-only",
         "hop-101-swallowed",
+        "h2-to-http1",
         "hop-interim-mishandled",
         "proxy-protocol-unexpected",
         "tls-handshake-failed",

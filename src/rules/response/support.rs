@@ -52,6 +52,7 @@ pub(super) const REQUEST_FAULTS: &[&str] = &[
     "req-version-missing",
     "req-version-not-13",
     "tls-plain-mismatch",
+    "h2-to-http1",
     "upgrade-duplicated",
     "upgrade-value-wrong",
 ];
