@@ -231,6 +231,20 @@ fn a_refused_tunnel_is_an_exchange_or_a_count() {
 }
 
 #[test]
+fn a_socks_proxy_that_refuses_its_client_is_told_without_a_password() {
+    let told = |flow: Script| {
+        let (found, _) = run(capture(&inner(flow).segments()));
+        let said: Vec<_> = found.lone.iter().filter_map(|flow| flow.said.clone()).collect();
+        assert!(said.iter().flat_map(|said| said.first.iter().flatten()).all(|first| first.bytes.is_empty()));
+        said.iter().filter_map(|said| said.socks.as_ref().map(|s| (s.target.is_some(), s.how))).collect::<Vec<_>>()
+    };
+    let no_method = Script::flow().client([5, 1, 0]).server([5, 0xff]);
+    assert_eq!(told(no_method), [(false, SocksAnswer::NoMethod)]);
+    let wrong = Script::flow().client([5, 1, 2]).server([5, 2]).client(*b"\x01\x01u\x06secret").server([1, 7]);
+    assert_eq!(told(wrong), [(false, SocksAnswer::Credentials(7))]);
+}
+
+#[test]
 fn a_negotiation_that_never_ends_is_given_up() {
     let early = |bytes: usize| {
         let asked = [&[5, 1, 0][..], &vec![5; bytes]].concat();
