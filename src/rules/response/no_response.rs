@@ -3,7 +3,7 @@
 use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, left_before_grant, length, tcp_ended, whole_request};
 use crate::base::{Nanos, Timestamp};
 use crate::model::{Direction, EndHow, Evidence, Exchange, Mechanism, Severity, Text};
-use crate::rules::{Check, Explains, Findings, Rule, Seen, http2};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, http2, verdict};
 
 pub(super) static RULE: Rule = Rule {
     id: "no-response",
@@ -118,7 +118,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .found(Text::own("no response"))
         .head(&x.request, FROM_CLIENT);
     let closed_by_server = tcp_ended(x) && x.end.tcp_by != Some(FROM_CLIENT);
-    let found = found.cause(if closed_by_server { CLOSED } else { SILENT });
+    let waited = x.end.tcp_at.map(|at| at.since(asked));
+    let early = tcp_ended(x) && !closed_by_server && waited.is_some_and(|waited| waited < verdict::PATIENCE[0]);
+    let found = found.cause(match (closed_by_server, early) {
+        (true, _) => CLOSED,
+        (_, true) => IMPATIENT,
+        _ => SILENT,
+    });
     if let (true, Some(at)) = (tcp_ended(x), x.end.packet) {
         let direction = x.end.tcp_by.or(Some(FROM_SERVER));
         found.evidence(Evidence { at, direction, bytes: None });
@@ -138,6 +144,14 @@ mod tests {
         let mut silent = exchange(ASK, None);
         silent.times.last = Some(at(5_000));
         assert_eq!(slugs(&RULE, &silent), ["no-response"]);
+    }
+
+    #[test]
+    fn a_client_that_leaves_at_once_proves_no_silent_server() {
+        let cause = |by, ms| run(&RULE, &ended(exchange(ASK, None), by, EndHow::Fin, ms))[0].causes.clone();
+        assert_eq!(&*cause(FROM_CLIENT, 300), [IMPATIENT]);
+        assert_eq!(&*cause(FROM_CLIENT, 9_000), [SILENT]);
+        assert_eq!(&*cause(FROM_SERVER, 300), [CLOSED]);
     }
 
     #[test]
