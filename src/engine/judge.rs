@@ -114,10 +114,7 @@ impl<'p> Judge<'p> {
     pub fn know_flow(&mut self, flow: &FlowFacts) {
         self.seen.tunnels.learn_midstream(flow);
         self.seen.tunnels.limited |= rules::ends::ended_idle(flow);
-        self.seen.tunnels.learn_sealed(flow);
-        if flow.sealed().is_some() {
-            self.seen.learn_tls(flow.server);
-        }
+        self.seen.learn_sealed(flow);
         self.know_limits();
     }
 
@@ -416,10 +413,7 @@ pub fn whole_by(
     let noticed = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noticed };
     judge.learn(&exchanges, noticed);
     judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
-    sealed.iter().for_each(|flow| {
-        judge.seen.tunnels.learn_sealed(flow);
-        judge.seen.learn_tls(flow.server);
-    });
+    sealed.iter().for_each(|flow| judge.seen.learn_sealed(flow));
     lone.iter().for_each(|flow| judge.seen.tunnels.learn_midstream(flow));
     judge.know_limits();
     counters.ends_not_kept += judge.seen.tunnels.evicted;

@@ -40,7 +40,9 @@ struct Owner {
     ending: Option<Ending>,
     /// Where the client's first bytes stand, of a connection that is in view from its start.
     asked: Option<Mark>,
-    /// The server spoke.
+    /// The server's first bytes, while they may be an answer in HTTP/1.x.
+    heard: Option<(Vec<u8>, Mark)>,
+    /// It spoke, or will not be understood.
     answered: bool,
     known: Known,
 }
@@ -62,6 +64,9 @@ struct Listener<'a, 'f> {
     owner: &'a mut Owner,
     flow: &'a mut Flow<'f>,
 }
+
+/// How an answer in HTTP/1.x begins (RFC 9112 §4).
+const HTTP1: &[u8] = b"HTTP/1.";
 
 /// Bytes of the preface that make its first line.
 const LINE: usize = 16;
@@ -107,15 +112,10 @@ impl Multiplex {
         };
         let from = direction(self.owner.client, chunk.side);
         let mark = Mark { ts: chunk.ts, at: chunk.at, offset: chunk.offset };
-        if let (What::Data(data), false, Entry::Preface) = (chunk.what, self.owner.answered, self.owner.known.entry) {
-            if from == Direction::ClientToServer {
-                self.owner.asked.get_or_insert(mark);
-            } else if data.starts_with(b"HTTP/1.") && !self.owner.gap && self.owner.legs.is_empty() {
-                self.owner.misunderstood(flow, data, mark);
-                return Step::Opaque;
-            } else {
-                self.owner.answered = true;
-            }
+        if let (false, Entry::Preface) = (self.owner.answered, self.owner.known.entry)
+            && let Some(step) = self.first_word(flow, chunk.what, (from, mark))
+        {
+            return step;
         }
         let mut out = Listener { owner: &mut self.owner, flow };
         match chunk.what {
@@ -149,6 +149,51 @@ impl Multiplex {
     }
 }
 
+impl Multiplex {
+    /// Until the server said in which version it answers. `None`: this is dealt with as ever.
+    fn first_word(&mut self, flow: &mut Flow<'_>, what: What<'_>, (from, mark): (Direction, Mark)) -> Option<Step> {
+        let owner = &mut self.owner;
+        let data = match what {
+            What::Data(_) if from != SERVER => {
+                owner.asked.get_or_insert(mark);
+                return None;
+            }
+            What::Data(data) => data,
+            What::Gap { .. } if from != SERVER => return None,
+            What::Close(CloseHow::Fin) if from != SERVER => return None,
+            What::Gap { .. } | What::Close(_) => &[],
+        };
+        let (before, at) = owner.heard.take().unwrap_or((Vec::new(), mark));
+        let first = before.is_empty();
+        let fits = !owner.gap && owner.legs.is_empty();
+        let begins = |said: &[u8]| said.starts_with(HTTP1) || !said.is_empty() && HTTP1.starts_with(said);
+        if first && !(fits && begins(data)) {
+            owner.answered = !data.is_empty();
+            return None;
+        }
+        let mut said = before.clone();
+        said.extend_from_slice(&data[..data.len().min(limits::ODD_PREVIEW_BYTES)]);
+        let over = data.is_empty() || said.contains(&b'\n') || said.len() >= limits::ODD_PREVIEW_BYTES;
+        match (fits && begins(&said), said.len() >= HTTP1.len() && over) {
+            (true, true) => {
+                owner.misunderstood(flow, &said, at);
+                Some(Step::Opaque)
+            }
+            (true, false) if !data.is_empty() => {
+                owner.heard = Some((said, at));
+                flow.inline.sides[owner.client.other().index()].last = mark.ts;
+                Some(Step::Stay)
+            }
+            // It was none: what was held comes first.
+            _ => {
+                owner.answered = true;
+                self.http2.push(SERVER, &before, at, &mut Listener { owner, flow });
+                None
+            }
+        }
+    }
+}
+
 impl Owner {
     fn new(client: Side, around: Option<Box<Around>>, entry: Entry) -> Self {
         let known = Known { entry, settings: None, reverted: None, connect_protocol: None, goaway: None, stall: None };
@@ -163,6 +208,7 @@ impl Owner {
             snapped: false,
             ending: None,
             asked: None,
+            heard: None,
             answered: false,
             known,
         }

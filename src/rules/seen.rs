@@ -3,7 +3,7 @@
 //! streaming it holds what came in the last `limits::SEEN_S` of packet time.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{Exchange, KnownLimit, Mechanism, Wrapper};
+use crate::model::{Exchange, FlowFacts, KnownLimit, Mechanism, Wrapper};
 use crate::rules::polls::Polls;
 use crate::rules::request::is_forced;
 use crate::rules::tunnels::Tunnels;
@@ -294,10 +294,14 @@ impl Seen {
 
     /// Remembers a server that speaks TLS.
     pub fn learn_tls(&mut self, server: Endpoint) {
-        if self.tls_servers.len() < limits::PROXY_PEERS {
-            self.tls_servers.insert(server);
-        } else if !self.tls_servers.contains(&server) {
-            self.evicted += 1;
+        self.evicted += keep(&mut self.tls_servers, server);
+    }
+
+    /// Remembers a connection in TLS that was not read. Of any other, nothing.
+    pub fn learn_sealed(&mut self, flow: &FlowFacts) {
+        self.tunnels.learn_sealed(flow);
+        if flow.sealed().is_some() {
+            self.learn_tls(flow.server);
         }
     }
 
@@ -335,11 +339,7 @@ impl Seen {
 
     #[cold]
     fn learn_forward_proxy(&mut self, x: &Exchange) {
-        if self.forward_proxies.len() < limits::PROXY_PEERS {
-            self.forward_proxies.insert(x.server.ip);
-        } else if !self.forward_proxies.contains(&x.server.ip) {
-            self.evicted += 1;
-        }
+        self.evicted += keep(&mut self.forward_proxies, x.server.ip);
     }
 
     #[cold]
@@ -357,12 +357,8 @@ impl Seen {
     #[cold]
     fn learn_proxied(&mut self, x: &Exchange) {
         let fine = x.proxied.as_ref().is_some_and(|p| p.fault.is_none());
-        if fine && x.status().is_some_and(|code| code < 400) && !self.proxy_peers.contains(&x.server) {
-            if self.proxy_peers.len() < limits::PROXY_PEERS {
-                self.proxy_peers.insert(x.server);
-            } else {
-                self.evicted += 1;
-            }
+        if fine && x.status().is_some_and(|code| code < 400) {
+            self.evicted += keep(&mut self.proxy_peers, x.server);
         }
     }
 
@@ -488,6 +484,15 @@ impl Seen {
     fn fingerprint(&self, values: &[Option<&[u8]>]) -> u64 {
         self.state.hash_one(values)
     }
+}
+
+/// Keeps the first `limits::PROXY_PEERS` different ones. How many found no place.
+fn keep<T: Eq + Hash, S: BuildHasher>(all: &mut HashSet<T, S>, one: T) -> u64 {
+    if all.len() < limits::PROXY_PEERS {
+        all.insert(one);
+        return 0;
+    }
+    u64::from(!all.contains(&one))
 }
 
 /// A target without its query, in which tokens stand that change.

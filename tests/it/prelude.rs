@@ -245,6 +245,26 @@ fn a_socks_proxy_that_refuses_its_client_is_told_without_a_password() {
 }
 
 #[test]
+fn an_answer_in_http_1_to_the_preface_of_http_2_is_told_however_it_is_cut() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let told = |parts: &[&[u8]]| {
+        let flow = parts.iter().fold(Script::flow().client(preface), |flow, part| flow.server(part));
+        let all = lone(&flow.fin(Side::Server).fin(Side::Client).segments());
+        all.iter().filter_map(|flow| flow.said.clone()).map(|said| said.first).collect::<Vec<_>>()
+    };
+    let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    let whole = told(&[answer]);
+    let [Some(asked), Some(answered)] = &whole[0] else { panic!("{whole:?}") };
+    assert_eq!((&*asked.bytes, &*answered.bytes), (&preface[..16], &answer[..26]));
+    for at in 1..answer.len() {
+        let (one, other) = answer.split_at(at);
+        assert_eq!(told(&[one, other]), whole, "cut at {at}");
+    }
+    assert_eq!(told(&[b"HTTP/1.0"]).len(), 1, "a line without its end");
+    assert!(told(&[b"HT", b"\0\0\x04\0\0\0\0\0"]).is_empty() && told(&[b"\0\0\0", b"\x04\0\0\0\0\0"]).is_empty());
+}
+
+#[test]
 fn a_negotiation_that_never_ends_is_given_up() {
     let early = |bytes: usize| {
         let asked = [&[5, 1, 0][..], &vec![5; bytes]].concat();

@@ -41,12 +41,11 @@ const SILENT: Nanos = Nanos::from_secs(1);
 /// How much later than the silent side the other must have spoken: what crosses on the way is no question.
 const BEHIND: Nanos = Nanos::from_millis(50);
 
-/// What reasons of this kind contain, in small letters; and what others contain that speak of another time-out.
+/// What reasons of this kind contain, in small letters: these, or these as words; and what others contain that speak of
+/// another time-out.
 const WORDS: &[&str] = &[
     "heartbeat",
     "heart beat",
-    "ping",
-    "pong",
     "timeout",
     "timed out",
     "time out",
@@ -57,6 +56,7 @@ const WORDS: &[&str] = &[
     "respond",
     "unresponsive",
 ];
+const PINGS: &[&str] = &["ping", "pings", "pong", "pongs"];
 const OTHERS: &[&str] =
     &["idle", "inactiv", "init", "session", "auth", "token", "login", "log in", "handshake", "upgrade"];
 
@@ -64,14 +64,16 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some((talk, by)) = talk(x).zip(x.end.by).filter(|_| x.end.how == EndHow::CloseFrame) else { return };
     let silent = against(by);
     let Some(close) = talk.of(by).close().filter(|_| !may_be_lost(x, silent)) else { return };
-    let [own, theirs] = [by, silent].map(|side| x.end.idle_of[if side == Direction::ClientToServer { 0 } else { 1 }]);
+    let [own, theirs] = [by, silent].map(|side| x.end.idle_of[usize::from(side == Direction::ServerToClient)]);
     let Some((own, theirs)) = own.zip(theirs).filter(|(own, theirs)| *theirs >= SILENT && *own + BEHIND < *theirs)
     else {
         return;
     };
     let reason = String::from_utf8_lossy(&close.reason).to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    let gave_up = says(WORDS) && !says(OTHERS);
+    // Not "stopping".
+    let pings = reason.split(|c: char| !c.is_alphanumeric()).any(|word| PINGS.contains(&word));
+    let gave_up = (pings || says(WORDS)) && !says(OTHERS);
     let late = talk.of(silent).close().map(|answer| answer.ts.since(close.ts)).filter(|late| *late >= SILENT);
     if !gave_up && late.is_none() {
         return;
@@ -148,6 +150,8 @@ mod tests {
         assert_eq!(told(&closed(b"heartbeat timeout", [400, 900], None)).1, None);
         assert_eq!(told(&closed(b"idle timeout", [400, 2_000], None)).1, None);
         assert_eq!(told(&closed(b"bye", [400, 2_000], None)).1, None);
+        assert_eq!(told(&closed(b"stopping", [400, 2_000], None)).1, None, "no ping");
+        assert_eq!(told(&closed(b"no Pong!", [400, 2_000], None)).1, Some(SERVER));
         let lost = closed(b"heartbeat timeout", [400, 2_000], None).with(|x| x.quality.gap = true);
         assert_eq!(told(&lost).1, None, "its answer may be lost");
     }
