@@ -1,5 +1,7 @@
 //! A connection in TLS that was not read: what it shows all the same.
 
+use std::ops::RangeInclusive;
+
 use crate::base::{Nanos, PacketRef, Timestamp};
 use crate::model::Direction;
 
@@ -47,6 +49,20 @@ pub struct SealedSegment {
     pub close_notify: Option<bool>,
 }
 
+/// Content type of data (RFC 8446 §5.1).
+const DATA: u8 = 23;
+
+/// The shortest opening handshake with what must stand in it, and the shortest 101, with what TLS adds at least.
+const LEAST_HANDSHAKE: u16 = 140 + ADDED;
+const LEAST_ANSWER: u16 = 129 + ADDED;
+
+/// From an empty frame of a client, which is masked (6 bytes), to what no request of HTTP/1.x with a Host fits into. An
+/// alert is shorter.
+const SHORT: RangeInclusive<u16> = 6 + ADDED..=40 + ADDED;
+
+/// Tag and content type of TLS 1.3; before, more was added (RFC 8446 §5.2).
+const ADDED: u16 = 17;
+
 impl Sealed {
     /// What this side sent.
     pub fn of(&self, from: Direction) -> &SealedSide {
@@ -58,6 +74,19 @@ impl Sealed {
     /// that open one offer HTTP/1.1 alone, or nothing.
     pub fn offers_h2(&self) -> bool {
         self.alpn_offered.iter().any(|name| **name == *b"h2")
+    }
+
+    /// Whether its first records are as those of a WebSocket and not of requests: one of the client as long as a
+    /// handshake, one of the server as long as a 101 behind it, and behind that some of the client that are too short
+    /// for a request of HTTP/1.x (RFC 6455 §4.1, §5.2).
+    pub fn talks_like_websocket(&self) -> bool {
+        let [client, server] = &self.sides;
+        let data =
+            |side: &SealedSide| side.records.iter().copied().filter(|record| record.kind == DATA).collect::<Vec<_>>();
+        let (asked, said) = (data(client), data(server));
+        let Some(request) = asked.iter().find(|record| record.bytes >= LEAST_HANDSHAKE) else { return false };
+        let Some(answer) = said.iter().find(|r| r.ts > request.ts && r.bytes >= LEAST_ANSWER) else { return false };
+        asked.iter().any(|record| record.ts > answer.ts && SHORT.contains(&record.bytes))
     }
 
     pub(super) fn shift(&mut self, by: Nanos) {

@@ -255,7 +255,14 @@ impl Sealed {
 
     fn ends(&mut self, inline: &Inline, side: Side, how: EndHow, ts: Timestamp, at: PacketRef) {
         if self.end.is_none() {
-            self.end = Some((side, how, ts, at));
+            // Who said in TLS that nothing more will come ended it, though the other side closed TCP first.
+            let other = self.alerts[usize::from(side == self.client)];
+            let own = self.alerts[usize::from(side != self.client)];
+            let first = other.filter(|other| how == EndHow::Fin && own.is_none_or(|own| other.ts < own.ts));
+            self.end = Some(match first {
+                Some(alert) => (side.other(), how, alert.ts, alert.at),
+                None => (side, how, ts, at),
+            });
             let before = self.before.iter().flatten().map(|segment| segment.ts);
             let sides = inline.sides.iter().filter_map(last).map(|segment| segment.ts);
             self.spoken = before.chain(sides).max();

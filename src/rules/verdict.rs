@@ -129,11 +129,12 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
     };
     let Some((Candidate { rule, finding, .. }, severity)) = name(alone(outcome, findings)) else {
         if said.is_some_and(|said| said.ws.is_some()) {
-            let cut = findings.iter().find(|f| find(&f.rule).is_some_and(|rule| rule.explains == [Explains::Ended]));
+            let cut = findings.iter().find(|f| ends_tunnel(f));
             return (outcome, cut.map_or_else(|| unknown::without_handshake(flow), |cut| cut_off(flow, cut, known)));
         }
         if flow.sealed().is_some() {
-            return (outcome, unknown::inside_tls(flow, findings));
+            let cut = findings.iter().find(|f| f.severity >= Severity::Warning && ends_tunnel(f));
+            return (outcome, cut.map_or_else(|| unknown::inside_tls(flow, findings), |f| cut_off(flow, f, known)));
         }
         let summary = Text::own(format!("A connection to {} that never carried a request.", flow.server));
         return (outcome, plain("ok", Confidence::Certain, summary));
@@ -166,6 +167,11 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
     };
     (outcome, verdict)
+}
+
+/// Whether it tells why a tunnel ended, and nothing else.
+fn ends_tunnel(finding: &Finding) -> bool {
+    find(&finding.rule).is_some_and(|rule| rule.explains == [Explains::Ended])
 }
 
 /// The verdict on a WebSocket whose handshake is not in view, and whose end tells enough.

@@ -3,8 +3,10 @@
 use super::limit::matching;
 use super::support::{FROM_SERVER, is_whole, spell};
 use crate::base::Nanos;
-use crate::model::{Confidence, ConnectState, EndHow, Evidence, FlowFacts, LimitKind, Sealed, Severity, Text, Wrapper};
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::model::{
+    Confidence, ConnectState, EndHow, Evidence, FaultClass, FlowFacts, LimitKind, Sealed, Severity, Text, Wrapper,
+};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "idle-timeout-encrypted",
@@ -13,7 +15,10 @@ pub(super) static RULE: Rule = Rule {
     about: "The connection is encrypted and was not read, so whether a WebSocket ran inside is not known: an HTTP \
         connection that is kept alive ends like this too. But the server, or the proxy that ends TLS there, closed or \
         reset it by itself after nothing was sent for a while. Where a WebSocket of that name and time was cut, this \
-        is when, by whom, and after what silence; known limits as long as that are named.\n\nOnly connections whose \
+        is when, by whom, and after what silence; known limits as long as that are named.\n\nWhere the client sent \
+        records too short for a request behind one that is as long as a handshake and its answer, as WebSockets do and \
+        HTTP kept alive does not, this is a warning: what was cut was most likely a tunnel, and it was not closed by a \
+        Close frame, which would have come right before.\n\nOnly connections whose \
         client does not offer HTTP/2 are told: one that is opened for a WebSocket offers HTTP/1.1 alone, or nothing. \
         close_notify in the last segment says that TLS was ended in order, by who holds the keys; without it a box \
         below TLS, a crash or a hurry did it.\n\nGive the secrets by `--keylog` to know more.",
@@ -22,14 +27,14 @@ pub(super) static RULE: Rule = Rule {
         "an idle limit of the server or of the proxy that ends TLS, and no Ping or message within it",
         "an HTTP connection without a WebSocket, which was kept alive long enough",
     ],
-    fix: None,
-    explains: &[],
+    fix: Some(FaultClass::Idle),
+    explains: &[Explains::Ended],
     symptom_of: &[],
     check: Check::Flow(check),
 };
 
 /// The shortest silence that is told: of one connection alone, and of several that were silent for as long, whole
-/// seconds.
+/// seconds, or of one that was a tunnel.
 const LEAST: [Nanos; 2] = [Nanos::from_secs(5), Nanos::from_secs(2)];
 
 /// Whether a connection in TLS that was not read was ended by its server after a silence.
@@ -51,7 +56,9 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let Some((sealed, idle)) = found(flow) else { return };
     let Some(said) = &flow.said else { return };
     let times = seen.tunnels.sealed_after_idle(flow.server.ip, idle);
-    if idle < LEAST[0] && !(times >= 2 && is_whole(idle)) {
+    let tunnel = sealed.talks_like_websocket();
+    let again = times >= 2 && is_whole(idle);
+    if idle < LEAST[0] && !again && !tunnel {
         return;
     }
     let name = said.via.iter().rev().find_map(|wrapper| match wrapper {
@@ -73,9 +80,17 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if let Some(limit) = &limit {
         text = text.say(format!(" As long is {}.", limit.words()));
     }
-    text = text
-        .say(" What ran inside is not known: a WebSocket that was cut looks like this, and so does HTTP kept alive");
-    let found = out.add(text).confidence(Confidence::Possible).found(Text::own(match times {
+    text = text.say(if tunnel {
+        " By the lengths of its records a WebSocket ran inside, not HTTP kept alive, and it was cut without a Close frame"
+    } else {
+        " What ran inside is not known: a WebSocket that was cut looks like this, and so does HTTP kept alive"
+    });
+    let (severity, sure) = match tunnel {
+        true if is_whole(idle) || limit.is_some() => (Severity::Warning, Confidence::Likely),
+        true => (Severity::Warning, Confidence::Possible),
+        false => (Severity::Info, Confidence::Possible),
+    };
+    let found = out.add(text).severity(severity).confidence(sure).found(Text::own(match times {
         0 | 1 => format!("{} without payload", spell(idle)),
         times => format!("{} without payload, {times} times at this host", spell(idle)),
     }));
@@ -85,6 +100,7 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use crate::base::{PacketRef, Timestamp};
@@ -142,6 +158,32 @@ mod tests {
         assert!(run_flow_seen(&RULE, &short, &seen).is_empty());
         seen.tunnels.learn_sealed(&short);
         assert_eq!(run_flow_seen(&RULE, &short, &seen).len(), 1);
+    }
+
+    #[test]
+    fn records_as_those_of_a_websocket_make_it_a_warning_with_a_fix() {
+        let mut flow = ended(FROM_SERVER, 3, &[]);
+        let record = |ms: i64, bytes| SealedRecord { ts: Timestamp(ms * 1_000_000), bytes, kind: 23 };
+        let shape = |flow: &mut FlowFacts, client: &[SealedRecord], server: &[SealedRecord]| {
+            let sealed = flow.said.as_mut().and_then(|said| said.sealed.as_mut()).unwrap();
+            sealed.sides[0].records = client.into();
+            sealed.sides[1].records = server.into();
+        };
+        shape(&mut flow, &[record(1, 69), record(2, 290), record(9, 30)], &[record(4, 282)]);
+        let found = run_flow(&RULE, &flow);
+        assert_eq!((found[0].severity, found[0].confidence), (Severity::Warning, Confidence::Likely));
+        assert!(words(&found[0].message).contains("By the lengths of its records a WebSocket ran inside"));
+        // A body right behind its request's head, requests one after the other, an alert, and what is no handshake.
+        for (client, server) in [
+            (&[record(2, 290), record(2, 30)][..], &[record(4, 282)][..]),
+            (&[record(2, 290), record(9, 290)], &[record(4, 282)]),
+            (&[record(2, 290), record(9, 19)], &[record(4, 282)]),
+            (&[record(2, 90), record(9, 30)], &[record(4, 282)]),
+            (&[record(2, 290), record(9, 30)], &[record(4, 40)]),
+        ] {
+            shape(&mut flow, client, server);
+            assert!(run_flow(&RULE, &flow).is_empty(), "{client:?} {server:?}");
+        }
     }
 
     #[test]
