@@ -109,7 +109,7 @@ fn explain(slug: &str) -> anyhow::Result<u8> {
         return Ok(code::CANNOT);
     };
     let mut text = rules::docs::explain(rule);
-    if let Some(class) = rule.fix {
+    for class in rules::fix_classes(slug) {
         let fixes = Products::builtin().class_fixes(class);
         if !fixes.is_empty() {
             text.push_str("\nFixes\n");

@@ -7,13 +7,13 @@ use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Counters, Endpoint, ExchangeId, FlowId, limits};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, limits};
 use crate::hops::{self, Told};
 use crate::model::{
-    AcceptVerdict, Beside, Chain, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake, Head,
-    InputFacts, Outcome, Role, Severity, Software, Stands, Verdict,
+    AcceptVerdict, Beside, Chain, Confidence, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake,
+    Head, InputFacts, Outcome, Role, Severity, Software, Stands, Verdict,
 };
-use crate::products::{Products, Recognised};
+use crate::products::{Product, Products, Recognised, said};
 use crate::rules::accept::Hints;
 use crate::rules::seen::Notes;
 use crate::rules::verdict::{Knowledge, Page, Writer};
@@ -270,8 +270,7 @@ impl Judge<'_> {
         }
         if self.software.has(hosts, flow.server) {
             blame.role = Role::Hop;
-            let sure =
-                self.software.at(hosts, flow.server).filter(|s| s.confidence >= crate::model::Confidence::Likely);
+            let sure = self.software.at(hosts, flow.server).filter(|s| s.confidence >= Confidence::Likely);
             blame.product = sure.as_ref().map(rules::journey::full_name);
         }
     }
@@ -510,7 +509,14 @@ fn beside(
         let found: Vec<_> = found.into_iter().flatten().filter(|beside| taken.insert(beside.flow.id)).collect();
         chain.sealed = found.into();
     }
-    for flow in sealed.iter().filter(|flow| !taken.contains(&flow.id)) {
+    // What only passed on the end that came from behind it has no end of its own.
+    let passes_on = |flow: &FlowFacts| {
+        let behind = around.of_flow(flow, Stands::Behind).map(|beside| beside.flow);
+        let ended = |flow: &FlowFacts| flow.said.as_ref().and_then(|said| said.end.at);
+        let first = |behind: &FlowFacts| ended(behind).zip(ended(flow)).is_some_and(|(far, near)| far <= near + SLACK);
+        behind.is_some_and(|behind| rules::ends::ended_idle(&behind) && first(&behind))
+    };
+    for flow in sealed.iter().filter(|flow| !taken.contains(&flow.id) && !passes_on(flow)) {
         let Some((findings, outcome, verdict)) = judge.flow(flow) else { continue };
         let indices = a.add(findings, |f| allowed(f, None));
         let mut chain = chain_of_flow(flow, outcome, verdict, indices);
@@ -563,6 +569,9 @@ impl Analysis {
     }
 }
 
+/// Two legs of one capture may be told in the wrong order by as much.
+const SLACK: Nanos = Nanos::from_millis(limits::JOIN_SLACK_MS);
+
 /// The products' knowledge, as the verdict asks for it.
 struct Known<'p>(&'p Products);
 
@@ -580,16 +589,12 @@ impl Knowledge for Known<'_> {
             Direction::ClientToServer => self.0.request_hop(&x.request),
             Direction::ServerToClient => self.0.responder(x),
         };
-        let sure = product.filter(|r| r.confidence >= crate::model::Confidence::Likely);
-        let own = sure.map(|r| self.0.fixes(r.product, class)).unwrap_or_default();
-        if own.is_empty() { self.0.class_fixes(class) } else { own }
+        self.fixes_with(product.map(|r| (r.product, r.confidence)), class)
     }
 
     fn fixes_of(&self, software: Option<&Software>, class: FaultClass) -> Vec<Fix> {
-        let sure = software.filter(|s| s.confidence >= crate::model::Confidence::Likely);
-        let product = sure.and_then(|s| self.0.get(&s.slug));
-        let own = product.map(|product| self.0.fixes(product, class)).unwrap_or_default();
-        if own.is_empty() { self.0.class_fixes(class) } else { own }
+        let product = software.and_then(|s| Some((self.0.get(&s.slug)?, s.confidence)));
+        self.fixes_with(product, class)
     }
 
     fn page(&self, x: &Exchange) -> Option<Page> {
@@ -598,8 +603,31 @@ impl Knowledge for Known<'_> {
             let by = Writer::Backend(known.stack.clone());
             return Some(Page { by, means: known.means.clone(), class: known.class });
         }
-        let (product, page) = self.0.error_page(status, &x.body)?;
-        Some(Page { by: Writer::Proxy(product.name.clone()), means: page.means.clone(), class: page.class })
+        if let Some((product, page)) = self.0.error_page(status, &x.body) {
+            let by = Writer::Proxy(product.name.clone());
+            return Some(Page { by, means: page.means.clone(), class: page.class });
+        }
+        // A success, or a move, is no refusal, whatever it speaks of.
+        let says = said::words(&x.request, &x.body).filter(|_| status >= 400)?;
+        Some(Page { by: Writer::Somebody, means: says.means.clone(), class: says.class })
+    }
+}
+
+impl Known<'_> {
+    /// What mends this kind of fault in the software that is at it: in its own language where it is known, first of all
+    /// products where it is only suspected.
+    fn fixes_with(&self, product: Option<(&Product, Confidence)>, class: FaultClass) -> Vec<Fix> {
+        let own = product.map(|(product, _)| self.0.fixes(product, class)).unwrap_or_default();
+        let sure = !own.is_empty() && product.is_some_and(|(_, sure)| sure >= Confidence::Likely);
+        // Where nothing listens, the proxy's setting is only one of the things to look at.
+        if sure && class != FaultClass::Reach {
+            return own;
+        }
+        let (words, common): (Vec<Fix>, Vec<Fix>) =
+            self.0.class_fixes(class).into_iter().partition(|fix| fix.product == "any");
+        let others = common.into_iter().filter(|fix| !sure && own.iter().all(|own| own.product != fix.product));
+        let others: Vec<Fix> = others.collect();
+        words.into_iter().chain(own).chain(others).collect()
     }
 }
 

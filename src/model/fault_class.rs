@@ -3,12 +3,16 @@
 /// A class of faults that one change of configuration mends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultClass {
+    /// The backend computes a wrong Sec-WebSocket-Accept.
+    Accept,
     /// The backend's own handshake is wrong; no proxy setting helps.
     Backend,
     /// The client's own request is wrong; no proxy setting helps.
     Client,
     /// Compression agreed on one leg only.
     Comp,
+    /// A rule of a hop adds, changes or removes a field.
+    Fields,
     /// Re-create Upgrade and Connection on the next leg.
     Fwd,
     /// HTTP/2 where HTTP/1.1 is needed, or the other way round.
@@ -27,10 +31,18 @@ pub enum FaultClass {
     Path,
     /// One side writes a PROXY header and the other expects none, or the other way round.
     ProxyProtocol,
+    /// Nothing takes connections at the address that is asked.
+    Reach,
+    /// A program that does not read, or answers no Ping.
+    Read,
     /// Redirects that a WebSocket client does not follow.
     Redir,
     /// Reloads that cut tunnels.
     Reload,
+    /// TLS on one side and none on the other.
+    Scheme,
+    /// The server failed, hangs or is slow: its own log tells why.
+    Server,
     /// Session affinity.
     Stick,
     /// Names, trust and certificates of TLS.
@@ -39,7 +51,7 @@ pub enum FaultClass {
 
 impl FaultClass {
     /// All classes, in the order of the documentation.
-    pub const ALL: [FaultClass; 16] = [
+    pub const ALL: [FaultClass; 22] = [
         FaultClass::Fwd,
         FaultClass::Idle,
         FaultClass::Life,
@@ -54,6 +66,12 @@ impl FaultClass {
         FaultClass::ProxyProtocol,
         FaultClass::Tls,
         FaultClass::Limit,
+        FaultClass::Fields,
+        FaultClass::Reach,
+        FaultClass::Scheme,
+        FaultClass::Server,
+        FaultClass::Read,
+        FaultClass::Accept,
         FaultClass::Backend,
         FaultClass::Client,
     ];
@@ -61,9 +79,11 @@ impl FaultClass {
     /// The word used in product files.
     pub fn word(self) -> &'static str {
         match self {
+            FaultClass::Accept => "accept",
             FaultClass::Backend => "backend",
             FaultClass::Client => "client",
             FaultClass::Comp => "comp",
+            FaultClass::Fields => "fields",
             FaultClass::Fwd => "fwd",
             FaultClass::H2 => "h2",
             FaultClass::Head => "head",
@@ -73,8 +93,12 @@ impl FaultClass {
             FaultClass::Limit => "limit",
             FaultClass::Path => "path",
             FaultClass::ProxyProtocol => "proxy-protocol",
+            FaultClass::Reach => "reach",
+            FaultClass::Read => "read",
             FaultClass::Redir => "redir",
             FaultClass::Reload => "reload",
+            FaultClass::Scheme => "scheme",
+            FaultClass::Server => "server",
             FaultClass::Stick => "stick",
             FaultClass::Tls => "tls",
         }

@@ -355,6 +355,60 @@ pub struct Heartbeat {
     pub checked: String,
 }
 
+/// `answers.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answers {
+    pub(super) format: u32,
+    pub(super) says: Vec<Says>,
+}
+
+/// Words of an answer that refuses, or of a Close frame's reason, and what they mean, whoever wrote them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Says {
+    /// Any of them, in small letters.
+    pub words: Vec<String>,
+    /// A field that the request must have. `None`: none.
+    #[serde(default)]
+    pub needs: Option<String>,
+    /// They tell as much on a page of HTML.
+    #[serde(default)]
+    pub pages: bool,
+    /// What is said about the fault, without a full stop.
+    pub means: String,
+    /// Which kind of change mends it. `None`: it depends.
+    #[serde(default, deserialize_with = "optional_fault_class")]
+    pub class: Option<FaultClass>,
+    pub source: String,
+    pub checked: String,
+}
+
+/// `closes.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Closes {
+    pub(super) format: u32,
+    pub(super) close: Vec<SaysClose>,
+}
+
+/// What codes of Close frames mean.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaysClose {
+    pub codes: Vec<u16>,
+    /// Only where this subprotocol was agreed on. `None`: whatever was.
+    #[serde(default)]
+    pub subprotocol: Option<String>,
+    /// What it says about the fault, without a full stop.
+    pub means: String,
+    /// The other side than the one that closed did what it may not.
+    #[serde(default, rename = "fault", deserialize_with = "of_peer")]
+    pub of_peer: bool,
+    pub source: String,
+    pub checked: String,
+}
+
 /// `classes.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -399,6 +453,12 @@ fn fault_class<'de, D: Deserializer<'de>>(from: D) -> Result<FaultClass, D::Erro
         let words: Vec<&str> = FaultClass::ALL.iter().map(|class| class.word()).collect();
         serde::de::Error::custom(format_args!("unknown class `{word}`, expected one of {}", words.join(", ")))
     })
+}
+
+/// `peer`, and nothing else.
+fn of_peer<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let word = String::deserialize(from)?;
+    if word == "peer" { Ok(true) } else { Err(serde::de::Error::custom("fault is peer, or left out")) }
 }
 
 fn optional_fault_class<'de, D: Deserializer<'de>>(from: D) -> Result<Option<FaultClass>, D::Error> {

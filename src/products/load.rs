@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::base::limits;
 use crate::model::{Confidence, FaultClass};
-use crate::products::data::{Backends, Classes, Fingerprint, Guids, Heartbeats, Product, Side};
+use crate::products::data::{Answers, Backends, Classes, Closes, Fingerprint, Guids, Heartbeats, Product, Side};
 
 /// The file format that this program reads.
 const FORMAT: u32 = 1;
@@ -93,7 +93,10 @@ pub(super) fn product(file: &str, stem: &str, text: &str) -> Result<Product, Err
         if fix.text.trim().is_empty() {
             return Err(check.refuse(&place, "has no text"));
         }
-        if matches!(fix.class, FaultClass::Backend | FaultClass::Client) {
+        if matches!(
+            fix.class,
+            FaultClass::Accept | FaultClass::Backend | FaultClass::Client | FaultClass::Read | FaultClass::Server
+        ) {
             return Err(check.refuse(&place, "no proxy's configuration mends this class"));
         }
     }
@@ -163,6 +166,37 @@ pub(super) fn heartbeats(file: &str, text: &str) -> Result<Heartbeats, Error> {
         }
     }
     Ok(heartbeats)
+}
+
+/// `answers.toml`.
+pub(super) fn answers(file: &str, text: &str) -> Result<Answers, Error> {
+    let answers: Answers = parse(file, text)?;
+    let check = Checker { file };
+    check.format(answers.format)?;
+    for (i, says) in answers.says.iter().enumerate() {
+        let place = place("says", i);
+        check.origin(&place, &says.source, &says.checked)?;
+        let fine = |word: &String| word.len() >= 4 && !word.bytes().any(|b| b.is_ascii_uppercase());
+        if says.words.is_empty() || !says.words.iter().all(fine) {
+            return Err(check.refuse(&place, "give words of four letters at least, in small letters"));
+        }
+    }
+    Ok(answers)
+}
+
+/// `closes.toml`.
+pub(super) fn closes(file: &str, text: &str) -> Result<Closes, Error> {
+    let closes: Closes = parse(file, text)?;
+    let check = Checker { file };
+    check.format(closes.format)?;
+    for (i, says) in closes.close.iter().enumerate() {
+        let place = place("close", i);
+        check.origin(&place, &says.source, &says.checked)?;
+        if says.codes.is_empty() || says.codes.iter().any(|code| !(1_001..=4_999).contains(code)) {
+            return Err(check.refuse(&place, "give codes from 1001 to 4999"));
+        }
+    }
+    Ok(closes)
 }
 
 /// `classes.toml`.

@@ -6,6 +6,7 @@ mod data;
 mod load;
 mod pattern;
 mod recognise;
+pub mod said;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,8 +17,8 @@ use memchr::memmem;
 use crate::base::Nanos;
 use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, KnownLimit, LimitKind, Text};
 pub use data::{
-    BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Heartbeat, Product,
-    ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
+    BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Heartbeat, Product, Says,
+    SaysClose, ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
 };
 pub use load::{Error, load_user_dir};
 pub use recognise::Recognised;
@@ -315,7 +316,7 @@ mod tests {
     use crate::model::{Field, LineFaults, StartLine};
 
     /// A head from its text; lines end in LF here.
-    fn head(text: &str) -> Head {
+    pub(in crate::products) fn head(text: &str) -> Head {
         let at = |from: usize, to: usize| u32::try_from(from).unwrap()..u32::try_from(to).unwrap();
         let first = text.lines().next().unwrap();
         let space = first.find(' ').unwrap();
@@ -372,7 +373,7 @@ mod tests {
     fn the_list_is_the_folder_sorted() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/products");
         let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        let other = ["backends", "classes", "guids", "heartbeats"];
+        let other = ["answers", "backends", "classes", "closes", "guids", "heartbeats"];
         let slugs = names.filter_map(|n| n.strip_suffix(".toml").map(str::to_owned));
         let folder: BTreeSet<String> = slugs.filter(|s| !other.contains(&s.as_str())).collect();
         let list: Vec<String> = FILES.iter().map(|(slug, _)| (*slug).to_owned()).collect();
@@ -404,6 +405,8 @@ mod tests {
             load::guids("guids.toml", include_str!("guids.toml")).err(),
             load::classes("classes.toml", include_str!("classes.toml")).err(),
             load::heartbeats("heartbeats.toml", include_str!("heartbeats.toml")).err(),
+            load::answers(said::ANSWERS_FILE, said::ANSWERS_TEXT).err(),
+            load::closes(said::CLOSES_FILE, said::CLOSES_TEXT).err(),
         ] {
             assert!(error.is_none(), "{}", error.unwrap());
         }

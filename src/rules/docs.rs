@@ -144,7 +144,10 @@ fn facts(rule: &Rule) -> Vec<(&'static str, String)> {
     }
     let fix = match rule.fix {
         Some(FaultClass::Backend) if frames::is_of_sender(rule) => FIX_OF_SENDER,
-        fix => fix.map_or("nothing to mend", fix_words),
+        Some(class) => fix_words(class),
+        None if !crate::rules::fix_classes(rule.id).is_empty() => "depends on what the answer or the end shows",
+        None if rule.explains.is_empty() => "nothing to mend",
+        None => "depends on the cause",
     };
     facts.push(("Fix", fix.to_owned()));
     if !rule.refs.is_empty() {
@@ -173,9 +176,11 @@ fn explains_words(explains: Explains) -> &'static str {
 
 fn fix_words(class: FaultClass) -> &'static str {
     match class {
+        FaultClass::Accept => "in the server's own code: how it computes Sec-WebSocket-Accept",
         FaultClass::Backend => "in the server's own code; no setting of a proxy mends it",
         FaultClass::Client => "in the client's own code; no setting of a proxy mends it",
         FaultClass::Comp => "in the proxy: agree on compression from end to end, or not at all",
+        FaultClass::Fields => "in the proxy: its rules that add, change or remove fields",
         FaultClass::Fwd => "in the proxy: pass the upgrade on (Upgrade and Connection made anew)",
         FaultClass::H2 => "in the proxy: HTTP/2 towards the client or the server",
         FaultClass::Head => {
@@ -187,8 +192,12 @@ fn fix_words(class: FaultClass) -> &'static str {
         FaultClass::Limit => "in the hop or server that refuses: its limits and access rules",
         FaultClass::Path => "in the proxy: path and query on the way to the server",
         FaultClass::ProxyProtocol => "in the proxy and the server: both use the PROXY header, or neither",
+        FaultClass::Reach => "in the server, which must listen there, or in the proxy: the backend's address and port",
+        FaultClass::Read => "in the program that does not read, or the other side's patience",
         FaultClass::Redir => "in the proxy or the client's URL: WebSocket clients do not follow redirects",
         FaultClass::Reload => "in the proxy: how reloads treat open tunnels",
+        FaultClass::Scheme => "in the URL of the client or of the proxy's backend: TLS or none, as its port speaks",
+        FaultClass::Server => "in the server: its log of this time tells why",
         FaultClass::Stick => "in the proxy: keep a session on one server",
         FaultClass::Tls => "in the server, the proxy or the client: certificates, names and trust of TLS",
     }

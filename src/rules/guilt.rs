@@ -262,11 +262,17 @@ fn on_leg(
     let own_answer = hop.is_none() && !by_client && !refused && journey.legs.len() > 1 && blame.role == Role::Server;
     let class = class.map(|class| match class {
         FaultClass::Fwd | FaultClass::Comp if own_answer && verdict::is_response(rule) => FaultClass::Backend,
+        // What a hop made of it is mended there.
+        FaultClass::Accept | FaultClass::Backend | FaultClass::Client if hop.is_some() => FaultClass::Fields,
         class => class,
     });
-    let fix = class.map(|class| match hop {
-        Some(hop) => known.fixes_of(hop.product.as_ref(), class),
-        None => known.fixes(at.x, sender, class),
+    let class = class.filter(|class| verdict::may_mend(*class, &blame));
+    let fix = class.map(|class| {
+        let fixes = match hop {
+            Some(hop) => known.fixes_of(hop.product.as_ref(), class),
+            None => known.fixes(at.x, sender, class),
+        };
+        verdict::with_name(fixes, class, finding)
     });
     let confidence = if unseen || blind { finding.confidence.lower() } else { finding.confidence };
     let summary = sentence::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
@@ -291,7 +297,15 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
     let Candidate { rule, finding, place } = *candidate;
     let about = place.leg.and_then(|at| journey.legs.get(at)).map(|leg| leg.x);
     let first = journey.first()?.x;
-    let who = ended(journey).filter(|_| !ends::by_stranger(rule));
+    let mut who = ended(journey).filter(|_| !ends::by_stranger(rule));
+    if rule.id == "close-code-meaning" && about.is_some_and(ends::is_peers_fault) {
+        // Who closed did as the subprotocol tells it to.
+        who = match who {
+            Some(Who::Client(_)) => journey.last().map(Who::Server),
+            Some(_) => journey.first().map(Who::Client),
+            None => None,
+        };
+    }
     let server = |x| verdict::blame(x, rule, Direction::ServerToClient, known);
     let sure = journey.view.responder.filter(|software| software.confidence >= Confidence::Likely);
     // What speaks of it on its own leg: the hop is the server of one and the client of another.
@@ -337,6 +351,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
         fix: rule
             .fix
             .or(hop::ended_fix_class(finding))
+            .filter(|class| verdict::may_mend(*class, &blame))
             .map(|class| known.fixes_of(software, class))
             .unwrap_or_default(),
         blame: Some(blame),
@@ -349,9 +364,10 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     let last = journey.last();
     let responder = journey.view.responder;
     let (blame, software): (Blame, Option<&Software>) = match hop {
-        Some(hop) if rule.id.starts_with("backend-") => (of_server(journey, hop), None),
+        // What it asks is mended in the hop, what it got in the server.
+        Some(hop) if rule.id.starts_with("backend-") => (of_server(journey, hop), hop.product.as_ref()),
         Some(hop) => (of_hop(hop), hop.product.as_ref()),
-        None if rule.id.starts_with("backend-") => (of_backend(journey), None),
+        None if rule.id.starts_with("backend-") => (of_backend(journey), responder),
         None if rule.id == response::TLS && of_its_server(journey) => (of_backend(journey), responder),
         None => {
             // It is about who answers the last leg: a hop whose other side has no leg of this chain.
@@ -370,7 +386,8 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
     let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);
     let class = class.filter(|_| known_as || !BEHIND_FORWARDING.contains(&rule.id));
-    let fix: Vec<Fix> = class.map(|class| known.fixes_of(software, class)).unwrap_or_default();
+    let fixes = |class| verdict::with_name(known.fixes_of(software, class), class, finding);
+    let fix: Vec<Fix> = class.map(fixes).unwrap_or_default();
     Verdict {
         because: None,
         rule: finding.rule.clone(),
@@ -380,7 +397,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         // What its own page says is nearer than what such a status may mean.
         summary: match page
             .filter(|_| rule.id != response::TLS)
-            .filter(|page| matches!(page.by, Writer::Proxy(_)) && !page.means.ends_with(NO_REASON))
+            .filter(|page| !matches!(page.by, Writer::Backend(_)) && !page.means.ends_with(NO_REASON))
         {
             Some(page) => with_cause(finding, Some(page.means)),
             None => sentence(rule, finding),
@@ -613,7 +630,7 @@ mod tests {
         let told_so = "HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.";
         let leg = || crate::rules::testing::exchange(GOOD, Some(told_so));
         let verdict = failed(leg(), leg(), Outcome::Refused);
-        assert_eq!(told(&verdict), ("tls-plain-mismatch", Role::Hop, "192.0.2.20", None));
+        assert_eq!(told(&verdict), ("tls-plain-mismatch", Role::Hop, "192.0.2.20", Some("scheme")));
     }
 
     #[test]
@@ -635,11 +652,11 @@ mod tests {
             failed(near, far, Outcome::Unanswered)
         };
         let client = ("no-response", Role::Client, "192.0.2.10", None);
-        let server = ("no-response", Role::Server, "192.0.2.30", None);
+        let server = ("no-response", Role::Server, "192.0.2.30", Some("server"));
         assert_eq!(told(&late(2_000, Some(2_500))), client, "too soon");
         assert_eq!(told(&late(6_000, Some(7_000))), server, "slow");
         assert_eq!(told(&late(1_000, None)), client, "nobody knows whether an answer would have come");
-        let silent = ("backend-silent", Role::Server, "192.0.2.30", None);
+        let silent = ("backend-silent", Role::Server, "192.0.2.30", Some("server"));
         assert_eq!(told(&late(2_000, None)), silent, "it was silent for long");
     }
 
@@ -651,7 +668,7 @@ mod tests {
             (x.times.last, x.end) = (Some(early), Default::default());
         });
         let verdict = judged(near, pinged(SERVER, &[5]));
-        assert_eq!(told(&verdict), ("ping-unanswered", Role::Client, "192.0.2.10", None));
+        assert_eq!(told(&verdict), ("ping-unanswered", Role::Client, "192.0.2.10", Some("read")));
     }
 
     #[test]
@@ -666,7 +683,7 @@ mod tests {
     #[test]
     fn whoever_owes_the_pong_is_blamed() {
         let verdict = judged(pinged(CLIENT, &[5]), pinged(CLIENT, &[5]));
-        assert_eq!(told(&verdict), ("ping-unanswered", Role::Server, "192.0.2.30", None));
+        assert_eq!(told(&verdict), ("ping-unanswered", Role::Server, "192.0.2.30", Some("read")));
         assert_eq!(told(&judged(pinged(CLIENT, &[5]), talked())).1, Role::Hop);
         assert_eq!(told(&judged(pinged(SERVER, &[5]), pinged(SERVER, &[5]))).1, Role::Client);
     }

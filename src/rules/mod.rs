@@ -29,6 +29,7 @@ pub mod verdict;
 
 pub use response::TLS as TLS_HANDSHAKE_FAILED;
 pub use unknown::LARGER_BUFFER;
+pub use verdict::fix_classes;
 
 use std::sync::LazyLock;
 

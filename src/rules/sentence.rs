@@ -63,7 +63,7 @@ pub(super) fn summary(
 fn cause_by_page(page: &Page, who: &str, blame: &Blame) -> String {
     let means = &page.means;
     match (&page.by, page.class) {
-        (Writer::Proxy(_), _) => means.clone(),
+        (Writer::Proxy(_) | Writer::Somebody, _) => means.clone(),
         // This leg has what the backend missed: it was lost farther on.
         (Writer::Backend(stack), Some(class @ (FaultClass::Fwd | FaultClass::Client))) => {
             let hop = match &blame.product {

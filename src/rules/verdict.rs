@@ -48,6 +48,8 @@ pub enum Writer {
     Proxy(String),
     /// A backend with this software.
     Backend(String),
+    /// Whoever answered: its words alone tell.
+    Somebody,
 }
 
 /// Faults of the request that only whoever refused it can call one: its limits decide.
@@ -99,7 +101,7 @@ pub fn of(
     let blame = blame(x, rule, sender, known);
     let unseen = outcome == Outcome::Unknown;
     let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
-    let class = class_of(x, finding, page.as_ref());
+    let class = class_of(x, finding, page.as_ref()).filter(|class| may_mend(*class, &blame));
     Verdict {
         because: None,
         rule: finding.rule.clone(),
@@ -107,7 +109,7 @@ pub fn of(
         // The fault was seen, that it did harm was not.
         confidence: if unseen { finding.confidence.lower() } else { finding.confidence },
         summary: summary(x, rule, finding, &blame, page.as_ref(), unseen),
-        fix: class.map(|class| known.fixes(x, sender, class)).unwrap_or_default(),
+        fix: class.map(|class| with_name(known.fixes(x, sender, class), class, finding)).unwrap_or_default(),
         blame: Some(blame),
     }
 }
@@ -163,10 +165,57 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         } else {
             finding.message.clone()
         },
-        // Nothing was said that would show a product.
-        fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
+        fix: rule.fix.map(|class| in_words(known.fixes_of(None, class), class, role)).unwrap_or_default(),
     };
     (outcome, verdict)
+}
+
+/// Whether this kind of mending is for who is to blame: a client has no log of a server.
+pub(super) fn may_mend(class: FaultClass, blame: &Blame) -> bool {
+    class != FaultClass::Server || blame.role != Role::Client
+}
+
+/// Fields that rules of hops are about, and what rules about each have in their names.
+const NAMED: [(&str, &str); 11] = [
+    ("Sec-WebSocket-Protocol", "subprotocol"),
+    ("Sec-WebSocket-Extensions", "extension"),
+    ("Sec-WebSocket-Accept", "accept"),
+    ("Sec-WebSocket-Version", "version"),
+    ("Sec-WebSocket-Key", "key"),
+    ("Origin", "origin"),
+    ("Authorization", "auth"),
+    ("Cookie", "cookie"),
+    ("X-Api-Key", "api-key"),
+    ("X-Auth-Token", "auth-token"),
+    ("Connection", "connection"),
+];
+
+/// The fixes with the name of the field that the finding is about in the place of `NAME`.
+pub(super) fn with_name(mut fixes: Vec<Fix>, class: FaultClass, finding: &Finding) -> Vec<Fix> {
+    if class != FaultClass::Fields {
+        return fixes;
+    }
+    let own = finding.message.0.iter().filter_map(|part| match part {
+        Part::Own(words) => Some(&**words),
+        _ => None,
+    });
+    let said: String = own.collect::<Vec<&str>>().join(" ");
+    let spoken = NAMED.iter().filter_map(|(name, _)| Some((said.find(name)?, *name))).min();
+    let by_rule = || NAMED.iter().find(|(_, word)| finding.rule.contains(word)).map(|(name, _)| *name);
+    if let Some(name) = spoken.map(|(_, name)| name).or_else(by_rule) {
+        for fix in &mut fixes {
+            fix.text = Cow::Owned(fix.text.replace("NAME", name));
+        }
+    }
+    fixes
+}
+
+/// Nothing was said that would show a product: where no proxy asked, none is to be set up otherwise.
+fn in_words(mut fixes: Vec<Fix>, class: FaultClass, role: Role) -> Vec<Fix> {
+    if role != Role::Hop && matches!(class, FaultClass::Reach | FaultClass::Scheme) {
+        fixes.retain(|fix| fix.product == "any");
+    }
+    fixes
 }
 
 /// Whether it tells why a tunnel ended, and nothing else.
@@ -226,7 +275,7 @@ pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
         "hop-answered-locally" => match x.status() {
             Some(401 | 407) => return Some(FaultClass::Limit),
             // Nobody behind it compared Origin and Host.
-            Some(403) if response::refused_fix_class(x, 403) == Some(FaultClass::Host) => {
+            Some(403) if response::refused_fix_class(x, 403) != Some(FaultClass::Fwd) => {
                 return Some(FaultClass::Limit);
             }
             status => status,
@@ -234,6 +283,19 @@ pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
         _ => slug.strip_prefix("refused-").and_then(|code| code.parse().ok()),
     };
     code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
+}
+
+/// The kinds of mending that the rule of this slug may call for, by what it finds.
+pub fn fix_classes(slug: &str) -> Vec<FaultClass> {
+    use FaultClass::{Fwd, Head, Host, Idle, Life, Limit, Path, Reload};
+    let code = slug.strip_prefix("refused-").and_then(|code| code.parse().ok());
+    match (find(slug).and_then(|rule| rule.fix), slug, code) {
+        (Some(class), ..) => vec![class],
+        (None, "hop-answered-locally" | "refused-<code>", _) => vec![Fwd, Host, Path, Head, Limit],
+        (None, "hop-ended-it", _) => vec![Idle, Life, Reload],
+        (None, _, Some(code)) => response::refused_fix_classes(code),
+        _ => Vec::new(),
+    }
 }
 
 /// A finding that may be what the verdict is named after.
@@ -504,8 +566,8 @@ mod tests {
         assert_eq!(v.fix[0].product, "fwd");
         assert_eq!(
             words(&v.summary),
-            "nginx at 198.51.100.2:80 refused the WebSocket with 426 Upgrade Required; likely cause: a proxy on the \
-             way does not pass Upgrade and Connection on to the next hop."
+            "nginx at 198.51.100.2:80 refused the WebSocket with 426 Upgrade Required; likely cause: a proxy at or behind \
+             whoever answered does not pass Upgrade and Connection on."
         );
     }
 
@@ -673,6 +735,24 @@ mod tests {
         assert!(v.fix.is_empty());
         let v = judged(Writer::Proxy("nginx".to_owned()), Some(FaultClass::Head));
         assert_eq!(v.fix[0].product, "head", "a proxy's own page may say what mends it");
+    }
+
+    #[test]
+    fn a_fix_about_a_field_names_it() {
+        let fix = || vec![Fix { product: "any".into(), versions: "".into(), text: "look for NAME".into() }];
+        let named = |rule: &'static str, says: &'static str, class| {
+            let mut found = finding(rule, Severity::Error, 1);
+            found.message = Text::own(says);
+            with_name(fix(), class, &found)[0].text.to_string()
+        };
+        let fields = FaultClass::Fields;
+        assert_eq!(
+            named("hop-stripped-sec", "Sec-WebSocket-Key and Sec-WebSocket-Version", fields),
+            "look for Sec-WebSocket-Key"
+        );
+        assert_eq!(named("hop-origin-changed", "It was changed", fields), "look for Origin");
+        assert_eq!(named("hop-stripped-sec", "a field", fields), "look for NAME");
+        assert_eq!(named("hop-origin-changed", "It was changed", FaultClass::Host), "look for NAME");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "the GUID was typed or generated from memory instead of copied from RFC 6455",
         "the GUID went through a type that writes it in lower case, in braces or with a line end",
     ],
-    fix: Some(FaultClass::Backend),
+    fix: Some(FaultClass::Accept),
     explains: &[],
     symptom_of: &[],
     check: Check::Handshake(check),

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
         "an intermediary answered with a 101 kept from, or meant for, another request",
         "an intermediary changed the key on its way to the server",
     ],
-    fix: Some(FaultClass::Backend),
+    fix: Some(FaultClass::Accept),
     explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &["hop-accept-changed", "hop-accept-not-translated", "hop-key-changed", "req-key-repeated"],
     check: Check::Handshake(check),

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "an intermediary or a mock made the 101 itself",
         "the server's handshake is hand-written and leaves the field out",
     ],
-    fix: Some(FaultClass::Backend),
+    fix: Some(FaultClass::Accept),
     explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Handshake(check),

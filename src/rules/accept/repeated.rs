@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "the application sets the field and its WebSocket library sets it too",
         "an intermediary that answers by itself also passes on the server's field",
     ],
-    fix: Some(FaultClass::Backend),
+    fix: Some(FaultClass::Accept),
     explains: &[Explains::Broken, Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Handshake(check),

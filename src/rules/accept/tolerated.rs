@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
         "client and server share the same wrong GUID or the same faulty code",
         "the client does not check Sec-WebSocket-Accept",
     ],
-    fix: Some(FaultClass::Backend),
+    fix: Some(FaultClass::Accept),
     explains: &[],
     symptom_of: &[],
     check: Check::Handshake(check),

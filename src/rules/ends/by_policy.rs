@@ -1,6 +1,6 @@
 //! `end-by-policy`.
 
-use super::close_code_meaning::{close, evidence};
+use super::close_code_meaning::{close, evidence, known, meant};
 use super::support::{FROM_SERVER, name, spell, tunnel};
 use crate::model::{Confidence, Evidence, Exchange, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -62,18 +62,22 @@ fn said_so(x: &Exchange, out: &mut Findings<'_>) -> bool {
     let speaks = WORDS.iter().any(|word| words.contains(word));
     let confidence = match code {
         1008 => Confidence::Certain,
-        4000..=4999 if speaks => Confidence::Likely,
+        // What the agreed subprotocol means by it is told as such.
+        4000..=4999 if speaks && known(x, code).is_none_or(|says| says.subprotocol.is_none()) => Confidence::Likely,
         _ => return false,
     };
     let mut text = Text::own(format!("The {} closed the WebSocket with code {code}", name(by)));
     if !reason.is_empty() {
         text = text.say(" (").bytes(reason).say(")");
     }
-    let found = out
+    let mut found = out
         .add(text.say(": it does not let this client go on."))
         .confidence(confidence)
         .expected(Text::own("a client that may go on"))
         .found(Text::own(format!("Close {code}")));
+    for cause in meant(x, code, reason) {
+        found = found.cause(cause);
+    }
     if let Some(evidence) = evidence(x, by) {
         found.evidence(evidence);
     }

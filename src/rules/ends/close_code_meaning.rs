@@ -1,7 +1,8 @@
 //! `close-code-meaning`.
 
-use super::support::{FROM_CLIENT, name, tunnel};
+use super::support::{FROM_CLIENT, FROM_SERVER, name, tunnel};
 use crate::model::{Direction, EndHow, Evidence, Exchange, Severity, Text};
+use crate::products::{SaysClose, said};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -58,14 +59,50 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if !reason.is_empty() {
         text = text.say(" (its reason: ").bytes(reason).say(")");
     }
-    let found = out
+    if let Some(largest) = largest(x, by).filter(|_| code == 1009) {
+        text = text.say(format!("; the largest that the other side sent has {largest} bytes as on the wire"));
+    }
+    let mut found = out
         .add(text.say("."))
         .severity(if left { Severity::Info } else { Severity::Warning })
         .expected(Text::own("1000, or no end"))
         .found(Text::own(code.to_string()));
+    for cause in meant(x, code, reason) {
+        found = found.cause(cause);
+    }
     if let Some(evidence) = evidence(x, by) {
         found.evidence(evidence);
     }
+}
+
+/// What the reason and the code of a Close frame are known to mean.
+pub(super) fn meant(x: &Exchange, code: u16, reason: &[u8]) -> impl Iterator<Item = &'static str> {
+    let by_words = said::words(&x.request, reason).map(|says| &*says.means);
+    // What the subprotocol says of its own code is nearer than what the words of the reason may mean.
+    let by_code = known(x, code);
+    let (of_protocol, of_all) = match by_code {
+        Some(says) if says.subprotocol.is_some() => (Some(&*says.means), None),
+        says => (None, says.map(|says| &*says.means)),
+    };
+    [of_protocol, by_words, of_all].into_iter().flatten()
+}
+
+/// What is known of this code where that subprotocol was agreed on.
+pub(super) fn known(x: &Exchange, code: u16) -> Option<&'static SaysClose> {
+    said::close(code, x.response.as_ref().and_then(|head| head.first_value("sec-websocket-protocol")))
+}
+
+/// Whether whoever closed did so because the other side did what the agreed subprotocol forbids.
+pub(in crate::rules) fn is_peers_fault(x: &Exchange) -> bool {
+    close(x).and_then(|(_, code, _)| known(x, code)).is_some_and(|says| says.of_peer)
+}
+
+/// Bytes of the largest message of the other side. `None`: it sent none.
+fn largest(x: &Exchange, by: Direction) -> Option<u32> {
+    let talk = x.talk.as_ref()?;
+    let other = if by == FROM_CLIENT { FROM_SERVER } else { FROM_CLIENT };
+    let spoken = talk.of(other);
+    Some(spoken.largest_text.max(spoken.largest_binary)).filter(|bytes| *bytes > 0)
 }
 
 /// The first Close with a code: its sender, code and reason.
@@ -102,6 +139,23 @@ mod tests {
         let mut x = goodbye(1011);
         x.end.close.iter_mut().for_each(|close| close.reason = (*b"oops").into());
         assert!(words(&run(&RULE, &x)[0].message).ends_with("(its reason: oops)."));
+    }
+
+    #[test]
+    fn what_a_code_means_in_its_subprotocol_and_what_a_reason_says_are_causes() {
+        let cause = |x: &Exchange| run(&RULE, x)[0].causes.first().map(|cause| cause.to_string()).unwrap_or_default();
+        let mut x = goodbye(4400);
+        assert_eq!((cause(&x), is_peers_fault(&x)), (String::new(), false), "whose code is not known");
+        x.response = crate::rules::testing::exchange(
+            crate::rules::testing::GOOD,
+            Some("HTTP/1.1 101 X\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"),
+        )
+        .response;
+        assert!(cause(&x).contains("a message that this protocol does not know") && is_peers_fault(&x));
+        let mut full = goodbye(1013);
+        assert!(cause(&full).contains("no room"));
+        full.end.close.iter_mut().for_each(|close| close.reason = (*b"Too many connections").into());
+        assert!(cause(&full).contains("a limit on how many connections") && !is_peers_fault(&full));
     }
 
     #[test]

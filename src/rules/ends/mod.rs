@@ -31,6 +31,7 @@ mod without_close;
 use crate::model::{Direction, EndHow, Exchange};
 use crate::rules::Rule;
 
+pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
 pub(in crate::rules) use support::{beats, cut_by, is_probe, spans, spell};

@@ -2,7 +2,7 @@
 
 use super::support::{closed, is_probe, last_packet, name, spans, tunnel};
 use super::without_close;
-use crate::model::{Confidence, EndHow, Exchange, Severity, Text};
+use crate::model::{Confidence, EndHow, Exchange, FaultClass, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
         "it closed the socket with bytes that it had not read",
         "a proxy or firewall resets what it gave up",
     ],
-    fix: None,
+    fix: Some(FaultClass::Server),
     explains: &[Explains::Ended],
     symptom_of: &both::<{ without_close::CAUSES.len() + OWN.len() }>(without_close::CAUSES, OWN),
     check: Check::Exchange(check),

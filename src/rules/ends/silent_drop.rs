@@ -2,7 +2,7 @@
 
 use super::support::{closed, name, spell, tunnel};
 use crate::base::{Nanos, PacketRef};
-use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, LimitKind, Severity, Text};
+use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, FaultClass, LimitKind, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         "the idle limit of a firewall, load balancer or address translation on the path",
         "the host on the other side vanished",
     ],
-    fix: None,
+    fix: Some(FaultClass::Idle),
     explains: &[Explains::Ended],
     symptom_of: &["lost-between"],
     check: Check::Exchange(check),

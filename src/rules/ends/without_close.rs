@@ -1,7 +1,7 @@
 //! `end-without-close`.
 
 use super::support::{cut_by, is_probe, last_packet, name, spans};
-use crate::model::{EndHow, Exchange, Severity, Text};
+use crate::model::{EndHow, Exchange, FaultClass, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -41,7 +41,7 @@ pub(super) static RULE: Rule = Rule {
         "its library closes the socket without the closing handshake",
         "a proxy gave up",
     ],
-    fix: None,
+    fix: Some(FaultClass::Server),
     explains: &[Explains::Ended],
     symptom_of: &both::<{ CAUSES.len() + OWN.len() }>(CAUSES, OWN),
     check: Check::Exchange(check),

@@ -2,7 +2,7 @@
 
 use super::ping_unanswered::may_be_lost;
 use crate::base::Nanos;
-use crate::model::{Confidence, Direction, EndHow, Exchange, Severity, Text};
+use crate::model::{Confidence, Direction, EndHow, Exchange, FaultClass, Severity, Text};
 use crate::rules::frames::support::{against, bytes, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
         "a service behind it does not answer, and it waits",
         "it does not know this kind of heartbeat, and leaves it unanswered",
     ],
-    fix: None,
+    fix: Some(FaultClass::Read),
     explains: &[Explains::Ended],
     symptom_of: &[
         "hop-buffered",

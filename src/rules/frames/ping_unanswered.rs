@@ -1,7 +1,7 @@
 //! `ping-unanswered`.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Direction, EndHow, Exchange, OpenPing, Pings, Severity, Talk, Text};
+use crate::model::{Direction, EndHow, Exchange, FaultClass, OpenPing, Pings, Severity, Talk, Text};
 use crate::rules::frames::support::{BOTH, against, bytes, talk};
 use crate::rules::response::length;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
         "a hop between them does not pass Pings or Pongs on",
         "its frames are written by hand, and Pings are not answered",
     ],
-    fix: None,
+    fix: Some(FaultClass::Read),
     explains: &[Explains::Ended],
     symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "silent-drop"],
     check: Check::Exchange(check),

@@ -1,7 +1,7 @@
 //! `receiver-stuck`.
 
 use crate::base::Nanos;
-use crate::model::{Close, Confidence, EndHow, Evidence, Exchange, Severity, Text};
+use crate::model::{Close, Confidence, EndHow, Evidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::frames::support::{BOTH, against, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         "messages come faster than it can handle them",
         "a hop holds back, because the side behind it does not read",
     ],
-    fix: None,
+    fix: Some(FaultClass::Read),
     explains: &[Explains::Ended],
     symptom_of: &["hop-ended-it", "hop-tunnel-dead", "lost-between", "silent-drop"],
     check: Check::Exchange(check),

@@ -1,6 +1,6 @@
 //! The key went through unchanged, the accept did not come back so.
 
-use crate::model::{AcceptVerdict, Direction, Severity, Text};
+use crate::model::{AcceptVerdict, Direction, FaultClass, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, both_granted, passes_on, sentence, value};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy handed on the 101 of another request, from a cache or a mixed-up connection",
         "something rewrites values of fields: letter case, encoding, length",
     ],
-    fix: None,
+    fix: Some(FaultClass::Fields),
     explains: &[Explains::Broken],
     symptom_of: &[],
     check: Check::Hop(check),

@@ -48,9 +48,8 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("a request to a backend"))
         .found(status_line(head))
         .start_line(head, ANSWER);
-    // Why a status like this is given is known where that is judged.
-    for cause in refusals(&leg).flat_map(|f| &f.causes) {
-        finding = finding.cause(cause.clone());
+    for cause in response::own_causes(leg.x, head, code).into_iter().filter(|_| code >= 400) {
+        finding = finding.cause(cause);
     }
 }
 

@@ -24,8 +24,7 @@ pub(super) static RULE: Rule = Rule {
         REPLACED,
         UNDERSCORE,
     ],
-    // Which setting it is depends on who removed it: no class of fixes is about credentials.
-    fix: None::<FaultClass>,
+    fix: Some(FaultClass::Fields),
     explains: &[Explains::Refused],
     symptom_of: HARD,
     check: Check::Hop(check),

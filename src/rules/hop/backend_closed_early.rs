@@ -1,7 +1,7 @@
 //! The backend closed the connection instead of answering the hop.
 
 use crate::base::Nanos;
-use crate::model::{Direction, EndHow, Evidence, Exchange, Severity, Text};
+use crate::model::{Direction, EndHow, Evidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, gave_up, received};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         REUSED,
         "the port speaks another protocol, or wants a PROXY protocol header first",
     ],
-    fix: None,
+    fix: Some(FaultClass::Server),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: SPOILT,
     check: Check::Hop(check),

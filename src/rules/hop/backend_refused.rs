@@ -1,6 +1,6 @@
 //! The backend refused the hop's TCP connection.
 
-use crate::model::{ConnectState, Severity, Text};
+use crate::model::{ConnectState, FaultClass, Severity, Text};
 use crate::rules::hop::tried::{failed, packets, say, times};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
         "the backend listens on another interface only (localhost)",
         "a firewall rejects the connection",
     ],
-    fix: None,
+    fix: Some(FaultClass::Reach),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Chain(check),

@@ -1,7 +1,7 @@
 //! The backend got the request and said nothing until somebody gave up.
 
 use crate::base::Nanos;
-use crate::model::{Direction, Evidence, Exchange, Severity, Text};
+use crate::model::{Direction, Evidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, WAIT, gave_up, received};
 use crate::rules::hop::backend_closed_early::is_mute;
 use crate::rules::journey::HopView;
@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
         "the endpoint waits for a message before it answers the handshake",
         "the proxy's time limit is shorter than the backend's start",
     ],
-    fix: None,
+    fix: Some(FaultClass::Server),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: SPOILT,
     check: Check::Hop(check),

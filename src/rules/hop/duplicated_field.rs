@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
         "two layers of the proxy's configuration add the field each",
         "a bridge from HTTP/2 adds a key of its own to the one that it was sent",
     ],
-    fix: Some(FaultClass::Fwd),
+    fix: Some(FaultClass::Fields),
     explains: FAILURES,
     symptom_of: &[],
     check: Check::Hop(check),

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy removes Sec-WebSocket-Extensions from the answer instead of from the request",
         "a list of allowed fields of the proxy lacks Sec-WebSocket-Extensions",
     ],
-    fix: Some(FaultClass::Comp),
+    fix: Some(FaultClass::Fields),
     explains: &[Explains::Broken, Explains::Ended],
     symptom_of: &["hop-extensions-split"],
     check: Check::Hop(check),

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy's configuration sets Origin, or clears it",
         "a firewall or gateway passes on only fields of a list",
     ],
-    fix: Some(FaultClass::Host),
+    fix: Some(FaultClass::Fields),
     explains: &[Explains::Refused, Explains::Redirected],
     symptom_of: HARD,
     check: Check::Hop(check),

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy passes on only fields of an allow-list (a policy of a CDN, an API gateway, a firewall)",
         "the proxy takes the fields for its own and ends the WebSocket only in part",
     ],
-    fix: Some(FaultClass::Fwd),
+    fix: Some(FaultClass::Fields),
     explains: FAILURES,
     symptom_of: &["hop-downgraded-http10", "hop-stripped-upgrade"],
     check: Check::Hop(check),

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
         "the proxy passes on only fields of an allow-list, or clears this one",
         "the proxy ends the WebSocket itself and does not hand the subprotocol on",
     ],
-    fix: Some(FaultClass::Fwd),
+    fix: Some(FaultClass::Fields),
     explains: FAILURES,
     symptom_of: HARD,
     check: Check::Hop(check),

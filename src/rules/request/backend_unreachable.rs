@@ -1,7 +1,7 @@
 //! Nobody answered the SYN.
 
 use crate::base::{Nanos, limits};
-use crate::model::{Confidence, ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
+use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
         "a router or firewall says that it cannot be reached (ICMP)",
         "the capture shows only one direction",
     ],
-    fix: None,
+    fix: Some(FaultClass::Reach),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Several { exchange: None, flow: Some(check), chain: Some(check_chain) },

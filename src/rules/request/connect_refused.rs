@@ -1,7 +1,7 @@
 //! The server refused the TCP connection.
 
 use crate::base::{Nanos, Timestamp, limits};
-use crate::model::{ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
+use crate::model::{ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "a firewall or security group rejects the connection",
         "a load balancer without a healthy backend",
     ],
-    fix: None,
+    fix: Some(FaultClass::Reach),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &["backend-refused"],
     check: Check::Flow(check),

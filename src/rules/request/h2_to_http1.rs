@@ -1,6 +1,6 @@
 //! `h2-to-http1`.
 
-use crate::model::{Direction, Evidence, FlowFacts, Preview, Severity, Text};
+use crate::model::{Direction, Evidence, FaultClass, FlowFacts, Preview, Severity, Text};
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
 use crate::rules::rule::Builder;
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
         "the client, or the proxy towards its backend, is set to HTTP/2 without TLS (h2c, prior knowledge)",
         "the port is another service's: of gRPC and WebSocket beside each other",
     ],
-    fix: None,
+    fix: Some(FaultClass::H2),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Several { exchange: None, flow: Some(check_flow), chain: Some(check_chain) },

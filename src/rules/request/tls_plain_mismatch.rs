@@ -1,7 +1,9 @@
 //! One end speaks TLS, the other plain HTTP.
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Confidence, Direction, Evidence, Exchange, FlowFacts, Mechanism, Preview, Severity, Text};
+use crate::model::{
+    Confidence, Direction, Evidence, Exchange, FaultClass, FlowFacts, Mechanism, Preview, Severity, Text,
+};
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
 use crate::rules::response::is_unanswered;
@@ -23,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
         "the port is the one for plain (for TLS)",
         "TLS is ended one hop earlier than whoever connects here believes",
     ],
-    fix: None,
+    fix: Some(FaultClass::Scheme),
     explains: &[Explains::Refused, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: Some(check_chain) },

@@ -2,7 +2,7 @@
 
 use super::support::{FROM_CLIENT, FROM_SERVER, length};
 use crate::base::Nanos;
-use crate::model::{Exchange, Severity, Text};
+use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "an authentication subrequest that waits for another service",
         "a proxy tried a dead backend first and then another",
     ],
-    fix: None,
+    fix: Some(FaultClass::Server),
     explains: &[],
     symptom_of: &[],
     check: Check::Exchange(check),

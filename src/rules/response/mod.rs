@@ -36,10 +36,11 @@ mod support;
 pub(crate) mod testing;
 mod tls_handshake_failed;
 mod upgrade_ignored_200;
+mod why;
 
 pub(super) use no_response::{answered_late, is_unanswered};
 pub(super) use redirect_target::redirected_to;
-pub(super) use refused::fix_class as refused_fix_class;
+pub(super) use refused::{fix_class as refused_fix_class, fix_classes as refused_fix_classes};
 pub(super) use res_head_incomplete::breaks_off;
 pub(super) use socks_refused::{SOCKS, at_fault as socks_at_fault};
 pub(super) use support::left_before_grant;
@@ -48,6 +49,7 @@ pub(super) use support::{
 };
 pub use tls_handshake_failed::TLS;
 pub(super) use tls_handshake_failed::at_fault as tls_at_fault;
+pub(super) use why::own_causes;
 
 use crate::rules::Rule;
 

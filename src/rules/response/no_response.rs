@@ -2,7 +2,7 @@
 
 use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, left_before_grant, length, tcp_ended, whole_request};
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Direction, EndHow, Evidence, Exchange, Mechanism, Severity, Text};
+use crate::model::{Direction, EndHow, Evidence, Exchange, FaultClass, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, http2, verdict};
 
 pub(super) static RULE: Rule = Rule {
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
         BUSY,
         "a proxy forwarded the upgrade, got the 101 and has no handler that passes it on",
     ],
-    fix: None,
+    fix: Some(FaultClass::Server),
     explains: &[Explains::Unanswered],
     symptom_of: REFUSAL_CAUSES,
     check: Check::Exchange(check),

@@ -1,6 +1,7 @@
 //! `refused-<code>`: the family of all refusals, one slug for each status code.
 
 use super::support::{FROM_SERVER, REFUSAL_CAUSES, is_attempt, say_status, whole_response};
+use super::why;
 use crate::model::{Exchange, FaultClass, Head, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -59,18 +60,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("101 Switching Protocols"))
         .found(say_status(Text::new(), head))
         .start_line(head, FROM_SERVER);
-    if is_envoy_without_upgrades(x, head) {
-        found = found.cause("Envoy has no upgrade_configs for websocket: its own 403 has no body");
-    }
-    if speaks_other_versions(x, head) {
-        found = found.cause("the server does not speak this version of the WebSocket protocol, and says which it does");
-    }
     if !websocket {
         found.cause("a proxy that does not let this protocol pass, if the upgrade is the reason");
         return;
     }
-    for cause in causes(code) {
-        found = found.cause(*cause);
+    for cause in why::causes(x, head, code) {
+        found = found.cause(cause);
     }
 }
 
@@ -126,14 +121,14 @@ fn has_token(target: &[u8]) -> bool {
 }
 
 /// Whether the refusal names versions, and not the one that was asked for (RFC 6455 §4.4).
-fn speaks_other_versions(x: &Exchange, head: &Head) -> bool {
+pub(super) fn speaks_other_versions(x: &Exchange, head: &Head) -> bool {
     let name = "sec-websocket-version";
     let (Some(asked), Some(spoken)) = (x.request.first_value(name), head.combined(name)) else { return false };
     matches!(head.status(), Some(400 | 426)) && !spoken.split(|&b| b == b',').any(|one| one.trim_ascii() == asked)
 }
 
 /// Envoy's own refusal of an upgrade that it is not set up for.
-fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
+pub(super) fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
     let server = head.first_value("server").unwrap_or_default();
     head.status() == Some(403)
         && whole_response(x).is_some()
@@ -141,72 +136,36 @@ fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
         && (server == b"envoy" || server == b"istio-envoy")
 }
 
+/// The kinds of mending that refusals with this code call for, by what they say.
+pub(in crate::rules) fn fix_classes(code: u16) -> Vec<FaultClass> {
+    match code {
+        400 | 426 => vec![FaultClass::Fwd],
+        403 => vec![FaultClass::Host, FaultClass::Fwd, FaultClass::Limit],
+        421 => vec![FaultClass::Host],
+        404 => vec![FaultClass::Path],
+        414 | 431 => vec![FaultClass::Head],
+        401 | 407 | 429 => vec![FaultClass::Limit],
+        500 | 501 => vec![FaultClass::Server],
+        502..=504 => vec![FaultClass::Reach, FaultClass::Scheme],
+        _ => Vec::new(),
+    }
+}
+
 /// Which kind of mending a refusal with this code calls for. `None` where the code does not tell.
 pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass> {
     match code {
         _ if x.asks_permission().is_some() => None,
         403 if x.response.as_ref().is_some_and(|r| is_envoy_without_upgrades(x, r)) => Some(FaultClass::Fwd),
-        403 | 421 => Some(FaultClass::Host),
+        // Without an Origin nothing was compared with Host.
+        403 => x.request.has("origin").then_some(FaultClass::Host),
+        421 => Some(FaultClass::Host),
         404 => Some(FaultClass::Path),
         426 if x.response.as_ref().is_some_and(|r| speaks_other_versions(x, r)) => None,
         426 => Some(FaultClass::Fwd),
         414 | 431 => Some(FaultClass::Head),
         429 => Some(FaultClass::Limit),
+        500 => Some(FaultClass::Server),
         _ => None,
-    }
-}
-
-/// What to think of first, likeliest first.
-fn causes(code: u16) -> &'static [&'static str] {
-    match code {
-        400 => &[
-            "a proxy on the way does not pass Upgrade and Connection on to the next hop",
-            "the server does not accept the key or the version of the request",
-            "session affinity: the request reached another backend than the session's first one",
-            "the server does not allow this Host",
-            "the request head is too large",
-            "this is a TLS port and got plain HTTP",
-        ],
-        401 | 407 => &[
-            "the server asks for credentials, and this request carries none that it accepts",
-            "a proxy on the way removed the Authorization or Cookie field",
-        ],
-        403 => &[
-            "the application does not allow this Origin, or Host was rewritten so that the two differ",
-            "a proxy in which upgrades are not enabled",
-            "a firewall, bot filter or mesh policy",
-        ],
-        404 => &[
-            "a proxy forwards or rewrites the path so that no WebSocket endpoint is there",
-            "Host leads to another virtual host",
-            "Upgrade was dropped on the way and the plain route does not exist",
-        ],
-        405 => &["the endpoint takes other methods only, or a hop changed the method"],
-        408 => &["the request head arrived too slowly, or not whole"],
-        421 => &["the server does not serve this Host: it was rewritten on the way, or the connection was reused"],
-        426 => &[
-            "a proxy on the way does not pass Upgrade and Connection on to the next hop",
-            "the server speaks another Sec-WebSocket-Version",
-        ],
-        429 => &["a rate or connection limit"],
-        431 => &["the head is larger than the server allows: cookies, or a token in the URL"],
-        499 => &["the client gave up first"],
-        500 => &["some servers answer so when Upgrade was dropped on the way", "the application failed"],
-        501 => &["the server does not know this upgrade"],
-        502 => &[
-            "the proxy's backend closed or reset the connection",
-            "the proxy took the backend's 101 for invalid (missing Connection, Upgrade or Accept)",
-            "the proxy speaks TLS to a plain port, plain HTTP to a TLS port, or HTTP/2",
-        ],
-        503 => &["the proxy has no healthy backend", "a connection limit is reached"],
-        504 => &["the backend did not answer within the proxy's connect or read time"],
-        505 => &["a proxy on the way speaks HTTP/1.0 to the next hop: nginx before 1.29.7 does by default"],
-        520 => &["the origin's answer was empty or invalid (Cloudflare)"],
-        521..=523 => &["the origin refuses connections or cannot be reached (Cloudflare)"],
-        524 => &["the origin did not answer in time (Cloudflare)"],
-        525 | 526 => &["TLS between the edge and the origin failed (Cloudflare)"],
-        530 => &["the origin's name does not resolve, or its tunnel is down (Cloudflare)"],
-        _ => &[],
     }
 }
 
@@ -302,7 +261,9 @@ mod tests {
         assert_eq!(fix_class(&x, 403), Some(FaultClass::Fwd));
         assert!(run(&RULE, &x)[0].causes[0].contains("upgrade_configs"));
         let x = exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
-        assert_eq!(fix_class(&x, 403), Some(FaultClass::Host));
+        assert_eq!(fix_class(&x, 403), None, "no Origin was compared");
+        let from_page = exchange(&ask("Origin: https://a\r\n"), Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
+        assert_eq!(fix_class(&from_page, 403), Some(FaultClass::Host));
         assert_eq!(fix_class(&x, 431), Some(FaultClass::Head));
         assert_eq!(fix_class(&x, 429), Some(FaultClass::Limit));
         assert_eq!(fix_class(&x, 503), None);
