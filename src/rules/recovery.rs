@@ -64,18 +64,27 @@ pub fn lower(findings: &mut [Finding], x: &Exchange, outcome: Outcome, seen: &Se
     recovered
 }
 
-/// The attempt that followed this redirect: of the same client and program, begun within `limits::RETRY_S` at the
-/// address that Location names, and granted. Programs may follow (RFC 6455 §4.1); browsers do not.
+/// A program follows a redirect at once, not after a while: by then it tries anew. By as many times of what the answer took
+/// it may be later, since the way to it may be long.
+const AT_ONCE: Nanos = Nanos::from_millis(150);
+const TIMES: i64 = 4;
+
+/// The attempt that followed this redirect: of the same client and program, begun at once at the address that Location
+/// names, and granted. Programs may follow (RFC 6455 §4.1); browsers do not.
 fn followed(x: &Exchange, seen: &Seen) -> Option<ExchangeId> {
     let answer = x.response.as_ref()?;
-    let target = response::redirected_to(&x.request, answer.first_value("location")?)?;
+    let location = answer.first_value("location")?;
+    let target = response::redirected_to(&x.request, location)?;
+    let other_port = response::leads_to_other_port(&x.request, x.is_inside_tls(), location);
     let agent = seen.attempt(x).agent;
-    let until = answer.last + Nanos::from_secs(limits::RETRY_S);
+    let took = answer.last.since(x.request.first);
+    let until = answer.last + AT_ONCE.max(Nanos(took.0.saturating_mul(TIMES)));
     let mut later = seen.granted_after(x.client.ip, &target, answer.first);
     // What leads back to where it came from was not followed by asking once more.
     let elsewhere =
         |a: &Attempt| target != x.request.target() || (a.server, a.server_port) != (x.server.ip, x.server.port);
-    later.find(|a| a.at <= until && a.id != x.id && a.agent == agent && elsewhere(a)).map(|a| a.id)
+    let there = |a: &Attempt| other_port == (a.server_port != x.server.port);
+    later.find(|a| a.at <= until && a.id != x.id && a.agent == agent && elsewhere(a) && there(a)).map(|a| a.id)
 }
 
 /// The rule with this slug, if it judges what the client sent.
@@ -139,13 +148,13 @@ mod tests {
         let warned = |location: &str, second: &str, ms: i64| warned_at(location, second, ms, port);
         let there = ASK.replace("/chat", "/chat/");
         for location in ["/chat/", "chat/", "http://ws.example/chat/#top"] {
-            assert!(warned(location, &there, 300), "{location}");
+            assert!(warned(location, &there, 100), "{location}");
         }
-        assert!(!warned("/chat/", ASK, 300), "the first address again");
-        assert!(warned_at("http://ws.example:8081/chat", ASK, 300, 8081), "the same path at another port");
-        assert!(!warned("http://ws.example:8081/chat", ASK, 300), "the first address once more");
-        assert!(!warned("/chat/", &there, 11_000), "long behind");
-        assert!(!warned("/chat/", &there.replace("Host:", "User-Agent: y\r\nHost:"), 300), "another program");
+        assert!(!warned("/chat/", ASK, 100), "the first address again");
+        assert!(warned_at("http://ws.example:8081/chat", ASK, 100, 8081), "the same path at another port");
+        assert!(!warned("http://ws.example:8081/chat", ASK, 100), "the first address once more");
+        assert!(!warned("/chat/", &there, 400), "after a while");
+        assert!(!warned("/chat/", &there.replace("Host:", "User-Agent: y\r\nHost:"), 100), "another program");
     }
 
     #[test]

@@ -43,6 +43,9 @@ struct Cut {
     /// When the first of them was, and whether another was at another time.
     at: Timestamp,
     apart: bool,
+    /// The shortest and longest of them.
+    least: Nanos,
+    most: Nanos,
 }
 
 /// What happened in half a second.
@@ -197,6 +200,13 @@ impl Tunnels {
         self.hosts.get(&host).map_or(0, |host| times(&host.idle, idle))
     }
 
+    /// Whether tunnels that this host cut after nearly the same silence went at one time, each after another silence: a
+    /// limit would have let each go after the same silence, at another time.
+    pub fn silences_differ(&self, host: IpAddr, idle: Nanos) -> bool {
+        let differ = |cut: &Cut| cut.times >= 2 && !cut.apart && cut.most.0 - cut.least.0 >= DIFFERENT.0;
+        self.hosts.get(&host).is_some_and(|host| host.idle.iter().any(|cut| is_same(cut.after, idle) && differ(cut)))
+    }
+
     /// Tunnels that this host cut after the same life, this one among them.
     pub fn cut_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
         self.hosts.get(&host).map_or(0, |host| times(&host.life, life))
@@ -277,6 +287,9 @@ impl Host {
 /// Two neighbours are a second.
 const SLOT: Nanos = Nanos::from_millis(500);
 
+/// Between silences that are not the same.
+const DIFFERENT: Nanos = Nanos::from_millis(50);
+
 /// Tunnels of one client that make a pattern.
 const RECONNECTS: u32 = 5;
 
@@ -293,13 +306,14 @@ pub(super) fn is_same(a: Nanos, b: Nanos) -> bool {
 fn note(cuts: &mut Vec<Cut>, after: Nanos, at: Timestamp) -> bool {
     if let Some(cut) = cuts.iter_mut().find(|cut| is_same(cut.after, after)) {
         cut.times = cut.times.saturating_add(1);
+        (cut.least, cut.most) = (cut.least.min(after), cut.most.max(after));
         cut.apart |= at.0.abs_diff(cut.at.0) > SLOT.0.unsigned_abs() / 4;
         return true;
     }
     if cuts.len() >= limits::TUNNEL_CUTS {
         return false;
     }
-    cuts.push(Cut { after, times: 1, at, apart: false });
+    cuts.push(Cut { after, times: 1, at, apart: false, least: after, most: after });
     true
 }
 

@@ -43,6 +43,9 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let times = seen.tunnels.cut_after_idle(cut.host(), cut.idle);
+    if seen.tunnels.silences_differ(cut.host(), cut.idle) {
+        return;
+    }
     let Some(sure) = sure(&cut, times) else { return };
     let own = limits_of(seen, cut.software, LimitKind::Idle);
     let mut names: Vec<String> = Vec::new();
@@ -51,7 +54,7 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
             names.push(limit.setting.to_string());
         }
     }
-    let setting = if names.is_empty() { "an idle limit of its".to_owned() } else { format!("its {}", or(&names)) };
+    let setting = if names.is_empty() { "an idle limit of its own".to_owned() } else { format!("its {}", or(&names)) };
     let text = format!(
         "{}, then {} of silence; {} {} without a Close frame: {setting}.{}",
         cut.story(),
@@ -93,7 +96,7 @@ fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let mut text = Text::own(format!(
-        "The server {} closed this WebSocket without a Close frame after {} of silence: an idle limit of its, or of what \
+        "The server {} closed this WebSocket without a Close frame after {} of silence: an idle limit of its own, or of what \
          stands behind it.",
         flow.server,
         spell(idle)

@@ -106,12 +106,17 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
     } else if goodbye {
         found = found.cause(format!("{RELOADED}, as its Close says: going away"));
+    } else if first.x.end.idle_before.is_some_and(|idle| idle < BUSY) {
+        found = found.cause(format!("{RELOADED}, or it failed: payload had just passed, so no idle limit ran out"));
     }
     for (at, side) in ends.into_iter().zip([near, far]) {
         let Some(at) = at else { continue };
         found = found.evidence(Evidence { at, direction: Some(side.hop), bytes: None });
     }
 }
+
+/// No idle limit is as short.
+const BUSY: Nanos = Nanos::from_secs(1);
 
 /// Which kind of mending the likeliest cause of a finding of this rule calls for. `None`: it is not known.
 pub(in crate::rules) fn fix_class(finding: &Finding) -> Option<FaultClass> {

@@ -65,6 +65,23 @@ pub(in crate::rules) fn redirected_to(request: &Head, location: &[u8]) -> Option
     Some([path_of(&to, &asked), to.query.to_vec()].concat())
 }
 
+/// Whether Location names another port than the one that was asked, as the client writes both.
+pub(in crate::rules) fn leads_to_other_port(request: &Head, inside_tls: bool, location: &[u8]) -> bool {
+    let Some(Reference { scheme, authority: Some(there), .. }) = read(location) else { return false };
+    let own: &[u8] = if inside_tls { b"443" } else { b"80" };
+    let default = match scheme.as_deref() {
+        Some(b"https") => b"443",
+        Some(_) => &b"80"[..],
+        None => own,
+    };
+    port(there).unwrap_or(default) != port(request.host().unwrap_or_default()).unwrap_or(own)
+}
+
+fn port(authority: &[u8]) -> Option<&[u8]> {
+    let port = authority.get(name(authority).len() + 1..)?;
+    (!port.is_empty()).then_some(port)
+}
+
 /// The path that a Location leads to; a relative one replaces the last segment (RFC 3986 §5.2.3). Never empty.
 fn path_of(to: &Reference<'_>, asked: &Reference<'_>) -> Vec<u8> {
     let path = match to.path {
