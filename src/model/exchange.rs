@@ -375,7 +375,16 @@ impl Exchange {
             let protocol = self.request.first_value(":protocol");
             return protocol.is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"));
         }
-        self.has_websocket_fields() || self.request.has_token("upgrade", "websocket") || self.begins_with_websocket()
+        self.has_websocket_fields()
+            || self.request.has_token("upgrade", "websocket")
+            || self.begins_with_websocket()
+            || self.is_answered_only()
+    }
+
+    /// Whether nothing of the request is in view, and the answer says that it was for a WebSocket.
+    fn is_answered_only(&self) -> bool {
+        let unseen = self.quality.no_client_packets && self.request.text.is_empty();
+        unseen && self.granted().is_some_and(|head| head.has_token("upgrade", "websocket"))
     }
 
     /// Whether the head breaks off in `Upgrade: webs`: no other protocol of IANA's registry of upgrade
@@ -442,9 +451,10 @@ impl Exchange {
         self.response.as_ref().and_then(Head::status)
     }
 
-    /// From the request's first byte to the first byte of the response. `None` without a response.
+    /// From the request's first byte to the first byte of the response. `None` where one of them is not in view.
     pub fn latency(&self) -> Option<Nanos> {
-        self.response.as_ref().map(|r| r.first.since(self.request.first))
+        let response = self.response.as_ref().filter(|_| !self.quality.no_client_packets);
+        response.map(|r| r.first.since(self.request.first))
     }
 
     /// Whether the request looks like it was sent by a browser: has `Origin`, and a User-Agent of

@@ -348,8 +348,8 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
             Some(_) => sentence::summary(x, rule, finding, &local, None, false),
             None => sentence(rule, finding),
         },
-        fix: rule
-            .fix
+        fix: ends::quiet_fix_class(finding)
+            .or(rule.fix)
             .or(hop::ended_fix_class(finding))
             .filter(|class| verdict::may_mend(*class, &blame))
             .map(|class| known.fixes_of(software, class))

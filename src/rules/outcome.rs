@@ -44,7 +44,10 @@ pub fn of(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome 
 
 fn switched(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome {
     let whole = x.response.as_ref().is_some_and(|r| r.complete) && !x.quality.response_gap;
-    let speaks = x.ws.is_some_and(|ws| ws.client.frames > 0 && ws.server.frames > 0);
+    // Of a direction that is not in view no frame can be asked for.
+    let speaks = x.ws.is_some_and(|ws| {
+        (ws.client.frames > 0 || x.quality.no_client_packets && x.request.text.is_empty()) && ws.server.frames > 0
+    });
     let wrong_accept = matches!(handshake.accept_verdict, AcceptVerdict::Invalid | AcceptVerdict::Missing);
     if !whole && !speaks {
         return if response::breaks_off(x) { Outcome::Unanswered } else { Outcome::Unknown };
@@ -74,7 +77,7 @@ fn response_rule(slug: &str) -> Option<&'static Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EndHow;
+    use crate::model::{EndHow, Head};
     use crate::rules::response::testing::*;
 
     fn outcome(x: &Exchange) -> Outcome {
@@ -126,6 +129,13 @@ mod tests {
         assert_eq!(outcome(&blind()), Outcome::Unknown);
         assert_eq!(outcome(&with_frames(blind(), 0, 3)), Outcome::Unknown, "the client may have dropped it");
         assert_eq!(outcome(&with_frames(blind(), 1, 1)), Outcome::Upgraded);
+        let unseen = |mut x: Exchange| {
+            x.request = Head { text: Box::default(), fields: Box::default(), ..x.request };
+            x.quality.no_client_packets = true;
+            x
+        };
+        assert_eq!(outcome(&unseen(with_frames(blind(), 0, 3))), Outcome::Upgraded, "nothing of the client is in view");
+        assert_eq!(outcome(&unseen(blind())), Outcome::Unknown, "nobody spoke");
         let mut holed = exchange(ASK, Some(GRANT));
         holed.quality.request_gap = true;
         assert_eq!(outcome(&holed), Outcome::Unknown);

@@ -326,6 +326,23 @@ mod tests {
     use super::*;
     use crate::rules::response::testing::*;
 
+    #[test]
+    fn ends_at_one_time_after_silences_that_differ_are_told_apart_from_a_limit() {
+        let host = [198, 51, 100, 2].into();
+        let idle = |silences: [i64; 2], apart: i64| {
+            let mut tunnels = Tunnels::default();
+            for (n, silence) in silences.into_iter().enumerate() {
+                let mut x = tunnel(0, 9_000 + apart * i64::from(n > 0));
+                x.end.idle_before = Some(Nanos::from_millis(silence));
+                tunnels.learn(&x);
+            }
+            tunnels.silences_differ(host, Nanos::from_millis(silences[0]))
+        };
+        assert!(idle([2_300, 2_500], 1));
+        assert!(!idle([2_300, 2_310], 1), "the same silence");
+        assert!(!idle([2_300, 2_500], 700), "another time");
+    }
+
     /// A tunnel that began at one time and was closed by its server at another, in milliseconds.
     fn tunnel(from: i64, to: i64) -> Exchange {
         let mut x = ended(exchange(ASK, Some(GRANT)), Direction::ServerToClient, EndHow::Fin, to);

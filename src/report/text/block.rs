@@ -284,7 +284,8 @@ fn ending(c: &mut Context<'_>, x: &Exchange) -> String {
     let mut text = how_it_ended(c, &x.end);
     if x.end.how != EndHow::Open {
         if let Some(lifetime) = x.end.lifetime {
-            text.push_str(&format!(" {} after the request", human(lifetime)));
+            let since = if x.quality.no_client_packets { "answer" } else { "request" };
+            text.push_str(&format!(" {} after the {since}", human(lifetime)));
         }
         if let Some(idle) = x.end.idle_before.filter(|idle| idle.0 > 1_000_000_000) {
             text.push_str(&format!(", after {} without a byte", human(idle)));

@@ -2,7 +2,7 @@
 
 use super::idle_timeout_match;
 use super::limit::{CutOff, cut_off, limits_of, matching, next, or};
-use super::support::{FROM_SERVER, is_whole, last_packet, spell};
+use super::support::{FROM_SERVER, is_whole, is_whole_for, last_packet, spell};
 use crate::base::Nanos;
 use crate::model::{Confidence, EndHow, Evidence, FaultClass, FlowFacts, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
@@ -121,7 +121,7 @@ fn check_flow(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 /// `None`: it is no limit.
 fn sure(cut: &CutOff<'_>, times: u32) -> Option<Confidence> {
     let [least, alone] = LEAST;
-    let whole = is_whole(cut.idle);
+    let whole = is_whole_for(cut.idle, cut.software);
     // Servers that die take all with them after the same silence, but hardly after whole seconds of it.
     let told = cut.by_hop() && cut.both || times >= 2 && whole;
     match (cut.by_hop(), times >= 2) {

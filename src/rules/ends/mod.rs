@@ -35,7 +35,7 @@ pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
 pub(in crate::rules) use support::{beats, cut_by, is_probe, spans, spell};
-pub(in crate::rules) use without_close::CAUSES;
+pub(in crate::rules) use without_close::{CAUSES, quiet_fix_class};
 
 /// The rules of this folder, sorted as in the catalogue.
 pub(super) static RULES: &[&Rule] = &[

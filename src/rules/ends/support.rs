@@ -1,7 +1,7 @@
 //! What several rules of this folder ask of a tunnel's end, and how they word it.
 
 use crate::base::Nanos;
-use crate::model::{Direction, EndHow, Evidence, Exchange, Head, Period};
+use crate::model::{Direction, EndHow, Evidence, Exchange, Head, Period, Software};
 
 pub(super) const FROM_SERVER: Direction = Direction::ServerToClient;
 pub(super) const FROM_CLIENT: Direction = Direction::ClientToServer;
@@ -29,7 +29,9 @@ pub(in crate::rules) fn closed(x: &Exchange) -> bool {
 /// Who ended the TCP connection of a WebSocket without any Close frame before. `None`: it was not ended like that, or a
 /// Close may have been among what is missing.
 pub(in crate::rules) fn cut_by(x: &Exchange) -> Option<Direction> {
-    if x.ws.is_some_and(|ws| ws.client.lost || ws.server.lost) {
+    // Whoever answers a Close that is not in view sends one itself.
+    let unseen = x.quality.no_client_packets && x.end.tcp_by == Some(FROM_SERVER);
+    if x.ws.is_some_and(|ws| ws.client.lost && !unseen || ws.server.lost) {
         return None;
     }
     let ended = tunnel(x).is_some() && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
@@ -72,6 +74,15 @@ pub(super) fn is_whole(time: Nanos) -> bool {
     let second = Nanos::from_secs(1).0;
     let rest = time.0.rem_euclid(second);
     rest <= OFF || rest >= second - OFF
+}
+
+/// As [`is_whole`], for the silence of a tunnel whose server is this software: nginx sets a timer that runs anew only
+/// where that moves it by more than 300 ms (NGX_TIMER_LAZY_DELAY), so its limits strike as much too soon.
+pub(super) fn is_whole_for(time: Nanos, software: Option<&Software>) -> bool {
+    const LAZY: [&str; 4] = ["nginx", "openresty", "tengine", "ingress-nginx"];
+    let second = Nanos::from_secs(1).0;
+    let lazy = software.is_some_and(|software| LAZY.contains(&&*software.slug));
+    is_whole(time) || lazy && time.0.rem_euclid(second) >= second - Nanos::from_millis(300).0
 }
 
 /// A length of time as a person says it: `31 ms`, `3.0 s`, `60 s`, `5 min`, `2 h`.

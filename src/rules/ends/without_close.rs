@@ -1,7 +1,8 @@
 //! `end-without-close`.
 
-use super::support::{cut_by, is_probe, last_packet, name, spans};
-use crate::model::{EndHow, Exchange, FaultClass, Severity, Text};
+use super::support::{FROM_SERVER, cut_by, is_probe, last_packet, name, spans};
+use crate::base::Nanos;
+use crate::model::{EndHow, Exchange, FaultClass, Finding, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -50,14 +51,28 @@ pub(super) static RULE: Rule = Rule {
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(by) = cut_by(x).filter(|_| x.end.tcp_how == EndHow::Fin) else { return };
     let text = format!("The {} closed the connection (FIN) without a Close frame{}.", name(by), spans(x));
-    let found = out
+    let mut found = out
         .add(Text::own(text))
         .severity(if is_probe(x, by) { Severity::Info } else { Severity::Warning })
         .expected(Text::own("a Close frame before the end"))
         .found(Text::own("none from either side"));
+    if by == FROM_SERVER && x.end.idle_before.is_some_and(|idle| idle >= QUIET) {
+        found = found.cause(IDLE);
+    }
     if let Some(packet) = last_packet(x, by) {
         found.evidence(packet);
     }
+}
+
+/// A silence before the end that may be why.
+const QUIET: Nanos = Nanos::from_secs(2);
+
+const IDLE: &str = "an idle limit of its own, or of what stands behind it: nothing had been sent for a while";
+
+/// Which kind of mending the likeliest cause of a finding of this rule calls for. `None`: what the rule itself says.
+pub(in crate::rules) fn quiet_fix_class(finding: &Finding) -> Option<FaultClass> {
+    let quiet = finding.rule == RULE.id && finding.causes.first().is_some_and(|cause| cause == IDLE);
+    quiet.then_some(FaultClass::Idle)
 }
 
 #[cfg(test)]
@@ -74,6 +89,20 @@ mod tests {
                 .starts_with("The server closed the connection (FIN) without a Close frame; open 3.0 s")
         );
         assert_eq!(found[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn of_a_direction_that_is_not_in_view_no_close_is_missed() {
+        let one_sided = |by| {
+            let mut x = cut(by, EndHow::Fin, 3_000);
+            x.quality.no_client_packets = true;
+            x.ws.iter_mut().for_each(|ws| ws.client.lost = true);
+            run(&RULE, &x)
+                .first()
+                .map(|found| (found.severity, found.causes.first().is_some_and(|cause| cause == IDLE)))
+        };
+        assert_eq!(one_sided(FROM_SERVER), Some((Severity::Warning, true)), "the server would have answered a Close");
+        assert_eq!(one_sided(FROM_CLIENT), None);
     }
 
     #[test]
