@@ -396,7 +396,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         blame: Some(blame),
         // What its own page says is nearer than what such a status may mean.
         summary: match page
-            .filter(|_| rule.id != response::TLS)
+            .filter(|_| rule.id != response::TLS && !rule.id.starts_with("backend-") && rule.id != "tls-plain-mismatch")
             .filter(|page| !matches!(page.by, Writer::Backend(_)) && !page.means.ends_with(NO_REASON))
         {
             Some(page) => with_cause(finding, Some(page.means)),

@@ -4,6 +4,7 @@ use crate::base::{Nanos, Timestamp};
 use crate::model::{Direction, EndHow, Exchange, FaultClass, OpenPing, Pings, Severity, Talk, Text};
 use crate::rules::frames::support::{BOTH, against, bytes, talk};
 use crate::rules::response::length;
+use crate::rules::rule::Builder;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -16,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         may have been the Pong are missing in the capture, nor of Pings behind a Close.",
     refs: &["RFC 6455 §5.5.2", "RFC 6455 §5.5.3"],
     causes: &[
-        "the other side is gone: its machine slept or lost its network",
+        GONE,
         "its program is busy and does not read: a blocked event loop, a handler that waits",
         "a hop between them does not pass Pings or Pongs on",
         "its frames are written by hand, and Pings are not answered",
@@ -26,6 +27,15 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "silent-drop"],
     check: Check::Exchange(check),
 };
+
+const GONE: &str = "the other side is gone: its machine slept or lost its network";
+
+/// Where its TCP took the Ping, so that nothing was sent again.
+const SILENT: [&str; 2] = [
+    "its program does not answer Pings, though its machine took them: a blocked event loop, a handler that waits, frames \
+     written by hand",
+    "a hop between them does not pass Pings or Pongs on",
+];
 
 /// After which a Ping counts as unanswered.
 const PATIENCE: Nanos = Nanos::from_secs(30);
@@ -59,19 +69,30 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         };
         let late: Vec<OpenPing> = pings.open.iter().enumerate().filter_map(late).collect();
         let Some(first) = late.first() else { continue };
-        tell(from, pings, first, late.len(), until, given_up, out);
+        let mut found = tell(from, pings, first, late.len(), until, given_up, out);
+        if !sent_again(x, from) && !x.is_stream() {
+            for cause in SILENT {
+                found = found.cause(cause);
+            }
+        }
     }
 }
 
-fn tell(
+/// Whether this side's bytes were sent again, since nobody acknowledged them.
+fn sent_again(x: &Exchange, from: Direction) -> bool {
+    let transport = talk(x).and_then(|talk| talk.transport.as_ref());
+    transport.is_some_and(|t| [t.resent, t.overcome].into_iter().flatten().any(|resent| resent.by == from))
+}
+
+fn tell<'o>(
     from: Direction,
     pings: &Pings,
     first: &OpenPing,
     late: usize,
     until: Timestamp,
     given_up: bool,
-    out: &mut Findings<'_>,
-) {
+    out: &'o mut Findings<'_>,
+) -> Builder<'o> {
     let (asked, silent) = (from.sender(), against(from).sender());
     let many = late.saturating_add(usize::try_from(pings.open_more).unwrap_or(usize::MAX));
     let what = if many > 1 { format!("{many} Pings") } else { "a Ping".to_owned() };
@@ -85,7 +106,7 @@ fn tell(
     out.add(Text::own(format!("The {silent} did not answer {what} of the {asked} within {waited}{end}{before}.")))
         .expected(Text::own("a Pong with the payload of the Ping"))
         .found(Text::own(format!("none in {waited}")))
-        .evidence(bytes(from, first.at, first.offset, first.length));
+        .evidence(bytes(from, first.at, first.offset, first.length))
 }
 
 /// Whether this side said nothing behind the Ping.

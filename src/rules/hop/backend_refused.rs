@@ -37,11 +37,16 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         .confidence(failed.confidence)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"));
+    if failed.is_remembered() {
+        found = found.cause(MARKED_DOWN);
+    }
     for evidence in failed.flows.iter().take(SHOWN).flat_map(|flow| packets(flow)) {
         found = found.evidence(evidence);
     }
     found.evidence(failed.answer());
 }
+
+const MARKED_DOWN: &str = "the proxy takes this backend for down since that try, and asks it not again for a while";
 
 /// Tries whose packets are named.
 const SHOWN: usize = 4;

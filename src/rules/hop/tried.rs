@@ -31,6 +31,11 @@ impl Failed<'_> {
         }
     }
 
+    /// Whether the hop did not try anew for this request, since an earlier try had failed.
+    pub(in crate::rules) fn is_remembered(&self) -> bool {
+        self.before().is_some()
+    }
+
     /// How long before the request the last of them was over. `None`: they were tried for this request.
     fn before(&self) -> Option<Nanos> {
         let asked = self.leg.x.request.first;

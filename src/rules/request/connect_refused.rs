@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     title: "the TCP connection was refused",
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
         No request was ever sent.\n\nA warning where the client got through by its other family of addresses, and where \
-        a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check.",
+        a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check. A note \
+        where it went to port 443 and the client asked port 80 at once: browsers try https first.",
     refs: &["RFC 9293 §3.5.2"],
     causes: &[
         "the server is not running, or listens on another port or address",
@@ -35,13 +36,31 @@ fn got_through(flow: &FlowFacts, seen: &Seen) -> bool {
     })
 }
 
+/// Whether it only tried https before it asked in clear, as browsers do with an address that has no scheme.
+fn tried_https_first(flow: &FlowFacts, seen: &Seen) -> bool {
+    let soon = |at: Timestamp| at >= flow.syn_at && at.since(flow.syn_at) <= TURNS;
+    let mut attempts = seen.attempts().take(limits::SEEN_COMPARED);
+    flow.server.port == HTTPS
+        && attempts.any(|a| {
+            let same = (a.client, a.server, a.server_port) == (flow.client.ip, flow.server.ip, HTTP);
+            same && soon(a.at)
+        })
+}
+
+const HTTPS: u16 = 443;
+const HTTP: u16 = 80;
+
 fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if flow.state != ConnectState::Refused {
         return;
     }
     let syn = Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None };
     let for_nobody = seen.hops.contains(&flow.client.ip);
-    let severity = if for_nobody || got_through(flow, seen) { Severity::Warning } else { Severity::Error };
+    let severity = match () {
+        () if tried_https_first(flow, seen) => Severity::Info,
+        () if for_nobody || got_through(flow, seen) => Severity::Warning,
+        () => Severity::Error,
+    };
     let aside = if for_nobody { " No upgrade in view waited for it: it may be a health check." } else { "" };
     let finding = out
         .add(Text::own(format!(
@@ -68,6 +87,27 @@ mod tests {
     #[test]
     fn a_rst_to_the_syn_is_found() {
         assert_eq!(run_flow(&RULE, &flow(ConnectState::Refused, 1))[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn a_browser_that_tries_https_first_was_not_harmed() {
+        let refused = |port| {
+            let f = flow(ConnectState::Refused, 1);
+            FlowFacts { server: Endpoint::new(f.server.ip, port), ..f }
+        };
+        let told = |port: u16, later: Nanos| {
+            let refused = refused(port);
+            let x = exchange(GOOD, Some(&granted())).with(|x| {
+                (x.client.ip, x.server.ip, x.server.port) = (refused.client.ip, refused.server.ip, 80);
+                x.request.first = refused.syn_at + later;
+            });
+            let mut seen = Seen::default();
+            seen.learn(&x, true);
+            run_flow_seen(&RULE, &refused, &seen)[0].severity
+        };
+        assert_eq!(told(443, Nanos::from_millis(30)), Severity::Info);
+        assert_eq!(told(443, Nanos::from_secs(9)), Severity::Error);
+        assert_eq!(told(8443, Nanos::from_millis(30)), Severity::Error);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::support::FROM_SERVER;
 use crate::model::{Evidence, Exchange, FaultClass, LineFaults, Severity, Text};
-use crate::rules::response::support::is_attempt;
+use crate::rules::response::support::{client_left_at_once, is_attempt};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     title: "the response head breaks the line format",
     about: "Lines of a head end in CR LF, names touch their colon, values stay on one line and hold no control \
         characters (RFC 9112 §2.2, §5). Parsers differ in what they forgive: a head that one client reads is an \
-        error to another, and two hops that read it differently see different messages.",
+        error to another, and two hops that read it differently see different messages.\n\nAn error where the client left \
+        right behind such a 101, without a frame.",
     refs: &["RFC 9112 §2.2", "RFC 9112 §5.1", "RFC 9112 §5.2"],
     causes: &["a server or script that writes its head by hand", "a filter that edits heads as text"],
     fix: Some(FaultClass::Backend),
@@ -50,8 +51,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let words = names.join(", ");
+    let (severity, end) = match client_left_at_once(x) {
+        true => (Severity::Error, "and the client left at once"),
+        false => (Severity::Warning, "strict clients and proxies refuse it"),
+    };
     let mut found = out
-        .add(Text::own(format!("The server's response head has {words}; strict clients and proxies refuse it.")))
+        .add(Text::own(format!("The server's response head has {words}; {end}.")))
+        .severity(severity)
         .expected(Text::own("lines as RFC 9112 §2.2 and §5 write them"))
         .found(Text::own(words));
     let mut any = false;
@@ -74,6 +80,8 @@ mod tests {
     fn bare_line_feeds_are_found() {
         let x = exchange(ASK, Some(&GRANT.replacen("\r\n", "\n", 2)));
         assert_eq!(slugs(&RULE, &x), ["res-line-format"]);
+        let left = ended(x, crate::model::Direction::ClientToServer, crate::model::EndHow::Fin, 11);
+        assert_eq!(run(&RULE, &left)[0].severity, Severity::Error, "the client did not take it");
         let mut folded = exchange(ASK, Some(GRANT));
         folded.response.iter_mut().for_each(|r| r.fields[1].faults.add(LineFaults::OBS_FOLD));
         assert_eq!(run(&RULE, &folded).len(), 1);
