@@ -127,6 +127,10 @@ impl Sniff {
         match found {
             Guess::Request => self.http(side),
             Guess::Response if self.waits_for_client(flow, side) => self.after_no(flow, side),
+            Guess::Response if self.answers_noise(side) => {
+                let begin = std::mem::take(&mut self.begin);
+                self.hand_over(Machine::Watch(Box::new(Watch::new(side.other(), begin))))
+            }
             Guess::Response => self.http(side.other()),
             // A server writes none.
             Guess::Proxy if self.begin.client(flow).is_none_or(|client| client == side) => {
@@ -183,8 +187,14 @@ impl Sniff {
             && self.guess[side.other().index()].is_none()
     }
 
+    /// Whether the other side began with something that is no HTTP, and this one answers it.
+    fn answers_noise(&self, side: Side) -> bool {
+        !self.lost && self.guess[side.other().index()] == Some(Guess::Other)
+    }
+
     /// A side does not speak HTTP. A server may say something before its client does (a banner, or a
-    /// fault worth telling), so a client that has not spoken yet is waited for, within bounds.
+    /// fault worth telling), so a client that has not spoken yet is waited for, within bounds; and so is a server's
+    /// first word, which may be an answer in HTTP to what was none.
     fn after_no(&mut self, flow: &mut Flow<'_>, side: Side) -> Step {
         if self.lost || !flow.context.track.from_the_start() {
             // Joined while it ran: it may be a WebSocket whose handshake is not in the capture.
@@ -193,9 +203,8 @@ impl Sniff {
         }
         let other = side.other();
         let other_open = self.guess[other.index()].is_none_or(|g| g == Guess::NeedMore);
-        let may_be_server = self.begin.client(flow).is_none_or(|client| client == other);
         let held: usize = self.held.iter().map(HeldChunk::len).sum();
-        if other_open && may_be_server && held <= limits::BANNER_BYTES { Step::Stay } else { Step::Opaque }
+        if other_open && held <= limits::BANNER_BYTES { Step::Stay } else { Step::Opaque }
     }
 
     /// A side, or all of it, is over before it was known what it is.

@@ -28,6 +28,7 @@ mod key_repeated;
 mod legacy_hixie;
 mod line_format;
 mod method_not_get;
+mod not_http;
 mod origin_host_mismatch;
 mod origin_missing;
 mod origin_null;
@@ -91,6 +92,7 @@ pub(super) static RULES: &[&Rule] = &[
     &head_incomplete::RULE,
     &tls_plain_mismatch::RULE,
     &h2_to_http1::RULE,
+    &not_http::RULE,
     &proxy_protocol_unexpected::RULE,
     &proxy_protocol_missing::RULE,
     &connect_refused::RULE,
