@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
+use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp, limits};
 use crate::hops::{self, Clock, Edge, Hosts, Joined};
 use crate::model::{
-    Attempted, Chain, ClockEstimate, Confidence, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome, Software,
+    Attempted, Chain, ClockEstimate, Confidence, Direction, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome,
+    SealedRecord, Software,
 };
 use crate::products::Products;
 use crate::rules::ends::needs_journey;
@@ -184,6 +185,8 @@ pub(super) struct Journeys<'a> {
     tried: HashMap<ExchangeId, Vec<(Attempted, usize)>, foldhash::fast::RandomState>,
     /// When requests left each hop that belong to no leg before it, by the address of its host, in order.
     strays: HashMap<IpAddr, Vec<Timestamp>, foldhash::fast::RandomState>,
+    /// When connections in TLS that were not read were opened, in order, and by whom.
+    unread: Vec<(Timestamp, IpAddr)>,
 }
 
 /// A chain, and what was found about it besides the findings of its legs.
@@ -199,7 +202,7 @@ impl<'a> Journeys<'a> {
         plan: &'a Plan,
         products: &'a Products,
         rows: &'a [Row],
-        flows: &'a [FlowFacts],
+        [flows, sealed]: [&'a [FlowFacts]; 2],
         seen: &'a Seen,
         known: &'a dyn Knowledge,
         mut software: Known,
@@ -215,7 +218,9 @@ impl<'a> Journeys<'a> {
             software: Known::default(),
             tried: HashMap::default(),
             strays: HashMap::default(),
+            unread: sealed.iter().map(|flow| (flow.syn_at, flow.client.ip)).collect(),
         };
+        journeys.unread.sort_unstable();
         for near in rows.iter().map(|row| &row.exchange).filter(|_| !plan.behind.is_empty()) {
             for (_, far) in plan.behind.get(&near.id).into_iter().flatten() {
                 if let Some(far) = journeys.row(*far) {
@@ -230,8 +235,14 @@ impl<'a> Journeys<'a> {
                     journeys.strays.entry(hosts.root(x.client.ip)).or_default().push(x.request.first);
                 }
             }
-            journeys.strays.values_mut().for_each(|times| times.sort_unstable());
         }
+        for flow in sealed {
+            // What a hop sent on in TLS may be any request.
+            let sent = flow.sealed().into_iter().flat_map(|sealed| &sealed.of(Direction::ClientToServer).records);
+            let sent = sent.filter(|record| record.kind == SealedRecord::DATA).map(|record| record.ts);
+            journeys.strays.entry(hosts.root(flow.client.ip)).or_default().extend(sent);
+        }
+        journeys.strays.values_mut().for_each(|times| times.sort_unstable());
         if !flows.is_empty() {
             let all: Vec<&Exchange> = rows.iter().map(|row| &*row.exchange).collect();
             let places: HashMap<FlowId, usize, foldhash::fast::RandomState> =
@@ -383,13 +394,26 @@ impl<'a> Journeys<'a> {
     fn own_page(&self, row: &Row) -> bool {
         let x = &row.exchange;
         let Some(status) = x.status() else { return false };
-        self.products.backend_body(status, &x.body).is_none() && self.products.writes_itself(x)
+        let known = self.responder(row).filter(|known| known.confidence >= Confidence::Likely);
+        let page = self.products.error_page(status, &x.body).map(|(product, _)| product);
+        // A page of another product came from behind it.
+        let foreign = known.zip(page).is_some_and(|(known, page)| {
+            let kin = |of: &str| self.products.get(of).and_then(|product| product.kind_of.as_deref());
+            known.slug != page.slug && kin(&known.slug) != Some(&page.slug) && kin(&page.slug) != Some(&known.slug)
+        });
+        !foreign && self.products.backend_body(status, &x.body).is_none() && self.products.writes_itself(x)
     }
 
     /// Whether a request of no other chain left this leg's server while it was asked: it may be this one's.
     fn has_strays(&self, x: &Exchange) -> bool {
-        let Some(times) = self.strays.get(&self.plan.hosts.root(x.server.ip)) else { return false };
         let until = x.response.as_ref().map_or(x.request.first, |response| response.first);
+        // A hop whose other address is not known opened one in TLS, perhaps.
+        let from = self.unread.partition_point(|(at, _)| *at < x.request.first);
+        let opened = self.unread.get(from..).unwrap_or_default().iter().take_while(|(at, _)| *at <= until);
+        if opened.take(limits::JOIN_CANDIDATES).any(|(_, client)| *client != x.client.ip) {
+            return true;
+        }
+        let Some(times) = self.strays.get(&self.plan.hosts.root(x.server.ip)) else { return false };
         let next = times.get(times.partition_point(|at| *at < x.request.first));
         next.is_some_and(|at| *at <= until)
     }

@@ -333,25 +333,25 @@ pub fn group(
         a.rows.push(Row { exchange: x, handshake, outcome, findings });
     }
     let all: Vec<usize> = (0..a.rows.len()).collect();
-    let taken = join_up(&mut a, judge, &group.plan, lone, [&all, &alone], allowed);
+    let taken = join_up(&mut a, judge, &group.plan, [lone, &[]], [&all, &alone], allowed);
     (a, taken)
 }
 
 /// Puts the chains of several legs in, and judges anew those of one whose hop may be at fault. `wanted`: the rows
-/// that these may be. `alone`: the rows of the chains that are there, in their order. The connections that belong to
-/// chains now.
+/// that these may be. `alone`: the rows of the chains that are there, in their order. `flows`: connections without a
+/// request, and those in TLS that were not read. The connections that belong to chains now.
 fn join_up(
     a: &mut Analysis,
     judge: &mut Judge<'_>,
     plan: &journeys::Plan,
-    lone: &[FlowFacts],
+    flows: [&[FlowFacts]; 2],
     [wanted, alone]: [&[usize]; 2],
     allowed: &dyn Fn(&Finding, Option<&Exchange>) -> bool,
 ) -> HashSet<FlowId, foldhash::fast::RandomState> {
     let known = Known(judge.products);
     let (taken, judged) = {
         let software = std::mem::take(&mut judge.software);
-        let journeys = Journeys::new(plan, judge.products, &a.rows, lone, &judge.seen, &known, software);
+        let journeys = Journeys::new(plan, judge.products, &a.rows, flows, &judge.seen, &known, software);
         let wanted = wanted.iter().filter_map(|&at| Some((at, a.rows.get(at)?)));
         let judged: Vec<_> = wanted.filter_map(|(at, row)| Some((at, journeys.judge(row, &a.findings)?))).collect();
         let taken = journeys.taken();
@@ -441,7 +441,7 @@ pub fn whole_by(
             a.rows.push(Row { exchange: x, handshake, outcome, findings });
         }
     }
-    let taken = join_up(&mut a, judge, &plan, &lone, [&wanted, &alone], allowed);
+    let taken = join_up(&mut a, judge, &plan, [&lone, &sealed], [&wanted, &alone], allowed);
     let beyond: HashMap<FlowId, hops::Beyond, foldhash::fast::RandomState> = {
         let passed = hops::Passed::new(&lone);
         lone.iter().filter_map(|flow| Some((flow.id, passed.beyond(flow)?))).collect()

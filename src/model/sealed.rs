@@ -49,9 +49,6 @@ pub struct SealedSegment {
     pub close_notify: Option<bool>,
 }
 
-/// Content type of data (RFC 8446 §5.1).
-const DATA: u8 = 23;
-
 /// The shortest opening handshake with what must stand in it, and the shortest 101, with what TLS adds at least.
 const LEAST_HANDSHAKE: u16 = 140 + ADDED;
 const LEAST_ANSWER: u16 = 129 + ADDED;
@@ -62,6 +59,11 @@ const SHORT: RangeInclusive<u16> = 6 + ADDED..=40 + ADDED;
 
 /// Tag and content type of TLS 1.3; before, more was added (RFC 8446 §5.2).
 const ADDED: u16 = 17;
+
+impl SealedRecord {
+    /// Content type of data (RFC 8446 §5.1).
+    pub const DATA: u8 = 23;
+}
 
 impl Sealed {
     /// What this side sent.
@@ -81,8 +83,9 @@ impl Sealed {
     /// for a request of HTTP/1.x (RFC 6455 §4.1, §5.2).
     pub fn talks_like_websocket(&self) -> bool {
         let [client, server] = &self.sides;
-        let data =
-            |side: &SealedSide| side.records.iter().copied().filter(|record| record.kind == DATA).collect::<Vec<_>>();
+        let data = |side: &SealedSide| {
+            side.records.iter().copied().filter(|record| record.kind == SealedRecord::DATA).collect::<Vec<_>>()
+        };
         let (asked, said) = (data(client), data(server));
         let Some(request) = asked.iter().find(|record| record.bytes >= LEAST_HANDSHAKE) else { return false };
         let Some(answer) = said.iter().find(|r| r.ts > request.ts && r.bytes >= LEAST_ANSWER) else { return false };

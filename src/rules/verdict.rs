@@ -176,7 +176,8 @@ pub(super) fn may_mend(class: FaultClass, blame: &Blame) -> bool {
 }
 
 /// Fields that rules of hops are about, and what rules about each have in their names.
-const NAMED: [(&str, &str); 11] = [
+const NAMED: [(&str, &str); 12] = [
+    ("X-Forwarded-Proto", "xfp"),
     ("Sec-WebSocket-Protocol", "subprotocol"),
     ("Sec-WebSocket-Extensions", "extension"),
     ("Sec-WebSocket-Accept", "accept"),
@@ -412,9 +413,16 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
         id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
         _ => {
             // A proxy's own page: whatever stands behind it was not heard.
-            let own = x.granted().is_none() && matches!(known.page(x), Some(Page { by: Writer::Proxy(_), .. }));
+            let page = known.page(x).filter(|_| x.granted().is_none());
+            let own = matches!(page, Some(Page { by: Writer::Proxy(_), .. }));
+            let product = known.responder(x);
+            // What a backend missed, and this request has, was lost at the proxy that answers.
+            let lost = matches!(page, Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Fwd), .. }))
+                && product.is_some()
+                && x.request.has_token("upgrade", "websocket")
+                && x.request.has_token("connection", "upgrade");
             let address = if own { server() } else { Some(x.server_behind().ip.to_string()) };
-            Blame { role: if own { Role::Hop } else { Role::Server }, address, product: known.responder(x) }
+            Blame { role: if own || lost { Role::Hop } else { Role::Server }, address, product }
         }
     }
 }

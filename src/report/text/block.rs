@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::base::{Endpoint, PacketRef, Timestamp};
+use crate::base::{Endpoint, Nanos, PacketRef, Timestamp};
 use crate::model::{Blame, Chain, Confidence, End, EndHow, Exchange, Head, Outcome, Role, Severity};
 use crate::report::build;
 use crate::report::mask;
@@ -285,7 +285,9 @@ fn ending(c: &mut Context<'_>, x: &Exchange) -> String {
     if x.end.how != EndHow::Open {
         if let Some(lifetime) = x.end.lifetime {
             let since = if x.quality.no_client_packets { "answer" } else { "request" };
-            text.push_str(&format!(" {} after the {since}", human(lifetime)));
+            let (length, word) =
+                if lifetime.0 < 0 { (Nanos(lifetime.0.saturating_neg()), "before") } else { (lifetime, "after") };
+            text.push_str(&format!(" {} {word} the {since}", human(length)));
         }
         if let Some(idle) = x.end.idle_before.filter(|idle| idle.0 > 1_000_000_000) {
             text.push_str(&format!(", after {} without a byte", human(idle)));

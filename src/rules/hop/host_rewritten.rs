@@ -6,7 +6,7 @@ use crate::rules::hop::asked::{
     HARD, REQUEST, answered, applies, far_whole, host, rewrites, same_host, sentence, serves_others, target, value,
 };
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::rules::{Check, Findings, Rule, Seen, response};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-host-rewritten",
@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
         their backend into `Host`. A backend that serves several names then does not find its own (404, 421), one \
         with a list of allowed names refuses (400, 403), and one that compares `Origin` with `Host` refuses every \
         browser (403).\n\n\
-        An error where the answer is one of those; certain with 421, and with 400 or 403 where `Origin` still \
+        An error where the answer is one of those, or sends the client back to the host that was replaced; certain with 421, and with 400 or 403 where `Origin` still \
         names the host that was replaced. A note where the upgrade was granted: most backends do not mind.",
     refs: &["RFC 9110 §7.2", "RFC 9112 §3.2", "RFC 6455 §10.2"],
     causes: &[
@@ -41,7 +41,8 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         _ => {}
     }
     let minded = answered(view, &[400, 403, 404, 421]);
-    let mut severity = rewrites(view, minded.is_some());
+    let sent_back = sent_back(view, came);
+    let mut severity = rewrites(view, minded.is_some() || sent_back);
     let compared = origin_compared(view, came);
     // What else was rewritten explains these answers better.
     let better = match minded {
@@ -58,6 +59,10 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         Some(_) => Confidence::Possible,
         None => Confidence::Certain,
     };
+    // The hop takes away what the answer asks for.
+    if sent_back {
+        severity = severity.max(Severity::Error);
+    }
     let mut what = match left {
         Some(left) => Text::own("replaced Host ").field(b"Host", came).say(" by ").field(b"Host", left),
         None => Text::own("removed Host ").field(b"Host", came),
@@ -65,6 +70,9 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     if let (Some(status), true) = (minded, severity == Severity::Error) {
         let by = if confidence == Confidence::Certain { ", which was refused with " } else { ", and the answer was " };
         what = what.say(format!("{by}{status}"));
+    }
+    if sent_back {
+        what = what.say(", and the answer sends the client back to that host");
     }
     let found = match left {
         Some(left) => Text::own("Host: ").field(b"Host", left),
@@ -77,6 +85,14 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         .found(found)
         .field(near, "host", REQUEST)
         .field(far, "host", REQUEST);
+}
+
+/// Whether the answer redirects to the host that the hop took away.
+fn sent_back(view: &HopView<'_>, came: &[u8]) -> bool {
+    let answer =
+        view.far.x.response.as_ref().filter(|head| head.status().is_some_and(|code| (300..400).contains(&code)));
+    let location = answer.and_then(|head| head.first_value("location"));
+    location.and_then(response::location_host).is_some_and(|host| same_host(host, came))
 }
 
 /// What a check of Origin against Host behind the hop comes to.
@@ -168,6 +184,18 @@ mod tests {
         assert!(!fires_hop(&RULE, (GOOD, None), ("GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n", None)));
         let cut = "GET /chat HTTP/1.1\r\nHost: exam";
         assert!(!fires_hop(&RULE, (GOOD, None), (cut, None)));
+    }
+
+    #[test]
+    fn an_answer_that_sends_the_client_back_to_the_host_that_was_replaced_is_the_hops_doing() {
+        let told = |location: &str| {
+            let moved = format!("HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            let found = run_hop(&RULE, (GOOD, Some(&moved)), (&backend(), Some(&moved)));
+            found.first().map(|f| (f.severity, words(&f.message).contains("sends the client back")))
+        };
+        assert_eq!(told("http://example.com/chat"), Some((Severity::Error, true)));
+        assert_eq!(told("http://other.example/chat").map(|told| told.1), Some(false));
+        assert_eq!(told("/chat/").map(|told| told.1), Some(false));
     }
 
     #[test]

@@ -3,24 +3,24 @@
 use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::hop::asked::{REQUEST, applies, host, same_host, sentence, value};
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
 
 pub(super) static RULE: Rule = Rule {
     id: "xfp-wrong",
-    severity: Severity::Info,
+    severity: Severity::Error,
     title: "a hop tells its backend the wrong scheme",
     about: "`X-Forwarded-Proto` says by which scheme the client came. Applications build their idea of the right \
         `Origin`, redirects and secure cookies from it.\n\n\
         It is wrong where the hop writes `http` although the client came over TLS (the field said `https` when it \
         reached the hop, a PROXY header says so, or a browser's `Origin` does: a page that was loaded over TLS can \
-        open nothing else). `ws` and `wss` are schemes of URLs; most applications know only `http` and `https`.",
+        open nothing else). An error where the server then redirects to https, for ever. `ws` and `wss` are schemes of URLs; most applications know only `http` and `https`.",
     refs: &["RFC 7239 §5.4"],
     causes: &[
         "TLS ends at a proxy in front, and this one writes the scheme of its own connection",
         "the proxy writes ws or wss for WebSocket requests",
     ],
-    fix: Some(FaultClass::Host),
-    explains: &[],
+    fix: Some(FaultClass::Fields),
+    explains: &[Explains::Redirected],
     symptom_of: &[],
     check: Check::Hop(check),
 };
@@ -49,11 +49,24 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         return;
     };
     let what = Text::own("writes X-Forwarded-Proto: ").field(NAME.as_bytes(), left);
-    out.add(sentence(view, what.say(format!(" instead of {expected}"))))
+    let (severity, so) = match expected == "https" && sent_to_tls(view) {
+        true => (Severity::Error, ", and the answer sends the client to https"),
+        false => (Severity::Info, ""),
+    };
+    out.add(sentence(view, what.say(format!(" instead of {expected}{so}"))))
+        .severity(severity)
         .confidence(confidence)
         .expected(Text::own(format!("{NAME}: {expected}")))
         .found(Text::own(format!("{NAME}: ")).field(NAME.as_bytes(), left))
         .field(far, NAME, REQUEST);
+}
+
+/// Whether the server behind the hop wants TLS, which the client has.
+fn sent_to_tls(view: &HopView<'_>) -> bool {
+    let answer =
+        view.far.x.response.as_ref().filter(|head| head.status().is_some_and(|code| (300..400).contains(&code)));
+    let location = answer.and_then(|head| head.first_value("location"));
+    location.is_some_and(|location| response::wants_tls(&view.far.x.request, location))
 }
 
 /// The first of several: of the hop nearest to the client.
@@ -94,6 +107,17 @@ mod tests {
         let browser = GOOD.replace("http://", "https://").replace("\r\n\r\n", "\r\nUser-Agent: Mozilla/5.0\r\n\r\n");
         let found = run_hop(&RULE, (&browser, None), (&said("http"), None));
         assert_eq!(found[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn it_is_the_fault_where_the_server_then_sends_the_client_to_https() {
+        let told = |location: &str| {
+            let moved = format!("HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            run_hop(&RULE, (&said("https"), Some(&moved)), (&said("http"), Some(&moved)))[0].severity
+        };
+        let target = GOOD.split(' ').nth(1).unwrap_or_default();
+        assert_eq!(told(&format!("https://example.com{target}")), Severity::Error);
+        assert_eq!(told("https://example.com/login"), Severity::Info);
     }
 
     #[test]

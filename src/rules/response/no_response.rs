@@ -27,6 +27,8 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
+const UNASKED: &str = "what came before the request was refused: the client's address, a PROXY header, or a client that \
+    waits too long";
 const CLOSED: &str = "the server crashed over the request, or a filter in front of it dropped it on purpose";
 const IMPATIENT: &str = "the client waits for less time than the server takes, or its page was left";
 const BUSY: &str =
@@ -100,7 +102,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         (how @ (EndHow::Fin | EndHow::Rst), by, at) => {
             let verb = if how == EndHow::Rst { "reset" } else { "closed" };
             let waited = at.map(|at| format!(" {} after the request", length(asked, at))).unwrap_or_default();
+            let before = at.is_some_and(|at| at < x.request.first);
             match by {
+                Some(Direction::ServerToClient) if before => {
+                    format!("No response came{after}: the server had {verb} the connection before the request came.")
+                }
                 Some(Direction::ClientToServer) => {
                     format!("No response came{after}: the client gave up and {verb} the connection{waited}.")
                 }
@@ -120,7 +126,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let closed_by_server = tcp_ended(x) && x.end.tcp_by != Some(FROM_CLIENT);
     let waited = x.end.tcp_at.map(|at| at.since(asked));
     let early = tcp_ended(x) && !closed_by_server && waited.is_some_and(|waited| waited < verdict::PATIENCE[0]);
+    let unasked = x.end.tcp_at.is_some_and(|at| at < x.request.first);
     let found = found.cause(match (closed_by_server, early) {
+        (true, _) if unasked => UNASKED,
         (true, _) => CLOSED,
         (_, true) => IMPATIENT,
         _ => SILENT,
@@ -144,6 +152,18 @@ mod tests {
         let mut silent = exchange(ASK, None);
         silent.times.last = Some(at(5_000));
         assert_eq!(slugs(&RULE, &silent), ["no-response"]);
+    }
+
+    #[test]
+    fn a_server_that_had_closed_before_the_request_came_is_told_so() {
+        let mut x = ended(exchange(ASK, None), FROM_SERVER, EndHow::Fin, 900);
+        x.end.tcp_at = Some(x.request.first + Nanos(-1_400_000));
+        let found = run(&RULE, &x);
+        assert_eq!(
+            crate::rules::testing::words(&found[0].message),
+            "No response came: the server had closed the connection before the request came."
+        );
+        assert_eq!(found[0].causes, [UNASKED]);
     }
 
     #[test]

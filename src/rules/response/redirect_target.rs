@@ -77,6 +77,17 @@ pub(in crate::rules) fn leads_to_other_port(request: &Head, inside_tls: bool, lo
     port(there).unwrap_or(default) != port(request.host().unwrap_or_default()).unwrap_or(own)
 }
 
+/// The host that Location names. `None`: it names none, or no client can follow it.
+pub(in crate::rules) fn location_host(location: &[u8]) -> Option<&[u8]> {
+    read(location)?.authority.map(name)
+}
+
+/// Whether this redirect of a request in clear wants the same over TLS.
+pub(in crate::rules) fn wants_tls(request: &Head, location: &[u8]) -> bool {
+    let clear = kind(request, false, location);
+    clear == Kind::ToHttps || clear == Kind::Loop && location.starts_with(b"https:")
+}
+
 fn port(authority: &[u8]) -> Option<&[u8]> {
     let port = authority.get(name(authority).len() + 1..)?;
     (!port.is_empty()).then_some(port)

@@ -10,6 +10,7 @@ const REFS: &[&str] = &["RFC 6455 §4.1", "RFC 9110 §15.4"];
 
 /// Without the Upgrade field an application answers as to a page, often with a redirect.
 const CAUSED_BY: &[&str] = &[
+    "hop-host-rewritten",
     "hop-downgraded-http10",
     "hop-method-changed",
     "hop-rewrote-upgrade-value",
@@ -20,6 +21,7 @@ const CAUSED_BY: &[&str] = &[
     "req-http10",
     "req-orphan-key",
     "upgrade-value-wrong",
+    "xfp-wrong",
 ];
 
 const fn rule(
