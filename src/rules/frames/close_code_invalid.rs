@@ -32,8 +32,21 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
 }
 
+/// `HTTP/1.` read as a frame: a Close, by its first byte, whose code is `TP`.
+const HTTP_AS_CODE: u16 = u16::from_be_bytes(*b"TP");
+
 fn judge(from: Direction, close: &SentClose, out: &mut Findings<'_>) {
     let who = from.sender();
+    if close.code == Some(HTTP_AS_CODE) && close.reason.starts_with(b"/1.") {
+        let line = close.reason.split(|&b| b == b'\r').next().unwrap_or_default();
+        out.add(Text::own(format!("The {who} wrote an answer of HTTP into the WebSocket: HTTP")).bytes(line).say("."))
+            .expected(Text::own("frames"))
+            .found(Text::own("HTTP"))
+            .evidence(bytes(from, close.at, close.offset, close.length))
+            .cause("its program failed behind the 101, and the server it runs in answered with an error page")
+            .cause("the server that it runs in does not know that the connection was upgraded, and timed it out");
+        return;
+    }
     let (text, found) = match close.code {
         None if close.payload == 1 => {
             (format!("The {who} sent a Close of one byte, which is no code."), "1 byte".to_owned())
@@ -94,6 +107,18 @@ mod tests {
         }
         assert_eq!(told(SERVER, None, 0), "");
         assert_eq!(told(SERVER, None, 2), "", "it was not captured");
+    }
+
+    #[test]
+    fn an_answer_of_http_in_the_tunnel_is_told_as_what_it_is() {
+        let mut x = talked();
+        let reason = b"/1.1 500 Internal Server Error".as_slice().into();
+        rare(&mut x, SERVER).close =
+            Some(Box::new(SentClose { code: Some(HTTP_AS_CODE), reason, ..SentClose::default() }));
+        let found = found(&RULE, &x);
+        assert!(
+            words(&found[0].message).starts_with("The server wrote an answer of HTTP into the WebSocket: HTTP/1.1 500")
+        );
     }
 
     #[test]

@@ -5,23 +5,24 @@ use crate::model::{Confidence, Direction, EndHow, Evidence, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{Side, apart, sides};
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-close-changed",
-    severity: Severity::Info,
+    severity: Severity::Warning,
     title: "a hop changed a Close, or did not pass it on",
     about: "The code or the reason of a Close frame differs between the two sides of the hop, or the hop ended the \
         other side without any Close. So what one end said is not what the other end heard: an application that \
         reconnects, logs out or gives up by the code does the wrong thing, and whoever looks for the cause reads the \
-        wrong code. An end without a Close is 1006 to a browser.",
+        wrong code. An end without a Close is 1006 to a browser.\n\nA warning where a code of the application (3000 and \
+        above) came to the hop, and another one left it.",
     refs: &["RFC 6455 §5.5.1", "RFC 6455 §7.1.5", "RFC 6455 §7.4.1"],
     causes: &[
         "the proxy ends WebSocket on each side by itself and closes with a code of its own",
         "the proxy closes its connections as soon as it reads a Close, before it passed it on",
     ],
     fix: None,
-    explains: &[],
+    explains: &[Explains::Ended],
     symptom_of: &[],
     check: Check::Hop(check),
 };
@@ -74,7 +75,11 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             Some(left) => close(left),
             None => Text::own("no Close"),
         };
-        let mut found = out.add(text).confidence(Confidence::Certain).expected(close(&came)).found(found);
+        // Programs decide by a code of the application's own what to do next.
+        let matters = came.code.is_some_and(|code| code >= 3_000) && left.as_ref().is_some_and(|l| l.code != came.code);
+        let severity = if matters { Severity::Warning } else { Severity::Info };
+        let mut found =
+            out.add(text).severity(severity).confidence(Confidence::Certain).expected(close(&came)).found(found);
         for said in [Some(&came), left.as_ref()].into_iter().flatten() {
             let bytes = said.bytes.clone();
             found = found.evidence(Evidence { at: said.at, direction: Some(direction), bytes });

@@ -17,18 +17,26 @@ pub(super) static RULE: Rule = Rule {
         field on a WebSocket: the backend then refuses, answers 404, or serves somebody it does not know.\n\n\
         A value that means something else behind the hop counts as well, by percent-encoding and `+` for a space: a \
         hop that decodes the query makes `+` of `%2B`, and the backend a space of that. That is likely the reason at \
-        most, since hops also write values of their own on purpose.\n\n\
+        most, since hops also write values of their own on purpose. So does another order of parameters of which one \
+        is a signature over the others.\n\n\
         A note where the upgrade was granted all the same.",
     refs: &["RFC 3986 §3.4", "RFC 9110 §7.6"],
     causes: &[
         "the proxy's configuration builds the target from variables and leaves the query out",
         "a rewrite rule replaces the target as a whole, or writes it decoded",
+        SORTS,
     ],
     fix: Some(FaultClass::Path),
     explains: &[Explains::Refused],
     symptom_of: HARD,
     check: Check::Hop(check),
 };
+
+/// Whether one of its parameters is a signature over the others, by its name.
+fn is_signed(query: &[u8]) -> bool {
+    const NAMES: [&[u8]; 5] = [b"sig", b"signature", b"hmac", b"x-amz-signature", b"hash"];
+    names(query).any(|name| NAMES.contains(&&*name.to_ascii_lowercase()))
+}
 
 /// Answers that a server gives where a parameter is missing; not those of a proxy without a backend.
 const MINDED: &[u16] = &[200, 400, 401, 403, 404, 410, 422, 500];
@@ -41,10 +49,14 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let kept: Vec<&[u8]> = names(left.query.unwrap_or_default()).collect();
     let lost: Vec<&[u8]> = names(query).filter(|name| !kept.contains(name)).collect();
     let what = match (lost.as_slice(), left.query.is_none_or(<[u8]>::is_empty)) {
-        ([], _) => {
-            let Some(name) = changed(query, left.query.unwrap_or_default()) else { return };
-            Text::own("changed the value of the parameter ").bytes(name).say(" of the query")
-        }
+        ([], _) => match changed(query, left.query.unwrap_or_default()) {
+            Some(name) => Text::own("changed the value of the parameter ").bytes(name).say(" of the query"),
+            // Whoever signed the query signed its order too.
+            None if !names(query).eq(kept.iter().copied()) && is_signed(query) => {
+                Text::own("changed the order of the query's parameters, which are signed")
+            }
+            None => return,
+        },
         (_, true) => Text::own("forwarded the request without its query"),
         ([one], _) => Text::own("forwarded the request without the parameter ").bytes(one).say(" of its query"),
         ([first, ..], _) => {
@@ -53,14 +65,21 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         }
     };
     let minded = answered(view, MINDED).is_some();
-    out.add(sentence(view, what))
+    let sorted = lost.is_empty() && changed(query, left.query.unwrap_or_default()).is_none();
+    let found = out
+        .add(sentence(view, what))
         .severity(loses(view, minded))
         .confidence(if lost.is_empty() { Confidence::Likely } else { Confidence::Certain })
         .expected(Text::new().url(near.target()))
         .found(Text::new().url(far.target()))
         .start_line(near, REQUEST)
         .start_line(far, REQUEST);
+    if sorted {
+        found.cause(SORTS);
+    }
 }
+
+const SORTS: &str = "the proxy sorts the parameters, so that its cache finds equal ones";
 
 /// The names of a query's parameters.
 fn names(query: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -136,6 +155,19 @@ mod tests {
             assert!(found(far).is_empty(), "{far}");
         }
         assert_eq!(meaning(b"a%2"), b"a%2");
+    }
+
+    #[test]
+    fn another_order_of_a_signed_query_is_found() {
+        let with = |query: &str| GOOD.replacen(" HTTP/1.1", &format!("?{query} HTTP/1.1"), 1);
+        let no = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+        let found = run_hop(&RULE, (&with("user=1&exp=2&sig=3"), Some(no)), (&with("exp=2&sig=3&user=1"), Some(no)));
+        assert!(words(&found[0].message).contains("changed the order of the query's parameters, which are signed"));
+        assert_eq!(found[0].severity, Severity::Error);
+        assert!(
+            run_hop(&RULE, (&with("b=1&a=2"), Some(no)), (&with("a=2&b=1"), Some(no))).is_empty(),
+            "nobody signed it"
+        );
     }
 
     #[test]
