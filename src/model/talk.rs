@@ -51,7 +51,8 @@ pub struct Rare {
     pub messages: Vec<Message>,
     /// Its Pings, and what came back.
     pub pings: Option<Box<Pings>>,
-    /// Small messages that came again and again, at most `limits::BEATS`.
+    /// Small messages that came again and again, and those among a server's first that may refuse the client, by how
+    /// they begin; at most `limits::BEATS`.
     pub beats: Vec<Beat>,
     /// Its first Close frame.
     pub close: Option<Box<SentClose>>,
@@ -220,12 +221,12 @@ impl Period {
     }
 }
 
-/// A small message that came again and again.
+/// A small message that came again and again, or one that may be a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
     /// `TEXT` or `BINARY` of `wire::websocket`.
     pub opcode: u8,
-    /// Its content, unmasked and inflated; at most `limits::BEAT_BYTES`.
+    /// Its content, unmasked and inflated; of a refusal that is longer, one byte more than `limits::BEAT_BYTES`.
     pub content: Box<[u8]>,
     pub period: Period,
     /// The packet of the last one.

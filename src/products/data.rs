@@ -409,6 +409,41 @@ pub struct SaysClose {
     pub checked: String,
 }
 
+/// `refusals.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Refusals {
+    pub(super) format: u32,
+    pub(super) refusal: Vec<SaysNo>,
+}
+
+/// A message with which a protocol above WebSocket refuses its client.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaysNo {
+    /// Which protocol's, as its makers write it.
+    pub protocol: String,
+    /// The beginning of a text message: a pattern as of a field's value. `None`: it is a binary one.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The beginning of a binary message in hexadecimal, `..` for any byte. `None`: it is a text.
+    #[serde(default)]
+    pub hex: Option<String>,
+    /// What begins so is none.
+    #[serde(default)]
+    pub not_hex: Option<String>,
+    /// Only where this subprotocol was agreed on. `None`: whatever was.
+    #[serde(default)]
+    pub subprotocol: Option<String>,
+    /// What the server does, behind its name, without a full stop.
+    pub means: String,
+    /// The client can do nothing about it.
+    #[serde(default, rename = "fault", deserialize_with = "of_server")]
+    pub of_server: bool,
+    pub source: String,
+    pub checked: String,
+}
+
 /// `classes.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -459,6 +494,12 @@ fn fault_class<'de, D: Deserializer<'de>>(from: D) -> Result<FaultClass, D::Erro
 fn of_peer<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     let word = String::deserialize(from)?;
     if word == "peer" { Ok(true) } else { Err(serde::de::Error::custom("fault is peer, or left out")) }
+}
+
+/// `server`, and nothing else.
+fn of_server<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let word = String::deserialize(from)?;
+    if word == "server" { Ok(true) } else { Err(serde::de::Error::custom("fault is server, or left out")) }
 }
 
 fn optional_fault_class<'de, D: Deserializer<'de>>(from: D) -> Result<Option<FaultClass>, D::Error> {

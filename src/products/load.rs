@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use crate::base::limits;
 use crate::model::{Confidence, FaultClass};
-use crate::products::data::{Answers, Backends, Classes, Closes, Fingerprint, Guids, Heartbeats, Product, Side};
+use crate::products::data::{
+    Answers, Backends, Classes, Closes, Fingerprint, Guids, Heartbeats, Product, Refusals, Side,
+};
 
 /// The file format that this program reads.
 const FORMAT: u32 = 1;
@@ -197,6 +199,27 @@ pub(super) fn closes(file: &str, text: &str) -> Result<Closes, Error> {
         }
     }
     Ok(closes)
+}
+
+/// `refusals.toml`.
+pub(super) fn refusals(file: &str, text: &str) -> Result<Refusals, Error> {
+    let refusals: Refusals = parse(file, text)?;
+    let check = Checker { file };
+    check.format(refusals.format)?;
+    for (i, says) in refusals.refusal.iter().enumerate() {
+        let place = place("refusal", i);
+        check.origin(&place, &says.source, &says.checked)?;
+        let hex = |hex: &String| hex.len() >= 2 && hex.bytes().all(|b| b.is_ascii_hexdigit() || b == b'.');
+        let fine = match (&says.text, &says.hex) {
+            (Some(text), None) => text.trim_matches('*').len() >= 2 && says.not_hex.is_none(),
+            (None, Some(digits)) => hex(digits) && says.not_hex.as_ref().is_none_or(hex),
+            _ => false,
+        };
+        if !fine {
+            return Err(check.refuse(&place, "give text, or hex with hexadecimal digits"));
+        }
+    }
+    Ok(refusals)
 }
 
 /// `classes.toml`.

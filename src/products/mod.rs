@@ -18,7 +18,7 @@ use crate::base::Nanos;
 use crate::model::{Confidence, Exchange, FaultClass, Fix, Head, KnownLimit, LimitKind, Text};
 pub use data::{
     BackendBody, Case, ClassEntry, Ends, EndsWebSocket, ErrorPage, Fingerprint, FixEntry, Heartbeat, Product, Says,
-    SaysClose, ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
+    SaysClose, SaysNo, ServerSoftware, Side, Timeout, TimeoutKind, WrongGuid,
 };
 pub use load::{Error, load_user_dir};
 pub use recognise::Recognised;
@@ -373,7 +373,7 @@ mod tests {
     fn the_list_is_the_folder_sorted() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/products");
         let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        let other = ["answers", "backends", "classes", "closes", "guids", "heartbeats"];
+        let other = ["answers", "backends", "classes", "closes", "guids", "heartbeats", "refusals"];
         let slugs = names.filter_map(|n| n.strip_suffix(".toml").map(str::to_owned));
         let folder: BTreeSet<String> = slugs.filter(|s| !other.contains(&s.as_str())).collect();
         let list: Vec<String> = FILES.iter().map(|(slug, _)| (*slug).to_owned()).collect();
@@ -407,6 +407,7 @@ mod tests {
             load::heartbeats("heartbeats.toml", include_str!("heartbeats.toml")).err(),
             load::answers(said::ANSWERS_FILE, said::ANSWERS_TEXT).err(),
             load::closes(said::CLOSES_FILE, said::CLOSES_TEXT).err(),
+            load::refusals(said::REFUSALS_FILE, said::REFUSALS_TEXT).err(),
         ] {
             assert!(error.is_none(), "{}", error.unwrap());
         }

@@ -5,12 +5,13 @@ use std::sync::OnceLock;
 
 use memchr::memmem;
 
-use super::data::{Says, SaysClose};
-use super::load;
+use super::data::{Says, SaysClose, SaysNo};
+use super::{load, pattern};
 use crate::model::Head;
 
 static ANSWERS: OnceLock<Vec<Says>> = OnceLock::new();
 static CLOSES: OnceLock<Vec<SaysClose>> = OnceLock::new();
+static REFUSALS: OnceLock<Vec<SaysNo>> = OnceLock::new();
 
 /// Bytes of a text in which words are looked for.
 const LOOKED_AT: usize = 1_024;
@@ -36,10 +37,35 @@ pub fn close(code: u16, agreed: Option<&[u8]>) -> Option<&'static SaysClose> {
     })
 }
 
+/// The refusal that a message of a server is which begins so. `agreed`: the subprotocol that the 101 chose. `None`: none
+/// that is known.
+pub fn refusal(is_text: bool, begins: &[u8], agreed: Option<&[u8]>) -> Option<&'static SaysNo> {
+    let read = || load::refusals(REFUSALS_FILE, REFUSALS_TEXT).map(|r| r.refusal).unwrap_or_default();
+    let known = REFUSALS.get_or_init(read);
+    known.iter().find(|says| {
+        let fits = match (is_text, &says.text, &says.hex) {
+            (true, Some(text), _) => pattern::matches(text, begins),
+            (false, _, Some(hex)) => {
+                begins_with(hex, begins) && !says.not_hex.as_ref().is_some_and(|not| begins_with(not, begins))
+            }
+            _ => false,
+        };
+        fits && says.subprotocol.as_ref().is_none_or(|name| agreed == Some(name.as_bytes()))
+    })
+}
+
+/// Whether bytes begin as the digits say, of which a dot is any.
+fn begins_with(digits: &str, bytes: &[u8]) -> bool {
+    let said: String = bytes.iter().take(digits.len().div_ceil(2)).map(|b| format!("{b:02x}")).collect();
+    said.len() >= digits.len() && digits.bytes().zip(said.bytes()).all(|(d, s)| d == b'.' || d.eq_ignore_ascii_case(&s))
+}
+
 pub(super) const ANSWERS_FILE: &str = "answers.toml";
 pub(super) const ANSWERS_TEXT: &str = include_str!("answers.toml");
 pub(super) const CLOSES_FILE: &str = "closes.toml";
 pub(super) const CLOSES_TEXT: &str = include_str!("closes.toml");
+pub(super) const REFUSALS_FILE: &str = "refusals.toml";
+pub(super) const REFUSALS_TEXT: &str = include_str!("refusals.toml");
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +86,22 @@ mod tests {
         assert_eq!(said(ask, "Access denied from your network"), Some("your network"));
         assert_eq!(said(ask, "<p>Access denied</p>"), None);
         assert_eq!(said(ask, &format!("{}maintenance", " ".repeat(LOOKED_AT))), None);
+    }
+
+    #[test]
+    fn refusals_are_known_by_how_they_begin() {
+        let said =
+            |text, begins: &[u8], agreed: Option<&[u8]>| refusal(text, begins, agreed).map(|says| &*says.protocol);
+        assert_eq!(said(true, br#"{"type":"auth_invalid","message":"x"}"#, None), Some("Home Assistant"));
+        assert_eq!(said(true, b"44{\"message\":\"jwt expired\"}", None), Some("Socket.IO"));
+        assert_eq!(said(true, b"[3,{},\"wamp.error.no_such_realm\"]", Some(b"wamp.2.json")), Some("WAMP"));
+        assert_eq!(said(true, b"[3,{},\"wamp.error.no_such_realm\"]", None), None, "anybody may say so");
+        assert_eq!(said(false, &[0x20, 2, 0, 5], None), Some("MQTT"));
+        assert_eq!(said(false, &[0x20, 9, 0, 0x87, 0], None), Some("MQTT"), "version 5");
+        for fine in [&[0x20, 2, 0, 0][..], &[0x20, 9, 0, 0, 6], &[0x20, 2]] {
+            assert_eq!(said(false, fine, None), None, "{fine:?}");
+        }
+        assert_eq!((said(true, b"42[\"error\"]", None), said(true, &[0x20, 2, 0, 5], None)), (None, None));
     }
 
     #[test]

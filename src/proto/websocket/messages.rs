@@ -1,5 +1,7 @@
 //! Data messages of one direction: begun, read, ended.
 
+use memchr::memmem;
+
 use crate::base::limits;
 use crate::model::{Beat, Digest, FrameFaultKind as Kind, Message, NotInflated, Period};
 use crate::wire::websocket::{BINARY, CONTINUATION, Header, TEXT};
@@ -241,27 +243,33 @@ impl Listener<'_> {
             }
         }
         let s = self.speaker();
-        if s.live.is_some() {
-            self.keep_message(whole);
-        }
-        if whole && small {
+        let told = s.live.is_some() && self.keep_message(whole);
+        if whole && small && !told {
             self.beat(sum);
         }
     }
 
-    /// The message that is to be kept is over.
-    fn keep_message(&mut self, whole: bool) {
+    /// The message that is to be kept is over. `true`: it may be a refusal, and is among the beats.
+    fn keep_message(&mut self, whole: bool) -> bool {
         let ts = self.ts;
         let json = self.fresh && is_json(&self.common.beat);
+        let refuses = self.side == SERVER && self.fresh && may_refuse(self.speaker().opcode, &self.common.beat);
         let s = self.speaker();
         let (crc, bytes, wire, opcode) = (s.crc, s.bytes, s.wire, s.opcode);
-        let Some(live) = &mut s.live else { return };
-        let Some(message) = live.message.take() else { return };
+        let Some(live) = &mut s.live else { return false };
+        let Some(message) = live.message.take() else { return false };
+        let room = live.rare.beats.len() < REFUSALS;
         let place = (message.at, message.offset, bytes.saturating_add(2));
         live.rare.messages.push(Message { ts, crc, bytes, wire_bytes: wire, whole, ..message });
         if json && opcode == BINARY && whole {
             self.fault(Kind::JsonAsBinary, 0, place);
         }
+        if refuses && whole && room {
+            let small = bytes as usize <= limits::BEAT_BYTES;
+            let sum = if small { Digest::of_small(&self.common.beat) } else { crc };
+            self.beats(beat_key(sum, bytes, opcode));
+        }
+        refuses && whole && room
     }
 
     /// A small message: whether it comes again and again.
@@ -425,6 +433,26 @@ impl Listener<'_> {
 #[inline]
 pub(super) fn beat_key(sum: u32, bytes: u32, opcode: u8) -> u32 {
     (sum ^ bytes.rotate_left(20) ^ u32::from(opcode).rotate_left(28)).max(1)
+}
+
+/// So many of the beats may be there because they may be a refusal.
+const REFUSALS: usize = 2;
+
+/// The server's place among the sides of a tunnel.
+const SERVER: usize = 1;
+
+/// Whether what begins so may be a refusal. What it is indeed is told by who knows the protocols.
+fn may_refuse(opcode: u8, begins: &[u8]) -> bool {
+    const STEMS: [&[u8]; 8] = [b"rror", b"RROR", b"nvalid", b"nauth", b"disconnect", b"reject", b":false", b"[3,"];
+    match begins {
+        // CONNACK of MQTT.
+        [0x20, _, _, code, ..] => opcode == BINARY && *code != 0,
+        [b'4', b'4', ..] => opcode == TEXT,
+        [b'{' | b'[' | b'<' | b'E', ..] if opcode == TEXT => {
+            STEMS.iter().any(|stem| memmem::find(begins, stem).is_some())
+        }
+        _ => false,
+    }
 }
 
 /// Whether a small content is a JSON object or list.

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &[],
+    symptom_of: &["app-refused"],
     check: Check::Exchange(check),
 };
 

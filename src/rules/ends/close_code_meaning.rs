@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Ended],
     symptom_of: &[
+        "app-refused",
         "end-by-policy",
         "close-code-invalid",
         "hop-buffered",

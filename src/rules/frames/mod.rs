@@ -2,6 +2,7 @@
 //! without an answer, and what is worth knowing of both directions.
 
 mod app_heartbeat;
+mod app_refused;
 mod close_code_invalid;
 mod continuation_missing;
 mod continuation_unexpected;
@@ -47,6 +48,7 @@ use crate::rules::Rule;
 
 /// The rules of this folder, sorted as in the catalogue.
 pub(super) static RULES: &[&Rule] = &[
+    &app_refused::RULE,
     &mask_missing::RULE,
     &mask_unexpected::RULE,
     &mask_constant::RULE,
@@ -87,8 +89,9 @@ pub(super) static RULES: &[&Rule] = &[
 pub(super) fn sender(finding: &Finding) -> Option<Direction> {
     find(&finding.rule)?;
     let from = finding.evidence.first()?.direction?;
-    // The evidence is the Ping, or the Close, the fault the missing answer.
-    let missing = [ping_unanswered::RULE.id, peer_silent::RULE.id].contains(&&*finding.rule);
+    // The evidence is the Ping, or the Close, the fault the missing answer; or a refusal of who asked.
+    let missing = [ping_unanswered::RULE.id, peer_silent::RULE.id].contains(&&*finding.rule)
+        || app_refused::is_askers_fault(finding);
     Some(if missing { against(from) } else { from })
 }
 
@@ -134,7 +137,8 @@ mod tests {
 
     #[test]
     fn every_rule_is_raised_by_a_kind_or_by_what_was_said() {
-        let others = ["close-code-invalid", "ping-unanswered", "peer-silent", "receiver-stuck", "app-heartbeat"];
+        let others =
+            ["app-refused", "close-code-invalid", "ping-unanswered", "peer-silent", "receiver-stuck", "app-heartbeat"];
         let missing = |rule: &&&Rule| !KINDS.iter().any(|k| k.1 == rule.id) && !others.contains(&rule.id);
         assert_eq!(RULES.iter().filter(missing).map(|r| r.id).collect::<Vec<_>>(), Vec::<&str>::new());
     }
