@@ -589,7 +589,15 @@ impl Knowledge for Known<'_> {
             Direction::ClientToServer => self.0.request_hop(&x.request),
             Direction::ServerToClient => self.0.responder(x),
         };
-        self.fixes_with(product.map(|r| (r.product, r.confidence)), class)
+        let mut fixes = self.fixes_with(product.as_ref().map(|r| (r.product, r.confidence)), class);
+        // A server that is known as one is no proxy to be set up otherwise.
+        let server = sender == Direction::ServerToClient
+            && product.is_none()
+            && x.response.as_ref().is_some_and(|head| self.0.server_software(head).is_some());
+        if server && fixes.iter().any(|fix| fix.product == "any") {
+            fixes.retain(|fix| fix.product == "any");
+        }
+        fixes
     }
 
     fn fixes_of(&self, software: Option<&Software>, class: FaultClass) -> Vec<Fix> {

@@ -255,7 +255,9 @@ fn causes(flow: &FlowFacts, broken: &Broken, by_proxy: bool) -> Vec<&'static str
              certificate is missing from what the server sends",
             "a proxy that opens TLS stands between, and the client does not trust its authority",
         ],
-        45 if by_client => vec!["the server's certificate has expired, or the client's clock is wrong"],
+        45 if by_client => {
+            vec!["the server's certificate has expired and must be renewed, or the client's clock is wrong"]
+        }
         42 | 46 if by_client => vec![
             "the name in the server's certificate is not the one that was asked for, or its issuer is not trusted",
             "the certificate itself is damaged or of a kind that the client does not take",
@@ -300,7 +302,7 @@ const TLS_PORTS: [u16; 3] = [443, 8443, 9443];
 
 const FILTERED: &str = "a filter on the way resets connections that ask for this name";
 const NO_ROUTE: &str = "a router by name (SNI) does not know this one, or has no backend for it";
-const OLD: &str = "client and server have no version of TLS in common";
+const OLD: &str = "client and server have no version of TLS in common: both should speak 1.2 and 1.3";
 const NO_CIPHER: &str = "client and server have no cipher, group or signature in common, or no certificate fits";
 
 #[cfg(test)]
