@@ -7,7 +7,7 @@ use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, limits};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, Timestamp, limits};
 use crate::hops::{self, Told};
 use crate::model::{
     AcceptVerdict, Beside, Chain, Confidence, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake,
@@ -510,11 +510,20 @@ fn beside(
         chain.sealed = found.into();
     }
     // What only passed on the end that came from behind it has no end of its own.
-    let passes_on = |flow: &FlowFacts| {
-        let behind = around.of_flow(flow, Stands::Behind).map(|beside| beside.flow);
-        let ended = |flow: &FlowFacts| flow.said.as_ref().and_then(|said| said.end.at);
-        let first = |behind: &FlowFacts| ended(behind).zip(ended(flow)).is_some_and(|(far, near)| far <= near + SLACK);
-        behind.is_some_and(|behind| rules::ends::ended_idle(&behind) && first(&behind))
+    let mut idle: Vec<(Timestamp, &FlowFacts)> = Vec::new();
+    let ended = |flow: &FlowFacts| flow.said.as_ref().and_then(|said| said.end.at);
+    idle.extend(
+        sealed.iter().filter(|flow| rules::ends::ended_idle(flow)).filter_map(|flow| Some((ended(flow)?, flow))),
+    );
+    idle.sort_unstable_by_key(|(at, flow)| (*at, flow.id));
+    let passes_on = |near: &FlowFacts| {
+        let Some(at) = ended(near) else { return false };
+        let from = idle.partition_point(|(end, _)| *end < at - PASSED_ON);
+        let window = idle.get(from..).unwrap_or_default().iter().take_while(|(end, _)| *end <= at + SLACK);
+        window.take(limits::JOIN_CANDIDATES).any(|(_, far)| {
+            // A leg behind another is opened later, to another server, by another client.
+            far.syn_at > near.syn_at && far.server != near.server && far.client.ip != near.client.ip
+        })
     };
     for flow in sealed.iter().filter(|flow| !taken.contains(&flow.id) && !passes_on(flow)) {
         let Some((findings, outcome, verdict)) = judge.flow(flow) else { continue };
@@ -571,6 +580,9 @@ impl Analysis {
 
 /// Two legs of one capture may be told in the wrong order by as much.
 const SLACK: Nanos = Nanos::from_millis(limits::JOIN_SLACK_MS);
+
+/// How soon behind one leg a hop ends the other.
+const PASSED_ON: Nanos = Nanos::from_millis(100);
 
 /// The products' knowledge, as the verdict asks for it.
 struct Known<'p>(&'p Products);

@@ -28,8 +28,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some((refusal, says)) = found(x) else { return };
+    let who = if says.of_server { "" } else { "The client was refused over the WebSocket: " };
+    let the = if says.of_server { "The" } else { "the" };
+    let text = Text::own(format!("{who}{the} server {} ({}): ", says.means, says.protocol));
     let found = out
-        .add(Text::own(format!("The server {} ({}): ", says.means, says.protocol)).bytes(&refusal.content))
+        .add(text.bytes(&refusal.content).say("."))
         .expected(Text::own("a client that is let in"))
         .found(Text::new().bytes(&refusal.content))
         .evidence(Evidence { at: refusal.at, direction: Some(Direction::ServerToClient), bytes: None });
@@ -69,8 +72,8 @@ mod tests {
     #[test]
     fn a_known_refusal_is_told_with_its_protocol_and_its_words() {
         let (said, by_client) = told(1, b"44{\"message\":\"jwt expired\"}").unwrap_or_default();
-        assert!(said.starts_with("The server refuses the client's CONNECT (CONNECT_ERROR)"), "{said}");
-        assert!(said.ends_with("(Socket.IO): 44{\"message\":\"jwt expired\"}") && by_client, "{said}");
+        assert!(said.starts_with("The client was refused over the WebSocket: the server refuses the client's CONNECT"));
+        assert!(said.ends_with("(Socket.IO): 44{\"message\":\"jwt expired\"}.") && by_client, "{said}");
         let (said, by_client) = told(1, br#"{"type":"error","data":"Invalid Host/Origin header"}"#).unwrap_or_default();
         assert!(said.contains("allowedHosts") && !by_client, "{said}");
     }

@@ -27,17 +27,26 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Several { exchange: None, flow: Some(check), chain: Some(check_chain) },
 };
 
-fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+const OTHERS: &str = "the server takes other connections meanwhile, so packets of this one are dropped: a limit of a firewall, an \
+    address translation without a free port, a broken path among several, or the server's full queue";
+
+fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     // One SYN at the end of a capture may yet be answered behind it.
     if flow.state != ConnectState::Unanswered || flow.syns < 2 {
         return;
     }
-    out.add(Text::own(format!("{} sent {} SYNs to {} and got no answer.", flow.client, flow.syns, flow.server)))
+    let here = (flow.server.ip, flow.server.port);
+    let serves = seen.attempts().take(limits::SEEN_COMPARED).any(|a| a.granted && (a.server, a.server_port) == here);
+    let found = out
+        .add(Text::own(format!("{} sent {} SYNs to {} and got no answer.", flow.client, flow.syns, flow.server)))
         .severity(Severity::Warning)
         .confidence(Confidence::Possible)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("nothing"))
         .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
+    if serves {
+        found.cause(OTHERS);
+    }
 }
 
 /// A hop that tried in vain, and the answer that its client got for it.
@@ -98,6 +107,13 @@ mod tests {
     fn repeated_syns_without_an_answer_are_a_warning() {
         let found = run_flow(&RULE, &flow(ConnectState::Unanswered, 4));
         assert_eq!((found[0].severity, found[0].confidence), (Severity::Warning, Confidence::Possible));
+        assert!(found[0].causes.is_empty());
+        let silent = flow(ConnectState::Unanswered, 4);
+        let other = exchange(GOOD, Some(&granted()))
+            .with(|x| (x.server.ip, x.server.port) = (silent.server.ip, silent.server.port));
+        let mut seen = Seen::default();
+        seen.learn(&other, true);
+        assert_eq!(crate::rules::testing::run_flow_seen(&RULE, &silent, &seen)[0].causes, [OTHERS]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
         No request was ever sent.\n\nA warning where the client got through by its other family of addresses, and where \
         a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check. A note \
-        where it went to port 443 and the client asked port 80 at once: browsers try https first.",
+        where it went to port 443 and the client asked port 80 about then: browsers try https first.",
     refs: &["RFC 9293 §3.5.2"],
     causes: &[
         "the server is not running, or listens on another port or address",
@@ -36,9 +36,9 @@ fn got_through(flow: &FlowFacts, seen: &Seen) -> bool {
     })
 }
 
-/// Whether it only tried https before it asked in clear, as browsers do with an address that has no scheme.
+/// Whether it only tried https beside what it asks in clear, as browsers do with an address that has no scheme.
 fn tried_https_first(flow: &FlowFacts, seen: &Seen) -> bool {
-    let soon = |at: Timestamp| at >= flow.syn_at && at.since(flow.syn_at) <= TURNS;
+    let soon = |at: Timestamp| at.0.abs_diff(flow.syn_at.0) <= BESIDE.0.unsigned_abs();
     let mut attempts = seen.attempts().take(limits::SEEN_COMPARED);
     flow.server.port == HTTPS
         && attempts.any(|a| {
@@ -47,6 +47,7 @@ fn tried_https_first(flow: &FlowFacts, seen: &Seen) -> bool {
         })
 }
 
+const BESIDE: Nanos = Nanos::from_secs(5);
 const HTTPS: u16 = 443;
 const HTTP: u16 = 80;
 
