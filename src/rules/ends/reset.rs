@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     title: "the connection was reset",
     about: "One side reset the TCP connection of a WebSocket (RST). What was on its way is lost, and the other side \
         learns no reason. Hops seldom pass a reset on: the leg behind one shows a FIN.\n\nBehind a Close frame it is a \
-        note: browsers leave a page like that.",
+        note: browsers leave a page like that; and so it is where nothing of the client is in view.",
     refs: &["RFC 6455 §7.1.1", "RFC 9293 §3.10.7"],
     causes: &[
         "the program crashed or was killed",
@@ -37,7 +37,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let found = out
         .add(Text::own(text))
         .confidence(if lost { Confidence::Possible } else { Confidence::Certain })
-        .severity(if closed || note { Severity::Info } else { Severity::Warning })
+        // What a client did that is not in view, nobody knows: it may be the answer.
+        .severity(if closed || note || x.quality.no_client_packets { Severity::Info } else { Severity::Warning })
         .expected(Text::own("Close frames and FIN"))
         .found(Text::own("RST"));
     if let Some(packet) = last_packet(x, by) {
@@ -66,6 +67,13 @@ mod tests {
         let mut probe = cut(FROM_CLIENT, EndHow::Rst, 31);
         probe.ws = None;
         assert_eq!(run(&RULE, &probe)[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn where_nothing_of_the_client_is_in_view_it_is_noted_only() {
+        let mut x = cut(FROM_SERVER, EndHow::Rst, 31);
+        x.quality.no_client_packets = true;
+        assert_eq!(run(&RULE, &x)[0].severity, Severity::Info);
     }
 
     #[test]

@@ -29,8 +29,12 @@ pub(in crate::rules) fn closed(x: &Exchange) -> bool {
 /// Who ended the TCP connection of a WebSocket without any Close frame before. `None`: it was not ended like that, or a
 /// Close may have been among what is missing.
 pub(in crate::rules) fn cut_by(x: &Exchange) -> Option<Direction> {
-    // Whoever answers a Close that is not in view sends one itself.
-    let unseen = x.quality.no_client_packets && x.end.tcp_by == Some(FROM_SERVER);
+    // Whoever answers a Close that is not in view sends one itself; an RST may be the answer to anything.
+    let fin = x.end.tcp_by == Some(FROM_SERVER) && x.end.tcp_how == EndHow::Fin;
+    let unseen = x.quality.no_client_packets;
+    if unseen && !fin {
+        return None;
+    }
     if x.ws.is_some_and(|ws| ws.client.lost && !unseen || ws.server.lost) {
         return None;
     }
