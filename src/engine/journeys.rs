@@ -9,7 +9,7 @@ use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp, lim
 use crate::hops::{self, Clock, Edge, Hosts, Joined};
 use crate::model::{
     Attempted, Chain, ClockEstimate, Confidence, Direction, Exchange, Finding, FlowFacts, Hop, InputFacts, Outcome,
-    SealedRecord, Software,
+    Software,
 };
 use crate::products::Products;
 use crate::rules::ends::needs_journey;
@@ -238,8 +238,8 @@ impl<'a> Journeys<'a> {
         }
         for flow in sealed {
             // What a hop sent on in TLS may be any request.
-            let sent = flow.sealed().into_iter().flat_map(|sealed| &sealed.of(Direction::ClientToServer).records);
-            let sent = sent.filter(|record| record.kind == SealedRecord::DATA).map(|record| record.ts);
+            let sent = flow.sealed().into_iter().flat_map(|sealed| sealed.of(Direction::ClientToServer).data());
+            let sent = sent.map(|record| record.ts);
             journeys.strays.entry(hosts.root(flow.client.ip)).or_default().extend(sent);
         }
         journeys.strays.values_mut().for_each(|times| times.sort_unstable());

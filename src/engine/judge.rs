@@ -7,7 +7,7 @@ use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, Timestamp, limits};
+use crate::base::{Counters, Endpoint, ExchangeId, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
     AcceptVerdict, Beside, Chain, Confidence, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake,
@@ -510,22 +510,9 @@ fn beside(
         chain.sealed = found.into();
     }
     // What only passed on the end that came from behind it has no end of its own.
-    let mut idle: Vec<(Timestamp, &FlowFacts)> = Vec::new();
-    let ended = |flow: &FlowFacts| flow.said.as_ref().and_then(|said| said.end.at);
-    idle.extend(
-        sealed.iter().filter(|flow| rules::ends::ended_idle(flow)).filter_map(|flow| Some((ended(flow)?, flow))),
-    );
-    idle.sort_unstable_by_key(|(at, flow)| (*at, flow.id));
-    let passes_on = |near: &FlowFacts| {
-        let Some(at) = ended(near) else { return false };
-        let from = idle.partition_point(|(end, _)| *end < at - PASSED_ON);
-        let window = idle.get(from..).unwrap_or_default().iter().take_while(|(end, _)| *end <= at + SLACK);
-        window.take(limits::JOIN_CANDIDATES).any(|(_, far)| {
-            // A leg behind another is opened later, to another server, by another client.
-            far.syn_at > near.syn_at && far.server != near.server && far.client.ip != near.client.ip
-        })
-    };
-    for flow in sealed.iter().filter(|flow| !taken.contains(&flow.id) && !passes_on(flow)) {
+    let ended = hops::Ended::new(sealed.iter().filter(|flow| rules::ends::ended_idle(flow)));
+    let tell = |flow: &&FlowFacts| !taken.contains(&flow.id) && !ended.came_from_behind(flow);
+    for flow in sealed.iter().filter(tell) {
         let Some((findings, outcome, verdict)) = judge.flow(flow) else { continue };
         let indices = a.add(findings, |f| allowed(f, None));
         let mut chain = chain_of_flow(flow, outcome, verdict, indices);
@@ -578,12 +565,6 @@ impl Analysis {
     }
 }
 
-/// Two legs of one capture may be told in the wrong order by as much.
-const SLACK: Nanos = Nanos::from_millis(limits::JOIN_SLACK_MS);
-
-/// How soon behind one leg a hop ends the other.
-const PASSED_ON: Nanos = Nanos::from_millis(100);
-
 /// The products' knowledge, as the verdict asks for it.
 struct Known<'p>(&'p Products);
 
@@ -628,7 +609,7 @@ impl Knowledge for Known<'_> {
             return Some(Page { by, means: page.means.clone(), class: page.class });
         }
         // A success, or a move, is no refusal, whatever it speaks of.
-        let says = said::words(&x.request, &x.body).filter(|_| status >= 400)?;
+        let says = if status >= 400 { said::words(&x.request, &x.body) } else { None }?;
         Some(Page { by: Writer::Somebody, means: says.means.clone(), class: says.class })
     }
 }

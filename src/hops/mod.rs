@@ -26,7 +26,7 @@ pub use hosts::{Hosts, Pin};
 pub use join::{Edge, Joined, Told, Twin, chains, join};
 pub use lost::lost;
 pub use passed::{Beyond, Passed};
-pub use sealed::Around;
+pub use sealed::{Around, Ended};
 pub use tried::tried;
 pub use twins::without_copies;
 

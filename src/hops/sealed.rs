@@ -29,9 +29,6 @@ struct Span {
     asked: [Timestamp; 2],
 }
 
-/// Content type of all that is encrypted in TLS 1.3, and of data before (RFC 8446 §5.1).
-const DATA: u8 = 23;
-
 /// How long a hop may take from one leg to the other.
 const HOP: Nanos = Nanos::from_secs(2);
 const SLACK: Nanos = Nanos::from_millis(limits::JOIN_SLACK_MS);
@@ -105,13 +102,9 @@ impl<'a> Around<'a> {
         let may = |other: &FlowFacts| {
             let (near, far) = if stands == Stands::Before { (other, flow) } else { (flow, other) };
             let ends = near.end_at.zip(far.end_at);
-            let together = ends.is_some_and(|(a, b)| a.0.abs_diff(b.0) <= HOP.0.unsigned_abs());
-            let opened =
-                near.syn_at <= far.syn_at + SLACK && far.syn_at.since(near.syn_at) <= Nanos::from_secs(limits::JOIN_S);
-            let sizes = near.sealed().zip(far.sealed()).is_some_and(|(a, b)| {
-                a.sides.iter().zip(&b.sides).all(|(a, b)| a.bytes.abs_diff(b.bytes) <= a.bytes.max(b.bytes) / 2)
-            });
-            other.id != flow.id && other.server != flow.server && opened && together && sizes
+            ends.is_some_and(|(a, b)| a.0.abs_diff(b.0) <= HOP.0.unsigned_abs())
+                && may_be_legs(near, far)
+                && may_be_by_size(near, far)
         };
         let fitting: Vec<&FlowFacts> =
             list.iter().rev().filter_map(|span| self.all.get(span.at)).filter(|other| may(other)).take(2).collect();
@@ -119,6 +112,48 @@ impl<'a> Around<'a> {
         let joined_by = vec![MatchKey::Time, MatchKey::Size, MatchKey::Topology];
         Some(Beside { flow: Box::new((*one).clone()), stands, of: None, joined_by })
     }
+}
+
+/// Connections in TLS that were not read and that their servers ended, by the time of that.
+pub struct Ended<'a>(Vec<(Timestamp, &'a FlowFacts)>);
+
+/// How soon behind one leg a hop ends the other.
+const PASSED_ON: Nanos = Nanos::from_millis(100);
+
+impl<'a> Ended<'a> {
+    pub fn new(flows: impl Iterator<Item = &'a FlowFacts>) -> Self {
+        let mut all: Vec<_> = flows.filter_map(|flow| Some((ended(flow)?, flow))).collect();
+        all.sort_unstable_by_key(|(at, flow)| (*at, flow.id));
+        Ended(all)
+    }
+
+    /// Whether the end of this connection may only have been passed on by its server, from a leg behind it that ended
+    /// right before.
+    pub fn came_from_behind(&self, near: &FlowFacts) -> bool {
+        let Some(at) = ended(near) else { return false };
+        let from = self.0.partition_point(|(end, _)| *end < at - PASSED_ON);
+        let before = self.0.get(from..).unwrap_or_default().iter().take_while(|(end, _)| *end <= at + SLACK);
+        before
+            .take(limits::JOIN_CANDIDATES)
+            .any(|(_, far)| far.syn_at > near.syn_at && far.client.ip != near.client.ip && may_be_legs(near, far))
+    }
+}
+
+fn ended(flow: &FlowFacts) -> Option<Timestamp> {
+    flow.said.as_ref()?.end.at
+}
+
+/// Whether two connections may be legs before and behind one hop, by when they were opened and to whom.
+fn may_be_legs(near: &FlowFacts, far: &FlowFacts) -> bool {
+    let opened = near.syn_at <= far.syn_at + SLACK && far.syn_at.since(near.syn_at) <= Nanos::from_secs(limits::JOIN_S);
+    near.id != far.id && near.server != far.server && opened
+}
+
+/// The same, by how much was sent. Of a short life the handshakes are the most, and theirs differ.
+fn may_be_by_size(near: &FlowFacts, far: &FlowFacts) -> bool {
+    near.sealed().zip(far.sealed()).is_some_and(|(a, b)| {
+        a.sides.iter().zip(&b.sides).all(|(a, b)| a.bytes.abs_diff(b.bytes) <= a.bytes.max(b.bytes) / 2)
+    })
 }
 
 impl Span {
@@ -171,5 +206,42 @@ fn in_size(flow: &FlowFacts, x: &Exchange, stands: Stands) -> bool {
 }
 
 fn data(flow: &FlowFacts, from: Direction) -> impl Iterator<Item = &SealedRecord> {
-    flow.sealed().into_iter().flat_map(move |sealed| &sealed.of(from).records).filter(|record| record.kind == DATA)
+    flow.sealed().into_iter().flat_map(move |sealed| sealed.of(from).data())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Endpoint, FlowId, PacketRef};
+    use crate::model::{ConnectState, End, Said};
+
+    /// Opened and ended at these milliseconds, between these hosts.
+    fn flow(id: u32, [opened, over]: [i64; 2], [client, server]: [u8; 2]) -> FlowFacts {
+        let at = |ms: i64| Timestamp(ms * 1_000_000);
+        let end = End { at: Some(at(over)), ..End::default() };
+        FlowFacts {
+            id: FlowId(id),
+            client: Endpoint::new([192, 0, 2, client].into(), 40_000),
+            server: Endpoint::new([192, 0, 2, server].into(), 443),
+            state: ConnectState::Established,
+            syn: PacketRef::default(),
+            syn_at: at(opened),
+            syns: 1,
+            end: None,
+            end_at: Some(at(over)),
+            said: Some(Box::new(Said { end, ..Said::default() })),
+        }
+    }
+
+    #[test]
+    fn an_end_came_from_behind_where_a_connection_that_was_opened_later_ended_right_before() {
+        let near = flow(1, [0, 5_000], [1, 2]);
+        let behind = |far: FlowFacts| Ended::new([&near, &far].into_iter()).came_from_behind(&near);
+        assert!(behind(flow(2, [3, 4_999], [3, 4])));
+        assert!(!behind(flow(2, [3, 5_400], [3, 4])), "after it");
+        assert!(!behind(flow(2, [3, 4_000], [3, 4])), "long before");
+        assert!(!behind(flow(2, [-3, 4_999], [3, 4])), "it was opened before");
+        assert!(!behind(flow(2, [3, 4_999], [1, 4])), "the same client's");
+        assert!(!behind(flow(2, [3, 4_999], [3, 2])), "to the same server");
+    }
 }

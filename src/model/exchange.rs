@@ -381,10 +381,14 @@ impl Exchange {
             || self.is_answered_only()
     }
 
+    /// Whether nothing that the client sent was captured.
+    pub fn is_request_unseen(&self) -> bool {
+        self.quality.no_client_packets && self.request.text.is_empty()
+    }
+
     /// Whether nothing of the request is in view, and the answer says that it was for a WebSocket.
     fn is_answered_only(&self) -> bool {
-        let unseen = self.quality.no_client_packets && self.request.text.is_empty();
-        unseen && self.granted().is_some_and(|head| head.has_token("upgrade", "websocket"))
+        self.is_request_unseen() && self.granted().is_some_and(|head| head.has_token("upgrade", "websocket"))
     }
 
     /// Whether the head breaks off in `Upgrade: webs`: no other protocol of IANA's registry of upgrade

@@ -60,9 +60,14 @@ const SHORT: RangeInclusive<u16> = 6 + ADDED..=40 + ADDED;
 /// Tag and content type of TLS 1.3; before, more was added (RFC 8446 §5.2).
 const ADDED: u16 = 17;
 
-impl SealedRecord {
-    /// Content type of data (RFC 8446 §5.1).
-    pub const DATA: u8 = 23;
+/// Content type of all that is encrypted in TLS 1.3, and of data before (RFC 8446 §5.1).
+const DATA: u8 = 23;
+
+impl SealedSide {
+    /// Those of its first records that are data, as far as their headers tell: in TLS 1.3 most of the handshake too.
+    pub fn data(&self) -> impl Iterator<Item = &SealedRecord> {
+        self.records.iter().filter(|record| record.kind == DATA)
+    }
 }
 
 impl Sealed {
@@ -83,13 +88,9 @@ impl Sealed {
     /// for a request of HTTP/1.x (RFC 6455 §4.1, §5.2).
     pub fn talks_like_websocket(&self) -> bool {
         let [client, server] = &self.sides;
-        let data = |side: &SealedSide| {
-            side.records.iter().copied().filter(|record| record.kind == SealedRecord::DATA).collect::<Vec<_>>()
-        };
-        let (asked, said) = (data(client), data(server));
-        let Some(request) = asked.iter().find(|record| record.bytes >= LEAST_HANDSHAKE) else { return false };
-        let Some(answer) = said.iter().find(|r| r.ts > request.ts && r.bytes >= LEAST_ANSWER) else { return false };
-        asked.iter().any(|record| record.ts > answer.ts && SHORT.contains(&record.bytes))
+        let Some(request) = client.data().find(|record| record.bytes >= LEAST_HANDSHAKE) else { return false };
+        let Some(answer) = server.data().find(|r| r.ts > request.ts && r.bytes >= LEAST_ANSWER) else { return false };
+        client.data().any(|record| record.ts > answer.ts && SHORT.contains(&record.bytes))
     }
 
     pub(super) fn shift(&mut self, by: Nanos) {

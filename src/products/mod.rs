@@ -105,17 +105,11 @@ pub fn heartbeat(is_text: bool, content: &[u8], agreed: Option<&[u8]>) -> Option
     known.iter().find(|beat| {
         let fits = match (is_text, &beat.text, &beat.hex) {
             (true, Some(text), _) => pattern::matches(text, content),
-            (false, _, Some(hex)) => is_hex(hex, content),
+            (false, _, Some(hex)) => content.len() * 2 == hex.len() && pattern::begins_hex(hex, content),
             _ => false,
         };
         fits && beat.subprotocol.as_ref().is_none_or(|name| agreed == Some(name.as_bytes()))
     })
-}
-
-/// Whether these are the bytes that the digits say.
-fn is_hex(digits: &str, bytes: &[u8]) -> bool {
-    let said: String = bytes.iter().take(digits.len()).map(|b| format!("{b:02x}")).collect();
-    said.eq_ignore_ascii_case(digits)
 }
 
 impl Products {

@@ -23,6 +23,12 @@ fn matches_one(pattern: &[u8], value: &[u8]) -> bool {
     rest.ends_with(last)
 }
 
+/// Whether `bytes` begin as these hexadecimal digits say, of which a dot is any.
+pub(super) fn begins_hex(digits: &str, bytes: &[u8]) -> bool {
+    let said: String = bytes.iter().take(digits.len().div_ceil(2)).map(|b| format!("{b:02x}")).collect();
+    said.len() >= digits.len() && digits.bytes().zip(said.bytes()).all(|(d, s)| d == b'.' || d.eq_ignore_ascii_case(&s))
+}
+
 /// The version that stands right behind `mark`: begins with a digit and has no character that could
 /// do harm. `None` where there is none.
 pub(super) fn version_after(mark: &str, value: &[u8]) -> Option<String> {

@@ -7,19 +7,17 @@ use memchr::memmem;
 
 use super::data::{Says, SaysClose, SaysNo};
 use super::{load, pattern};
+use crate::base::limits;
 use crate::model::Head;
 
 static ANSWERS: OnceLock<Vec<Says>> = OnceLock::new();
 static CLOSES: OnceLock<Vec<SaysClose>> = OnceLock::new();
 static REFUSALS: OnceLock<Vec<SaysNo>> = OnceLock::new();
 
-/// Bytes of a text in which words are looked for.
-const LOOKED_AT: usize = 1_024;
-
 /// What this body of an answer to `request`, or this reason of a Close frame in its tunnel, says about the fault. `None`:
 /// nothing that is known.
 pub fn words(request: &Head, text: &[u8]) -> Option<&'static Says> {
-    let text = text.get(..LOOKED_AT).unwrap_or(text).to_ascii_lowercase();
+    let text = text.get(..limits::BODY_PREVIEW_BYTES).unwrap_or(text).to_ascii_lowercase();
     let page = text.trim_ascii_start().starts_with(b"<");
     let known = ANSWERS.get_or_init(|| load::answers(ANSWERS_FILE, ANSWERS_TEXT).map(|a| a.says).unwrap_or_default());
     known.iter().filter(|says| says.pages || !page).find(|says| {
@@ -46,18 +44,13 @@ pub fn refusal(is_text: bool, begins: &[u8], agreed: Option<&[u8]>) -> Option<&'
         let fits = match (is_text, &says.text, &says.hex) {
             (true, Some(text), _) => pattern::matches(text, begins),
             (false, _, Some(hex)) => {
-                begins_with(hex, begins) && !says.not_hex.as_ref().is_some_and(|not| begins_with(not, begins))
+                pattern::begins_hex(hex, begins)
+                    && !says.not_hex.as_ref().is_some_and(|not| pattern::begins_hex(not, begins))
             }
             _ => false,
         };
         fits && says.subprotocol.as_ref().is_none_or(|name| agreed == Some(name.as_bytes()))
     })
-}
-
-/// Whether bytes begin as the digits say, of which a dot is any.
-fn begins_with(digits: &str, bytes: &[u8]) -> bool {
-    let said: String = bytes.iter().take(digits.len().div_ceil(2)).map(|b| format!("{b:02x}")).collect();
-    said.len() >= digits.len() && digits.bytes().zip(said.bytes()).all(|(d, s)| d == b'.' || d.eq_ignore_ascii_case(&s))
 }
 
 pub(super) const ANSWERS_FILE: &str = "answers.toml";
@@ -85,7 +78,7 @@ mod tests {
         assert_eq!(said(&ask.replace("Origin", "X-Other"), "Origin not allowed"), None, "it has none");
         assert_eq!(said(ask, "Access denied from your network"), Some("your network"));
         assert_eq!(said(ask, "<p>Access denied</p>"), None);
-        assert_eq!(said(ask, &format!("{}maintenance", " ".repeat(LOOKED_AT))), None);
+        assert_eq!(said(ask, &format!("{}maintenance", " ".repeat(limits::BODY_PREVIEW_BYTES))), None);
     }
 
     #[test]

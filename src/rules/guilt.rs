@@ -12,10 +12,8 @@ use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
 use crate::rules::recovery::Recovered;
 use crate::rules::sentence::{self, CAUSE};
-use crate::rules::verdict::{
-    self, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, fix_class, may_be_ignored, may_explain,
-};
-use crate::rules::{Explains, Rule, ends, find, frames, hop, response, unknown};
+use crate::rules::verdict::{self, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, may_be_ignored, may_explain};
+use crate::rules::{Explains, Rule, ends, find, frames, hop, mending, response, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -257,7 +255,7 @@ fn on_leg(
     };
     // What a hop did to frames is not mended in the code of client or server.
     let foreign = hop.is_some() && frames::is_of_sender(rule);
-    let class = verdict::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);
+    let class = mending::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);
     // Behind the hops that are in view an answer is wrong as its server wrote it.
     let own_answer = hop.is_none() && !by_client && !refused && journey.legs.len() > 1 && blame.role == Role::Server;
     let class = class.map(|class| match class {
@@ -266,13 +264,13 @@ fn on_leg(
         FaultClass::Accept | FaultClass::Backend | FaultClass::Client if hop.is_some() => FaultClass::Fields,
         class => class,
     });
-    let class = class.filter(|class| verdict::may_mend(*class, &blame));
+    let class = class.filter(|class| mending::may_mend(*class, &blame));
     let fix = class.map(|class| {
         let fixes = match hop {
             Some(hop) => known.fixes_of(hop.product.as_ref(), class),
             None => known.fixes(at.x, sender, class),
         };
-        verdict::with_name(fixes, class, finding)
+        mending::with_name(fixes, class, finding)
     });
     let confidence = if unseen || blind { finding.confidence.lower() } else { finding.confidence };
     let summary = sentence::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
@@ -351,7 +349,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
         fix: ends::quiet_fix_class(finding)
             .or(rule.fix)
             .or(hop::ended_fix_class(finding))
-            .filter(|class| verdict::may_mend(*class, &blame))
+            .filter(|class| mending::may_mend(*class, &blame))
             .map(|class| known.fixes_of(software, class))
             .unwrap_or_default(),
         blame: Some(blame),
@@ -379,14 +377,14 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     };
     let page = last.filter(|leg| hop.is_none() && leg.x.response.is_some()).and_then(|leg| known.page(leg.x));
     let class = match last {
-        Some(leg) if hop.is_none() => rule.fix.or_else(|| verdict::class_of(leg.x, finding, page.as_ref())),
-        _ => rule.fix.or_else(|| last.and_then(|leg| fix_class(leg.x, &finding.rule))),
+        Some(leg) if hop.is_none() => rule.fix.or_else(|| mending::class_of(leg.x, finding, page.as_ref())),
+        _ => rule.fix.or_else(|| last.and_then(|leg| mending::fix_class(leg.x, &finding.rule))),
     };
     let class = class.or(hop::ended_fix_class(finding));
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
     let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);
     let class = class.filter(|_| known_as || !BEHIND_FORWARDING.contains(&rule.id));
-    let fixes = |class| verdict::with_name(known.fixes_of(software, class), class, finding);
+    let fixes = |class| mending::with_name(known.fixes_of(software, class), class, finding);
     let fix: Vec<Fix> = class.map(fixes).unwrap_or_default();
     Verdict {
         because: None,

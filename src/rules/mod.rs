@@ -11,6 +11,7 @@ pub mod guilt;
 mod hop;
 mod http2;
 pub mod journey;
+pub mod mending;
 pub mod outcome;
 pub mod patterns;
 pub mod polls;
@@ -27,9 +28,9 @@ pub mod tunnels;
 mod unknown;
 pub mod verdict;
 
+pub use mending::fix_classes;
 pub use response::TLS as TLS_HANDSHAKE_FAILED;
 pub use unknown::LARGER_BUFFER;
-pub use verdict::fix_classes;
 
 use std::sync::LazyLock;
 

@@ -45,9 +45,7 @@ pub fn of(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome 
 fn switched(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcome {
     let whole = x.response.as_ref().is_some_and(|r| r.complete) && !x.quality.response_gap;
     // Of a direction that is not in view no frame can be asked for.
-    let speaks = x.ws.is_some_and(|ws| {
-        (ws.client.frames > 0 || x.quality.no_client_packets && x.request.text.is_empty()) && ws.server.frames > 0
-    });
+    let speaks = x.ws.is_some_and(|ws| (ws.client.frames > 0 || x.is_request_unseen()) && ws.server.frames > 0);
     let wrong_accept = matches!(handshake.accept_verdict, AcceptVerdict::Invalid | AcceptVerdict::Missing);
     if !whole && !speaks {
         return if response::breaks_off(x) { Outcome::Unanswered } else { Outcome::Unknown };

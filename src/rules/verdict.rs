@@ -11,7 +11,7 @@ use crate::model::{
 use crate::rules::guilt::Place;
 use crate::rules::recovery::{Recovered, request_rule};
 use crate::rules::sentence::summary;
-use crate::rules::{Explains, Rule, find, frames, guilt, response, unknown};
+use crate::rules::{Explains, Rule, find, frames, guilt, mending, response, unknown};
 
 /// What is known of products; the caller joins it to the rules.
 pub trait Knowledge {
@@ -101,7 +101,7 @@ pub fn of(
     let blame = blame(x, rule, sender, known);
     let unseen = outcome == Outcome::Unknown;
     let page = finding.rule.starts_with("refused-").then(|| known.page(x)).flatten();
-    let class = class_of(x, finding, page.as_ref()).filter(|class| may_mend(*class, &blame));
+    let class = mending::class_of(x, finding, page.as_ref()).filter(|class| mending::may_mend(*class, &blame));
     Verdict {
         because: None,
         rule: finding.rule.clone(),
@@ -109,7 +109,7 @@ pub fn of(
         // The fault was seen, that it did harm was not.
         confidence: if unseen { finding.confidence.lower() } else { finding.confidence },
         summary: summary(x, rule, finding, &blame, page.as_ref(), unseen),
-        fix: class.map(|class| with_name(known.fixes(x, sender, class), class, finding)).unwrap_or_default(),
+        fix: class.map(|class| mending::with_name(known.fixes(x, sender, class), class, finding)).unwrap_or_default(),
         blame: Some(blame),
     }
 }
@@ -165,58 +165,9 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         } else {
             finding.message.clone()
         },
-        fix: rule.fix.map(|class| in_words(known.fixes_of(None, class), class, role)).unwrap_or_default(),
+        fix: rule.fix.map(|class| mending::in_words(known.fixes_of(None, class), class, role)).unwrap_or_default(),
     };
     (outcome, verdict)
-}
-
-/// Whether this kind of mending is for who is to blame: a client has no log of a server.
-pub(super) fn may_mend(class: FaultClass, blame: &Blame) -> bool {
-    class != FaultClass::Server || blame.role != Role::Client
-}
-
-/// Fields that rules of hops are about, and what rules about each have in their names.
-const NAMED: [(&str, &str); 12] = [
-    ("X-Forwarded-Proto", "xfp"),
-    ("Sec-WebSocket-Protocol", "subprotocol"),
-    ("Sec-WebSocket-Extensions", "extension"),
-    ("Sec-WebSocket-Accept", "accept"),
-    ("Sec-WebSocket-Version", "version"),
-    ("Sec-WebSocket-Key", "key"),
-    ("Origin", "origin"),
-    ("Authorization", "auth"),
-    ("Cookie", "cookie"),
-    ("X-Api-Key", "api-key"),
-    ("X-Auth-Token", "auth-token"),
-    ("Connection", "connection"),
-];
-
-/// The fixes with the name of the field that the finding is about in the place of `NAME`.
-pub(super) fn with_name(mut fixes: Vec<Fix>, class: FaultClass, finding: &Finding) -> Vec<Fix> {
-    if class != FaultClass::Fields {
-        return fixes;
-    }
-    let own = finding.message.0.iter().filter_map(|part| match part {
-        Part::Own(words) => Some(&**words),
-        _ => None,
-    });
-    let said: String = own.collect::<Vec<&str>>().join(" ");
-    let spoken = NAMED.iter().filter_map(|(name, _)| Some((said.find(name)?, *name))).min();
-    let by_rule = || NAMED.iter().find(|(_, word)| finding.rule.contains(word)).map(|(name, _)| *name);
-    if let Some(name) = spoken.map(|(_, name)| name).or_else(by_rule) {
-        for fix in &mut fixes {
-            fix.text = Cow::Owned(fix.text.replace("NAME", name));
-        }
-    }
-    fixes
-}
-
-/// Nothing was said that would show a product: where no proxy asked, none is to be set up otherwise.
-fn in_words(mut fixes: Vec<Fix>, class: FaultClass, role: Role) -> Vec<Fix> {
-    if role != Role::Hop && matches!(class, FaultClass::Reach | FaultClass::Scheme) {
-        fixes.retain(|fix| fix.product == "any");
-    }
-    fixes
 }
 
 /// Whether it tells why a tunnel ended, and nothing else.
@@ -238,22 +189,6 @@ fn cut_off(flow: &FlowFacts, cut: &Finding, known: &dyn Knowledge) -> Verdict {
     }
 }
 
-/// Which kind of mending a verdict calls for, with what the page says. `None` where there is none.
-pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> Option<FaultClass> {
-    match page {
-        // This leg's request has what the backend missed, so it is not the client that must be mended.
-        Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Client), .. }) => None,
-        Some(Page { class: Some(class), .. }) => Some(*class),
-        // What a proxy itself forbids is not mended by what it passes on.
-        Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
-        _ => {
-            let class = frames::fix_class(finding).or_else(|| fix_class(x, &finding.rule));
-            let by_client = || find(&finding.rule).is_some_and(|r| sender(r, finding) == Direction::ClientToServer);
-            if class == Some(FaultClass::Backend) && by_client() { Some(FaultClass::Client) } else { class }
-        }
-    }
-}
-
 /// Rules about what the heads of a stream in HTTP/2 say: of the request, or of the response.
 const OF_STREAM_HEADS: [&str; 4] =
     ["h2-connect-pseudo", "h2-get-with-ws-fields", "h2-hop-by-hop-field", "h2-key-or-accept-present"];
@@ -267,36 +202,6 @@ pub(super) fn sender(rule: &Rule, finding: &Finding) -> Direction {
     };
     let of_heads = || if by_client() { Direction::ClientToServer } else { Direction::ServerToClient };
     frames::sender(finding).unwrap_or_else(of_heads)
-}
-
-/// Which kind of mending a finding of this exchange calls for. `None` where there is none.
-pub fn fix_class(x: &Exchange, slug: &str) -> Option<FaultClass> {
-    let code = match slug {
-        // A hop that refuses by itself has a rule of its own for it, or else it depends on the status like any refusal.
-        "hop-answered-locally" => match x.status() {
-            Some(401 | 407) => return Some(FaultClass::Limit),
-            // Nobody behind it compared Origin and Host.
-            Some(403) if response::refused_fix_class(x, 403) != Some(FaultClass::Fwd) => {
-                return Some(FaultClass::Limit);
-            }
-            status => status,
-        },
-        _ => slug.strip_prefix("refused-").and_then(|code| code.parse().ok()),
-    };
-    code.map_or_else(|| find(slug)?.fix, |code| response::refused_fix_class(x, code))
-}
-
-/// The kinds of mending that the rule of this slug may call for, by what it finds.
-pub fn fix_classes(slug: &str) -> Vec<FaultClass> {
-    use FaultClass::{Fwd, Head, Host, Idle, Life, Limit, Path, Reload};
-    let code = slug.strip_prefix("refused-").and_then(|code| code.parse().ok());
-    match (find(slug).and_then(|rule| rule.fix), slug, code) {
-        (Some(class), ..) => vec![class],
-        (None, "hop-answered-locally" | "refused-<code>", _) => vec![Fwd, Host, Path, Head, Limit],
-        (None, "hop-ended-it", _) => vec![Idle, Life, Reload],
-        (None, _, Some(code)) => response::refused_fix_classes(code),
-        _ => Vec::new(),
-    }
 }
 
 /// A finding that may be what the verdict is named after.
@@ -413,7 +318,7 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
         id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
         _ => {
             // A proxy's own page: whatever stands behind it was not heard.
-            let page = known.page(x).filter(|_| x.granted().is_none());
+            let page = if x.granted().is_none() { known.page(x) } else { None };
             let own = matches!(page, Some(Page { by: Writer::Proxy(_), .. }));
             let product = known.responder(x);
             // What a backend missed, and this request has, was lost at the proxy that answers.
@@ -743,34 +648,6 @@ mod tests {
         assert!(v.fix.is_empty());
         let v = judged(Writer::Proxy("nginx".to_owned()), Some(FaultClass::Head));
         assert_eq!(v.fix[0].product, "head", "a proxy's own page may say what mends it");
-    }
-
-    #[test]
-    fn a_fix_about_a_field_names_it() {
-        let fix = || vec![Fix { product: "any".into(), versions: "".into(), text: "look for NAME".into() }];
-        let named = |rule: &'static str, says: &'static str, class| {
-            let mut found = finding(rule, Severity::Error, 1);
-            found.message = Text::own(says);
-            with_name(fix(), class, &found)[0].text.to_string()
-        };
-        let fields = FaultClass::Fields;
-        assert_eq!(
-            named("hop-stripped-sec", "Sec-WebSocket-Key and Sec-WebSocket-Version", fields),
-            "look for Sec-WebSocket-Key"
-        );
-        assert_eq!(named("hop-origin-changed", "It was changed", fields), "look for Origin");
-        assert_eq!(named("hop-stripped-sec", "a field", fields), "look for NAME");
-        assert_eq!(named("hop-origin-changed", "It was changed", FaultClass::Host), "look for NAME");
-    }
-
-    #[test]
-    fn what_a_hop_forbids_by_itself_is_mended_where_it_forbids_it() {
-        let local = |answer: &str| fix_class(&exchange(ASK, Some(answer)), "hop-answered-locally");
-        assert_eq!(local("HTTP/1.1 401 Unauthorized\r\n\r\n"), Some(FaultClass::Limit));
-        assert_eq!(local("HTTP/1.1 403 Forbidden\r\n\r\n"), Some(FaultClass::Limit));
-        let envoy = "HTTP/1.1 403 Forbidden\r\nserver: envoy\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(local(envoy), Some(FaultClass::Fwd));
-        assert_eq!(local("HTTP/1.1 404 Not Found\r\n\r\n"), Some(FaultClass::Path));
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl Listener<'_> {
         let (crc, bytes, wire, opcode) = (s.crc, s.bytes, s.wire, s.opcode);
         let Some(live) = &mut s.live else { return false };
         let Some(message) = live.message.take() else { return false };
-        let room = live.rare.beats.len() < REFUSALS;
+        let room = live.rare.beats.len() < limits::REFUSALS;
         let place = (message.at, message.offset, bytes.saturating_add(2));
         live.rare.messages.push(Message { ts, crc, bytes, wire_bytes: wire, whole, ..message });
         if json && opcode == BINARY && whole {
@@ -434,9 +434,6 @@ impl Listener<'_> {
 pub(super) fn beat_key(sum: u32, bytes: u32, opcode: u8) -> u32 {
     (sum ^ bytes.rotate_left(20) ^ u32::from(opcode).rotate_left(28)).max(1)
 }
-
-/// So many of the beats may be there because they may be a refusal.
-const REFUSALS: usize = 2;
 
 /// The server's place among the sides of a tunnel.
 const SERVER: usize = 1;

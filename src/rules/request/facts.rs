@@ -1,6 +1,6 @@
 //! What several request rules ask first.
 
-use crate::model::{Direction, Exchange, LineFaults, Severity};
+use crate::model::{Direction, Evidence, Exchange, LineFaults, Preview, Severity};
 use crate::rules::Explains;
 use crate::wire::accept;
 
@@ -59,6 +59,12 @@ fn was_granted(x: &Exchange) -> bool {
         (Some(key), Some(found)) => accept::expected(key).as_bytes() == found,
         _ => false,
     }
+}
+
+/// Where the first bytes of a side stand.
+pub(super) fn place(p: &Preview, direction: Direction) -> Evidence {
+    let bytes = p.offset..p.offset + p.bytes.len() as u64;
+    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
 }
 
 /// Whether these bytes are a token (RFC 9110 §5.6.2).

@@ -1,6 +1,7 @@
 //! `h2-to-http1`.
 
-use crate::model::{Direction, Evidence, FaultClass, FlowFacts, Preview, Severity, Text};
+use super::facts::place;
+use crate::model::{Direction, FaultClass, FlowFacts, Preview, Severity, Text};
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
 use crate::rules::rule::Builder;
@@ -62,11 +63,6 @@ fn detail<'a>(found: Builder<'a>, answer: &Preview) -> Builder<'a> {
         .expected(Text::own("SETTINGS of HTTP/2"))
         .found(Text::new().bytes(answer.bytes.trim_ascii_end()))
         .evidence(place(answer, Direction::ServerToClient))
-}
-
-fn place(p: &Preview, direction: Direction) -> Evidence {
-    let bytes = p.offset..p.offset + p.bytes.len() as u64;
-    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
 }
 
 #[cfg(test)]

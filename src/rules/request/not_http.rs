@@ -1,7 +1,8 @@
 //! `req-not-http`.
 
+use super::facts::place;
 use crate::base::limits;
-use crate::model::{Direction, Evidence, FlowFacts, Preview, Severity, Text};
+use crate::model::{Direction, FlowFacts, Preview, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -51,11 +52,6 @@ fn misunderstood(flow: &FlowFacts) -> Option<(&Preview, &Preview)> {
 /// Its first line.
 fn line(said: &Preview) -> &[u8] {
     said.bytes.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end()
-}
-
-fn place(p: &Preview, direction: Direction) -> Evidence {
-    let bytes = p.offset..p.offset + p.bytes.len() as u64;
-    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One end speaks TLS, the other plain HTTP.
 
+use super::facts::place;
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{
     Confidence, Direction, Evidence, Exchange, FaultClass, FlowFacts, Mechanism, Preview, Severity, Text,
@@ -178,11 +179,6 @@ fn found<'a>(
 /// A TLS record of alerts (RFC 8446 §5.1).
 fn is_alert(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15, 3, 0..=4, ..])
-}
-
-fn place(p: &Preview, direction: Direction) -> Evidence {
-    let bytes = p.offset..p.offset + p.bytes.len() as u64;
-    Evidence { at: p.at, direction: Some(direction), bytes: Some(bytes) }
 }
 
 #[cfg(test)]

@@ -31,10 +31,7 @@ impl Asked {
         let query = head.target().splitn(2, |&b| b == b'?').nth(1).unwrap_or_default();
         let names = |name: &[u8]| query.split(|&b| b == b'&').any(|pair| pair.starts_with(name));
         Asked {
-            upgrade: head.has("upgrade")
-                && head.combined("connection").is_some_and(|list| {
-                    list.split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-                }),
+            upgrade: head.has("upgrade") && head.has_token("connection", "upgrade"),
             origin: head.has("origin"),
             credentials: head.has("authorization") || head.has("cookie"),
             proxied: sent_by_proxy(head),
