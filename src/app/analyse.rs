@@ -83,6 +83,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         );
         let closed = stream.failed();
         let mut engine = Engine::new(stream);
+        engine.show_no_frames();
         engine.secrets(keys.secrets());
         engine.sink().start(feed.facts())?;
         feed.read(&mut engine, &mut |at| on_progress(at) && !closed.get(), &mut |stream, now| stream.tick(now))?;
@@ -127,6 +128,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
                     live.notes(args.shown.show_secrets),
                 );
                 let mut engine = Engine::new(noted);
+                engine.show_no_frames();
                 engine.secrets(keys.secrets());
                 live.read(&mut engine, &mut on_progress, &mut |_, _| {})?;
                 let (noted, counters) = engine.finish();
@@ -194,14 +196,15 @@ pub(super) fn read(
     keys: &mut Keys,
     on_progress: &mut dyn FnMut(capture::Progress) -> bool,
 ) -> anyhow::Result<Read> {
-    read_into(args, inputs, keys, &mut Collected::default, on_progress)
+    read_into(args, inputs, keys, false, &mut Collected::default, on_progress)
 }
 
-/// As [`read`], into what `sink` makes for each reading.
+/// As [`read`], into what `sink` makes for each reading. `frames`: somebody is going to look at single ones.
 pub(super) fn read_into<S: Sink>(
     args: &Inputs,
     inputs: Merged,
     keys: &mut Keys,
+    frames: bool,
     sink: &mut dyn FnMut() -> S,
     on_progress: &mut dyn FnMut(capture::Progress) -> bool,
 ) -> anyhow::Result<Read<S>> {
@@ -209,6 +212,9 @@ pub(super) fn read_into<S: Sink>(
     let mut again = args.files.iter().all(|path| Source::check_twice(path).is_ok());
     loop {
         let mut engine = Engine::new(sink());
+        if !frames {
+            engine.show_no_frames();
+        }
         engine.secrets(keys.secrets());
         let whole = engine::read(&mut inputs, &mut engine, on_progress)?;
         let (collected, counters) = engine.finish();

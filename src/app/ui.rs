@@ -73,7 +73,7 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
             });
             let _over = over.at_last();
             let mut sink = || Previewed::new(seen.clone());
-            analyse::read_into(&named, inputs, &mut keys, &mut sink, &mut |at| tell.progress(at))
+            analyse::read_into(&named, inputs, &mut keys, true, &mut sink, &mut |at| tell.progress(at))
         });
         let read = read.map_err(|err| format!("{err:#}"))?;
         let (a, copied) = judged(read.collected.collected, read.counters, read.facts);

@@ -71,6 +71,12 @@ impl<S: Sink> Engine<S> {
         self.back.protocols.shared.tls.secrets.may_grow = true;
     }
 
+    /// Nobody is going to look at single frames, as the terminal UI does: [`Talk::frames`](crate::model::Talk::frames)
+    /// stays empty. To be said before the first packet.
+    pub fn show_no_frames(&mut self) {
+        self.back.protocols.shared.show_no_frames();
+    }
+
     /// More of a key log. `log` keeps a line whose end is still to come.
     pub fn learn(&mut self, log: &mut KeyLog, bytes: &[u8]) {
         log.push(bytes, &mut self.back.protocols.shared.tls.secrets);

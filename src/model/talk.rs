@@ -13,6 +13,7 @@ pub struct Talk {
     pub deflate: Option<Deflate>,
     /// The first frames of both directions in the order of the capture, then the last ones; at most
     /// `limits::FRAMES_FIRST` and `limits::FRAMES_LAST`, while all of a capture take less than `limits::TALK_BYTES`.
+    /// Empty where nobody is going to look at single frames.
     pub frames: Box<[FrameRecord]>,
     /// How many of `frames` are the first ones. What came between these and the rest is not kept.
     pub first_frames: usize,

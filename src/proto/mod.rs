@@ -202,6 +202,11 @@ impl Shared {
         self.counters.tls_name(name.unwrap_or_default(), offers, 1);
     }
 
+    /// From here on the first and last frames of tunnels are not kept to be shown.
+    pub fn show_no_frames(&mut self) {
+        self.common.no_frames = true;
+    }
+
     /// Whether there are secrets of TLS, or some may come.
     fn reads_tls(&self) -> bool {
         !self.tls.secrets.is_empty() || self.tls.secrets.may_grow

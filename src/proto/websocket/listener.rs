@@ -94,6 +94,10 @@ impl<'a> Listener<'a> {
     /// Keeps the frame to be shown.
     #[cold]
     fn log(&mut self, h: &Header, end: usize) {
+        if self.common.no_frames {
+            self.tunnel.both.flags &= !flag::LOGS;
+            return;
+        }
         if self.tunnel.both.log.is_none() {
             if !self.may_keep(Log::BYTES) {
                 self.tunnel.both.flags &= !(flag::LOGS | flag::KEEPS);

@@ -140,7 +140,11 @@ mod tests {
     }
 
     fn told(frames: &[Frame], how: How) -> (WsTotals, Box<Talk>, usize) {
-        let (mut tunnel, mut common) = (Tunnel::default(), Common::default());
+        told_by(frames, how, Common::default())
+    }
+
+    fn told_by(frames: &[Frame], how: How, mut common: Common) -> (WsTotals, Box<Talk>, usize) {
+        let mut tunnel = Tunnel::default();
         let mut sides = [Frames::default(), Frames::default()];
         let (mut offsets, mut glanced) = ([0; 2], 0);
         tunnel.opened(Timestamp(0), Some(b""));
@@ -187,6 +191,18 @@ mod tests {
                 let (short_totals, short_talk, _) = told(&frames, how);
                 prop_assert_eq!(short_totals, totals);
                 prop_assert_eq!(&short_talk, &talk);
+            }
+        }
+
+        #[test]
+        fn where_nobody_looks_at_single_frames_all_else_is_told_the_same(frames in frames()) {
+            let (totals, mut talk, _) = told(&frames, How::Pushed);
+            prop_assert!(talk.frames.len() > limits::FRAMES_FIRST);
+            (talk.frames, talk.first_frames) = (Box::default(), 0);
+            for how in [How::Glanced, How::Pushed, How::InPieces] {
+                let (other_totals, other, _) = told_by(&frames, how, Common { no_frames: true, ..Common::default() });
+                prop_assert_eq!(other_totals, totals);
+                prop_assert_eq!(&other, &talk);
             }
         }
     }

@@ -144,6 +144,8 @@ pub(super) struct Log([FrameRecord; limits::FRAMES_FIRST + limits::FRAMES_LAST])
 pub struct Common {
     /// Bytes that kept frames and messages take.
     pub(super) kept: usize,
+    /// Nobody is going to look at single frames: none are kept to be shown.
+    pub no_frames: bool,
     /// Directions that are being inflated.
     pub(super) inflaters: usize,
     /// The content of the small message that this segment brought, as far as it came.
