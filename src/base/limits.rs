@@ -284,7 +284,7 @@ pub const SEEN_KEYS: usize = 100_000;
 /// Packet time over which exchanges are compared with each other while streaming, in seconds.
 pub const SEEN_S: i64 = 120;
 
-/// Earlier exchanges with the same key that one exchange is compared with.
+/// Earlier exchanges, of the same key or at the same server, that one exchange is compared with.
 pub const SEEN_COMPARED: usize = 256;
 
 /// Secrets that get a number of their own in a report; what comes later is masked without one.

@@ -74,7 +74,7 @@ pub struct Attempt {
     /// Where each of them ends in it.
     ends: [u32; 4],
     /// Which of them there are, by bits.
-    parts: u8,
+    parts: u16,
     /// The accept that belongs to the key, where it is not the accept that was sent.
     expected: Option<Box<Accept>>,
 }
@@ -95,12 +95,14 @@ struct Noted {
 }
 
 /// A bit of [`Attempt::parts`]: the accept sent is the one that belongs to the key.
-const EXPECTED: u8 = 1 << 7;
+const EXPECTED: u16 = 1 << 7;
 /// Another: it was answered 401.
-const UNAUTHORIZED: u8 = 1 << 6;
+const UNAUTHORIZED: u16 = 1 << 6;
 /// Two more: Upgrade, or Connection, is spelt otherwise than mostly.
-const ODD_UPGRADE: u8 = 1 << 5;
-const ODD_CONNECTION: u8 = 1 << 4;
+const ODD_UPGRADE: u16 = 1 << 5;
+const ODD_CONNECTION: u16 = 1 << 4;
+/// A subprotocol is offered.
+const OFFERS: u16 = 1 << 8;
 
 /// Base64 of 20 bytes.
 type Accept = [u8; 28];
@@ -128,8 +130,13 @@ impl Attempt {
 
     /// How Upgrade and Connection were spelt, as a number: one where each is as most clients write it, another where
     /// one or both are not.
-    pub fn spelling(&self) -> u8 {
+    pub fn spelling(&self) -> u16 {
         self.parts & (ODD_UPGRADE | ODD_CONNECTION)
+    }
+
+    /// Whether it offers a subprotocol.
+    pub fn offers(&self) -> bool {
+        self.parts & OFFERS != 0
     }
 
     /// The accept that belongs to the key.
@@ -185,6 +192,9 @@ impl Seen {
         }
         if x.request.first_value("connection") != Some(b"Upgrade") {
             parts |= ODD_CONNECTION;
+        }
+        if x.request.has("sec-websocket-protocol") {
+            parts |= OFFERS;
         }
         Attempt {
             id: x.id,

@@ -38,6 +38,7 @@ mod proxy_protocol_missing;
 mod proxy_protocol_unexpected;
 mod slow;
 mod subprotocol_malformed;
+mod subprotocol_missing;
 mod tls_plain_mismatch;
 mod upgrade_duplicated;
 mod upgrade_forced;
@@ -76,6 +77,7 @@ pub(super) static RULES: &[&Rule] = &[
     &has_body::RULE,
     &absolute_form::RULE,
     &subprotocol_malformed::RULE,
+    &subprotocol_missing::RULE,
     &extension_malformed::RULE,
     &extension_legacy::RULE,
     &origin_host_mismatch::RULE,

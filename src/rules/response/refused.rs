@@ -46,8 +46,14 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if other_rule || !websocket && code < 400 {
         return;
     }
-    let severity = if !websocket || first_round(x, code) { Severity::Info } else { Severity::Error };
     let token = x.protocol().unwrap_or_default();
+    let severity = match () {
+        () if first_round(x, code) => Severity::Info,
+        () if websocket => Severity::Error,
+        // Whatever else is known of it says more.
+        () if is_needed(token.as_bytes()) => Severity::Warning,
+        () => Severity::Info,
+    };
     let text = if websocket {
         Text::own("The server refused the WebSocket with ")
     } else {
@@ -81,6 +87,13 @@ fn not_permitted(head: &Head, code: u16, target: &[u8], out: &mut Findings<'_>) 
         .found(say_status(Text::new(), head))
         .start_line(head, FROM_SERVER)
         .cause("the service that decides who may pass does not accept the credentials of this request");
+}
+
+/// Whether a client that offers this protocol cannot do without it, as `kubectl exec` cannot do without SPDY. Who offers
+/// h2c or TLS can.
+fn is_needed(protocol: &[u8]) -> bool {
+    let name = protocol.split(|&b| b == b'/').next().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"spdy")
 }
 
 /// Whether this 401 or 407 only asks for credentials. NTLM and Negotiate take three rounds.
@@ -252,6 +265,8 @@ mod tests {
         assert!(refused(h2c, "200 OK").is_empty());
         assert!(refused(h2c, "304 Not Modified").is_empty());
         assert_eq!(refused(h2c, "403 Forbidden"), [("refused-403".to_owned(), Severity::Info)]);
+        let spdy = h2c.replace("h2c", "SPDY/3.1");
+        assert_eq!(refused(&spdy, "400 Bad Request"), [("refused-400".to_owned(), Severity::Warning)]);
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) const REQUEST_FAULTS: &[&str] = &[
     "req-key-bad-base64",
     "req-key-missing",
     "req-key-not-16-bytes",
+    "req-subprotocol-missing",
     "req-key-repeated",
     "req-method-not-get",
     "req-orphan-key",
