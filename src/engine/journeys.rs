@@ -54,7 +54,7 @@ pub struct Copied {
 }
 
 /// Makes of the exchanges what joining found, puts their times on one clock, and leaves out what is no leg of its own: second
-/// copies, and plain requests that belong to no upgrade.
+/// copies, those that a hop sends beside a leg that counts, and plain requests that belong to no upgrade.
 #[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
 pub(super) fn plan(
     exchanges: &mut Vec<Box<Exchange>>,
@@ -93,9 +93,14 @@ pub(super) fn plan(
         twice.lost = twice.lost.or(lost);
     }
     let copies: HashSet<usize, foldhash::fast::RandomState> = joined.twins.iter().map(|twin| twin.other).collect();
+    let mirrored = if plan.later.is_empty() {
+        HashSet::new()
+    } else {
+        hops::mirrored(exchanges, |x| plan.is_alone(x.id), |x| plan.later.contains(&x.id))
+    };
     let mut at = 0;
     exchanges.retain(|x| {
-        let is_copy = copies.contains(&at);
+        let is_copy = copies.contains(&at) || mirrored.contains(&x.id);
         at += 1;
         !is_copy && (!x.tentative || plan.later.contains(&x.id))
     });

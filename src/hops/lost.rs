@@ -1,7 +1,7 @@
 //! What a leg that was captured at two places lost between them.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Direction, Exchange, Lost, WsCounts};
+use crate::model::{Direction, EndHow, Exchange, Lost, WsCounts};
 
 /// How long the place that should have seen it goes on behind it, so that it is lost and not on its way.
 const GOES_ON: Nanos = Nanos::from_secs(1);
@@ -30,16 +30,29 @@ pub fn lost(a: &Exchange, b: &Exchange, ends: &dyn Fn(&Exchange) -> Option<Times
         let (sent_frames, came_frames) = (counts(sent, from)?, counts(came, from).unwrap_or_default());
         let last = sent.talk.as_ref()?.of(from).last?;
         // Whoever captured less than all would not see it sent again.
-        let transport = sent.talk.as_ref()?.transport.as_ref()?;
-        let resent = [transport.resent, transport.overcome].into_iter().flatten().find(|resent| resent.by == from)?;
+        let transport = sent.talk.as_ref()?.transport.as_ref();
+        let all = transport.map(|transport| [transport.resent, transport.overcome]);
+        let resent = all.into_iter().flatten().flatten().find(|resent| resent.by == from);
+        let reset = forged(sent, came, from);
+        let since = resent.map(|resent| resent.first).or(reset)?;
         let until = came.talk.as_ref().and_then(|talk| talk.of(from).last).map_or(answer.last, |last| last.ts);
-        let goes_on = ends(came)? >= resent.first + GOES_ON;
+        let goes_on = ends(came)? >= since + GOES_ON;
         let frames = sent_frames.frames.saturating_sub(came_frames.frames);
         let quiet = sent.talk.as_ref()?.before_last.map(|silence| silence.length).unwrap_or_default();
-        (goes_on && frames > 0 && !sent_frames.broken).then_some((until, Lost { from, frames, at: last.at, quiet }))
+        (goes_on && frames > 0 && !sent_frames.broken)
+            .then_some((until, Lost { from, frames, at: last.at, quiet, forged: reset.is_some() }))
     };
     let both = [Direction::ClientToServer, Direction::ServerToClient].into_iter().filter_map(of);
     both.min_by_key(|(until, _)| *until).map(|(_, lost)| lost)
+}
+
+/// When whoever sent it was told by a reset that its peer is gone, where the peer sent none and went on.
+fn forged(sent: &Exchange, came: &Exchange, from: Direction) -> Option<Timestamp> {
+    let reset_by = |x: &Exchange| (x.end.tcp_how == EndHow::Rst).then_some(x.end.tcp_by).flatten();
+    let at = sent.end.tcp_at.filter(|_| reset_by(sent).is_some_and(|by| by != from))?;
+    let other = reset_by(came).is_none_or(|by| by == from);
+    let later = came.end.tcp_at.is_none_or(|end| end >= at + GOES_ON);
+    (other && later).then_some(at)
 }
 
 /// The answer came to the place nearer its server alone, and its client waited in vain.
@@ -52,7 +65,7 @@ fn answer_lost(near: &Exchange, far: &Exchange, ends: &dyn Fn(&Exchange) -> Opti
     }
     let goes_on = ends(near)? >= answer.first + GOES_ON;
     let waited = near.end.tcp_at.is_none_or(|end| end >= answer.first + GOES_ON);
-    let lost = Lost { from: Direction::ServerToClient, frames: 0, at: answer.at, quiet: Nanos::ZERO };
+    let lost = Lost { from: Direction::ServerToClient, frames: 0, at: answer.at, quiet: Nanos::ZERO, forged: false };
     (goes_on && waited).then_some(lost)
 }
 

@@ -132,6 +132,8 @@ pub struct Lost {
     pub at: PacketRef,
     /// How long nothing was sent before; 0 before an answer.
     pub quiet: Nanos,
+    /// A reset that the receiver never sent told the sender that it is gone.
+    pub forged: bool,
 }
 
 /// Of a connection that is still to be told.

@@ -67,6 +67,8 @@ pub struct Attempt {
     pub granted: bool,
     /// Fingerprint of the User-Agent; equal values, equal fingerprints.
     pub agent: u64,
+    /// Fingerprint of Host, or what stands for it.
+    pub host: u64,
     /// Fingerprint of Authorization, Proxy-Authorization and Cookie.
     pub credentials: u64,
     /// Target, key, accept and version, one behind the other: one piece of memory instead of four.
@@ -205,6 +207,7 @@ impl Seen {
             server_port: x.server.port,
             granted,
             agent: self.fingerprint(&[x.request.first_value("user-agent")]),
+            host: self.fingerprint(&[x.request.host()]),
             credentials: self.fingerprint(
                 &["authorization", "proxy-authorization", "cookie"].map(|name| x.request.first_value(name)),
             ),

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
         never came to the other, which went on capturing: a firewall, a router or an address translation between the \
         two drops it. Neither end is at fault.\n\nWhere large packets alone are lost, it is their size: a link with \
         a smaller MTU, and no ICMP that says so. Where all is lost from some time on, a box has forgotten the \
-        connection.",
+        connection. Where a reset in the receiver's name came to the sender, the box ended it on purpose.",
     refs: &["RFC 5382 §5", "RFC 2923 §2.1"],
     causes: &[
         "a firewall or address translation between the two places forgot the connection: idle, restarted, failed over",
@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Ended, Explains::Unanswered, Explains::Broken],
-    symptom_of: &[],
+    symptom_of: &["rst-injected"],
     check: Check::Exchange(check),
 };
 
@@ -30,6 +30,7 @@ pub(super) static RULE: Rule = Rule {
 const LONG: Nanos = Nanos::from_millis(1_500);
 
 const TOO_LARGE: &str = RULE.causes[1];
+const FILTER: &str = RULE.causes[2];
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(lost) = x.twice.as_ref().and_then(|twice| twice.lost) else { return };
@@ -46,8 +47,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         quiet if quiet >= LONG => format!("After {} of silence {what}", spell(quiet)),
         _ => what.replacen('t', "T", 1),
     };
+    let reset = match lost.forged {
+        true => format!(", and the {sender} got a reset that the {receiver} never sent"),
+        false => String::new(),
+    };
     let text = format!(
-        "{what} captured near the {sender} and never came to the other place of capture, near the {receiver}: \
+        "{what} captured near the {sender} and never came to the other place of capture, near the {receiver}{reset}: \
          something between the two drops what the {sender} sends."
     );
     let told = out
@@ -56,7 +61,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("the same bytes at both places"))
         .found(Text::own(found))
         .evidence(Evidence { at: lost.at, direction: Some(lost.from), bytes: None });
-    if lost.frames == 0 {
+    if lost.forged {
+        told.cause(FILTER);
+    } else if lost.frames == 0 {
         told.cause(TOO_LARGE);
     }
 }
@@ -70,7 +77,8 @@ mod tests {
 
     fn told(from: Direction, frames: u32, quiet: Nanos) -> String {
         let x = exchange(GOOD, Some(&granted())).with(|x| {
-            let lost = Some(Lost { from, frames, at: PacketRef::new(1, 9), quiet });
+            let lost =
+                Some(Lost { from, frames, at: PacketRef::new(1, 9), quiet, forged: quiet > Nanos::from_secs(9) });
             x.twice = Some(Box::new(Twice { names: Vec::new(), lost }));
         });
         words(&run(&RULE, &x)[0].message)
@@ -92,6 +100,11 @@ mod tests {
     fn a_silence_before_it_is_told_since_boxes_forget_in_it() {
         let said = told(Direction::ServerToClient, 1, Nanos::from_secs(4));
         assert!(said.starts_with("After 4.0 s of silence the last frame of the server was captured near"), "{said}");
+        let forged = told(Direction::ServerToClient, 1, Nanos::from_secs(10));
+        assert!(
+            forged.contains("near the client, and the server got a reset that the client never sent: "),
+            "{forged}"
+        );
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod remasked;
 mod retried;
 mod rewrote_upgrade_value;
 mod routed_by_spelling;
+mod routed_elsewhere;
 mod said;
 mod side;
 mod status_changed;
@@ -82,6 +83,7 @@ pub(super) static RULES: &[&Rule] = &[
     &host_rewritten::RULE,
     &path_rewritten::RULE,
     &routed_by_spelling::RULE,
+    &routed_elsewhere::RULE,
     &query_lost::RULE,
     &auth_stripped::RULE,
     &subprotocol_changed::RULE,

@@ -2,10 +2,12 @@
 
 use percent_encoding::percent_decode;
 
+use crate::base::limits;
 use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, granted_others, rewrites, sentence, target};
 use crate::rules::journey::HopView;
+use crate::rules::seen::Attempt;
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -66,14 +68,19 @@ fn is_spoilt(path: &[u8]) -> bool {
     !path.starts_with(b"/")
 }
 
-/// Whether the backend granted another upgrade of this hop in the same place: then what it does to paths is right.
+/// Whether the backend granted another upgrade of this hop in the same place: then what it does to paths is right, unless
+/// that one came with the path with which it left.
 fn granted_beside(view: &HopView<'_>, path: &[u8], seen: &Seen) -> bool {
     let parent =
         |path: &[u8]| path.iter().rposition(|&b| b == b'/').map(|at| path.get(..at).unwrap_or_default().to_vec());
+    let of = |a: &Attempt| a.target().split(|&b| b == b'?').next().unwrap_or_default().to_vec();
     let mine = parent(path);
-    granted_others(view, seen).any(|a| {
-        let path = a.target().split(|&b| b == b'?').next().unwrap_or_default();
-        parent(path) == mine
+    let hop = view.near.x.server.ip;
+    // Where nothing of the path is left, what else stands at the root tells nothing.
+    let beside = |other: &[u8]| if path == b"/" { other == path } else { parent(other) == mine };
+    granted_others(view, seen).filter(|a| beside(&of(a))).any(|a| {
+        let mut as_it_came = a.key().into_iter().flat_map(|key| seen.with_key(key).take(limits::SEEN_COMPARED));
+        !as_it_came.any(|came| came.server == hop && came.id != a.id && of(came) == of(a))
     })
 }
 

@@ -67,7 +67,7 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
 }
 
 /// The leg by which the hop passed this attempt on to another server than `far` went to, which granted it.
-fn behind<'s>(asked: &Attempt, far: &Exchange, seen: &'s Seen) -> Option<&'s Attempt> {
+pub(super) fn behind<'s>(asked: &Attempt, far: &Exchange, seen: &'s Seen) -> Option<&'s Attempt> {
     let passed = |a: &&Attempt| {
         a.granted
             && a.client == far.client.ip

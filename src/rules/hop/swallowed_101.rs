@@ -27,10 +27,10 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Hop(check),
 };
 
-const SYMPTOM_OF: &[&str] = &crate::rules::rule::both::<{ FAULTS_OF_101.len() + 1 }>(
+const SYMPTOM_OF: &[&str] = &crate::rules::rule::both::<{ FAULTS_OF_101.len() + 2 }>(
     FAULTS_OF_101,
-    // That names which answer came before the 101.
-    &["hop-interim-mishandled"],
+    // The one names which answer came before the 101; by the other it never came to the hop.
+    &["hop-interim-mishandled", "lost-between"],
 );
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {

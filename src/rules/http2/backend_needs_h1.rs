@@ -25,7 +25,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (view.near.x, view.far.x);
-    if !far.is_stream() || !near.is_websocket() || far.granted().is_some() || !view.writes_http() || !failed(far) {
+    if !far.is_stream() || !near.is_websocket() || far.granted().is_some() || !view.writes_http() || !failed(near, far)
+    {
         return;
     }
     let not_offered = far.stream.as_ref().is_some_and(|stream| stream.connect_protocol == Some(false));
@@ -46,9 +47,10 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         .head(&far.request, FROM_CLIENT);
 }
 
-/// Whether it came to nothing, as far as the capture tells.
-fn failed(far: &Exchange) -> bool {
-    far.response.is_some() || super::support::refused_by(far).is_some()
+/// Whether it came to nothing, as far as the capture tells: what a server says that does not know HTTP/2 is no answer.
+fn failed(near: &Exchange, far: &Exchange) -> bool {
+    let given_up = near.status().is_some_and(|status| status >= 500);
+    far.response.is_some() || super::support::refused_by(far).is_some() || given_up
 }
 
 #[cfg(test)]
@@ -63,6 +65,13 @@ mod tests {
         assert_eq!(run_hop_of(&RULE, near(), stream(GET, Some("404")), |_| {}).len(), 1);
         let not_offered = stream(ASK, Some("400")).with(|x| facts(x).connect_protocol = Some(false));
         assert!(words(&run_hop_of(&RULE, near(), not_offered, |_| {})[0].message).contains("do not offer to take"));
+    }
+
+    #[test]
+    fn a_backend_that_says_nothing_in_http2_is_told_by_what_the_hop_says() {
+        let near = |status: &str| exchange(GOOD, Some(&format!("HTTP/1.1 {status}\r\n\r\n")));
+        assert_eq!(run_hop_of(&RULE, near("502 Bad Gateway"), stream(GET, None), |_| {}).len(), 1);
+        assert!(run_hop_of(&RULE, near("403 Forbidden"), stream(GET, None), |_| {}).is_empty());
     }
 
     #[test]

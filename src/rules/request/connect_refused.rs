@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Error,
     title: "the TCP connection was refused",
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
-        No request was ever sent.\n\nA warning where the client got through by its other family of addresses, and where \
+        No request was ever sent.\n\nA warning where the client got through at once by its other family of addresses or by another address, and where \
         a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check. A note \
         where it went to port 443 and the client asked port 80 about then: browsers try https first.",
     refs: &["RFC 9293 §3.5.2"],
@@ -27,12 +27,13 @@ pub(super) static RULE: Rule = Rule {
 /// How soon a client turns to the other family of addresses (RFC 8305 §5, §8).
 const TURNS: Nanos = Nanos::from_secs(2);
 
-/// Whether the client got through at once by the other family of addresses.
+/// Whether the client got through at once by the other family of addresses, or by another address.
 fn got_through(flow: &FlowFacts, seen: &Seen) -> bool {
     let at_once = |at: Timestamp| at >= flow.syn_at && at.since(flow.syn_at) <= TURNS;
     seen.attempts().take(limits::SEEN_COMPARED).any(|a| {
-        let other = a.server.is_ipv4() != flow.server.ip.is_ipv4() && a.server_port == flow.server.port;
-        a.granted && other && at_once(a.at)
+        let family = a.server.is_ipv4() != flow.server.ip.is_ipv4();
+        let turned = family || a.client == flow.client.ip && a.server != flow.server.ip;
+        a.granted && turned && a.server_port == flow.server.port && at_once(a.at)
     })
 }
 
@@ -127,6 +128,24 @@ mod tests {
         assert_eq!(told(Nanos::from_millis(300), 80), Severity::Warning);
         assert_eq!(told(Nanos::from_secs(9), 80), Severity::Error);
         assert_eq!(told(Nanos::from_millis(300), 8080), Severity::Error);
+    }
+
+    #[test]
+    fn a_balancer_that_turns_to_its_other_backend_at_once_was_not_harmed() {
+        let refused = flow(ConnectState::Refused, 1);
+        let told = |client: [u8; 4]| {
+            let x = exchange(GOOD, Some(&granted())).with(|x| {
+                x.request.first = refused.syn_at + Nanos::from_millis(300);
+                (x.client.ip, x.server.ip) = (client.into(), [192, 0, 2, 77].into());
+                x.server.port = refused.server.port;
+            });
+            let mut seen = Seen::default();
+            seen.learn(&x, true);
+            let mine = FlowFacts { client: Endpoint::new([192, 0, 2, 9].into(), 40_000), ..refused.clone() };
+            run_flow_seen(&RULE, &mine, &seen)[0].severity
+        };
+        assert_eq!(told([192, 0, 2, 9]), Severity::Warning);
+        assert_eq!(told([192, 0, 2, 10]), Severity::Error);
     }
 
     #[test]

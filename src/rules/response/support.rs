@@ -27,6 +27,7 @@ pub(super) const REQUEST_FAULTS: &[&str] = &[
     "hop-query-lost",
     "hop-rewrote-upgrade-value",
     "hop-routed-by-spelling",
+    "hop-routed-elsewhere",
     "hop-stripped-connection",
     "hop-stripped-sec",
     "hop-stripped-upgrade",
