@@ -11,6 +11,9 @@ use crate::model::Exchange;
 /// How far apart a request and its copy are sent at most.
 const TOGETHER: Nanos = Nanos::from_secs(1);
 
+/// Copies of one request at most; more with one key are of a client that has no other.
+const COPIES: usize = 4;
+
 /// The exchanges that are such copies: of the same key as a leg behind a hop that was granted, sent by the same hop to
 /// another server while that leg's answer was still to come, and not granted. A try that failed before the next was
 /// made is none. `alone`: whether an exchange is a chain by itself; `behind`: whether it is a leg behind a hop.
@@ -38,7 +41,13 @@ pub fn mirrored(
         let together = x.request.first.since(leg.request.first).0.abs() <= TOGETHER.0;
         (x.server != leg.server && together && before_its_answer && no_try_before).then_some(x.id)
     };
-    candidates().filter_map(|x| is_copy(x)).collect()
+    let mut alike: HashMap<(IpAddr, Vec<u8>), Vec<ExchangeId>> = HashMap::new();
+    for x in candidates() {
+        if let Some((name, id)) = name(x).zip(is_copy(x)) {
+            alike.entry(name).or_default().push(id);
+        }
+    }
+    alike.into_values().filter(|ids| ids.len() <= COPIES).flatten().collect()
 }
 
 #[cfg(test)]
@@ -72,5 +81,9 @@ mod tests {
         assert!(!copies(leg(2, 81, 25, "426 Upgrade Required", 30)), "another request, with the same key");
         assert!(!copies(leg(2, 80, 11, "426 Upgrade Required", 30)), "the same server");
         assert!(!copies(leg(2, 81, 11, "101 Switching Protocols", 30)), "that was granted");
+        let others = |x: &Exchange| x.id != ExchangeId(1);
+        let one = |id| if id == 1 { leg(1, 80, 10, "101 X", 20) } else { leg(id, 81, 10, "404 X", 20) };
+        let many: Vec<_> = (1..20).map(one).collect();
+        assert!(mirrored(&many, others, |x| !others(x)).is_empty(), "a client with one key for all");
     }
 }
