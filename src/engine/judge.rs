@@ -535,7 +535,11 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
             "unknown" | "upgrade-forced" => return None,
             "ok" => false,
             // One that worked with a warning did not fail.
-            _ => chain.outcome != Outcome::Upgraded,
+            rule => {
+                chain.outcome != Outcome::Upgraded
+                    || chain.verdict.severity == Severity::Error
+                    || rules::is_of_an_end(rule)
+            }
         };
         Some((x, server(chain).unwrap_or(x.server), failed))
     });

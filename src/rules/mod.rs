@@ -74,6 +74,11 @@ pub fn find(slug: &str) -> Option<&'static Rule> {
     })
 }
 
+/// Whether the rule with this slug is about the end of a tunnel alone: one that was granted, and failed.
+pub fn is_of_an_end(slug: &str) -> bool {
+    find(slug).is_none_or(|rule| rule.explains.iter().all(|explained| *explained == Explains::Ended))
+}
+
 type BySlug = hashbrown::HashMap<&'static str, &'static Rule, foldhash::fast::RandomState>;
 
 /// Reports ask for the rule of every finding.

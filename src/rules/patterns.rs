@@ -9,8 +9,9 @@ use crate::model::{Exchange, Pattern, Text};
 
 /// Failed chains below which nothing is called a pattern.
 const LEAST: u64 = 3;
-/// Patterns told at most.
+/// Patterns told at most, of how many that are compared with each other.
 const MOST: usize = 5;
+const COMPARED: usize = 20;
 /// By how much a value must fail more often than the others.
 const DIFFERENCE: f64 = 0.5;
 /// How well a value must tell failures from successes: 1 is perfectly, 0 not at all.
@@ -30,7 +31,8 @@ const FIELDS: &[&str] = &[
     "http-version",
 ];
 
-/// What failed chains (`true`) share, the most telling first; at most five. Empty where there are fewer
+/// What failed chains (`true`) share, the most telling first, and nothing that only a part of these shares; at most
+/// five. Empty where there are fewer
 /// than three failures, or no success to compare with. `chains`: the client-side leg of each, and the
 /// server of its last leg. Time grows
 /// with their number, memory with the number of distinct values of one field.
@@ -70,7 +72,23 @@ pub fn shared(chains: &[(&Exchange, Endpoint, bool)]) -> Vec<Pattern> {
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)).then_with(|| a.2.cmp(&b.2)));
-    found.into_iter().take(MOST).map(|(_, _, _, pattern)| pattern).collect()
+    let mut kept: Vec<(Vec<u8>, Pattern)> = Vec::new();
+    for (_, _, value, pattern) in found.into_iter().take(COMPARED) {
+        if kept.len() < MOST && !kept.iter().any(|known| covers(known, &(&value, &pattern), chains)) {
+            kept.push((value, pattern));
+        }
+    }
+    kept.into_iter().map(|(_, pattern)| pattern).collect()
+}
+
+/// Whether all failures of a pattern are among the more of another: then it tells nothing besides.
+fn covers(known: &(Vec<u8>, Pattern), other: &(&Vec<u8>, &Pattern), chains: &[(&Exchange, Endpoint, bool)]) -> bool {
+    let ((value, known), (other_value, other)) = (known, other);
+    let has = |x, server, pattern: &Pattern, wanted: &[u8]| *self::value(x, server, pattern.field) == *wanted;
+    known.chains > other.chains
+        && (chains.iter().filter(|(.., failed)| *failed))
+            .filter(|(x, server, _)| has(x, *server, other, other_value))
+            .all(|(x, server, _)| has(x, *server, known, value))
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,7 +121,9 @@ fn show(field: &'static str, value: &[u8]) -> Text {
 }
 
 fn failed_at(x: &Exchange) -> Timestamp {
-    x.response.as_ref().map(|r| r.first).or(x.end.at).unwrap_or(x.request.first)
+    // What was granted failed when it ended.
+    let answered = x.response.as_ref().filter(|_| x.granted().is_none()).map(|r| r.first);
+    answered.or(x.end.at).unwrap_or(x.request.first)
 }
 
 fn count(n: usize) -> u64 {
@@ -170,6 +190,19 @@ mod tests {
         let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
         let fields: Vec<_> = names(&shared(&with_servers(&marked))).into_iter().map(|(field, _, _)| field).collect();
         assert_eq!(fields, ["host", "server"]);
+    }
+
+    #[test]
+    fn what_only_a_part_of_them_shares_is_not_told_beside_what_all_do() {
+        let from = |client: [u8; 4], mut x: Exchange| {
+            x.client.ip = client.into();
+            x
+        };
+        let bad = (0..8).map(|i| (from([192, 0, 2, 1 + (i as u8) / 4], chain(81, "ws.example", i)), true));
+        let good = (0..6).map(|i| (from([192, 0, 2, 9], chain(80, "ws.example", i)), false));
+        let all: Vec<_> = bad.chain(good).collect();
+        let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
+        assert_eq!(names(&shared(&with_servers(&marked))), [("server", "198.51.100.2:81".to_owned(), 8)]);
     }
 
     #[test]

@@ -159,7 +159,11 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         rule: finding.rule.clone(),
         severity,
         confidence: finding.confidence,
-        blame: Some(Blame { role, address, product: None }),
+        blame: Some(match rule.id {
+            // Whoever drops them has no address here.
+            "syn-lost" => Blame { role: Role::Unknown, address: None, product: None },
+            _ => Blame { role, address, product: None },
+        }),
         summary: if of_tls.is_some() || rule.id == response::SOCKS {
             guilt::sentence(rule, finding)
         } else {

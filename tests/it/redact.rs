@@ -193,7 +193,13 @@ fn of_two_hosts() -> Vec<u8> {
         let far = far.handshake().head(Side::Client, &asks).head(Side::Server, &answer);
         let via = format!("{}\nVia: 1.1 web-07.corp.example.com (squid/5.7)", answer.trim_end());
         let near = near.not_before(far.now_ns()).head(Side::Server, &via);
-        scripts.extend([near.fin(Side::Server).fin(Side::Client), far.fin(Side::Server).fin(Side::Client)]);
+        // What was granted ends as it should, and is no failure.
+        let goodbye = |script: Script| {
+            let code = 1000_u16.to_be_bytes();
+            if granted { script.frame(Side::Server, 8, &code).frame(Side::Client, 8, &code) } else { script }
+        };
+        let ended = |script| goodbye(script).fin(Side::Server).fin(Side::Client);
+        scripts.extend([ended(near), ended(far)]);
     }
     let format = Format { nanoseconds: true, ..Format::pcap(Link::Ethernet) };
     format.write(&link::packets(&script::together(scripts), Link::Ethernet))

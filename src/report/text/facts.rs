@@ -7,7 +7,7 @@ use crate::base::{Endpoint, FlowId, Timestamp};
 use crate::model::{Chain, Exchange, Finding, FlowFacts, Outcome, Severity, Subject};
 use crate::report::build;
 use crate::report::text::legs;
-use crate::rules::{self, Explains};
+use crate::rules;
 use crate::store::{Analysis, Row};
 
 /// What became of a chain.
@@ -154,15 +154,12 @@ fn fate(a: &Analysis, chain: &Chain) -> Fate {
         (Outcome::Upgraded, "ok") => Fate::Worked,
         (_, "unknown") | (Outcome::Unknown, "ok") => Fate::Unknown,
         (_, "ok") => Fate::Settled,
-        (Outcome::Upgraded, _) if chain.verdict.severity < Severity::Error && !is_end(rule) => Fate::Warned,
+        (Outcome::Upgraded, _) if chain.verdict.severity < Severity::Error && !rules::is_of_an_end(rule) => {
+            Fate::Warned
+        }
         (Outcome::Upgraded, _) => Fate::Cut,
         _ => Fate::Failed,
     }
-}
-
-/// Whether the rule is about the end of a tunnel alone.
-fn is_end(slug: &str) -> bool {
-    rules::find(slug).is_none_or(|rule| rule.explains.iter().all(|e| *e == Explains::Ended))
 }
 
 fn groups(a: &Analysis, fates: &[Fate], legs: &[legs::Neighbours]) -> Vec<Group> {

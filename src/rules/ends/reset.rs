@@ -6,7 +6,7 @@ use crate::model::{Confidence, EndHow, Exchange, FaultClass, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
-const OWN: &[&str] = &["client-abandoned", "receiver-stuck"];
+const OWN: &[&str] = &["client-abandoned", "peer-vanished", "receiver-stuck"];
 
 pub(super) static RULE: Rule = Rule {
     id: "end-reset",

@@ -27,7 +27,8 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "silent-drop",
 ];
 
-const OWN: &[&str] = &["app-refused", "client-abandoned", "end-half-closed", "end-reset", "receiver-stuck"];
+const OWN: &[&str] =
+    &["app-refused", "client-abandoned", "end-half-closed", "end-reset", "peer-vanished", "receiver-stuck"];
 
 pub(super) static RULE: Rule = Rule {
     id: "end-without-close",

@@ -27,6 +27,7 @@ mod mask_unexpected;
 mod mask_zero;
 mod opcode_reserved;
 mod peer_silent;
+mod peer_vanished;
 mod ping_unanswered;
 mod pong_mismatch;
 mod receiver_stuck;
@@ -80,6 +81,7 @@ pub(super) static RULES: &[&Rule] = &[
     &close_code_invalid::RULE,
     &ping_unanswered::RULE,
     &peer_silent::RULE,
+    &peer_vanished::RULE,
     &pong_mismatch::RULE,
     &receiver_stuck::RULE,
     &app_heartbeat::RULE,
@@ -137,8 +139,15 @@ mod tests {
 
     #[test]
     fn every_rule_is_raised_by_a_kind_or_by_what_was_said() {
-        let others =
-            ["app-refused", "close-code-invalid", "ping-unanswered", "peer-silent", "receiver-stuck", "app-heartbeat"];
+        let others = [
+            "app-refused",
+            "close-code-invalid",
+            "ping-unanswered",
+            "peer-silent",
+            "peer-vanished",
+            "receiver-stuck",
+            "app-heartbeat",
+        ];
         let missing = |rule: &&&Rule| !KINDS.iter().any(|k| k.1 == rule.id) && !others.contains(&rule.id);
         assert_eq!(RULES.iter().filter(missing).map(|r| r.id).collect::<Vec<_>>(), Vec::<&str>::new());
     }

@@ -1,5 +1,6 @@
 //! Nobody answered the SYN.
 
+use super::syn_lost::{granted_here, taken_meanwhile};
 use crate::base::{Nanos, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
@@ -35,8 +36,10 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if flow.state != ConnectState::Unanswered || flow.syns < 2 {
         return;
     }
-    let here = (flow.server.ip, flow.server.port);
-    let serves = seen.attempts().take(limits::SEEN_COMPARED).any(|a| a.granted && (a.server, a.server_port) == here);
+    if taken_meanwhile(flow, seen).is_some() {
+        return;
+    }
+    let serves = granted_here(flow, seen).next().is_some();
     let found = out
         .add(Text::own(format!("{} sent {} SYNs to {} and got no answer.", flow.client, flow.syns, flow.server)))
         .severity(Severity::Warning)
@@ -110,7 +113,8 @@ mod tests {
         assert!(found[0].causes.is_empty());
         let silent = flow(ConnectState::Unanswered, 4);
         let other = exchange(GOOD, Some(&granted()))
-            .with(|x| (x.server.ip, x.server.port) = (silent.server.ip, silent.server.port));
+            .with(|x| (x.server.ip, x.server.port) = (silent.server.ip, silent.server.port))
+            .with(|x| x.request.first = silent.syn_at - Nanos::from_secs(20));
         let mut seen = Seen::default();
         seen.learn(&other, true);
         assert_eq!(crate::rules::testing::run_flow_seen(&RULE, &silent, &seen)[0].causes, [OTHERS]);

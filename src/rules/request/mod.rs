@@ -39,6 +39,7 @@ mod proxy_protocol_unexpected;
 mod slow;
 mod subprotocol_malformed;
 mod subprotocol_missing;
+mod syn_lost;
 mod tls_plain_mismatch;
 mod upgrade_duplicated;
 mod upgrade_forced;
@@ -99,6 +100,7 @@ pub(super) static RULES: &[&Rule] = &[
     &proxy_protocol_missing::RULE,
     &connect_refused::RULE,
     &backend_unreachable::RULE,
+    &syn_lost::RULE,
 ];
 
 #[cfg(test)]
