@@ -198,7 +198,7 @@ mod tests {
             x.client.ip = client.into();
             x
         };
-        let bad = (0..8).map(|i| (from([192, 0, 2, 1 + (i as u8) / 4], chain(81, "ws.example", i)), true));
+        let bad = (0..8).map(|i| (from([192, 0, 2, if i < 4 { 1 } else { 2 }], chain(81, "ws.example", i)), true));
         let good = (0..6).map(|i| (from([192, 0, 2, 9], chain(80, "ws.example", i)), false));
         let all: Vec<_> = bad.chain(good).collect();
         let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
