@@ -509,7 +509,7 @@ fn keep<T: Eq + Hash, S: BuildHasher>(all: &mut HashSet<T, S>, one: T) -> u64 {
 }
 
 /// A target without its query, in which tokens stand that change.
-fn path(target: &[u8]) -> &[u8] {
+pub(super) fn path(target: &[u8]) -> &[u8] {
     target.split(|&b| b == b'?').next().unwrap_or_default()
 }
 

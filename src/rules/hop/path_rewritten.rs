@@ -7,7 +7,7 @@ use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::Explains;
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, granted_others, rewrites, sentence, target};
 use crate::rules::journey::HopView;
-use crate::rules::seen::Attempt;
+use crate::rules::seen::{Attempt, path as path_of};
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -73,7 +73,7 @@ fn is_spoilt(path: &[u8]) -> bool {
 fn granted_beside(view: &HopView<'_>, path: &[u8], seen: &Seen) -> bool {
     let parent =
         |path: &[u8]| path.iter().rposition(|&b| b == b'/').map(|at| path.get(..at).unwrap_or_default().to_vec());
-    let of = |a: &Attempt| a.target().split(|&b| b == b'?').next().unwrap_or_default().to_vec();
+    let of = |a: &Attempt| path_of(a.target()).to_vec();
     let mine = parent(path);
     let hop = view.near.x.server.ip;
     // Where nothing of the path is left, what else stands at the root tells nothing.

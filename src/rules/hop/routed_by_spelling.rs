@@ -88,30 +88,34 @@ fn spelling(near: &Exchange) -> Text {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::base::ExchangeId;
     use crate::model::Finding;
     use crate::rules::journey::View;
     use crate::rules::testing::{GOOD, behind, changed, exchange, granted, hop, run_whole};
 
-    const PAGE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    pub(in crate::rules::hop) const PAGE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
-    /// What is found of an upgrade that is spelt otherwise and was refused by another server of the hop, where these
-    /// others were spelt so and answered so.
-    fn found(others: &[(&str, &str)]) -> Vec<Finding> {
-        let odd = changed("Upgrade: websocket", "Upgrade: WebSocket");
-        let near = exchange(&odd, Some(PAGE));
-        let mut far = behind(exchange(&odd, Some(PAGE)));
+    /// What a rule finds of a request that another server of the hop refused, where these others were asked for, at a
+    /// port so much further, and answered so.
+    pub(in crate::rules::hop) fn routed(
+        rule: &'static Rule,
+        refused: &str,
+        others: &[(&str, u16, &str)],
+    ) -> Vec<Finding> {
+        let near = exchange(refused, Some(PAGE));
+        let mut far = behind(exchange(refused, Some(PAGE)));
         far.server.port += 1;
         let mut seen = Seen::default();
         for x in [&near, &far] {
             seen.learn(x, false);
         }
-        for (number, (request, answer)) in (100..).zip(others) {
+        for (number, (request, port, answer)) in (100..).zip(others) {
             let mut near = exchange(request, Some(answer));
             let mut far = behind(exchange(request, Some(answer)));
             (near.id, far.id) = (ExchangeId(2 * number), ExchangeId(2 * number + 1));
+            near.server.port += port;
             if *answer == PAGE {
                 far.server.port += 1;
             }
@@ -119,7 +123,13 @@ mod tests {
             seen.learn(&far, false);
         }
         let hops = [hop(&near, &far)];
-        run_whole(&RULE, &[near, far], &hops, &[], View::default(), &seen)
+        run_whole(rule, &[near, far], &hops, &[], View::default(), &seen)
+    }
+
+    /// Of an upgrade that is spelt otherwise.
+    fn found(others: &[(&str, &str)]) -> Vec<Finding> {
+        let others: Vec<_> = others.iter().map(|(request, answer)| (*request, 0, *answer)).collect();
+        routed(&RULE, &changed("Upgrade: websocket", "Upgrade: WebSocket"), &others)
     }
 
     #[test]

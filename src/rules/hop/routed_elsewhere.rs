@@ -73,37 +73,16 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ExchangeId;
     use crate::model::Finding;
-    use crate::rules::journey::View;
-    use crate::rules::testing::{GOOD, behind, exchange, granted, hop, run_whole};
+    use crate::rules::hop::routed_by_spelling::tests::{PAGE, routed};
+    use crate::rules::testing::{GOOD, granted};
 
-    const PAGE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-
-    /// What is found of an upgrade that another server of the hop refused, where these others were asked for by these
-    /// names at these ports and answered so.
+    /// Of an upgrade for another name; the others by name, port and answer.
     fn found(others: &[(&str, u16, &str)]) -> Vec<Finding> {
         let named = |host: &str| GOOD.replacen("Host: ", &format!("Host: {host}."), 1);
-        let near = exchange(&named("www"), Some(PAGE));
-        let mut far = behind(exchange(&named("www"), Some(PAGE)));
-        far.server.port += 1;
-        let mut seen = Seen::default();
-        for x in [&near, &far] {
-            seen.learn(x, false);
-        }
-        for (number, (host, port, answer)) in (100..).zip(others) {
-            let mut near = exchange(&named(host), Some(answer));
-            let mut far = behind(exchange(&named(host), Some(answer)));
-            (near.id, far.id) = (ExchangeId(2 * number), ExchangeId(2 * number + 1));
-            near.server.port += port;
-            if *answer == PAGE {
-                far.server.port += 1;
-            }
-            seen.learn(&near, false);
-            seen.learn(&far, false);
-        }
-        let hops = [hop(&near, &far)];
-        run_whole(&RULE, &[near, far], &hops, &[], View::default(), &seen)
+        let requests: Vec<_> = others.iter().map(|(host, ..)| named(host)).collect();
+        let others = requests.iter().zip(others).map(|(request, (_, port, answer))| (request.as_str(), *port, *answer));
+        routed(&RULE, &named("www"), &others.collect::<Vec<_>>())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::base::limits;
 use crate::model::{Confidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::request::facts::{self, FAILURES, REQUEST};
+use crate::rules::seen::path;
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -60,10 +61,6 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
 /// about.
 fn may_be_about_it(code: u16) -> bool {
     matches!(code, 400 | 403..=406 | 412 | 415 | 422 | 426 | 500 | 501)
-}
-
-fn path(target: &[u8]) -> &[u8] {
-    target.split(|&b| b == b'?').next().unwrap_or_default()
 }
 
 #[cfg(test)]
