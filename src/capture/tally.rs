@@ -12,13 +12,15 @@ pub(super) fn tally(records: &[Record], last: &mut Option<Timestamp>, facts: &mu
     let mut before = last.unwrap_or(none);
     for record in records {
         facts.captured_bytes += u64::from(record.cap_len);
+        facts.longest = facts.longest.max(record.wire_len);
         if record.cap_len < record.wire_len {
             facts.snapped += 1;
             facts.snaplen = facts.snaplen.max(Some(record.cap_len));
         }
-        facts.oversized += u64::from(record.wire_len > limits::WIRE_BYTES);
-        facts.longest = facts.longest.max(record.wire_len);
-        if record.ts != none {
+        // Nearly always time goes on.
+        if record.ts >= latest && before == latest && latest > none {
+            (before, latest) = (record.ts, record.ts);
+        } else if record.ts != none {
             facts.time_backwards += u64::from(record.ts < before);
             before = record.ts;
             if first == none || record.ts < first {
@@ -28,6 +30,9 @@ pub(super) fn tally(records: &[Record], last: &mut Option<Timestamp>, facts: &mu
                 latest = record.ts;
             }
         }
+    }
+    if facts.longest > limits::WIRE_BYTES {
+        facts.oversized += records.iter().filter(|record| record.wire_len > limits::WIRE_BYTES).count() as u64;
     }
     facts.packets += records.len() as u64;
     *last = Some(before);

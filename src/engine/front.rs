@@ -6,7 +6,10 @@ use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, PacketRef};
 use crate::capture::{Batch, Record};
-use crate::stream::{Copies, Decoder, Packets, Segments};
+use crate::stream::{Copies, Decoder, Packets, Segments, straight};
+
+/// LINKTYPE_ETHERNET.
+const ETHERNET: u16 = 1;
 
 /// Bytes of the usual headers but for the last few: Ethernet, IPv4, TCP.
 const HEADERS: usize = 50;
@@ -69,6 +72,20 @@ impl Front {
     #[inline]
     fn packet(&mut self, batch: &Batch<'_>, record: &Record, segments: &mut Segments) {
         let missing = record.wire_len.saturating_sub(record.cap_len);
+        let (at, len) = (record.off as usize, record.cap_len as usize);
+        if record.link.0 == ETHERNET
+            && let Some(segment) = straight(batch.bytes, at, len, missing, batch.point)
+        {
+            self.counters.snapped += u64::from(missing != 0);
+            segments.push_once(&segment, self.decoder.aside(), record.ts, batch.at(record), &mut self.copies);
+        } else {
+            self.another_road(batch, record, missing, segments);
+        }
+    }
+
+    /// A packet that is out of the ordinary.
+    #[inline(never)]
+    fn another_road(&mut self, batch: &Batch<'_>, record: &Record, missing: u32, segments: &mut Segments) {
         let (at, len) = (record.off as usize, record.cap_len as usize);
         let (link, ts) = (record.link.0, record.ts);
         let found = self.decoder.frame(link, batch.bytes, at, len, missing, ts, batch.point, &mut self.counters);

@@ -44,8 +44,8 @@ pub struct SealedSegment {
     pub at: PacketRef,
     /// Bytes of its payload.
     pub bytes: u32,
-    /// It ends with a record as long as an alert is: close_notify, most likely (RFC 8446 §6.1). `None`: it was cut, or
-    /// how long an alert is with this cipher is not known.
+    /// It ends with a record as long as an alert is: close_notify, most likely (RFC 8446 §6.1). `None`: it was
+    /// cut, more was to follow it at once (no PSH), or how long an alert is with this cipher is not known.
     pub close_notify: Option<bool>,
 }
 

@@ -105,6 +105,11 @@ impl stream::Inline for Inline {
     fn prefetch(&self, side: Side) {
         prefetch_index(std::slice::from_ref(&self.sides[side.index()]), 0);
     }
+
+    #[inline]
+    fn glimpse(&mut self, side: Side, from: (Timestamp, PacketRef), bytes: (u32, u32), alert: Option<u8>) -> bool {
+        sealed::glimpse_beside(&mut self.sides[side.index()], from, bytes, alert)
+    }
 }
 
 /// All protocol machines of an analysis.
@@ -452,6 +457,11 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     #[inline]
+    fn leads_on(&self, tag: u64, side: Side) -> bool {
+        if tag & FRAMES[side.index()] != 0 { !self.shared.common.no_frames } else { tag & FAST[side.index()] == 0 }
+    }
+
+    #[inline]
     fn prefetch_behind(&self, tag: u64, side: Side) {
         if tag & FRAMES[side.index()] != 0 {
             if let Some(talk) = Tag(tag).talk() {
@@ -543,9 +553,7 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn glimpse(&mut self, _: Context<'_>, tag: &mut u64, inline: &mut Inline, seen: Glimpse<'_>) {
-        if !sealed::glimpse_beside(inline, &seen)
-            && let Some(sealed) = self.sealed(Tag(*tag))
-        {
+        if let Some(sealed) = self.sealed(Tag(*tag)) {
             sealed.glimpse(inline, &seen);
         }
     }

@@ -2,7 +2,7 @@
 //! who ended it. Nothing is said of what runs inside.
 //!
 //! What comes in: chunks from the first that could not be read on. When the first records of both sides are known, it
-//! asks for glimpses ([`crate::stream::Glimpse`]), which cost a flow hardly more than nothing. What goes out: the
+//! asks for glimpses ([`Glimpse`]), which cost a flow hardly more than nothing. What goes out: the
 //! flow to [`super::Sink::sealed`], when it is over.
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
@@ -78,20 +78,30 @@ const KNOWN: u64 = 1 << 35;
 /// that is not known.
 const ALERT: u32 = 48;
 
-/// Takes note of a segment without the machine, whose lines are not worth fetching for it. `false`: the machine must
-/// see it.
+/// Takes note of a segment without the machine, whose lines are not worth fetching for it: `bytes` that were captured
+/// and cut, and the alert it may end with ([`Glimpse::alert`]). `false`: the machine must see it.
 #[inline]
-pub(super) fn glimpse_beside(inline: &mut Inline, seen: &Glimpse<'_>) -> bool {
-    let place = &mut inline.sides[seen.side.index()];
+pub(super) fn glimpse_beside(
+    place: &mut Frames,
+    (ts, at): (Timestamp, PacketRef),
+    (captured, cut): (u32, u32),
+    alert: Option<u8>,
+) -> bool {
     let word = place.word();
-    if word & BESIDE == 0 || seen.fin || seen.rst {
+    if word & BESIDE == 0 {
         return false;
     }
-    let bits = if word >> ALERT == 0 || seen.cut > 0 { UNKNOWN } else { 0 };
-    if bits == 0 && ends_with_alert(seen.payload, word) {
-        return false;
-    }
-    note(place, seen.ts, seen.at, seen.payload.len() as u64 + u64::from(seen.cut), bits);
+    let wanted = word >> ALERT;
+    let bits = match alert {
+        Some(alert) if wanted != 0 && cut == 0 => {
+            if u64::from(alert) == wanted & 0xff {
+                return false;
+            }
+            0
+        }
+        _ => UNKNOWN,
+    };
+    note(place, ts, at, u64::from(captured) + u64::from(cut), bits);
     true
 }
 
@@ -514,6 +524,41 @@ mod tests {
         assert_eq!(body(0x0303, 0xc013, true), Some((21, 52)), "CBC, encrypted first");
         assert_eq!(body(0x0302, 0xc013, false), None);
         assert_eq!(body(0x0303, 0x0005, false), None, "RC4");
+    }
+
+    #[test]
+    fn whatever_an_alert_may_be_is_looked_for_at_the_end_of_segments() {
+        let mut found = std::collections::BTreeSet::new();
+        for suite in 0..=u16::MAX {
+            for (version, etm) in [(0x0304, false), (0x0303, false), (0x0303, true)] {
+                let Some(header) = header(version, suite, etm) else { continue };
+                let mut bytes = vec![0; 7];
+                bytes.extend(header);
+                bytes.resize(bytes.len() + usize::from(header[4]), 0);
+                assert_eq!(record::alert_at_end(&bytes), header[4], "suite {suite:04x}, version {version:04x}");
+                found.insert(header[4]);
+                bytes.push(0);
+                assert_eq!(record::alert_at_end(&bytes), 0);
+            }
+        }
+        assert_eq!(found, record::ALERT_BODIES.into(), "and nothing else");
+    }
+
+    #[test]
+    fn of_a_segment_that_more_was_to_follow_nobody_knows_whether_it_ends_with_an_alert() {
+        let from = (Timestamp(5), PacketRef::new(0, 9));
+        let mut place = Frames::default();
+        assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(0)), "glimpses did not begin");
+        place.set_word(BESIDE | (23 << 8 | 19) << ALERT);
+        let mut told = |alert, cut| {
+            assert!(glimpse_beside(&mut place, from, (1_448, cut), alert));
+            last(&place).map(|last| (last.bytes, last.close_notify))
+        };
+        assert_eq!(told(Some(0), 0), Some((1_448, Some(false))));
+        assert_eq!(told(Some(26), 0), Some((1_448, Some(false))), "an alert of another suite");
+        assert_eq!(told(None, 0), Some((1_448, None)));
+        assert_eq!(told(Some(0), 52), Some((1_500, None)), "cut");
+        assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(19)), "the machine is to see an alert");
     }
 
     #[test]

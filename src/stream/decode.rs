@@ -58,6 +58,16 @@ pub struct Aside<'a> {
     pub vias: &'a Vias,
 }
 
+/// The road of nearly every packet: an Ethernet frame at `bytes[at..at + len]` with IPv4 and a whole TCP header in it,
+/// and nothing else around these. `None`: it is not such a one, and [`Decoder::frame`] is to be asked.
+// All that it finds stays in registers, as long as nobody else can have found it.
+#[inline(always)]
+pub fn straight(bytes: &[u8], at: usize, len: usize, missing: u32, point: u16) -> Option<Decoded> {
+    let packet = ethernet::ipv4(bytes.get(at..at + len)?)?;
+    let (from, to, tcp) = tcp::straight(packet, missing)?;
+    Some(segment4(bytes, from, to, &tcp, point))
+}
+
 /// Takes frames apart. Keeps the link type used last, what packets were wrapped in, and fragments.
 #[derive(Default)]
 pub struct Decoder {
@@ -81,10 +91,9 @@ impl Decoder {
         Aside { spare: &self.descent.spare, vias: &self.descent.vias }
     }
 
-    /// Finds the TCP segment in `bytes[at..at + len]`. `missing`: bytes of the frame the snap length
-    /// took. `None`: no segment; what claims to be one and is none is counted. A frame may hold more
+    /// Finds the TCP segment in `bytes[at..at + len]` off the [`straight`] road. `missing`: bytes of the frame the snap
+    /// length took. `None`: no segment; what claims to be one and is none is counted. A frame may hold more
     /// than one: [`Decoder::next_of_frame`].
-    #[inline]
     #[expect(
         clippy::too_many_arguments,
         reason = "one call for each packet: a struct would be filled only to be taken apart"
@@ -228,7 +237,7 @@ fn six(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn segment4(bytes: &[u8], from: Ipv4Addr, to: Ipv4Addr, tcp: &Tcp<'_>, point: u16) -> Decoded {
     let (key, side) = Key4::new((from, tcp.source_port), (to, tcp.destination_port), point);
     decoded(bytes, FlowKey::V4(key), side, tcp)
@@ -239,7 +248,7 @@ fn segment6(bytes: &[u8], from: Ipv6Addr, to: Ipv6Addr, tcp: &Tcp<'_>, point: u1
     decoded(bytes, FlowKey::V6(key), side, tcp)
 }
 
-#[inline]
+#[inline(always)]
 fn decoded(bytes: &[u8], key: FlowKey, side: Side, tcp: &Tcp<'_>) -> Decoded {
     let at = (tcp.payload.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
     // A payload that is not a part of the buffer (the empty one of a cut header) has no place.

@@ -21,7 +21,7 @@ pub mod trace;
 pub mod via;
 
 pub use copies::Copies;
-pub use decode::{Aside, Decoded, Decoder, Place};
+pub use decode::{Aside, Decoded, Decoder, Place, straight};
 pub use flow::{FlowKey, Opened, Side, Track};
 pub use ready::{Offer, Ready};
 pub use reassembly::Segment;
@@ -109,6 +109,10 @@ pub struct Glimpse<'a> {
     pub payload: &'a [u8],
     /// Bytes of payload that the snap length took.
     pub cut: u32,
+    /// Bytes of the body of a TLS alert that it may end with, see
+    /// [`alert_at_end`](crate::wire::tls::record::alert_at_end); 0: it ends with none. `None`: more was to follow at
+    /// once, so that nobody looked.
+    pub alert: Option<u8>,
     pub fin: bool,
     pub rst: bool,
 }
@@ -139,6 +143,13 @@ impl Context<'_> {
 pub trait Inline: Default {
     /// Starts fetching what a segment of this side will touch.
     fn prefetch(&self, side: Side);
+
+    /// Takes note of new bytes of a flow of no interest, `(captured, cut)` of them, where nothing but this is needed for
+    /// it: [`Glimpse`] has the rest. `false`: [`Handler::glimpse`] must be told.
+    #[inline]
+    fn glimpse(&mut self, _: Side, _from: (Timestamp, PacketRef), _bytes: (u32, u32), _alert: Option<u8>) -> bool {
+        false
+    }
 }
 
 /// A handler that keeps nothing beside the flows.
@@ -164,6 +175,12 @@ pub trait Handler {
     #[inline]
     fn prefetch(&self, _tag: u64, _side: Side) -> usize {
         1
+    }
+
+    /// Whether that leads on to more, for [`Handler::prefetch_behind`].
+    #[inline]
+    fn leads_on(&self, _tag: u64, _side: Side) -> bool {
+        false
     }
 
     /// The same, of what that leads to: a little later.

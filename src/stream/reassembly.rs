@@ -51,6 +51,14 @@ pub(super) struct Flow<'a, H: Handler> {
     pub(super) counters: &'a mut Counters,
 }
 
+/// Whether what this side acknowledges of its peer, which has started, was passed on.
+#[inline]
+pub(super) fn is_known(track: &Track, side: Side, ack: u32) -> bool {
+    let ahead = ack.wrapping_sub(track.next[side.other().index()]).cast_signed();
+    // An acknowledgement far beyond any window is of no meaning.
+    ahead <= 0 || ahead >= WINDOW
+}
+
 impl<H: Handler> Flow<'_, H> {
     /// Takes one segment. The caller has dealt with SYNs that open another connection.
     #[inline]
@@ -282,12 +290,7 @@ impl<H: Handler> Flow<'_, H> {
     pub(super) fn satisfied(&self, side: Side, ack: Option<u32>) -> bool {
         let peer = side.other();
         let Some(ack) = ack else { return true };
-        if !self.track.is(flag::STARTED, peer) {
-            return true;
-        }
-        let ahead = ack.wrapping_sub(self.track.next[peer.index()]).cast_signed();
-        // An acknowledgement far beyond any window is of no meaning.
-        ahead <= 0 || ahead >= WINDOW
+        !self.track.is(flag::STARTED, peer) || is_known(self.track, side, ack)
     }
 
     /// Keeps a segment, less what was passed on or is held already.

@@ -6,6 +6,7 @@ use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{Field, Layer};
 use crate::wire::short::Short;
 use crate::wire::tcp::Flags;
+use crate::wire::tls::record;
 
 use super::copies::Copies;
 use super::decode::{Aside, Decoded, Place};
@@ -37,8 +38,11 @@ pub struct Entry {
     pub side: Side,
 }
 
-/// Its sender takes nothing more for now; in the place of PSH, which nobody asks for.
-pub(super) const CLOSES_WINDOW: u8 = 0x08;
+/// Its sender takes nothing more for now; in the place of URG, which nobody asks for.
+pub(super) const CLOSES_WINDOW: u8 = 0x20;
+
+/// Bytes of payload up to which a segment is short.
+const SHORT: u32 = 128;
 
 /// No packet lacks more than 2^24 bytes.
 const TTL_SHIFT: u32 = 24;
@@ -71,11 +75,26 @@ impl Entry {
         (self.cut >> TTL_SHIFT) as u8
     }
 
+    /// Its sender had nothing more to say for now (RFC 9293 §3.9.1, PSH), or it is short: its end may be the end of all.
+    #[inline]
+    pub(super) fn may_be_last(&self) -> bool {
+        self.flags.0 & Flags::PSH != 0 || self.payload_len <= SHORT
+    }
+
     /// A copy of a packet that came before: not looked at again.
     #[inline]
     pub(super) fn is_copy(&self) -> bool {
         self.place & COPY != 0
     }
+}
+
+/// What a payload was seen to be.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// One short frame by itself.
+    Short(Short),
+    /// Anything else, at the end of which the record of a TLS alert may stand: [`record::alert_at_end`].
+    Other { alert: u8 },
 }
 
 /// Segments in the order of their packets.
@@ -87,8 +106,8 @@ pub struct Segments {
     ready_bytes: usize,
     /// Scratch for their fields.
     fields: Vec<Field>,
-    /// What payloads of the first entries are, where each is one short frame by itself.
-    shorts: Vec<Short>,
+    /// What payloads of the first entries are.
+    looks: Vec<Look>,
     pub(super) keys6: Vec<Key6>,
     /// Payloads that stand in no read buffer: of datagrams that were put together from fragments.
     spare: Vec<u8>,
@@ -105,7 +124,7 @@ impl Segments {
             ready: Vec::new(),
             ready_bytes: 0,
             fields: Vec::new(),
-            shorts: Vec::new(),
+            looks: Vec::new(),
             keys6: Vec::new(),
             spare: Vec::new(),
             stacks: (0, Vec::new()),
@@ -119,7 +138,7 @@ impl Segments {
     }
 
     /// Adds a segment whose packet may be a copy, which [`Segments::mark_copies`] tells. `aside`: the decoder's.
-    #[inline]
+    #[inline(always)]
     pub fn push_once(&mut self, d: &Decoded, aside: Aside<'_>, ts: Timestamp, at: PacketRef, copies: &mut Copies) {
         self.push(d, aside, ts, at);
         if let Some(entry) = self.entries.last() {
@@ -140,7 +159,7 @@ impl Segments {
     }
 
     /// Adds a segment, whatever came before. `aside`: the decoder's.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, d: &Decoded, aside: Aside<'_>, ts: Timestamp, at: PacketRef) {
         let place = match d.place {
             Place::Read => d.payload_at,
@@ -169,12 +188,12 @@ impl Segments {
     /// Looks at the payloads that were added last, which `bytes` holds: whoever follows the flows need not fetch those
     /// that say all they have to say here.
     pub fn look(&mut self, bytes: &[u8]) {
-        let Segments { entries, shorts, spare, ready, ready_bytes, fields, .. } = self;
-        let from = shorts.len();
+        let Segments { entries, looks, spare, ready, ready_bytes, fields, .. } = self;
+        let from = looks.len();
         let new = entries.get_mut(from..).unwrap_or_default();
-        shorts.extend(new.iter_mut().zip(from..).map(|(entry, number)| {
+        looks.extend(new.iter_mut().zip(from..).map(|(entry, number)| {
             let Some(payload) = payload(entry, bytes, spare).filter(|_| entry.cut() == 0) else {
-                return Short::default();
+                return Look::Other { alert: 0 };
             };
             if let [b'G' | b'H', ..] = payload
                 && *ready_bytes < limits::READY_BYTES
@@ -184,7 +203,11 @@ impl Segments {
                 ready.push((number, Offer::new(head)));
                 entry.place |= READY;
             }
-            Short::whole(payload).unwrap_or_default()
+            match Short::whole(payload) {
+                Some(short) => Look::Short(short),
+                None if entry.may_be_last() => Look::Other { alert: record::alert_at_end(payload) },
+                None => Look::Other { alert: 0 },
+            }
         }));
     }
 
@@ -200,7 +223,20 @@ impl Segments {
     /// The short frame that the payload of entry number `at` is.
     #[inline]
     pub(super) fn short(&self, at: usize) -> Option<&Short> {
-        self.shorts.get(at).filter(|short| short.bits != 0)
+        match self.looks.get(at)? {
+            Look::Short(short) => Some(short),
+            Look::Other { .. } => None,
+        }
+    }
+
+    /// Bytes of the alert that the payload of entry number `at` may end with, as [`record::alert_at_end`] tells them.
+    /// Looked for where [`Entry::may_be_last`] alone.
+    #[inline]
+    pub(super) fn alert(&self, at: usize) -> u8 {
+        match self.looks.get(at) {
+            Some(Look::Other { alert }) => *alert,
+            _ => 0,
+        }
     }
 
     /// Notes the stacks of wrappers that came up since this was last asked; `told`: how many had.
@@ -253,7 +289,7 @@ impl Segments {
 
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.shorts.clear();
+        self.looks.clear();
         self.ready.clear();
         self.ready_bytes = 0;
         self.keys6.clear();
@@ -263,7 +299,7 @@ impl Segments {
 
     pub fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
-        self.shorts.reserve(more);
+        self.looks.reserve(more);
     }
 
     /// The IPv6 key that an entry's key stands for.

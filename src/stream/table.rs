@@ -1,13 +1,13 @@
 //! All flows: finds the flow of each segment, opens and closes flows, bounds their number.
 //! Works on batches: all look-ups of a batch are started before the first is used.
 
+mod fetch;
 mod finish;
+mod glimpses;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-
-use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, FlowId, Nanos, PacketRef, Timestamp, limits};
 use crate::model::Layer;
@@ -17,11 +17,13 @@ use crate::wire::tcp::Flags;
 use super::another::{is_another, was_reset};
 use super::flow::{FlowKey, Key4, Opened, Side, Track, flag, hint};
 use super::namesakes::{Namesakes, fits};
-use super::ready::Offer;
-use super::reassembly::{Flow, Held, Segment};
+use super::reassembly::{Flow, Held, Segment, is_known};
 use super::segments::{CLOSES_WINDOW, Entry, Segments};
 use super::slots::{Hasher, Slots};
-use super::{CloseHow, Context, Glimpse, Handler, Inline, Signs, reset};
+use super::{CloseHow, Context, Handler, Inline, Signs, reset};
+
+use fetch::fetch_record;
+use glimpses::{glimpse, new_bytes, over};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -70,10 +72,9 @@ pub struct Table<I> {
     /// When silent flows were looked for last, and the block where that goes on.
     swept: Timestamp,
     sweep_next: usize,
+    /// When something of all this is to be looked at next.
+    due: Timestamp,
 }
-
-/// Bytes of a line of the cache.
-const LINE: usize = 64;
 
 /// Flows compared when one has to go.
 const SAMPLE: usize = 32;
@@ -119,6 +120,7 @@ impl<I: Inline> Table<I> {
             hand: 0,
             swept: Timestamp(i64::MIN),
             sweep_next: 0,
+            due: Timestamp(i64::MIN),
         }
     }
 
@@ -169,18 +171,41 @@ impl<I: Inline> Table<I> {
         let following = following.get(..limits::BATCH_PACKETS).unwrap_or(following);
         self.fetch_slots(following);
         // The records are under way; those of interest need the handler's line too.
-        for number in 0..entries.len() {
-            self.fetch_handlers(bytes, segments, range.start, number, handler);
-        }
+        let mut behind = self.fetch_handlers(bytes, segments, range.clone(), handler) >> BEHIND;
         // What the next batch needs comes while this one is worked on.
         self.next.extend(following.iter().map(|entry| fetch_record(&self.slots, &self.blocks, entry)));
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
-            self.fetch_behind(entries, number + BEHIND, handler);
-            let seen = (segments.short(*current), segments.ready(*current));
-            self.entry(bytes, segments, (entry, seen), number, handler, counters);
+            if behind & 1 != 0 {
+                self.fetch_behind(entries, number + BEHIND, handler);
+            }
+            behind >>= 1;
+            self.entry(bytes, segments, (entry, *current), number, handler, counters);
         }
         *current = range.end;
+    }
+
+    /// Does what is due by now.
+    #[cold]
+    fn keep_house<H: Handler<Inline = I>>(&mut self, now: Timestamp, handler: &mut H, counters: &mut Counters) {
+        while self.ended.front().is_some_and(|(ended, ..)| now.since(*ended) > LINGER) {
+            self.forget_oldest();
+        }
+        if self.resets.front().is_some_and(|(ts, ..)| now.since(*ts) > reset::WAIT) {
+            self.decide_resets(now, handler, counters);
+        }
+        // Once a second, and where time goes back.
+        if now.0.wrapping_sub(self.swept.0).cast_unsigned() >= SWEEP.0.cast_unsigned() {
+            self.sweep(now, handler, counters);
+        }
+        let front = |queue: &VecDeque<(Timestamp, u32, FlowId)>, wait| Some(later(queue.front()?.0, wait));
+        let waiting = [front(&self.ended, LINGER), front(&self.resets, reset::WAIT)];
+        self.due = waiting.into_iter().flatten().fold(later(self.swept, SWEEP), Timestamp::min);
+    }
+
+    /// House is to be kept by then at the latest.
+    fn is_due(&mut self, at: Timestamp) {
+        self.due = self.due.min(at);
     }
 
     #[inline]
@@ -188,19 +213,14 @@ impl<I: Inline> Table<I> {
         &mut self,
         bytes: &[u8],
         segments: &Segments,
-        (d, (short, ready)): (&Entry, (Option<&Short>, Option<&Offer>)),
+        (d, at): (&Entry, usize),
         number: usize,
         handler: &mut H,
         counters: &mut Counters,
     ) {
         // Before the packet, not behind the batch: where batches begin and end must not show.
-        self.forget_ended(d.ts);
-        if self.resets.front().is_some_and(|(ts, ..)| d.ts.since(*ts) > reset::WAIT) {
-            self.decide_resets(d.ts, handler, counters);
-        }
-        // Once a second, and where time goes back.
-        if d.ts.0.wrapping_sub(self.swept.0).cast_unsigned() >= SWEEP.0.cast_unsigned() {
-            self.sweep(d.ts, handler, counters);
+        if d.ts >= self.due || d.ts < self.swept {
+            self.keep_house(d.ts, handler, counters);
         }
         if d.is_copy() {
             return;
@@ -216,16 +236,31 @@ impl<I: Inline> Table<I> {
         if d.via != 0 || !self.vias.is_empty() {
             index = self.of_its_network(index, segments, d, handler, counters);
         }
-        let Some(Found { record, .. }) = self.found(index) else { return };
+        let mut short = segments.short(at);
+        if let Some(frame) = short {
+            match self.short(index, d, frame, handler) {
+                Some(true) => return,
+                Some(false) => short = None,
+                None => {}
+            }
+        }
+        let Some(Found { record, opened, .. }) = self.found(index) else { return };
         let track = &mut record.track;
         if d.ts > track.last {
             track.last = d.ts;
         }
         if track.has(flag::IGNORED) && d.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) == 0 {
             track.set(flag::SEEN, d.side);
-            if track.tag & H::GLIMPSED != 0 && d.payload_len | d.cut() != 0 {
-                let Some(Found { record, opened, .. }) = self.found(index) else { return };
-                glimpse(record, opened, d, segments.payload(d, bytes), handler);
+            if track.tag & H::GLIMPSED != 0
+                && let Some(new) = new_bytes(track, d)
+            {
+                let alert = d.may_be_last().then(|| segments.alert(at));
+                let glimpsed = record.inline.glimpse(d.side, (d.ts, d.at), (d.payload_len, d.cut()), alert);
+                if glimpsed {
+                    track.advance(d.side, new);
+                } else {
+                    glimpse(record, opened, d, (segments.payload(d, bytes), segments.alert(at)), handler);
+                }
             }
             return;
         }
@@ -260,14 +295,14 @@ impl<I: Inline> Table<I> {
             payload,
             cut: d.cut(),
             short,
-            ready,
+            ready: segments.ready(at),
         };
         if (d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0) && !track.has(flag::IGNORED) {
             tell_signs(track, opened, d, handler);
         }
         if track.has(flag::IGNORED) {
             if track.tag & H::GLIMPSED != 0 {
-                glimpse(record, opened, d, payload, handler);
+                glimpse(record, opened, d, (payload, segments.alert(at)), handler);
             }
             let t = &mut record.track;
             t.set(flag::SEEN, d.side);
@@ -285,10 +320,40 @@ impl<I: Inline> Table<I> {
             if track.waits_for_reset() && held.reset_at(index) == Some(d.at) {
                 let id = track.id;
                 self.resets.push_back((d.ts, index, id));
+                self.is_due(later(d.ts, reset::WAIT));
             }
             self.note_end(index, d.ts);
             self.tell_over(index, handler);
         }
+    }
+
+    /// One short frame that is next in line, at which nothing else is to be looked at: as [`Table::entry`] would, but
+    /// most packets of tunnels are such. `false`: its bytes are wanted. `None`: it was not looked at here.
+    #[inline]
+    fn short<H: Handler<Inline = I>>(&mut self, index: u32, d: &Entry, short: &Short, handler: &mut H) -> Option<bool> {
+        const NEWS: u8 = Flags::SYN | Flags::FIN | Flags::RST | CLOSES_WINDOW;
+        const STARTED: u16 = 0b11 * flag::STARTED;
+        const BUSY: u16 = flag::IGNORED | flag::HELD | (0b11 * (flag::FIN | flag::RST));
+        let (block, at) = split(index);
+        let Record { track, inline } = self.blocks.get_mut(block)?.records.get_mut(at)?;
+        // The client's first word ends the handshake, which is to be noted.
+        let handshakes = track.rtt_us == 0 && track.flags & (0b11 * flag::SYN) != 0;
+        let ordinary = (d.flags.0 & NEWS, d.via, track.flags & (STARTED | BUSY)) == (0, 0, STARTED)
+            && track.tag & H::WATCHED == 0
+            && d.seq == track.next[d.side.index()]
+            && !handshakes
+            && is_known(track, d.side, d.ack);
+        let offset = track.offset(d.side);
+        if !ordinary {
+            return None;
+        }
+        let taken = handler.short(track.tag, inline, short, (d.side, d.ts, d.at, offset));
+        if taken {
+            track.last = d.ts.max(track.last);
+            track.flags |= flag::PAYLOAD | flag::of(flag::SEEN, d.side);
+            track.advance(d.side, d.payload_len.into());
+        }
+        Some(taken)
     }
 
     /// Tells the end of a flow of no interest, where that was waited for.
@@ -308,8 +373,10 @@ impl<I: Inline> Table<I> {
             let id = track.id;
             let refused = was_reset(track) && !track.has(flag::IGNORED);
             self.ended.push_back((now, index, id));
+            self.is_due(later(now, LINGER));
             if refused {
                 self.resets.push_back((now, index, id));
+                self.is_due(later(now, reset::WAIT));
             }
             if self.ended.len() > self.limit {
                 self.forget_oldest();
@@ -553,17 +620,6 @@ impl<I: Inline> Table<I> {
         }
     }
 
-    /// Forgets flows that ended long enough ago.
-    #[inline]
-    fn forget_ended(&mut self, now: Timestamp) {
-        while let Some((ended, ..)) = self.ended.front() {
-            if now.since(*ended) <= LINGER {
-                break;
-            }
-            self.forget_oldest();
-        }
-    }
-
     /// Forgets the flow that ended first. One that goes on after its RST, or whose handler still waits,
     /// stays to the end.
     fn forget_oldest(&mut self) {
@@ -619,66 +675,11 @@ impl<I: Inline> Table<I> {
         }
     }
 
-    fn fetch_slots(&self, entries: &[Entry]) {
-        for entry in entries {
-            self.slots.prefetch(entry.hash);
-        }
-    }
-
-    /// A record is here: whether it is the one, and what else its segment needs, of those of interest. `number`: in
-    /// its batch, which begins at `start`.
-    #[inline]
-    fn fetch_handlers<H: Handler<Inline = I>>(
-        &mut self,
-        bytes: &[u8],
-        segments: &Segments,
-        start: usize,
-        number: usize,
-        handler: &H,
-    ) {
-        let (Some(flow), Some(entry)) = (self.flows.get(number), segments.entries.get(start + number)) else { return };
-        if *flow == NONE {
-            return;
-        }
-        let (block, at) = split(*flow);
-        let record = &self.blocks[block].records[at];
-        if !self.is(*flow, segments, entry) {
-            self.flows[number] = NONE;
-        } else if !record.track.has(flag::IGNORED) {
-            let mut looked_at = handler.prefetch(record.track.tag, entry.side).min(entry.payload_len as usize);
-            if segments.short(start + number).is_some() && handler.takes_short(record.track.tag, entry.side) {
-                looked_at = 0;
-            }
-            if let Some(offer) = segments.ready(start + number) {
-                offer.prefetch();
-                looked_at = looked_at.min(1);
-            }
-            for at in (0..looked_at).step_by(LINE) {
-                prefetch_index(bytes, entry.payload_at() + at);
-            }
-        } else if record.track.tag & H::GLIMPSED != 0 && entry.payload_len > 0 {
-            // Of these the last bytes are looked at.
-            prefetch_index(bytes, entry.payload_at() + (entry.payload_len as usize).saturating_sub(LINE / 2));
-        }
-    }
-
-    #[inline]
-    fn fetch_behind<H: Handler<Inline = I>>(&self, entries: &[Entry], number: usize, handler: &H) {
-        let (Some(flow), Some(entry)) = (self.flows.get(number), entries.get(number)) else { return };
-        if *flow == NONE {
-            return;
-        }
-        let (block, at) = split(*flow);
-        handler.prefetch_behind(self.blocks[block].records[at].track.tag, entry.side);
-    }
-
     /// Whether a record is of this segment's flow.
     #[inline]
     fn is(&self, index: u32, segments: &Segments, entry: &Entry) -> bool {
         let (block, at) = split(index);
-        let block = &self.blocks[block];
-        let key = block.records[at].track.key;
-        key == entry.key || entry.key.is_v6() && key.is_v6() && block.opened[at].key6 == segments.key6(entry)
+        is_of(&self.blocks[block], at, segments, entry)
     }
 
     /// The flow of a segment.
@@ -709,58 +710,20 @@ impl<I: Inline> Table<I> {
     }
 }
 
-/// Looks up where an entry's record is, by its hash alone, and starts fetching it: whether it is the one is asked
-/// when it is here.
+/// Whether the record at this place of a block is of the segment's flow.
 #[inline]
-fn fetch_record<I: Inline>(slots: &Slots, blocks: &[Block<I>], entry: &Entry) -> u32 {
-    let flow = slots.find(entry.hash, |_| true).unwrap_or(NONE);
-    if flow != NONE {
-        let (block, at) = split(flow);
-        let record = &blocks[block].records[at];
-        prefetch_index(std::slice::from_ref(&record.track), 0);
-        // Whether it will be wanted, the track would tell too late.
-        record.inline.prefetch(entry.side);
-    }
-    flow
+fn is_of<I>(block: &Block<I>, at: usize, segments: &Segments, entry: &Entry) -> bool {
+    let key = block.records[at].track.key;
+    key == entry.key || entry.key.is_v6() && key.is_v6() && block.opened[at].key6 == segments.key6(entry)
+}
+
+fn later(ts: Timestamp, by: Nanos) -> Timestamp {
+    Timestamp(ts.0.saturating_add(by.0))
 }
 
 #[inline]
 fn split(index: u32) -> (usize, usize) {
     (index as usize / BLOCK, index as usize % BLOCK)
-}
-
-/// Shows a segment of a flow of no interest.
-#[inline]
-fn glimpse<H: Handler>(record: &mut Record<H::Inline>, opened: &Opened, d: &Entry, payload: &[u8], handler: &mut H) {
-    let (track, inline) = (&mut record.track, &mut record.inline);
-    let length = d.payload_len.saturating_add(d.cut());
-    // Where its bytes end, from where those that came before do: what lies before that was seen, as a keep-alive is.
-    let end = d.seq.wrapping_add(length);
-    let ahead = end.wrapping_sub(track.next[d.side.index()]).cast_signed();
-    let is_new = ahead > 0 && length > 0;
-    if is_new {
-        track.advance(d.side, u64::from(ahead.unsigned_abs()));
-    }
-    let (fin, rst) = (d.flags.fin(), d.flags.rst());
-    if !is_new && !fin && !rst {
-        return;
-    }
-    let payload = if is_new { payload } else { &[] };
-    let seen = Glimpse { side: d.side, ts: d.ts, at: d.at, payload, cut: d.cut(), fin, rst };
-    let mut tag = track.tag;
-    handler.glimpse(Context { track, opened }, &mut tag, inline, seen);
-    track.tag = tag;
-}
-
-/// Tells that a flow of no interest is over, where that was waited for.
-fn over<H: Handler>(record: &mut Record<H::Inline>, opened: &Opened, handler: &mut H) {
-    let (track, inline) = (&mut record.track, &mut record.inline);
-    if track.has(flag::IGNORED) && track.tag & H::GLIMPSED != 0 {
-        let mut tag = track.tag;
-        handler.over(Context { track, opened }, &mut tag, inline);
-        // Told once.
-        track.tag = tag & !H::GLIMPSED;
-    }
 }
 
 /// Tells what a segment says beside its bytes.

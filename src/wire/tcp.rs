@@ -12,6 +12,7 @@ impl Flags {
     pub const FIN: u8 = 0x01;
     pub const SYN: u8 = 0x02;
     pub const RST: u8 = 0x04;
+    pub const PSH: u8 = 0x08;
     pub const ACK: u8 = 0x10;
 
     pub fn fin(self) -> bool {
@@ -64,9 +65,26 @@ pub enum Network<'a, A> {
 
 /// Reads an IPv4 packet (RFC 791). `missing`: bytes of it that the snap length took from its end.
 /// A total length of zero (segmentation offload) means: to the end of the capture.
+pub fn ipv4(packet: &[u8], missing: u32) -> Network<'_, Ipv4Addr> {
+    read4(packet, missing, tcp)
+}
+
+/// As [`ipv4`], of a packet with a TCP header that is whole, which most are. `None`: [`ipv4`] tells what it is.
 // The straight road of every packet: called out of line it costs 40 instructions more.
 #[inline(always)]
-pub fn ipv4(packet: &[u8], missing: u32) -> Network<'_, Ipv4Addr> {
+pub fn straight(packet: &[u8], missing: u32) -> Option<(Ipv4Addr, Ipv4Addr, Tcp<'_>)> {
+    match read4(packet, missing, whole) {
+        Network::Tcp(from, to, tcp) => Some((from, to, tcp)),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn read4<'a>(
+    packet: &'a [u8],
+    missing: u32,
+    tcp: impl FnOnce(&'a [u8], u32) -> Option<Tcp<'a>>,
+) -> Network<'a, Ipv4Addr> {
     let Ok(header) = Ipv4HeaderSlice::from_slice(packet) else { return Network::Bad };
     if header.is_fragmenting_payload() {
         return Network::Fragment;
@@ -125,26 +143,9 @@ pub(super) fn limit(rest: &[u8], claimed: Option<usize>, known: bool, missing: u
 
 /// Reads a TCP header (RFC 9293 §3.1). A header whose options are cut off still gives its fixed part.
 /// `cut`: bytes that are missing behind `segment`. `None`: this is none.
-#[inline(always)]
 pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
-    if let Ok(tcp) = TcpSlice::from_slice(segment) {
-        let flags = tcp.header_slice().get(13).copied().unwrap_or_default();
-        return Some(Tcp {
-            source_port: tcp.source_port(),
-            destination_port: tcp.destination_port(),
-            seq: tcp.sequence_number(),
-            ack: if flags & (Flags::SYN | Flags::ACK) == Flags::SYN {
-                stamp(tcp.options())
-            } else {
-                tcp.acknowledgment_number()
-            },
-            flags: Flags(flags),
-            window: tcp.window_size(),
-            ttl: 0,
-            mark: tcp.checksum().into(),
-            payload: tcp.payload(),
-            cut,
-        });
+    if let Some(tcp) = whole(segment, cut) {
+        return Some(tcp);
     }
     let fixed = segment.first_chunk::<20>()?;
     let header_len = u32::from(fixed[12] >> 4) * 4;
@@ -162,6 +163,29 @@ pub fn tcp(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
         mark: u16::from_be_bytes([fixed[16], fixed[17]]).into(),
         payload: &[],
         cut: cut.checked_sub(options_missing)?,
+    })
+}
+
+/// A header that is whole.
+#[inline(always)]
+fn whole(segment: &[u8], cut: u32) -> Option<Tcp<'_>> {
+    let tcp = TcpSlice::from_slice(segment).ok()?;
+    let flags = tcp.header_slice().get(13).copied().unwrap_or_default();
+    Some(Tcp {
+        source_port: tcp.source_port(),
+        destination_port: tcp.destination_port(),
+        seq: tcp.sequence_number(),
+        ack: if flags & (Flags::SYN | Flags::ACK) == Flags::SYN {
+            stamp(tcp.options())
+        } else {
+            tcp.acknowledgment_number()
+        },
+        flags: Flags(flags),
+        window: tcp.window_size(),
+        ttl: 0,
+        mark: tcp.checksum().into(),
+        payload: tcp.payload(),
+        cut,
     })
 }
 

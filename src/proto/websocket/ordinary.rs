@@ -25,18 +25,37 @@ impl Tunnel {
     ) -> usize {
         let mut done = 0;
         while let Some(short) = data.get(done..).and_then(Short::first) {
-            if !self.takes(frames, side, &short) {
+            let key = key(&short);
+            if !self.takes(frames, side, &short, key) {
                 break;
             }
-            self.take(frames, side, &short, ts, at, offset + done as u64);
+            self.take(frames, side, (&short, key), (ts, at, offset + done as u64));
             done += short.bytes();
         }
         done
     }
 
-    /// Whether all that this frame says can be noted here.
+    /// A segment that is one short frame by itself. `false`: nothing was done, and its bytes are wanted.
     #[inline]
-    pub(super) fn takes(&self, frames: &Frames, side: usize, short: &Short) -> bool {
+    pub fn short(
+        &mut self,
+        frames: &mut Frames,
+        from: Direction,
+        short: &Short,
+        (ts, at, offset): (Timestamp, PacketRef, u64),
+    ) -> bool {
+        let (side, key) = (usize::from(from == Direction::ServerToClient), key(short));
+        let takes = self.takes(frames, side, short, key);
+        if takes {
+            self.spoke(ts);
+            self.take(frames, side, (short, key), (ts, at, offset));
+        }
+        takes
+    }
+
+    /// Whether all that this frame says can be noted here.
+    #[inline(always)]
+    fn takes(&self, frames: &Frames, side: usize, short: &Short, key: u32) -> bool {
         let s = &self.sides[side];
         let busy = state::MESSAGE | state::CLOSED | state::LOST | state::CONTROL;
         let client = side == 0;
@@ -45,7 +64,6 @@ impl Tunnel {
             return false;
         }
         let keeps = self.both.flags & flag::KEEPS != 0;
-        let key = key(short);
         match &s.live {
             _ if self.both.recent[side].contains(&key) => false,
             // Three more lines that are in no cache, for nearly every frame, unless this stands in the first one.
@@ -56,19 +74,17 @@ impl Tunnel {
     }
 
     /// Notes it.
-    #[inline]
-    pub(super) fn take(
+    #[inline(always)]
+    fn take(
         &mut self,
         frames: &mut Frames,
         side: usize,
-        short: &Short,
-        ts: Timestamp,
-        at: PacketRef,
-        offset: u64,
+        (short, key): (&Short, u32),
+        (ts, at, offset): (Timestamp, PacketRef, u64),
     ) {
         let s = &mut self.sides[side];
         let recent = &mut self.both.recent[side];
-        *recent = [key(short), recent[0]];
+        *recent = [key, recent[0]];
         let quiet = flag::QUIET << side;
         if self.both.flags & quiet == 0 && s.live.as_ref().is_none_or(|live| live.rare.beats.is_empty()) {
             self.both.flags |= quiet;

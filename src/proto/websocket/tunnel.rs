@@ -9,7 +9,6 @@ use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, WsTotals};
 
 use crate::stream::Signs;
-use crate::wire::short::Short;
 
 use super::frames::Frames;
 use super::listener::Listener;
@@ -218,24 +217,6 @@ impl Tunnel {
         self.others(frames, side, &data[done..], (ts, at, offset + done as u64), common)
     }
 
-    /// A segment that is one short frame by itself. `false`: nothing was done, and its bytes are wanted.
-    #[inline]
-    pub fn short(
-        &mut self,
-        frames: &mut Frames,
-        from: Direction,
-        short: &Short,
-        (ts, at, offset): (Timestamp, PacketRef, u64),
-    ) -> bool {
-        let side = usize::from(from == Direction::ServerToClient);
-        let takes = self.takes(frames, side, short);
-        if takes {
-            self.spoke(ts);
-            self.take(frames, side, short, ts, at, offset);
-        }
-        takes
-    }
-
     /// Bytes at which not all is ordinary.
     #[inline(never)]
     fn others(
@@ -317,7 +298,7 @@ impl Tunnel {
 
     /// Somebody spoke.
     #[inline]
-    fn spoke(&mut self, ts: Timestamp) {
+    pub(super) fn spoke(&mut self, ts: Timestamp) {
         let both = &mut self.both;
         both.flags |= flag::HEARD;
         let quiet = ts.since(both.heard).0;

@@ -6,14 +6,19 @@ use super::Link;
 
 pub(super) static ETHERNET: Link = Link { number: 1, name: "EN10MB", strip };
 
-/// Inlined into the fast path of the decoder too.
-#[inline]
 pub(crate) fn strip(frame: &[u8]) -> Opened<'_> {
     let Some((header, rest)) = frame.split_first_chunk::<14>() else { return CUT };
     match u16::from_be_bytes([header[12], header[13]]) {
         ether_type @ 1_536.. => (of_ether_type(ether_type), rest),
         length => with_length(length, rest),
     }
+}
+
+/// The IPv4 packet that a frame holds, without a tag. `None`: it holds something else.
+#[inline(always)]
+pub(crate) fn ipv4(frame: &[u8]) -> Option<&[u8]> {
+    let (header, packet) = frame.split_first_chunk::<14>()?;
+    (header[12..] == [0x08, 0x00]).then_some(packet)
 }
 
 /// A length where the EtherType would be: LLC, and padding behind it. IPX without LLC begins with FFFF.

@@ -68,6 +68,22 @@ pub fn ends_like_alert_1_3(bytes: &[u8]) -> bool {
     matches!(tail, Some([APPLICATION_DATA, 3, 3, 0, BODY, ..]))
 }
 
+/// Bytes of the bodies that encrypted alerts have, by the suites that can be read: two for level and description, and
+/// what protects them (RFC 8446 §5.2, RFC 5246 §6.2.3, RFC 7366 §3). In TLS 1.3: 19 and 11.
+pub const ALERT_BODIES: [u8; 8] = [19, 26, 18, 11, 48, 64, 52, 80];
+
+/// Bytes of the body of an encrypted alert that these bytes end with, by its length in the last header. 0: they end
+/// with nothing that is as long as an alert is.
+#[inline]
+pub fn alert_at_end(bytes: &[u8]) -> u8 {
+    let ends_with = |body: &u8| {
+        let from = bytes.len().checked_sub(HEADER_BYTES + usize::from(*body));
+        let header = from.and_then(|from| bytes.get(from..from + HEADER_BYTES));
+        matches!(header, Some([ALERT | APPLICATION_DATA, 3, 3, 0, length]) if length == body)
+    };
+    ALERT_BODIES.into_iter().find(ends_with).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
