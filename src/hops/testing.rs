@@ -1,7 +1,7 @@
 //! For the tests of this folder: heads from text.
 
 use crate::base::{PacketRef, Timestamp};
-use crate::model::{Field, Head, LineFaults, Names, StartLine};
+use crate::model::{Field, Head, LineFaults, Mark, Names, StartLine};
 
 /// A head from its text, lines ended by CRLF.
 pub(crate) fn head(text: &str) -> Head {
@@ -36,13 +36,14 @@ pub(crate) fn head(text: &str) -> Head {
             name: place(from)..place(from + colon),
             value: place(value_at)..place(value_at + value.len()),
             faults: LineFaults::NONE,
+            mark: Mark::default(),
         });
         from += line.len() + 2;
     }
     Head {
         text: text.as_bytes().into(),
         start,
-        names: Names::of(text.as_bytes(), &fields),
+        names: Names::of(text.as_bytes(), &mut fields),
         fields: fields.into(),
         faults: LineFaults::NONE,
         complete: true,

@@ -52,6 +52,42 @@ pub struct Field {
     /// Without the white space around it. A folded value holds its line breaks.
     pub value: Range<u32>,
     pub faults: LineFaults,
+    pub mark: Mark,
+}
+
+/// A part of a name's hash, so that most fields need no look at the text. What is not known may be any name's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark(u8);
+
+impl Mark {
+    #[inline]
+    const fn of(name: &[u8]) -> Mark {
+        // Never 0, which means that it is not known.
+        Mark((hash(name) >> 16).to_le_bytes()[0] | 1)
+    }
+
+    #[inline]
+    fn may_be(self, other: Mark) -> bool {
+        self.0 == other.0 || self.0 == 0
+    }
+}
+
+/// It says nothing that the name does not.
+impl PartialEq for Mark {
+    fn eq(&self, _: &Mark) -> bool {
+        true
+    }
+}
+
+impl Eq for Mark {}
+
+/// Of a name's length, first and last letter; letter case counts nothing.
+#[inline]
+const fn hash(name: &[u8]) -> u32 {
+    let [first, .., last] = name else { return 1 };
+    // 0x20 makes letters small; a product with an odd number spreads the rest over all bits.
+    let length = name.len().to_le_bytes()[0];
+    u32::from_be_bytes([0, length, *first | 0x20, *last | 0x20]).wrapping_mul(0x9e37_79b1)
 }
 
 /// A set that a field name surely is not in, or may be in: one bit for names of the same length, first
@@ -61,18 +97,27 @@ pub struct Names {
     bits: u64,
     /// Whether Sec-WebSocket-Key or -Version is among them, which nearly every rule asks first.
     websocket: Option<bool>,
+    /// Whether one of [`HIXIE`] is, which many ask next.
+    hixie: Option<bool>,
 }
 
 /// The fields without which no request asks for WebSocket (RFC 6455 §4.1).
 const WEBSOCKET: [&str; 2] = ["sec-websocket-key", "sec-websocket-version"];
+/// Those of the protocol before it (draft-hixie-thewebsocketprotocol-76).
+const HIXIE: [&str; 2] = ["sec-websocket-key1", "sec-websocket-key2"];
 
 impl Names {
-    /// The names of these field lines of a head's text.
-    pub fn of(text: &[u8], fields: &[Field]) -> Names {
+    /// The names of these field lines of a head's text, which get their marks.
+    pub fn of(text: &[u8], fields: &mut [Field]) -> Names {
         let name = |f: &Field| text.get(f.name.start as usize..f.name.end as usize).unwrap_or_default();
-        let bits = fields.iter().fold(0, |all, f| all | Names::bit(name(f)));
-        let is = |f: &Field| WEBSOCKET.iter().any(|known| name(f).eq_ignore_ascii_case(known.as_bytes()));
-        Names { bits, websocket: Some(fields.iter().any(is)) }
+        let mut bits = 0;
+        for field in &mut *fields {
+            bits |= Names::bit(name(field));
+            field.mark = Mark::of(name(field));
+        }
+        let is = |f: &Field, known: [&str; 2]| known.iter().any(|k| name(f).eq_ignore_ascii_case(k.as_bytes()));
+        let any = |known| Some(fields.iter().any(|f| is(f, known)));
+        Names { bits, websocket: any(WEBSOCKET), hixie: any(HIXIE) }
     }
 
     /// `false`: no field has this name.
@@ -83,17 +128,13 @@ impl Names {
 
     #[inline]
     const fn bit(name: &[u8]) -> u64 {
-        let [first, .., last] = name else { return 1 };
-        // 0x20 makes letters small; a product with an odd number spreads the rest over the six bits.
-        let length = name.len().to_le_bytes()[0];
-        let mixed = u32::from_be_bytes([0, length, *first | 0x20, *last | 0x20]);
-        1 << (mixed.wrapping_mul(0x9e37_79b1) >> 26)
+        1 << (hash(name) >> 26)
     }
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Names { bits: u64::MAX, websocket: None }
+        Names { bits: u64::MAX, websocket: None, hixie: None }
     }
 }
 
@@ -226,9 +267,8 @@ impl Head {
     #[inline]
     pub fn lines<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Field> {
         let fields = if self.names.may_have(name.as_bytes()) { &*self.fields } else { &[] };
-        // The length first: it needs no look at the text.
-        let long = move |f: &Field| f.name.end.wrapping_sub(f.name.start) as usize == name.len();
-        fields.iter().filter(move |f| long(f) && self.name(f).eq_ignore_ascii_case(name.as_bytes()))
+        let mark = Mark::of(name.as_bytes());
+        fields.iter().filter(move |f| f.mark.may_be(mark) && self.name(f).eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// How many field lines have this name.
@@ -262,6 +302,12 @@ impl Head {
     #[inline]
     pub fn has_websocket(&self) -> bool {
         self.names.websocket.unwrap_or_else(|| WEBSOCKET.iter().any(|name| self.has(name)))
+    }
+
+    /// Whether Sec-WebSocket-Key1 or -Key2 is there, of draft-hixie-thewebsocketprotocol-76.
+    #[inline]
+    pub fn has_hixie(&self) -> bool {
+        self.names.hixie.unwrap_or_else(|| HIXIE.iter().any(|name| self.has(name)))
     }
 
     /// All lines of this name joined with `, ` (RFC 9110 §5.3), folds made spaces. `None` if absent.
@@ -406,13 +452,13 @@ mod tests {
     #[test]
     fn names_are_found_in_any_letter_case_and_most_others_are_ruled_out_at_once() {
         let text = b"Host: a\r\nsec-websocket-KEY: b\r\n";
-        let field = |name: Range<u32>| Field { name, value: 0..0, faults: LineFaults::NONE };
-        let names = Names::of(text, &[field(0..4), field(9..26)]);
+        let field = |name: Range<u32>| Field { name, value: 0..0, faults: LineFaults::NONE, mark: Mark::default() };
+        let names = Names::of(text, &mut [field(0..4), field(9..26)]);
         assert!(names.may_have(b"hOST") && names.may_have(b"Sec-WebSocket-Key"));
         assert_eq!(names.websocket, Some(true));
         let others = ["origin", "via", "cookie", "upgrade", "connection", "location", "content-length", "age"];
         assert!(others.iter().filter(|name| names.may_have(name.as_bytes())).count() <= 2);
         assert!(Names::default().may_have(b"via"));
-        assert_eq!(Names::of(text, &[field(0..4)]).websocket, Some(false));
+        assert_eq!(Names::of(text, &mut [field(0..4)]).websocket, Some(false));
     }
 }

@@ -28,7 +28,7 @@ pub use exchange::{
 pub use fault_class::FaultClass;
 pub use finding::{Confidence, Evidence, Finding, Severity, Subject};
 pub use flow::{ConnectState, FlowFacts, Said, SocksAnswer, SocksRefused};
-pub use head::{Field, Head, LineFaults, Names, StartLine};
+pub use head::{Field, Head, LineFaults, Mark, Names, StartLine};
 pub use hop::{Attempted, Beside, Hop, HopKind, Intermediary, MatchKey, Software, Stands};
 pub use input::{ClockEstimate, Damage, InputFacts, KeyLog, LinkType};
 pub use limit::{KnownLimit, Lasted, LimitKind};

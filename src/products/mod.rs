@@ -307,7 +307,7 @@ mod tests {
 
     use super::*;
     use crate::base::{PacketRef, Timestamp};
-    use crate::model::{Field, LineFaults, StartLine};
+    use crate::model::{Field, LineFaults, Mark, StartLine};
 
     /// A head from its text; lines end in LF here.
     pub(in crate::products) fn head(text: &str) -> Head {
@@ -330,7 +330,7 @@ mod tests {
         for line in text.lines().skip(1) {
             let colon = line.find(':').unwrap();
             let value = at(from + (colon + 2).min(line.len()), from + line.len());
-            fields.push(Field { name: at(from, from + colon), value, faults: LineFaults::NONE });
+            fields.push(Field { name: at(from, from + colon), value, faults: LineFaults::NONE, mark: Mark::default() });
             from += line.len() + 1;
         }
         Head {

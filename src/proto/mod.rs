@@ -107,7 +107,7 @@ impl stream::Inline for Inline {
     }
 
     #[inline]
-    fn glimpse(&mut self, side: Side, from: (Timestamp, PacketRef), bytes: (u32, u32), alert: Option<u8>) -> bool {
+    fn glimpse(&mut self, side: Side, from: (Timestamp, PacketRef), bytes: (u32, u32), alert: Option<bool>) -> bool {
         sealed::glimpse_beside(&mut self.sides[side.index()], from, bytes, alert)
     }
 }
@@ -352,7 +352,7 @@ impl<S: Sink> Protocols<S> {
 
     /// One chunk, nobody listening.
     #[inline]
-    fn pass(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
+    fn chunk_alone(&mut self, context: Context<'_>, tag: &mut u64, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
         let side = chunk.side.index();
         let mut tag_now = Tag(*tag);
         // The common cases, without leaving the flow's own lines: a body or frames going by.
@@ -384,7 +384,12 @@ impl<S: Sink> Protocols<S> {
                 }
                 return Interest::All;
             }
-            if tag_now.0 & FRAMES[side] != 0 && tag_now.talk().is_none() && sealed::pass_beside(frames, &chunk, data) {
+            let from = (chunk.ts, chunk.at);
+            let alert = |word| Some(sealed::ends_with_alert(data, word));
+            if tag_now.0 & FRAMES[side] != 0
+                && tag_now.talk().is_none()
+                && sealed::pass_beside(frames, from, data.len() as u64, alert)
+            {
                 return Interest::All;
             }
         }
@@ -403,7 +408,7 @@ impl<S: Sink> Protocols<S> {
         if *tag == GIVEN_UP {
             return if is_wanted { Interest::All } else { Interest::Nothing };
         }
-        let interest = self.pass(context, tag, inline, *chunk);
+        let interest = self.chunk_alone(context, tag, inline, *chunk);
         if interest == Interest::Nothing && is_wanted {
             let mut before = Tag(*tag);
             self.drop_machine(&mut before);
@@ -499,6 +504,30 @@ impl<S: Sink> Handler for Protocols<S> {
         taken
     }
 
+    #[inline]
+    fn pass(
+        &mut self,
+        tag: u64,
+        inline: &mut Inline,
+        (side, ts, at): (Side, Timestamp, PacketRef),
+        bytes: u32,
+        alert: Option<bool>,
+    ) -> bool {
+        let frames = &mut inline.sides[side.index()];
+        if self.sink.taps() || tag & (FAST[side.index()] | FRAMES[side.index()]) == 0 {
+            return false;
+        }
+        if tag & FAST[side.index()] != 0 {
+            let is_inside = frames.skip > u64::from(bytes);
+            if is_inside {
+                frames.skip -= u64::from(bytes);
+                frames.last = ts;
+            }
+            return is_inside;
+        }
+        Tag(tag).talk().is_none() && sealed::pass_beside(frames, (ts, at), bytes.into(), |_| alert)
+    }
+
     fn ready(&mut self, ready: Option<Ready>, payload: &[u8]) {
         self.shared.ready = ready.map(|head| ReadAhead { head, place: place_of(payload) });
     }
@@ -524,7 +553,7 @@ impl<S: Sink> Handler for Protocols<S> {
         if self.sink.taps() {
             return self.tapped(context, tag, inline, &chunk);
         }
-        self.pass(context, tag, inline, chunk)
+        self.chunk_alone(context, tag, inline, chunk)
     }
 
     fn again(&mut self, context: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {

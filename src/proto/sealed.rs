@@ -79,44 +79,52 @@ const KNOWN: u64 = 1 << 35;
 const ALERT: u32 = 48;
 
 /// Takes note of a segment without the machine, whose lines are not worth fetching for it: `bytes` that were captured
-/// and cut, and the alert it may end with ([`Glimpse::alert`]). `false`: the machine must see it.
+/// and cut, and whether they may end with an alert ([`stream::Inline::glimpse`]). `false`: the machine must see it.
 #[inline]
 pub(super) fn glimpse_beside(
     place: &mut Frames,
     (ts, at): (Timestamp, PacketRef),
     (captured, cut): (u32, u32),
-    alert: Option<u8>,
+    alert: Option<bool>,
 ) -> bool {
     let word = place.word();
     if word & BESIDE == 0 {
         return false;
     }
-    let wanted = word >> ALERT;
     let bits = match alert {
-        Some(alert) if wanted != 0 && cut == 0 => {
-            if u64::from(alert) == wanted & 0xff {
-                return false;
-            }
-            0
-        }
-        _ => UNKNOWN,
+        _ if word >> ALERT == 0 => UNKNOWN,
+        None => UNKNOWN,
+        Some(false) => 0,
+        // Whether it is as long as one is here.
+        Some(true) => return false,
     };
-    note(place, ts, at, u64::from(captured) + u64::from(cut), bits);
+    note(place, ts, at, u64::from(captured.saturating_add(cut)), bits);
     true
 }
 
-/// Passes over bytes inside a record, and over those behind the first records, as [`glimpse_beside`] does. `false`:
-/// the machine must see them.
+/// Passes over so many bytes inside a record, and over those behind the first records, as [`glimpse_beside`] does.
+/// `alert`: whether they may end with one, by this side's word; `None`: nobody looked. `false`: the machine must see them.
 #[inline]
-pub(super) fn pass_beside(place: &mut Frames, chunk: &Chunk<'_>, data: &[u8]) -> bool {
-    let length = data.len() as u64;
+pub(super) fn pass_beside(
+    place: &mut Frames,
+    (ts, at): (Timestamp, PacketRef),
+    bytes: u64,
+    alert: impl FnOnce(u64) -> Option<bool>,
+) -> bool {
     let word = place.word();
-    if place.skip <= length || word & KNOWN != 0 && ends_with_alert(data, word) {
+    if place.skip <= bytes {
         return false;
     }
-    place.skip -= length;
-    let bits = if place.word() >> ALERT == 0 { UNKNOWN } else { 0 };
-    note(place, chunk.ts, chunk.at, length, bits);
+    // Inside a record none ends.
+    let alert = if word & KNOWN == 0 { Some(false) } else { alert(word) };
+    let bits = match alert {
+        _ if word >> ALERT == 0 => UNKNOWN,
+        None => UNKNOWN,
+        Some(false) => 0,
+        Some(true) => return false,
+    };
+    place.skip -= bytes;
+    note(place, ts, at, bytes, bits);
     true
 }
 
@@ -464,7 +472,7 @@ fn ends_with(payload: &[u8], header: [u8; HEADER_BYTES]) -> bool {
 
 /// Whether the last record is an alert, as this side's word says how one is headed. `false` where it does not.
 #[inline]
-fn ends_with_alert(payload: &[u8], word: u64) -> bool {
+pub(super) fn ends_with_alert(payload: &[u8], word: u64) -> bool {
     let alert = word >> ALERT;
     alert != 0 && ends_with(payload, [(alert >> 8) as u8, 3, 3, 0, (alert & 0xff) as u8])
 }
@@ -548,17 +556,19 @@ mod tests {
     fn of_a_segment_that_more_was_to_follow_nobody_knows_whether_it_ends_with_an_alert() {
         let from = (Timestamp(5), PacketRef::new(0, 9));
         let mut place = Frames::default();
-        assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(0)), "glimpses did not begin");
+        assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(false)), "glimpses did not begin");
         place.set_word(BESIDE | (23 << 8 | 19) << ALERT);
         let mut told = |alert, cut| {
             assert!(glimpse_beside(&mut place, from, (1_448, cut), alert));
             last(&place).map(|last| (last.bytes, last.close_notify))
         };
-        assert_eq!(told(Some(0), 0), Some((1_448, Some(false))));
-        assert_eq!(told(Some(26), 0), Some((1_448, Some(false))), "an alert of another suite");
+        assert_eq!(told(Some(false), 0), Some((1_448, Some(false))));
         assert_eq!(told(None, 0), Some((1_448, None)));
-        assert_eq!(told(Some(0), 52), Some((1_500, None)), "cut");
-        assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(19)), "the machine is to see an alert");
+        assert_eq!(told(None, 52), Some((1_500, None)), "cut");
+        assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(true)), "the machine is to see an alert");
+        place.set_word(BESIDE);
+        assert!(glimpse_beside(&mut place, from, (9, 0), Some(true)), "of a suite that nobody knows");
+        assert_eq!(last(&place).map(|last| last.close_notify), Some(None));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
     Attempted, Confidence, ConnectState, Exchange, Field, Finding, FlowFacts, Handshake, Head, Hop, HopKind,
-    InputFacts, LineFaults, MatchKey, Mechanism, Part, Preview, StartLine, Subject, Text, Times,
+    InputFacts, LineFaults, Mark, MatchKey, Mechanism, Part, Preview, StartLine, Subject, Text, Times,
 };
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::{Check, Findings, Rule, Seen};
@@ -378,7 +378,8 @@ fn start_line(line: &[u8], from: usize) -> StartLine {
 fn field_line(line: &[u8], from: usize, mut faults: LineFaults) -> Field {
     let Some(colon) = line.iter().position(|&b| b == b':') else {
         faults.add(LineFaults::BAD_FIELD);
-        return Field { name: place(from)..place(from + line.len()), value: place(from)..place(from), faults };
+        let (name, value) = (place(from)..place(from + line.len()), place(from)..place(from));
+        return Field { name, value, faults, mark: Mark::default() };
     };
     let name = line[..colon].trim_ascii_end().len();
     if name != colon {
@@ -391,6 +392,7 @@ fn field_line(line: &[u8], from: usize, mut faults: LineFaults) -> Field {
         name: place(from)..place(from + name),
         value: place(from + value_from)..place(from + value_from + value.len()),
         faults,
+        mark: Mark::default(),
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn head(text: &str, packet: u64, at: Timestamp) -> Head {
                 name: range(from, from + name.len()),
                 value: range(from + name.len() + 2, from + name.len() + 2 + value.len()),
                 faults: LineFaults::NONE,
+                mark: Mark::default(),
             });
         }
         from += line.len() + 2;

@@ -361,9 +361,12 @@ impl Track {
     #[inline]
     pub(super) fn advance(&mut self, side: Side, n: u64) {
         let s = side.index();
-        let to = self.offset(side).saturating_add(n);
-        self.wraps[s] = u16::try_from(to >> 32).unwrap_or(u16::MAX);
+        let low = u64::from(self.next[s].wrapping_sub(self.base[s]));
+        let to = low.saturating_add(n);
         self.next[s] = self.base[s].wrapping_add((to & 0xffff_ffff) as u32);
+        if to >> 32 != 0 {
+            self.wraps[s] = self.wraps[s].saturating_add(u16::try_from(to >> 32).unwrap_or(u16::MAX));
+        }
     }
 }
 

@@ -109,10 +109,6 @@ pub struct Glimpse<'a> {
     pub payload: &'a [u8],
     /// Bytes of payload that the snap length took.
     pub cut: u32,
-    /// Bytes of the body of a TLS alert that it may end with, see
-    /// [`alert_at_end`](crate::wire::tls::record::alert_at_end); 0: it ends with none. `None`: more was to follow at
-    /// once, so that nobody looked.
-    pub alert: Option<u8>,
     pub fin: bool,
     pub rst: bool,
 }
@@ -144,10 +140,11 @@ pub trait Inline: Default {
     /// Starts fetching what a segment of this side will touch.
     fn prefetch(&self, side: Side);
 
-    /// Takes note of new bytes of a flow of no interest, `(captured, cut)` of them, where nothing but this is needed for
-    /// it: [`Glimpse`] has the rest. `false`: [`Handler::glimpse`] must be told.
+    /// Takes note of new bytes of a flow of no interest, `(captured, cut)` of them, where nothing else is needed for it.
+    /// `alert`: whether they may end with the record of a TLS alert; `None`: more was to follow at once, so that nobody
+    /// looked. `false`: [`Handler::glimpse`] must be told.
     #[inline]
-    fn glimpse(&mut self, _: Side, _from: (Timestamp, PacketRef), _bytes: (u32, u32), _alert: Option<u8>) -> bool {
+    fn glimpse(&mut self, _: Side, _: (Timestamp, PacketRef), _bytes: (u32, u32), _alert: Option<bool>) -> bool {
         false
     }
 }
@@ -196,6 +193,20 @@ pub trait Handler {
         _inline: &mut Self::Inline,
         _short: &Short,
         _from: (Side, Timestamp, PacketRef, u64),
+    ) -> bool {
+        false
+    }
+
+    /// A segment that is next in line, `bytes` long and whole. `true`: of its bytes nothing is wanted but that they went
+    /// by, and they are not told as a chunk. `alert`: as for [`Inline::glimpse`].
+    #[inline]
+    fn pass(
+        &mut self,
+        _tag: u64,
+        _inline: &mut Self::Inline,
+        _from: (Side, Timestamp, PacketRef),
+        _bytes: u32,
+        _alert: Option<bool>,
     ) -> bool {
         false
     }

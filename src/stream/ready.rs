@@ -4,8 +4,9 @@
 
 use std::cell::RefCell;
 use std::slice::from_ref;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use prefetch_index::prefetch_index;
 
 use crate::base::limits;
@@ -30,7 +31,7 @@ const GET: &[u8] = b"GET ";
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
 
 /// A part of `Upgrade` in every spelling that is worth a look.
-const UPGRADE: &[u8] = b"pgrade";
+static UPGRADE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"pgrade"));
 
 impl Ready {
     /// The head that a segment's payload begins with. `None`: there is none of an upgrade, it does not end here, or it
@@ -41,7 +42,7 @@ impl Ready {
             return None;
         }
         if is_request {
-            memmem::find(payload, UPGRADE)?;
+            UPGRADE.find(payload)?;
         }
         let text = payload.get(..head_end(payload, 0)?).filter(|text| text.len() <= limits::READY_HEAD_BYTES)?;
         let kind = if is_request { Kind::Request } else { Kind::Response };

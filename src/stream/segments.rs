@@ -33,13 +33,17 @@ pub struct Entry {
     cut: u32,
     /// What it was wrapped in; 0: nothing.
     pub via: u16,
-    /// As in the header, but for [`CLOSES_WINDOW`].
+    /// As in the header, but for [`CLOSES_WINDOW`], [`LOOKED`] and [`ALERT`].
     pub flags: Flags,
     pub side: Side,
 }
 
 /// Its sender takes nothing more for now; in the place of URG, which nobody asks for.
 pub(super) const CLOSES_WINDOW: u8 = 0x20;
+/// The end of its payload was looked at for a TLS alert; in the place of PSH, which is asked for that alone.
+const LOOKED: u8 = Flags::PSH;
+/// There may be one; in the place of ECE.
+const ALERT: u8 = 0x40;
 
 /// Bytes of payload up to which a segment is short.
 const SHORT: u32 = 128;
@@ -77,8 +81,15 @@ impl Entry {
 
     /// Its sender had nothing more to say for now (RFC 9293 §3.9.1, PSH), or it is short: its end may be the end of all.
     #[inline]
-    pub(super) fn may_be_last(&self) -> bool {
+    fn may_be_last(&self) -> bool {
         self.flags.0 & Flags::PSH != 0 || self.payload_len <= SHORT
+    }
+
+    /// Whether its payload may end with the record of a TLS alert. `None`: more was to follow it at once, or its end is
+    /// not there, so that nobody looked.
+    #[inline]
+    pub(super) fn ends_with_alert(&self) -> Option<bool> {
+        (self.flags.0 & LOOKED != 0).then_some(self.flags.0 & ALERT != 0)
     }
 
     /// A copy of a packet that came before: not looked at again.
@@ -86,15 +97,6 @@ impl Entry {
     pub(super) fn is_copy(&self) -> bool {
         self.place & COPY != 0
     }
-}
-
-/// What a payload was seen to be.
-#[derive(Clone, Copy, Debug)]
-enum Look {
-    /// One short frame by itself.
-    Short(Short),
-    /// Anything else, at the end of which the record of a TLS alert may stand: [`record::alert_at_end`].
-    Other { alert: u8 },
 }
 
 /// Segments in the order of their packets.
@@ -106,8 +108,8 @@ pub struct Segments {
     ready_bytes: usize,
     /// Scratch for their fields.
     fields: Vec<Field>,
-    /// What payloads of the first entries are.
-    looks: Vec<Look>,
+    /// What payloads of the first entries are, where each is one short frame by itself.
+    shorts: Vec<Short>,
     pub(super) keys6: Vec<Key6>,
     /// Payloads that stand in no read buffer: of datagrams that were put together from fragments.
     spare: Vec<u8>,
@@ -124,7 +126,7 @@ impl Segments {
             ready: Vec::new(),
             ready_bytes: 0,
             fields: Vec::new(),
-            looks: Vec::new(),
+            shorts: Vec::new(),
             keys6: Vec::new(),
             spare: Vec::new(),
             stacks: (0, Vec::new()),
@@ -180,7 +182,7 @@ impl Segments {
             payload_len: d.payload_len,
             cut: d.cut.min((1 << TTL_SHIFT) - 1) | u32::from(d.ttl) << TTL_SHIFT,
             via: d.via,
-            flags: Flags(d.flags.0 & !CLOSES_WINDOW | if d.closes_window { CLOSES_WINDOW } else { 0 }),
+            flags: Flags(d.flags.0 & !(CLOSES_WINDOW | ALERT) | if d.closes_window { CLOSES_WINDOW } else { 0 }),
             side: d.side,
         });
     }
@@ -188,12 +190,13 @@ impl Segments {
     /// Looks at the payloads that were added last, which `bytes` holds: whoever follows the flows need not fetch those
     /// that say all they have to say here.
     pub fn look(&mut self, bytes: &[u8]) {
-        let Segments { entries, looks, spare, ready, ready_bytes, fields, .. } = self;
-        let from = looks.len();
+        let Segments { entries, shorts, spare, ready, ready_bytes, fields, .. } = self;
+        let from = shorts.len();
         let new = entries.get_mut(from..).unwrap_or_default();
-        looks.extend(new.iter_mut().zip(from..).map(|(entry, number)| {
+        shorts.extend(new.iter_mut().zip(from..).map(|(entry, number)| {
             let Some(payload) = payload(entry, bytes, spare).filter(|_| entry.cut() == 0) else {
-                return Look::Other { alert: 0 };
+                entry.flags.0 &= !LOOKED;
+                return Short::default();
             };
             if let [b'G' | b'H', ..] = payload
                 && *ready_bytes < limits::READY_BYTES
@@ -203,11 +206,14 @@ impl Segments {
                 ready.push((number, Offer::new(head)));
                 entry.place |= READY;
             }
-            match Short::whole(payload) {
-                Some(short) => Look::Short(short),
-                None if entry.may_be_last() => Look::Other { alert: record::alert_at_end(payload) },
-                None => Look::Other { alert: 0 },
+            let short = Short::whole(payload);
+            if entry.may_be_last() {
+                let alert = short.is_none() && record::alert_at_end(payload) != 0;
+                entry.flags.0 |= LOOKED | if alert { ALERT } else { 0 };
+            } else {
+                entry.flags.0 &= !LOOKED;
             }
+            short.unwrap_or_default()
         }));
     }
 
@@ -223,20 +229,7 @@ impl Segments {
     /// The short frame that the payload of entry number `at` is.
     #[inline]
     pub(super) fn short(&self, at: usize) -> Option<&Short> {
-        match self.looks.get(at)? {
-            Look::Short(short) => Some(short),
-            Look::Other { .. } => None,
-        }
-    }
-
-    /// Bytes of the alert that the payload of entry number `at` may end with, as [`record::alert_at_end`] tells them.
-    /// Looked for where [`Entry::may_be_last`] alone.
-    #[inline]
-    pub(super) fn alert(&self, at: usize) -> u8 {
-        match self.looks.get(at) {
-            Some(Look::Other { alert }) => *alert,
-            _ => 0,
-        }
+        self.shorts.get(at).filter(|short| short.bits != 0)
     }
 
     /// Notes the stacks of wrappers that came up since this was last asked; `told`: how many had.
@@ -289,7 +282,7 @@ impl Segments {
 
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.looks.clear();
+        self.shorts.clear();
         self.ready.clear();
         self.ready_bytes = 0;
         self.keys6.clear();
@@ -299,7 +292,7 @@ impl Segments {
 
     pub fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
-        self.looks.reserve(more);
+        self.shorts.reserve(more);
     }
 
     /// The IPv6 key that an entry's key stands for.
@@ -316,11 +309,47 @@ fn payload<'a>(entry: &Entry, bytes: &'a [u8], spare: &'a [u8]) -> Option<&'a [u
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_segment_is_one_cache_line() {
         assert_eq!(size_of::<Entry>(), 64);
+    }
+
+    #[test]
+    fn an_alert_is_looked_for_where_a_segment_is_short_or_nothing_follows_it_at_once() {
+        let mut bytes = vec![7; 1_000];
+        bytes.extend([23, 3, 3, 0, 19]);
+        bytes.resize(1_024, 7);
+        let seen = |from: usize, cut: u32, flags: u8| {
+            let packet = Decoded {
+                key: FlowKey::V4(Key4(1, 2)),
+                side: Side::Low,
+                flags: Flags(flags),
+                place: Place::Read,
+                seq: 7,
+                ack: 8,
+                payload_at: from.try_into().expect("small"),
+                payload_len: (bytes.len() - from).try_into().expect("small"),
+                cut,
+                ttl: 64,
+                closes_window: false,
+                mark: 0,
+                via: 0,
+            };
+            let mut segments = Segments::new(Hasher::default());
+            let vias = Vias::default();
+            segments.push(&packet, Aside { spare: &[], vias: &vias }, Timestamp(5), PacketRef::new(0, 1));
+            segments.look(&bytes);
+            segments.entries[0].ends_with_alert()
+        };
+        const ECE: u8 = 0x40;
+        assert_eq!(seen(0, 0, Flags::ACK), None, "more follows");
+        assert_eq!(seen(0, 0, Flags::ACK | Flags::PSH), Some(true));
+        assert_eq!(seen(1_000, 0, Flags::ACK), Some(true), "short");
+        assert_eq!(seen(1_001, 0, Flags::ACK | ECE), Some(false));
+        assert_eq!(seen(0, 9, Flags::ACK | Flags::PSH), None, "its end is not there");
     }
 }

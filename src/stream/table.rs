@@ -237,12 +237,10 @@ impl<I: Inline> Table<I> {
             index = self.of_its_network(index, segments, d, handler, counters);
         }
         let mut short = segments.short(at);
-        if let Some(frame) = short {
-            match self.short(index, d, frame, handler) {
-                Some(true) => return,
-                Some(false) => short = None,
-                None => {}
-            }
+        match self.quick(index, d, short, handler) {
+            Some(true) => return,
+            Some(false) => short = None,
+            None => {}
         }
         let Some(Found { record, opened, .. }) = self.found(index) else { return };
         let track = &mut record.track;
@@ -254,12 +252,12 @@ impl<I: Inline> Table<I> {
             if track.tag & H::GLIMPSED != 0
                 && let Some(new) = new_bytes(track, d)
             {
-                let alert = d.may_be_last().then(|| segments.alert(at));
-                let glimpsed = record.inline.glimpse(d.side, (d.ts, d.at), (d.payload_len, d.cut()), alert);
+                let from = (d.ts, d.at);
+                let glimpsed = record.inline.glimpse(d.side, from, (d.payload_len, d.cut()), d.ends_with_alert());
                 if glimpsed {
                     track.advance(d.side, new);
                 } else {
-                    glimpse(record, opened, d, (segments.payload(d, bytes), segments.alert(at)), handler);
+                    glimpse(record, opened, d, segments.payload(d, bytes), handler);
                 }
             }
             return;
@@ -302,7 +300,7 @@ impl<I: Inline> Table<I> {
         }
         if track.has(flag::IGNORED) {
             if track.tag & H::GLIMPSED != 0 {
-                glimpse(record, opened, d, (payload, segments.alert(at)), handler);
+                glimpse(record, opened, d, payload, handler);
             }
             let t = &mut record.track;
             t.set(flag::SEEN, d.side);
@@ -327,10 +325,17 @@ impl<I: Inline> Table<I> {
         }
     }
 
-    /// One short frame that is next in line, at which nothing else is to be looked at: as [`Table::entry`] would, but
-    /// most packets of tunnels are such. `false`: its bytes are wanted. `None`: it was not looked at here.
+    /// A segment that is next in line and at which nothing is to be looked at but its payload: one short frame, or bytes
+    /// that are passed over. As [`Table::entry`] would, but most packets are such. `false`: the frame's bytes are wanted.
+    /// `None`: it was not taken here.
     #[inline]
-    fn short<H: Handler<Inline = I>>(&mut self, index: u32, d: &Entry, short: &Short, handler: &mut H) -> Option<bool> {
+    fn quick<H: Handler<Inline = I>>(
+        &mut self,
+        index: u32,
+        d: &Entry,
+        short: Option<&Short>,
+        handler: &mut H,
+    ) -> Option<bool> {
         const NEWS: u8 = Flags::SYN | Flags::FIN | Flags::RST | CLOSES_WINDOW;
         const STARTED: u16 = 0b11 * flag::STARTED;
         const BUSY: u16 = flag::IGNORED | flag::HELD | (0b11 * (flag::FIN | flag::RST));
@@ -338,22 +343,26 @@ impl<I: Inline> Table<I> {
         let Record { track, inline } = self.blocks.get_mut(block)?.records.get_mut(at)?;
         // The client's first word ends the handshake, which is to be noted.
         let handshakes = track.rtt_us == 0 && track.flags & (0b11 * flag::SYN) != 0;
-        let ordinary = (d.flags.0 & NEWS, d.via, track.flags & (STARTED | BUSY)) == (0, 0, STARTED)
+        let ordinary = (d.flags.0 & NEWS, d.via, d.cut(), track.flags & (STARTED | BUSY)) == (0, 0, 0, STARTED)
             && track.tag & H::WATCHED == 0
+            && d.payload_len != 0
             && d.seq == track.next[d.side.index()]
             && !handshakes
             && is_known(track, d.side, d.ack);
-        let offset = track.offset(d.side);
         if !ordinary {
             return None;
         }
-        let taken = handler.short(track.tag, inline, short, (d.side, d.ts, d.at, offset));
+        let taken = match short {
+            Some(short) => handler.short(track.tag, inline, short, (d.side, d.ts, d.at, track.offset(d.side))),
+            None => false,
+        };
+        let taken = taken || handler.pass(track.tag, inline, (d.side, d.ts, d.at), d.payload_len, d.ends_with_alert());
         if taken {
             track.last = d.ts.max(track.last);
             track.flags |= flag::PAYLOAD | flag::of(flag::SEEN, d.side);
             track.advance(d.side, d.payload_len.into());
         }
-        Some(taken)
+        (taken || short.is_some()).then_some(taken)
     }
 
     /// Tells the end of a flow of no interest, where that was waited for.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::head::trim;
-use crate::model::{Field, Head, LineFaults, Names, StartLine};
+use crate::model::{Field, Head, LineFaults, Mark, Names, StartLine};
 
 /// Which grammar the start line follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +72,12 @@ pub fn parse(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Parts {
 
 /// A head from its parts, seen to its empty line; where and when it was sent is still to be told.
 pub fn head(text: &[u8], parts: Parts, fields: &[Field]) -> Head {
+    let mut fields: Box<[Field]> = fields.into();
     Head {
         text: text.into(),
         start: parts.start,
-        fields: fields.into(),
-        names: Names::of(text, fields),
+        names: Names::of(text, &mut fields),
+        fields,
         faults: parts.faults,
         complete: true,
         coded: false,
@@ -152,6 +153,7 @@ fn strict(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Option<StartLine
             name: place(bytes, header.name.as_bytes())?,
             value: place(bytes, trim(header.value)).unwrap_or(0..0),
             faults: LineFaults::NONE,
+            mark: Mark::default(),
         });
     }
     Some(start)
@@ -290,7 +292,8 @@ fn field_line(text: &[u8], base: usize) -> Field {
     let Some(colon) = memchr::memchr(b':', text) else {
         faults.add(LineFaults::BAD_FIELD);
         let lead = leading_space(text);
-        return Field { name: small(base + lead)..small(base + trim_end(text).max(lead)), value: 0..0, faults };
+        let name = small(base + lead)..small(base + trim_end(text).max(lead));
+        return Field { name, value: 0..0, faults, mark: Mark::default() };
     };
     let lead = leading_space(&text[..colon]);
     let name_end = trim_end(&text[..colon]).max(lead);
@@ -306,6 +309,7 @@ fn field_line(text: &[u8], base: usize) -> Field {
         name: small(base + lead)..small(base + name_end),
         value: small(base + value_start.min(value_end))..small(base + value_end),
         faults,
+        mark: Mark::default(),
     }
 }
 

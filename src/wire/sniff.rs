@@ -126,7 +126,8 @@ fn request(bytes: &[u8]) -> Guess {
         if rest.starts_with(b"sip:") || rest.starts_with(b"sips:") || rest.starts_with(b"rtsp:") {
             return Guess::Other;
         }
-        let other = [b" RTSP/".as_slice(), b" SIP/", b" ICAP/"].iter().any(|v| memchr::memmem::find(line, v).is_some());
+        let others = |at: usize| [b"RTSP/".as_slice(), b"SIP/", b"ICAP/"].iter().any(|v| line[at + 1..].starts_with(v));
+        let other = memchr::memchr_iter(b' ', line).any(others);
         return if other { Guess::Other } else { Guess::Request };
     }
     // Without a target between them this is the end of a request line whose beginning is not in view.

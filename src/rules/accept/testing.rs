@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Hints, judge};
 use crate::base::{Endpoint, ExchangeId, FlowId, PacketRef, Timestamp};
-use crate::model::{Exchange, Field, Finding, Handshake, Head, LineFaults, StartLine, Subject, WsTotals};
+use crate::model::{Exchange, Field, Finding, Handshake, Head, LineFaults, Mark, StartLine, Subject, WsTotals};
 use crate::rules::{Check, Findings, Rule, Seen};
 
 /// The sample of RFC 6455.
@@ -157,6 +157,7 @@ pub(super) fn head(text: &str, packet: u64, millis: i64) -> Head {
                 name: range(at, at + name.len()),
                 value: range(from, from + value.trim().len()),
                 faults: LineFaults::NONE,
+                mark: Mark::default(),
             });
         }
         at += line.len();

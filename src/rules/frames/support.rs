@@ -36,8 +36,7 @@ pub(super) struct Found<'a> {
 
 /// What was said, where the frames are those of RFC 6455: the protocol before it had others.
 pub(super) fn talk(x: &Exchange) -> Option<&Talk> {
-    let older = || x.request.has("sec-websocket-key1") || x.request.has("sec-websocket-key2");
-    x.talk.as_deref().filter(|_| !older())
+    x.talk.as_deref().filter(|_| !x.request.has_hixie())
 }
 
 /// The faults of this kind, one of each side at most.

@@ -2,8 +2,8 @@
 
 use crate::base::Nanos;
 use crate::model::{
-    Direction, EndHow, Entry, Exchange, Field, Head, LineFaults, Mechanism, Names, Place, StartLine, Stream, WsCounts,
-    WsTotals,
+    Direction, EndHow, Entry, Exchange, Field, Head, LineFaults, Mark, Mechanism, Names, Place, StartLine, Stream,
+    WsCounts, WsTotals,
 };
 use crate::rules::testing::{GOOD, exchange};
 
@@ -101,7 +101,12 @@ pub(crate) fn head(fields: &[(&str, &str)], place: &Head) -> Head {
         text.extend_from_slice(b": ");
         let value_from = at(&text);
         text.extend_from_slice(value.as_bytes());
-        ranges.push(Field { name: from..to, value: value_from..at(&text), faults: LineFaults::NONE });
+        ranges.push(Field {
+            name: from..to,
+            value: value_from..at(&text),
+            faults: LineFaults::NONE,
+            mark: Mark::default(),
+        });
         text.extend_from_slice(b"\r\n");
     }
     let range = |name: &str| fields.iter().position(|f| f.0 == name).map(|at| ranges[at].value.clone());
@@ -114,7 +119,7 @@ pub(crate) fn head(fields: &[(&str, &str)], place: &Head) -> Head {
         },
     };
     Head {
-        names: Names::of(&text, &ranges),
+        names: Names::of(&text, &mut ranges),
         text: text.into(),
         start,
         fields: ranges.into(),

@@ -44,7 +44,7 @@ pub(super) fn is_sec_websocket(name: &[u8]) -> bool {
 /// Whether this is the handshake of draft-hixie-thewebsocketprotocol-76.
 #[inline]
 pub(super) fn is_hixie(x: &Exchange) -> bool {
-    x.request.has("sec-websocket-key1") || x.request.has("sec-websocket-key2")
+    x.request.has_hixie()
 }
 
 /// How bad a fault of the handshake is here: one that was granted all the same, with the right

@@ -32,7 +32,7 @@ const OTHER_PROTOCOL: &str = "the peer speaks another protocol inside the upgrad
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // What came before RFC 6455 has frames of another form.
-    if x.request.has("sec-websocket-key1") || x.request.has("sec-websocket-key2") {
+    if x.request.has_hixie() {
         return;
     }
     let Some(granted) = websocket_101(x) else { return };

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::{
-    Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Preview, StartLine, Subject, Times, WsCounts,
-    WsTotals,
+    Direction, End, EndHow, Exchange, Field, Finding, Head, LineFaults, Mark, Preview, StartLine, Subject, Times,
+    WsCounts, WsTotals,
 };
 use crate::rules::{Findings, Rule, Seen};
 
@@ -133,6 +133,7 @@ fn head(text: &[u8], packet: u64, first: Timestamp) -> Head {
             name: *from..from + colon,
             value: value_from..value_from + value.len() as u32,
             faults: LineFaults::NONE,
+            mark: Mark::default(),
         })
     });
     Head {

@@ -9,7 +9,7 @@ use crate::stream::{Context, Glimpse, Handler};
 /// keep-alive, or came again.
 #[inline]
 pub(super) fn new_bytes(track: &Track, d: &Entry) -> Option<u64> {
-    let length = d.payload_len.saturating_add(d.cut());
+    let length = d.payload_len.wrapping_add(d.cut());
     let end = d.seq.wrapping_add(length);
     let ahead = end.wrapping_sub(track.next[d.side.index()]).cast_signed();
     (ahead > 0 && length > 0).then(|| u64::from(ahead.unsigned_abs()))
@@ -21,7 +21,7 @@ pub(super) fn glimpse<H: Handler>(
     record: &mut Record<H::Inline>,
     opened: &Opened,
     d: &Entry,
-    (payload, alert): (&[u8], u8),
+    payload: &[u8],
     handler: &mut H,
 ) {
     let (track, inline) = (&mut record.track, &mut record.inline);
@@ -33,8 +33,7 @@ pub(super) fn glimpse<H: Handler>(
         return;
     }
     let payload = if is_new { payload } else { &[] };
-    let alert = d.may_be_last().then_some(alert);
-    let seen = Glimpse { side: d.side, ts: d.ts, at: d.at, payload, cut: d.cut(), alert, fin, rst };
+    let seen = Glimpse { side: d.side, ts: d.ts, at: d.at, payload, cut: d.cut(), fin, rst };
     let mut tag = track.tag;
     handler.glimpse(Context { track, opened }, &mut tag, inline, seen);
     track.tag = tag;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::base::limits;
-use crate::model::{Field, LineFaults};
+use crate::model::{Field, LineFaults, Mark};
 
 /// Fields of one block in the order in which they were sent. Made once, used again and again.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl List {
         value(&mut self.text);
         let value = start..at(&self.text);
         self.text.extend_from_slice(b"\r\n");
-        self.fields.push(Field { name, value, faults });
+        self.fields.push(Field { name, value, faults, mark: Mark::default() });
         self.faults.add(LineFaults(faults.0 & SPREADS.0));
         true
     }
