@@ -3,9 +3,9 @@
 //! known is not made up.
 #![allow(clippy::use_debug, clippy::cast_possible_truncation, reason = "a failing test prints what it found")]
 
-use hopscope::base::Counters;
+use hopscope::base::{Counters, PacketRef};
 use hopscope::engine::Collected;
-use hopscope::model::{ConnectState, Exchange};
+use hopscope::model::{ConnectState, Direction, Exchange};
 use serde_json::Value;
 
 use crate::engine::run;
@@ -439,6 +439,34 @@ fn plain(script: Script, n: usize) -> Script {
         .head(C, &format!("GET /{n} HTTP/1.1\nHost: a\nCookie: {}", "c".repeat(400)))
         .head(S, &format!("HTTP/1.1 200 OK\nServer: {}\nContent-Length: 500", "s".repeat(300)))
         .server([b'x'; 500])
+}
+
+#[test]
+fn a_frame_captured_before_one_that_its_sender_had_is_told_behind_it() {
+    let (mut c, mut s) = (1 + request().len() as i32, 1 + response().len() as i32);
+    let mut hand = Hand::opened().send(C, ACK, 1, 1, request()).send(S, ACK, 1, c, response());
+    // The client's masks differ, as they should.
+    let said = |n: u8, masked: bool| match masked {
+        true => [&[0x81, 0x83, n, 7, 9, 1][..], &[b'a', b'0' ^ 7, b'z' ^ 9]].concat(),
+        false => script::frame(1, &[b'a' + n, b'0' + n, b'z'], false),
+    };
+    // Enough that nothing more of them is kept, so that they go the short way.
+    for n in 0..20 {
+        hand = hand.send(C, ACK, c, s, said(n, true));
+        c += said(n, true).len() as i32;
+        hand = hand.send(S, ACK, s, c, said(n, false));
+        s += said(n, false).len() as i32;
+    }
+    let length = said(20, false).len() as i32;
+    hand = hand.send(C, ACK, c, s + length, said(20, true)).send(S, ACK, s, c, said(20, false));
+    let (found, counters) = read(&hand.0);
+    let talk = found.exchanges[0].talk.as_ref().expect("a tunnel");
+    let order: Vec<(bool, PacketRef)> =
+        talk.frames.iter().map(|f| (f.from == Direction::ClientToServer, f.at)).collect();
+    let packet = |n: usize| PacketRef::new(0, n as u64);
+    let all = hand.0.len();
+    assert_eq!(order[order.len() - 2..], [(false, packet(all)), (true, packet(all - 1))]);
+    assert_eq!((counters.gaps, counters.retransmissions), (0, 0));
 }
 
 #[test]
