@@ -8,9 +8,6 @@ use crate::base::{Counters, PacketRef};
 use crate::capture::{Batch, Record};
 use crate::stream::{Copies, Decoder, Packets, Segments, straight};
 
-/// LINKTYPE_ETHERNET.
-const ETHERNET: u16 = 1;
-
 /// Bytes of the usual headers but for the last few: Ethernet, IPv4, TCP.
 const HEADERS: usize = 50;
 
@@ -73,9 +70,7 @@ impl Front {
     fn packet(&mut self, batch: &Batch<'_>, record: &Record, segments: &mut Segments) {
         let missing = record.wire_len.saturating_sub(record.cap_len);
         let (at, len) = (record.off as usize, record.cap_len as usize);
-        if record.link.0 == ETHERNET
-            && let Some(segment) = straight(batch.bytes, at, len, missing, batch.point)
-        {
+        if let Some(segment) = straight(record.link.0, batch.bytes, at, len, missing, batch.point) {
             self.counters.snapped += u64::from(missing != 0);
             segments.push_once(&segment, self.decoder.aside(), record.ts, batch.at(record), &mut self.copies);
         } else {

@@ -299,6 +299,28 @@ impl Tag {
     }
 }
 
+/// Passes over so many bytes of a side without leaving the flow's own lines: those of a body, or of unread TLS. `alert`:
+/// as [`sealed::pass_beside`] has it. `false`: they are wanted.
+#[inline]
+fn pass_by(
+    tag: u64,
+    side: usize,
+    frames: &mut Frames,
+    from: (Timestamp, PacketRef),
+    bytes: u64,
+    alert: impl FnOnce(u64) -> Option<bool>,
+) -> bool {
+    if tag & FAST[side] != 0 {
+        let is_inside = frames.skip > bytes;
+        if is_inside {
+            frames.skip -= bytes;
+            frames.last = from.0;
+        }
+        return is_inside;
+    }
+    tag & FRAMES[side] != 0 && Tag(tag).talk().is_none() && sealed::pass_beside(frames, from, bytes, alert)
+}
+
 /// What a machine may use of a flow while it works on a chunk.
 pub struct Flow<'a> {
     pub context: Context<'a>,
@@ -358,9 +380,8 @@ impl<S: Sink> Protocols<S> {
         // The common cases, without leaving the flow's own lines: a body or frames going by.
         if let What::Data(data) = chunk.what {
             let frames = &mut inline.sides[side];
-            if tag_now.0 & FAST[side] != 0 && frames.skip > data.len() as u64 {
-                frames.skip -= data.len() as u64;
-                frames.last = chunk.ts;
+            let alert = |word| Some(sealed::ends_with_alert(data, word));
+            if pass_by(*tag, side, frames, (chunk.ts, chunk.at), data.len() as u64, alert) {
                 return Interest::All;
             }
             if tag_now.0 & FRAMES[side] != 0
@@ -382,14 +403,6 @@ impl<S: Sink> Protocols<S> {
                         place.http.closed(closed, spoken);
                     }
                 }
-                return Interest::All;
-            }
-            let from = (chunk.ts, chunk.at);
-            let alert = |word| Some(sealed::ends_with_alert(data, word));
-            if tag_now.0 & FRAMES[side] != 0
-                && tag_now.talk().is_none()
-                && sealed::pass_beside(frames, from, data.len() as u64, alert)
-            {
                 return Interest::All;
             }
         }
@@ -513,19 +526,8 @@ impl<S: Sink> Handler for Protocols<S> {
         bytes: u32,
         alert: Option<bool>,
     ) -> bool {
-        let frames = &mut inline.sides[side.index()];
-        if self.sink.taps() || tag & (FAST[side.index()] | FRAMES[side.index()]) == 0 {
-            return false;
-        }
-        if tag & FAST[side.index()] != 0 {
-            let is_inside = frames.skip > u64::from(bytes);
-            if is_inside {
-                frames.skip -= u64::from(bytes);
-                frames.last = ts;
-            }
-            return is_inside;
-        }
-        Tag(tag).talk().is_none() && sealed::pass_beside(frames, (ts, at), bytes.into(), |_| alert)
+        let side = side.index();
+        !self.sink.taps() && pass_by(tag, side, &mut inline.sides[side], (ts, at), bytes.into(), |_| alert)
     }
 
     fn ready(&mut self, ready: Option<Ready>, payload: &[u8]) {

@@ -91,13 +91,7 @@ pub(super) fn glimpse_beside(
     if word & BESIDE == 0 {
         return false;
     }
-    let bits = match alert {
-        _ if word >> ALERT == 0 => UNKNOWN,
-        None => UNKNOWN,
-        Some(false) => 0,
-        // Whether it is as long as one is here.
-        Some(true) => return false,
-    };
+    let Some(bits) = bits(word, alert) else { return false };
     note(place, ts, at, u64::from(captured.saturating_add(cut)), bits);
     true
 }
@@ -117,12 +111,7 @@ pub(super) fn pass_beside(
     }
     // Inside a record none ends.
     let alert = if word & KNOWN == 0 { Some(false) } else { alert(word) };
-    let bits = match alert {
-        _ if word >> ALERT == 0 => UNKNOWN,
-        None => UNKNOWN,
-        Some(false) => 0,
-        Some(true) => return false,
-    };
+    let Some(bits) = bits(word, alert) else { return false };
     place.skip -= bytes;
     note(place, ts, at, bytes, bits);
     true
@@ -453,6 +442,18 @@ impl Half {
                 }
             }
         }
+    }
+}
+
+/// What is to be noted of a segment that may end with an alert. `None`: whether it is as long as one is here, the machine
+/// tells.
+#[inline]
+fn bits(word: u64, alert: Option<bool>) -> Option<u64> {
+    match alert {
+        _ if word >> ALERT == 0 => Some(UNKNOWN),
+        None => Some(UNKNOWN),
+        Some(false) => Some(0),
+        Some(true) => None,
     }
 }
 

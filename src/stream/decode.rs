@@ -62,7 +62,10 @@ pub struct Aside<'a> {
 /// and nothing else around these. `None`: it is not such a one, and [`Decoder::frame`] is to be asked.
 // All that it finds stays in registers, as long as nobody else can have found it.
 #[inline(always)]
-pub fn straight(bytes: &[u8], at: usize, len: usize, missing: u32, point: u16) -> Option<Decoded> {
+pub fn straight(link_type: u16, bytes: &[u8], at: usize, len: usize, missing: u32, point: u16) -> Option<Decoded> {
+    if link_type != ethernet::ETHERNET.number {
+        return None;
+    }
     let packet = ethernet::ipv4(bytes.get(at..at + len)?)?;
     let (from, to, tcp) = tcp::straight(packet, missing)?;
     Some(segment4(bytes, from, to, &tcp, point))
@@ -110,7 +113,8 @@ impl Decoder {
         counters: &mut Counters,
     ) -> Option<Decoded> {
         let frame = bytes.get(at..at + len)?;
-        let opened = if link_type == 1 { ethernet::strip(frame) } else { self.strip(link_type, frame) };
+        let opened =
+            if link_type == ethernet::ETHERNET.number { ethernet::strip(frame) } else { self.strip(link_type, frame) };
         if missing != 0 {
             counters.snapped += 1;
         }

@@ -4,7 +4,7 @@ use crate::wire::inside::{CUT, Inside, Opened, of_ether_type};
 
 use super::Link;
 
-pub(super) static ETHERNET: Link = Link { number: 1, name: "EN10MB", strip };
+pub(crate) static ETHERNET: Link = Link { number: 1, name: "EN10MB", strip };
 
 pub(crate) fn strip(frame: &[u8]) -> Opened<'_> {
     let Some((header, rest)) = frame.split_first_chunk::<14>() else { return CUT };
