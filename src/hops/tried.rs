@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Nanos, limits};
+use crate::base::{Endpoint, ExchangeId, Nanos, limits};
 use crate::model::{Attempted, Confidence, ConnectState, Exchange, FlowFacts};
 
 use super::hosts::Hosts;
@@ -14,9 +14,58 @@ use super::{Map, Set};
 pub fn tried(all: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts) -> Vec<Attempted> {
     let mut by_time: Vec<&Exchange> = all.to_vec();
     by_time.sort_by_key(|x| (x.request.first, x.id));
-    let mut tried: Vec<Attempted> = lone.iter().filter_map(|flow| belongs_to(flow, &by_time, hosts)).collect();
+    let mut found: Vec<Option<Belongs>> = lone.iter().map(|flow| belongs_to(flow, &by_time, hosts)).collect();
+    spread(lone, &mut found);
+    let mut tried: Vec<Attempted> = found.into_iter().flatten().map(|belongs| belongs.to).collect();
     remembered(&by_time, lone, hosts, &mut tried);
     tried
+}
+
+/// Whose a connection is.
+struct Belongs {
+    to: Attempted,
+    /// All legs whose it may be, where these are several: the one asked last first.
+    several: Vec<ExchangeId>,
+}
+
+impl From<Attempted> for Belongs {
+    fn from(to: Attempted) -> Self {
+        Belongs { to, several: Vec::new() }
+    }
+}
+
+/// A hop connects once to the same server for each request, mostly: of connections that may be any of several legs', each
+/// leg gets one as far as they go round.
+fn spread(lone: &[FlowFacts], found: &mut [Option<Belongs>]) {
+    let mut owned: Map<(ExchangeId, Endpoint), usize> = Map::default();
+    let of = |found: &[Option<Belongs>], at: usize| found.get(at).and_then(Option::as_ref).map(|b| b.several.clone());
+    for (at, (flow, belongs)) in lone.iter().zip(&*found).enumerate() {
+        if let Some(belongs) = belongs.as_ref().filter(|belongs| belongs.several.is_empty()) {
+            owned.insert((belongs.to.behind, flow.server), at);
+        }
+    }
+    for (at, flow) in lone.iter().enumerate() {
+        let Some(several) = of(found, at).filter(|several| !several.is_empty()) else { continue };
+        let free = |leg: &&ExchangeId, owned: &Map<_, _>| !owned.contains_key(&(**leg, flow.server));
+        let mut moves = Vec::new();
+        if let Some(leg) = several.iter().find(|leg| free(leg, &owned)) {
+            moves.push((at, *leg));
+        } else {
+            // One of them may have got what can be another's as well.
+            let gives_way = |leg: &ExchangeId| {
+                let other = *owned.get(&(*leg, flow.server))?;
+                let instead = of(found, other)?.iter().find(|leg| free(leg, &owned)).copied()?;
+                Some([(other, instead), (at, *leg)])
+            };
+            moves.extend(several.iter().find_map(gives_way).into_iter().flatten());
+        }
+        for (at, leg) in moves {
+            owned.insert((leg, flow.server), at);
+            if let Some(belongs) = found.get_mut(at).and_then(Option::as_mut) {
+                belongs.to.behind = leg;
+            }
+        }
+    }
 }
 
 /// Adds what failed before: a hop whose backends all failed answers for a while without trying again, and what
@@ -101,7 +150,7 @@ const CLOSED_BEHIND: Nanos = Nanos::from_millis(limits::AT_ONCE_MS);
 
 /// The leg during which the connection was opened, by its server's host where that is known; where it is
 /// not, by who waited and then failed.
-fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<Attempted> {
+fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<Belongs> {
     let slack = Nanos::from_millis(limits::JOIN_SLACK_MS);
     let until = by_time.partition_point(|x| x.request.first <= flow.syn_at + slack);
     let horizon = flow.syn_at - Nanos::from_secs(limits::JOIN_S);
@@ -115,7 +164,7 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
     let of = |x: &Exchange, confidence| Attempted { behind: x.id, flow: flow.id, confidence };
     let known: Vec<&&&Exchange> = waiting.iter().filter(|x| hosts.same(x.server.ip, flow.client.ip)).collect();
     match known.as_slice() {
-        [x] => return Some(of(x, Confidence::Certain)),
+        [x] => return Some(of(x, Confidence::Certain).into()),
         [first, ..] => {
             // The only one that waited all the time that the try took.
             let waited = |x: &&&&&Exchange| {
@@ -124,8 +173,11 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
             };
             let waited: Vec<&&&&Exchange> = known.iter().filter(waited).collect();
             return Some(match waited.as_slice() {
-                [x] => of(x, Confidence::Likely),
-                _ => of(first, Confidence::Possible),
+                [x] => of(x, Confidence::Likely).into(),
+                several => {
+                    let several = several.iter().map(|x| x.id).collect();
+                    Belongs { to: of(first, Confidence::Possible), several }
+                }
             });
         }
         [] => {}
@@ -134,12 +186,14 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
     // Of the legs of one journey, the last: who asked another hop did not connect to a backend as well.
     let asked_on = |x: &Exchange| waiting.iter().any(|y| y.id != x.id && hosts.same(y.client.ip, x.server.ip));
     let failed: Vec<&&&Exchange> = waiting.iter().filter(failed).filter(|x| !asked_on(x)).collect();
-    match failed.as_slice() {
+    let likely = match failed.as_slice() {
         [x] => Some(of(x, Confidence::Likely)),
         // Of several, the one whose client was told first after the try had failed: a hop says so at once.
         several => {
             // Of what is still open at the end, the one that asked last before it was begun.
-            let Some(failed_at) = flow.end_at else { return several.first().map(|x| of(x, Confidence::Possible)) };
+            let Some(failed_at) = flow.end_at else {
+                return several.first().map(|x| of(x, Confidence::Possible).into());
+            };
             let told = |x: &Exchange| x.response.as_ref().map(|r| r.first).filter(|told| *told >= failed_at);
             let first =
                 several.iter().filter_map(|x| told(x).map(|told| (told, x))).min_by_key(|(told, x)| (*told, x.id));
@@ -151,5 +205,6 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
             let last = || several.iter().filter_map(|x| just(x).map(|told| (told, x))).max_by_key(|(t, x)| (*t, x.id));
             first.or_else(last).map(|(_, x)| of(x, Confidence::Possible))
         }
-    }
+    };
+    likely.map(Belongs::from)
 }

@@ -276,6 +276,8 @@ pub struct Stall {
     pub length: Nanos,
     /// How often the window was closed.
     pub times: u32,
+    /// It was not opened any more.
+    pub lasts: bool,
 }
 
 /// Bytes that were sent again at the end, without a sign of life from the other side behind them.

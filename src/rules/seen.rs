@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{Exchange, FlowFacts, KnownLimit, Mechanism, Wrapper};
+use crate::model::{EndHow, Exchange, FlowFacts, KnownLimit, Mechanism, Wrapper};
 use crate::rules::polls::Polls;
 use crate::rules::request::is_forced;
 use crate::rules::tunnels::Tunnels;
@@ -29,6 +29,8 @@ pub struct Seen {
     granted: Seldom,
     /// Attempts that were answered 401, by client and path.
     unauthorized: Seldom,
+    /// Attempts with credentials, by client and path.
+    signed: Seldom,
     /// Servers that answered behind a PROXY header as if it were none of their worries; at most
     /// `limits::PROXY_PEERS`, the first ones.
     proxy_peers: HashSet<Endpoint>,
@@ -105,6 +107,11 @@ const ODD_UPGRADE: u16 = 1 << 5;
 const ODD_CONNECTION: u16 = 1 << 4;
 /// A subprotocol is offered.
 const OFFERS: u16 = 1 << 8;
+/// There are credentials in it.
+const SIGNED: u16 = 1 << 9;
+
+/// The fields that say who asks.
+const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
 /// Base64 of 20 bytes.
 type Accept = [u8; 28];
@@ -198,6 +205,10 @@ impl Seen {
         if x.request.has("sec-websocket-protocol") {
             parts |= OFFERS;
         }
+        let credentials = CREDENTIALS.map(|name| x.request.first_value(name));
+        if credentials.iter().any(Option::is_some) {
+            parts |= SIGNED;
+        }
         Attempt {
             id: x.id,
             at: x.request.first,
@@ -208,9 +219,7 @@ impl Seen {
             granted,
             agent: self.fingerprint(&[x.request.first_value("user-agent")]),
             host: self.fingerprint(&[x.request.host()]),
-            credentials: self.fingerprint(
-                &["authorization", "proxy-authorization", "cookie"].map(|name| x.request.first_value(name)),
-            ),
+            credentials: self.fingerprint(&credentials),
             text: text.into_boxed_slice(),
             ends,
             parts,
@@ -232,7 +241,7 @@ impl Seen {
     /// Remembers exchanges, as [`Seen::learn`] does each. `notes`: what was noted of them.
     pub fn learn_noted<'x>(&mut self, notes: Notes, all: impl Iterator<Item = &'x Exchange>) {
         let Notes { attempts, more } = notes;
-        let indexes = [&self.by_expected, &self.by_accept, &self.granted, &self.unauthorized];
+        let indexes = [&self.by_expected, &self.by_accept, &self.granted, &self.unauthorized, &self.signed];
         if !self.attempts.is_empty()
             || attempts.len() > limits::SEEN_KEYS
             || indexes.iter().any(|index| index.is_made())
@@ -281,11 +290,12 @@ impl Seen {
         }
         let number = self.first + self.attempts.len() as u64;
         self.by_key.add(more.key, number);
-        let [expected, accept, granted, unauthorized] = self.of_seldom(&attempt);
+        let [expected, accept, granted, unauthorized, signed] = self.of_seldom(&attempt);
         self.by_expected.add(expected, number);
         self.by_accept.add(accept, number);
         self.granted.add(granted, number);
         self.unauthorized.add(unauthorized, number);
+        self.signed.add(signed, number);
         let now = attempt.at;
         self.attempts.push_back(attempt);
         while self.attempts.len() > limits::SEEN_KEYS {
@@ -417,6 +427,17 @@ impl Seen {
         })
     }
 
+    /// Whether the client of this refusal was asked for credentials and gave up: its connection is over, and it came to
+    /// the same path with credentials at no time behind it.
+    pub fn gave_up(&self, x: &Exchange) -> bool {
+        let over = matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
+        let Some(refusal) = x.response.as_ref().filter(|_| over) else { return false };
+        let asked = path(x.request.target());
+        let index = self.seldom(&self.signed, Seen::of_signed);
+        let mut signed = self.numbers(index, self.place(x.client.ip, asked));
+        !signed.any(|a| a.at >= refusal.first && a.client == x.client.ip && path(a.target()) == asked)
+    }
+
     /// All attempts, in the order in which they were learnt.
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter()
@@ -435,12 +456,13 @@ impl Seen {
         let Some(gone) = self.attempts.pop_front() else { return };
         let number = self.first;
         self.first += 1;
-        let (key, [expected, accept, granted, unauthorized]) = (self.of_key(&gone), self.of_seldom(&gone));
+        let (key, [expected, accept, granted, unauthorized, signed]) = (self.of_key(&gone), self.of_seldom(&gone));
         self.by_key.forget(key, number);
         self.by_expected.forget(expected, number);
         self.by_accept.forget(accept, number);
         self.granted.forget(granted, number);
         self.unauthorized.forget(unauthorized, number);
+        self.signed.forget(signed, number);
     }
 
     /// Where an attempt stands in the index of keys; `None` where it does not.
@@ -464,13 +486,18 @@ impl Seen {
         (a.parts & UNAUTHORIZED != 0).then(|| self.place(a.client, path(a.target())))
     }
 
+    fn of_signed(&self, a: &Attempt) -> Option<u64> {
+        (a.parts & SIGNED != 0).then(|| self.place(a.client, path(a.target())))
+    }
+
     /// Where it stands in those of the other indexes that are made.
-    fn of_seldom(&self, a: &Attempt) -> [Option<u64>; 4] {
+    fn of_seldom(&self, a: &Attempt) -> [Option<u64>; 5] {
         [
             self.by_expected.is_made().then(|| self.of_expected(a)).flatten(),
             self.by_accept.is_made().then(|| self.of_accept(a)).flatten(),
             self.granted.is_made().then(|| self.of_granted(a)).flatten(),
             self.unauthorized.is_made().then(|| self.of_unauthorized(a)).flatten(),
+            self.signed.is_made().then(|| self.of_signed(a)).flatten(),
         ]
     }
 

@@ -7,7 +7,7 @@ use crate::support::link::{self, Link};
 use crate::support::run::report_on_bytes;
 use crate::support::script::{Script, Side, head, together, upgrade_request};
 
-const KEYS: [&str; 2] = ["dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEA=="];
+const KEYS: [&str; 3] = ["dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEA==", "aG9wc2NvcGUtdGVzdGtleQ=="];
 
 #[test]
 fn two_dead_backends_at_once_are_told_each_by_whose_client_was_answered() {
@@ -39,6 +39,29 @@ fn two_dead_backends_at_once_are_told_each_by_whose_client_was_answered() {
         assert!(found["message"].as_str().is_some_and(|said| said.contains(server)), "{found:#}");
         assert_eq!(found["confidence"], confidence, "while one alone waits, it is likely");
     }
+}
+
+#[test]
+fn of_tries_at_one_time_each_request_that_waited_gets_one() {
+    let asked = |n: usize, answered_ms: u64| {
+        Script::midstream(&format!("198.51.100.7:{}", 40_000 + n), "203.0.113.9:80")
+            .wait_ms(n as u64)
+            .handshake()
+            .client(head(&upgrade_request(KEYS[n])))
+            .wait_ms(answered_ms)
+            .server(head("HTTP/1.1 502 Bad Gateway\nContent-Length: 0"))
+    };
+    let tried = |port: u16, after_ms: u64| {
+        Script::midstream(&format!("203.0.113.9:{port}"), "192.0.2.21:8080").wait_ms(after_ms).syn().rst(Side::Server)
+    };
+    // The first try is behind three requests, the last is begun while the first client is told.
+    let tries = [tried(50_000, 8), tried(50_001, 14), tried(50_002, 15)];
+    let segments = together([asked(0, 10), asked(1, 14), asked(2, 14)].into_iter().chain(tries));
+    let bytes = Format::pcap(Link::Ethernet).write(&link::packets(&segments, Link::Ethernet));
+    let report = report_on_bytes(&bytes);
+    let rules: Vec<&Value> =
+        report["chains"].as_array().expect("chains").iter().map(|chain| &chain["verdict"]["rule"]).collect();
+    assert_eq!(rules, ["backend-refused"; 3]);
 }
 
 /// The verdict on one request that HAProxy refused, `asked_ms` behind the first of two checks of its backend; the

@@ -48,7 +48,7 @@ impl Watched {
         let Some((from, at)) = *closed else {
             if signs.closes_window {
                 *closed = Some((signs.ts, signs.at));
-                let new = Stall { at: signs.at, from: signs.ts, length: Nanos::ZERO, times: 0 };
+                let new = Stall { at: signs.at, from: signs.ts, length: Nanos::ZERO, times: 0, lasts: false };
                 let stall = stall.get_or_insert(new);
                 stall.times = stall.times.saturating_add(1);
             }
@@ -56,7 +56,7 @@ impl Watched {
         };
         let length = signs.ts.since(from);
         if let Some(stall) = stall.as_mut().filter(|stall| length > stall.length) {
-            *stall = Stall { at, from, length, times: stall.times };
+            *stall = Stall { at, from, length, ..*stall };
         }
         if !signs.closes_window {
             *closed = None;
@@ -64,7 +64,12 @@ impl Watched {
     }
 
     /// What there is to tell.
-    pub(super) fn tell(self) -> Option<Box<Transport>> {
+    pub(super) fn tell(mut self) -> Option<Box<Transport>> {
+        for (stall, closed) in self.transport.stalls.iter_mut().zip(self.closed) {
+            if let Some(stall) = stall {
+                stall.lasts = closed.is_some_and(|(from, _)| from == stall.from);
+            }
+        }
         (self.transport != Transport::default()).then(|| Box::new(self.transport))
     }
 }
@@ -89,7 +94,10 @@ mod tests {
         assert!(watched.take(CLIENT, 64, sign(15, true)), "it answers a probe");
         let stall = watched.tell().and_then(|t| t.stalls[1]);
         let length = Nanos::from_secs(5);
-        assert_eq!(stall, Some(Stall { at: PacketRef::new(0, 10), from: sign(10, true).ts, length, times: 2 }));
+        assert_eq!(
+            stall,
+            Some(Stall { at: PacketRef::new(0, 10), from: sign(10, true).ts, length, times: 2, lasts: true })
+        );
     }
 
     #[test]

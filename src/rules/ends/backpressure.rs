@@ -58,7 +58,8 @@ mod tests {
 
     fn stalled(ms: i64) -> Exchange {
         let mut x = open();
-        let stall = Stall { at: PacketRef::new(0, 9), from: at(20), length: Nanos::from_millis(ms), times: 2 };
+        let stall =
+            Stall { at: PacketRef::new(0, 9), from: at(20), length: Nanos::from_millis(ms), times: 2, lasts: false };
         let transport = Transport { stalls: [None, Some(stall)], ..Transport::default() };
         x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
         x

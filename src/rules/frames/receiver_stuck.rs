@@ -8,11 +8,11 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 pub(super) static RULE: Rule = Rule {
     id: "receiver-stuck",
     severity: Severity::Warning,
-    title: "one side did not read, and the other gave it up",
+    title: "one side did not read until the end",
     about: "A receiver's TCP window was zero for more than a second while the other side had something to send, and then \
         the sender ended the WebSocket, without a Close or with a code that is no goodbye. Servers that push to many \
-        clients do that: what waits for a client that does not read would fill their memory.\n\nWhoever did not read is \
-        told, not whoever ended it.",
+        clients do that: what waits for a client that does not read would fill their memory. Or the receiver reset the \
+        connection itself, with what it had not read.\n\nWhoever did not read is told, not whoever ended it.",
     refs: &["RFC 9293 §3.8.6.1", "RFC 6455 §7.1.5"],
     causes: &[
         "its program is busy or hangs, and does not read",
@@ -38,21 +38,28 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let stalls = talk.transport.iter().flat_map(|transport| transport.stalls.iter().zip(BOTH));
-    for (stall, sender) in stalls.filter(|(_, sender)| *sender == by) {
-        let Some(stall) = stall.filter(|stall| stall.length > LEAST) else { continue };
-        if end.since(stall.from + stall.length) > BEHIND || end < stall.from {
+    for (stall, sender) in stalls {
+        let Some(stall) = stall else { continue };
+        // It may have been closed for longer than anything in view shows.
+        let length = if stall.lasts { end.since(stall.from) } else { stall.length };
+        let reset = stall.lasts && x.end.how == EndHow::Rst;
+        let over = sender == by || reset;
+        if !over || length <= LEAST || end.since(stall.from + length) > BEHIND || end < stall.from {
             continue;
         }
-        let (sender, receiver) = (sender.sender(), against(sender));
+        let receiver = against(sender);
+        let ended = if sender == by { "ended the WebSocket" } else { "reset the connection with what it had not read" };
         let text = format!(
-            "The {} took nothing for {} while the {sender} had something to send, and the {sender} ended the WebSocket.",
+            "The {} took nothing for {} while the {} had something to send, and the {} {ended}.",
             receiver.sender(),
-            ends::spell(stall.length)
+            ends::spell(length),
+            sender.sender(),
+            by.sender()
         );
         out.add(Text::own(text))
             .confidence(if x.quality.gap { Confidence::Possible } else { Confidence::Likely })
             .expected(Text::own("a receiver that reads"))
-            .found(Text::own(format!("a window of zero for {}", ends::spell(stall.length))))
+            .found(Text::own(format!("a window of zero for {}", ends::spell(length))))
             .evidence(Evidence { at: stall.at, direction: Some(receiver), bytes: None });
     }
 }
@@ -68,8 +75,13 @@ mod tests {
     /// The client's window was closed from second 10 on for so many seconds; this side ended the WebSocket at second 20.
     fn ended(seconds: i64, by: Direction, how: EndHow, close: Option<u16>) -> Exchange {
         talked().with(|x| {
-            let stall =
-                Stall { at: PacketRef::new(0, 30), from: later(10), length: Nanos::from_secs(seconds), times: 1 };
+            let stall = Stall {
+                at: PacketRef::new(0, 30),
+                from: later(10),
+                length: Nanos::from_secs(seconds),
+                times: 1,
+                lasts: false,
+            };
             let transport = Transport { stalls: [None, Some(stall)], ..Transport::default() };
             x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
             (x.end.by, x.end.how, x.end.at) = (Some(by), how, Some(later(20)));
@@ -86,6 +98,22 @@ mod tests {
         );
         assert_eq!(crate::rules::frames::sender(&all[0]), Some(CLIENT));
         assert_eq!(found(&RULE, &ended(9, SERVER, EndHow::CloseFrame, Some(1008))).len(), 1);
+    }
+
+    #[test]
+    fn whoever_resets_the_connection_without_having_read_is_told() {
+        let reset = |lasts: bool, how: EndHow| {
+            let mut x = ended(2, CLIENT, how, None);
+            let stalls = x.talk.iter_mut().flat_map(|talk| talk.transport.iter_mut());
+            stalls.flat_map(|transport| transport.stalls.iter_mut().flatten()).for_each(|stall| stall.lasts = lasts);
+            found(&RULE, &x)
+        };
+        assert_eq!(
+            words(&reset(true, EndHow::Rst)[0].message),
+            "The client took nothing for 10.0 s while the server had something to send, and the client reset the \
+             connection with what it had not read."
+        );
+        assert!(reset(false, EndHow::Rst).is_empty() && reset(true, EndHow::Fin).is_empty());
     }
 
     #[test]

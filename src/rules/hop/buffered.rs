@@ -170,7 +170,8 @@ mod tests {
         assert!(run_hop_of(&RULE, near.clone(), far.clone(), |hop| hop.forward = None).is_empty());
         let stalled = near.with(|x| {
             let from = x.response.as_ref().unwrap().last + Nanos::from_millis(90);
-            let stall = Stall { at: PacketRef::new(0, 8), from, length: Nanos::from_millis(700), times: 1 };
+            let stall =
+                Stall { at: PacketRef::new(0, 8), from, length: Nanos::from_millis(700), times: 1, lasts: false };
             let transport = Transport { stalls: [None, Some(stall)], ..Transport::default() };
             x.talk.as_mut().unwrap().transport = Some(Box::new(transport));
         });

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     title: "the forward proxy refused the tunnel",
     about: "The client asked its forward proxy for a tunnel with CONNECT, as it must for a WebSocket through a proxy \
         (RFC 6455 §4.1), and got another answer than 2xx. The WebSocket request was never sent.\n\nA first 407 only \
-        asks for credentials.",
+        asks for credentials, and is a note unless the client gave up over it.",
     refs: &["RFC 9110 §9.3.6", "RFC 6455 §4.1"],
     causes: &[FORBIDDEN, CREDENTIALS, UNREACHABLE],
     fix: None,
@@ -23,10 +23,10 @@ const FORBIDDEN: &str = "the proxy's rules do not allow this host or port: many 
 const CREDENTIALS: &str = "the proxy wants credentials (407): the client sent none, or none that it accepts";
 const UNREACHABLE: &str = "the proxy cannot reach the host (502, 503, 504)";
 
-fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let Some(head) = x.response.as_ref().filter(|_| x.mechanism == Mechanism::Connect) else { return };
     let Some(code) = head.status().filter(|code| !(200..300).contains(code)) else { return };
-    let first_round = code == 407 && !x.request.has("proxy-authorization");
+    let first_round = code == 407 && !x.request.has("proxy-authorization") && !seen.gave_up(x);
     let text = Text::own("The proxy refused the tunnel to ").url(x.request.target()).say(" with ");
     let cause = match code {
         407 => CREDENTIALS,
@@ -45,7 +45,10 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ExchangeId;
+    use crate::model::{EndHow, Subject};
     use crate::rules::response::testing::*;
+    use crate::rules::testing::With as _;
 
     const CONNECT: &str = "CONNECT ws.example:80 HTTP/1.1\r\nHost: ws.example:80\r\n\r\n";
 
@@ -59,6 +62,29 @@ mod tests {
             (run(&RULE, &x)[0].severity, &*run(&RULE, &x)[0].causes),
             (Severity::Info, &[CREDENTIALS.into()][..])
         );
+    }
+
+    #[test]
+    fn a_client_that_gives_up_over_a_407_failed() {
+        let refused = exchange(CONNECT, Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
+        let over = refused.clone().with(|x| x.end.tcp_how = EndHow::Fin);
+        let severity = |x: &Exchange, later: Option<&str>| {
+            let mut seen = Seen::default();
+            seen.learn(x, false);
+            if let Some(text) = later {
+                let signed = CONNECT.replace("\r\n\r\n", text);
+                let signed = exchange(&signed, None).with(|y| (y.id, y.request.first) = (ExchangeId(2), at(9_000)));
+                seen.learn(&signed, false);
+            }
+            let mut out = Vec::new();
+            check(x, &seen, &mut Findings::new(&RULE, Subject::Exchange(x.id), &mut out));
+            out[0].severity
+        };
+        assert_eq!(severity(&over, None), Severity::Error);
+        assert_eq!(severity(&refused, None), Severity::Info, "it may still come");
+        let signed = "\r\nProxy-Authorization: Basic eDp5\r\n\r\n";
+        assert_eq!(severity(&over, Some(signed)), Severity::Info);
+        assert_eq!(severity(&over, Some("\r\nX: y\r\n\r\n")), Severity::Error);
     }
 
     #[test]

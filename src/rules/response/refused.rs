@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
-fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     // The status line alone decides; the rest of the head may be missing.
     let Some(head) = x.response.as_ref().filter(|_| x.mechanism == Mechanism::Http1Upgrade) else { return };
     let Some(code) = head.status().filter(|&code| code != 101) else { return };
@@ -48,7 +48,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
     let token = x.protocol().unwrap_or_default();
     let severity = match () {
-        () if first_round(x, code) => Severity::Info,
+        () if first_round(x, code) && !seen.gave_up(x) => Severity::Info,
         () if websocket => Severity::Error,
         // Whatever else is known of it says more.
         () if is_needed(token.as_bytes()) => Severity::Warning,
