@@ -354,6 +354,9 @@ pub const MIDSTREAM_BITS: u32 = 25;
 /// Largest payload of a frame by which a chain is recognised, in bytes.
 pub const MIDSTREAM_PAYLOAD_BYTES: u64 = 1 << 20;
 
+/// Ports of one server at which a client is refused before it is taken for one that looks for open ports.
+pub const SCANNED_PORTS: usize = 4;
+
 /// Servers remembered that take PROXY headers, that speak TLS, and forward proxies.
 pub const PROXY_PEERS: usize = 10_000;
 

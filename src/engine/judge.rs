@@ -115,6 +115,7 @@ impl<'p> Judge<'p> {
         self.seen.tunnels.learn_midstream(flow);
         self.seen.tunnels.limited |= rules::ends::ended_idle(flow);
         self.seen.learn_sealed(flow);
+        self.seen.learn_refused(flow);
         self.know_limits();
     }
 
@@ -413,7 +414,10 @@ pub fn whole_by(
     judge.learn(&exchanges, noticed);
     judge.seen.tunnels.limited |= sealed.iter().any(rules::ends::ended_idle);
     sealed.iter().for_each(|flow| judge.seen.learn_sealed(flow));
-    lone.iter().for_each(|flow| judge.seen.tunnels.learn_midstream(flow));
+    for flow in &lone {
+        judge.seen.tunnels.learn_midstream(flow);
+        judge.seen.learn_refused(flow);
+    }
     judge.know_limits();
     counters.ends_not_kept += judge.seen.tunnels.evicted;
     let mut a = Analysis { counters, ..Analysis::default() };

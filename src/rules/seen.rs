@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{EndHow, Exchange, FlowFacts, KnownLimit, Mechanism, Wrapper};
+use crate::model::{ConnectState, EndHow, Exchange, FlowFacts, KnownLimit, Mechanism, Wrapper};
 use crate::rules::polls::Polls;
 use crate::rules::request::is_forced;
 use crate::rules::tunnels::Tunnels;
@@ -39,6 +39,9 @@ pub struct Seen {
     /// The first request over each hop that has Upgrade forced on it, by the address of its sender and its
     /// server; at most `limits::SEEN_KEYS`, the first ones.
     forced: HashMap<(IpAddr, Endpoint), ExchangeId>,
+    /// Ports at which a client was refused by a server, at most `limits::SCANNED_PORTS` of each pair; at most
+    /// `limits::SEEN_KEYS` pairs, the first ones.
+    refused: HashMap<(IpAddr, IpAddr), Vec<u16>, RandomState>,
     /// Addresses that were asked to CONNECT; at most `limits::PROXY_PEERS`, the first ones.
     forward_proxies: HashSet<IpAddr>,
     /// Addresses of the hops of chains, once these are joined: what they opened besides was for no request in view.
@@ -326,6 +329,28 @@ impl Seen {
         if flow.sealed().is_some() {
             self.learn_tls(flow.server);
         }
+    }
+
+    /// Remembers a connection that was refused. Of any other, nothing.
+    pub fn learn_refused(&mut self, flow: &FlowFacts) {
+        if flow.state != ConnectState::Refused {
+            return;
+        }
+        let pair = (flow.client.ip, flow.server.ip);
+        if self.refused.len() >= limits::SEEN_KEYS && !self.refused.contains_key(&pair) {
+            self.evicted += 1;
+            return;
+        }
+        let ports = self.refused.entry(pair).or_default();
+        if ports.len() < limits::SCANNED_PORTS && !ports.contains(&flow.server.port) {
+            ports.push(flow.server.port);
+        }
+    }
+
+    /// Whether the client of this connection was refused at so many ports of its server that it looks for open ones.
+    pub fn is_scan(&self, flow: &FlowFacts) -> bool {
+        let ports = self.refused.get(&(flow.client.ip, flow.server.ip));
+        ports.is_some_and(|ports| ports.len() >= limits::SCANNED_PORTS)
     }
 
     /// Whether this server was seen to speak TLS.

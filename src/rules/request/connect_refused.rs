@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     title: "the TCP connection was refused",
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
         No request was ever sent.\n\nA warning where the client got through at once by its other family of addresses or by another address, and where \
-        a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check. A note \
+        a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check; also \
+        where the client was refused at several ports of this server, as whoever looks for open ones is. A note \
         where it went to port 443 and the client asked port 80 about then: browsers try https first.",
     refs: &["RFC 9293 §3.5.2"],
     causes: &[
@@ -60,10 +61,16 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let for_nobody = seen.hops.contains(&flow.client.ip);
     let severity = match () {
         () if tried_https_first(flow, seen) => Severity::Info,
-        () if for_nobody || got_through(flow, seen) => Severity::Warning,
+        () if for_nobody || seen.is_scan(flow) || got_through(flow, seen) => Severity::Warning,
         () => Severity::Error,
     };
-    let aside = if for_nobody { " No upgrade in view waited for it: it may be a health check." } else { "" };
+    let aside = match () {
+        () if for_nobody => " No upgrade in view waited for it: it may be a health check.",
+        () if seen.is_scan(flow) => {
+            " The same client was refused at other ports too, as whoever looks for open ones is."
+        }
+        () => "",
+    };
     let finding = out
         .add(Text::own(format!(
             "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.{aside}",
@@ -89,6 +96,21 @@ mod tests {
     #[test]
     fn a_rst_to_the_syn_is_found() {
         assert_eq!(run_flow(&RULE, &flow(ConnectState::Refused, 1))[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn whoever_looks_for_open_ports_waited_for_no_websocket() {
+        let refused = |port| {
+            let f = flow(ConnectState::Refused, 1);
+            FlowFacts { server: Endpoint::new(f.server.ip, port), ..f }
+        };
+        let told = |ports: &[u16]| {
+            let mut seen = Seen::default();
+            ports.iter().for_each(|port| seen.learn_refused(&refused(*port)));
+            run_flow_seen(&RULE, &refused(22), &seen)[0].severity
+        };
+        assert_eq!(told(&[22, 22, 22, 8080, 8443]), Severity::Error);
+        assert_eq!(told(&[22, 23, 3389, 8080]), Severity::Warning);
     }
 
     #[test]
