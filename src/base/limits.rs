@@ -404,6 +404,9 @@ pub const FAILED_REMEMBERED_S: i64 = 30;
 /// Connections that failed before a request, of those that its answer is explained by, the last ones.
 pub const TRIES_REMEMBERED: usize = 4;
 
+/// Requests that waited at a hop at one time, among which a connection that it opened in vain is shared out, the latest ones.
+pub const TRIES_SPREAD: usize = 16;
+
 /// Near legs compared with each far leg at most, the latest first.
 pub const JOIN_CANDIDATES: usize = 64;
 

@@ -24,7 +24,7 @@ pub fn tried(all: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts) -> Vec<Attemp
 /// Whose a connection is.
 struct Belongs {
     to: Attempted,
-    /// All legs whose it may be, where these are several: the one asked last first.
+    /// All legs whose it may be, where these are several: the one asked last first; at most `limits::TRIES_SPREAD`.
     several: Vec<ExchangeId>,
 }
 
@@ -38,28 +38,24 @@ impl From<Attempted> for Belongs {
 /// leg gets one as far as they go round.
 fn spread(lone: &[FlowFacts], found: &mut [Option<Belongs>]) {
     let mut owned: Map<(ExchangeId, Endpoint), usize> = Map::default();
-    let of = |found: &[Option<Belongs>], at: usize| found.get(at).and_then(Option::as_ref).map(|b| b.several.clone());
     for (at, (flow, belongs)) in lone.iter().zip(&*found).enumerate() {
         if let Some(belongs) = belongs.as_ref().filter(|belongs| belongs.several.is_empty()) {
             owned.insert((belongs.to.behind, flow.server), at);
         }
     }
     for (at, flow) in lone.iter().enumerate() {
-        let Some(several) = of(found, at).filter(|several| !several.is_empty()) else { continue };
-        let free = |leg: &&ExchangeId, owned: &Map<_, _>| !owned.contains_key(&(**leg, flow.server));
-        let mut moves = Vec::new();
-        if let Some(leg) = several.iter().find(|leg| free(leg, &owned)) {
-            moves.push((at, *leg));
-        } else {
-            // One of them may have got what can be another's as well.
-            let gives_way = |leg: &ExchangeId| {
-                let other = *owned.get(&(*leg, flow.server))?;
-                let instead = of(found, other)?.iter().find(|leg| free(leg, &owned)).copied()?;
-                Some([(other, instead), (at, *leg)])
-            };
-            moves.extend(several.iter().find_map(gives_way).into_iter().flatten());
-        }
-        for (at, leg) in moves {
+        let several = |at: usize| found.get(at).and_then(Option::as_ref).map_or(&[][..], |belongs| &belongs.several);
+        let free = |at: usize| several(at).iter().find(|leg| !owned.contains_key(&(**leg, flow.server))).copied();
+        // Where none is left, one of them may have got what can be another's as well.
+        let gives_way = |leg: &ExchangeId| {
+            let other = *owned.get(&(*leg, flow.server))?;
+            Some([Some((other, free(other)?)), Some((at, *leg))])
+        };
+        let moves = match free(at) {
+            Some(leg) => [None, Some((at, leg))],
+            None => several(at).iter().find_map(gives_way).unwrap_or_default(),
+        };
+        for (at, leg) in moves.into_iter().flatten() {
             owned.insert((leg, flow.server), at);
             if let Some(belongs) = found.get_mut(at).and_then(Option::as_mut) {
                 belongs.to.behind = leg;
@@ -175,7 +171,7 @@ fn belongs_to(flow: &FlowFacts, by_time: &[&Exchange], hosts: &Hosts) -> Option<
             return Some(match waited.as_slice() {
                 [x] => of(x, Confidence::Likely).into(),
                 several => {
-                    let several = several.iter().map(|x| x.id).collect();
+                    let several = several.iter().take(limits::TRIES_SPREAD).map(|x| x.id).collect();
                     Belongs { to: of(first, Confidence::Possible), several }
                 }
             });

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{ConnectState, EndHow, Exchange, FlowFacts, KnownLimit, Mechanism, Wrapper};
+use crate::model::{ConnectState, EndHow, Exchange, FlowFacts, Head, KnownLimit, Mechanism, Wrapper};
 use crate::rules::polls::Polls;
 use crate::rules::request::is_forced;
 use crate::rules::tunnels::Tunnels;
@@ -208,8 +208,8 @@ impl Seen {
         if x.request.has("sec-websocket-protocol") {
             parts |= OFFERS;
         }
-        let credentials = CREDENTIALS.map(|name| x.request.first_value(name));
-        if credentials.iter().any(Option::is_some) {
+        let (signed, credentials) = self.credentials(&x.request);
+        if signed {
             parts |= SIGNED;
         }
         Attempt {
@@ -222,7 +222,7 @@ impl Seen {
             granted,
             agent: self.fingerprint(&[x.request.first_value("user-agent")]),
             host: self.fingerprint(&[x.request.host()]),
-            credentials: self.fingerprint(&credentials),
+            credentials,
             text: text.into_boxed_slice(),
             ends,
             parts,
@@ -430,14 +430,20 @@ impl Seen {
     /// The attempts of this client at this target that were granted and began at `after` or later, in
     /// the order in which they were learnt: at most `limits::RETRIES_COMPARED`.
     pub fn granted_after(&self, client: IpAddr, target: &[u8], after: Timestamp) -> impl Iterator<Item = &Attempt> {
+        let granted = self.after(self.seldom(&self.granted, Seen::of_granted), self.place(client, target), after);
+        granted.filter(move |a| a.client == client && a.target() == target)
+    }
+
+    /// Of an index's attempts those that began at `after` or later, as [`Seen::granted_after`].
+    fn after<'a>(&'a self, index: &'a Index, hash: u64, after: Timestamp) -> impl Iterator<Item = &'a Attempt> {
         let before = |n: &u64| self.attempt_at(*n).is_some_and(|a| a.at < after);
         // Learnt in the order of time, but for what little overtakes: a binary search is near enough.
-        let [early, late] = match self.seldom(&self.granted, Seen::of_granted).get(self.place(client, target)) {
+        let [early, late] = match index.get(hash) {
             [_, late] if late.first().is_some_and(before) => [&[], late.split_at(late.partition_point(before)).1],
             [early, late] => [early.split_at(early.partition_point(before)).1, late],
         };
         let later = early.iter().chain(late).take(limits::RETRIES_COMPARED).filter_map(|&n| self.attempt_at(n));
-        later.filter(move |a| a.at >= after && a.client == client && a.target() == target)
+        later.filter(move |a| a.at >= after)
     }
 
     /// The first attempt of this client at this server and path that was answered 401 and began within
@@ -452,15 +458,15 @@ impl Seen {
         })
     }
 
-    /// Whether the client of this refusal was asked for credentials and gave up: its connection is over, and it came to
-    /// the same path with credentials at no time behind it.
+    /// Whether the client of this refusal was asked for credentials and gave up: its connection is over, and it did not
+    /// come to the same path with others behind it, as far as `limits::RETRIES_COMPARED` of its later attempts show.
     pub fn gave_up(&self, x: &Exchange) -> bool {
         let over = matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst);
         let Some(refusal) = x.response.as_ref().filter(|_| over) else { return false };
-        let asked = path(x.request.target());
+        let (asked, sent) = (path(x.request.target()), self.credentials(&x.request).1);
         let index = self.seldom(&self.signed, Seen::of_signed);
-        let mut signed = self.numbers(index, self.place(x.client.ip, asked));
-        !signed.any(|a| a.at >= refusal.first && a.client == x.client.ip && path(a.target()) == asked)
+        let mut signed = self.after(index, self.place(x.client.ip, asked), refusal.first);
+        !signed.any(|a| a.client == x.client.ip && path(a.target()) == asked && a.credentials != sent)
     }
 
     /// All attempts, in the order in which they were learnt.
@@ -544,6 +550,12 @@ impl Seen {
     /// Where a client's attempts at one target are found.
     fn place(&self, client: IpAddr, target: &[u8]) -> u64 {
         self.state.hash_one((client, target))
+    }
+
+    /// Whether there are credentials in a request, and their fingerprint.
+    fn credentials(&self, request: &Head) -> (bool, u64) {
+        let all = CREDENTIALS.map(|name| request.first_value(name));
+        (all.iter().any(Option::is_some), self.fingerprint(&all))
     }
 
     fn fingerprint(&self, values: &[Option<&[u8]>]) -> u64 {

@@ -10,9 +10,9 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Error,
     title: "the upgrade was refused with an HTTP status",
     about: "Instead of 101 the server sent a final status: there is no WebSocket. The code is in the slug \
-        (refused-403).\n\nA first 401 or 407 is the normal way to ask for credentials and only a note, but where the query carried some, or the answer \
-        says what is wrong with them. Where the \
-        request has a fault of its own, the refusal is its symptom.\n\nThe first bytes of the body and the Server \
+        (refused-403).\n\nA first 401 or 407 is the normal way to ask for credentials and only a note, but where the query carried some, the answer \
+        says what is wrong with them, or the client gave up over it: its connection is over, and none of its later \
+        requests for this path has other credentials. Where the request has a fault of its own, the refusal is its symptom.\n\nThe first bytes of the body and the Server \
         and Via fields often tell whether a proxy or the application refused.",
     refs: &["RFC 6455 §4.1", "RFC 6455 §4.2.2", "RFC 9110 §15"],
     causes: &[
@@ -185,6 +185,8 @@ pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ExchangeId;
+    use crate::model::{EndHow, Subject};
     use crate::rules::response::testing::*;
 
     fn refused(request: &str, status: &str) -> Vec<(String, Severity)> {
@@ -238,6 +240,29 @@ mod tests {
         assert!(refused(ASK, "200 OK").is_empty());
         assert!(run(&RULE, &exchange(ASK, Some(GRANT))).is_empty());
         assert!(run(&RULE, &exchange(ASK, None)).is_empty());
+    }
+
+    #[test]
+    fn a_first_401_over_which_the_client_gave_up_is_no_note() {
+        let severity = |over: bool, later: Option<&str>| {
+            let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+            let mut x = exchange(&ask("Cookie: a=1\r\n"), Some(answer));
+            x.end.tcp_how = if over { EndHow::Fin } else { EndHow::Open };
+            let mut seen = Seen::default();
+            seen.learn(&x, false);
+            if let Some(fields) = later {
+                let mut again = exchange(&ask(fields), None);
+                (again.id, again.request.first) = (ExchangeId(2), at(9_000));
+                seen.learn(&again, false);
+            }
+            let mut out = Vec::new();
+            check(&x, &seen, &mut Findings::new(&RULE, Subject::Exchange(x.id), &mut out));
+            out[0].severity
+        };
+        assert_eq!(severity(true, None), Severity::Error);
+        assert_eq!(severity(true, Some("Cookie: a=1\r\n")), Severity::Error, "the same credentials once more");
+        assert_eq!(severity(true, Some("Cookie: a=1\r\nAuthorization: Basic eDp5\r\n")), Severity::Info);
+        assert_eq!(severity(false, None), Severity::Info, "it may still come");
     }
 
     #[test]
