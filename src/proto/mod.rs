@@ -39,8 +39,9 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
-use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Head, Layer, Preview, Wrapper, via};
+use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Preview, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Ready, Side, Signs, What};
+use crate::wire::http1::Kind;
 use crate::wire::short::Short;
 
 use hashbrown::HashMap;
@@ -162,24 +163,17 @@ fn place_of(bytes: &[u8]) -> (usize, usize) {
 }
 
 impl Shared {
-    /// The exchange around the head that these bytes begin with. `None`: it was not read ahead.
-    fn ready_request(&mut self, bytes: &[u8]) -> Option<Box<Exchange>> {
-        let of_these =
-            |ready: &mut ReadAhead| matches!(ready.head, Ready::Request(_)) && ready.place == place_of(bytes);
-        match self.ready.take_if(of_these)?.head {
-            Ready::Request(x) => Some(x),
-            Ready::Response(_) => None,
-        }
+    /// The head that these bytes begin with. `None`: it is none of this kind, or was not read ahead.
+    #[inline]
+    fn take_ready(&mut self, kind: Kind, bytes: &[u8]) -> Option<Ready> {
+        let of_these = |ready: &mut ReadAhead| ready.head.kind() == kind && ready.place == place_of(bytes);
+        Some(self.ready.take_if(of_these)?.head)
     }
 
-    /// The same of a response.
-    fn ready_response(&mut self, bytes: &[u8]) -> Option<Head> {
-        let of_these =
-            |ready: &mut ReadAhead| matches!(ready.head, Ready::Response(_)) && ready.place == place_of(bytes);
-        match self.ready.take_if(of_these)?.head {
-            Ready::Response(head) => Some(head),
-            Ready::Request(_) => None,
-        }
+    /// What the head is that these bytes begin with. `None`: it was not read ahead.
+    #[inline]
+    fn ready_kind(&self, bytes: &[u8]) -> Option<Kind> {
+        self.ready.as_ref().filter(|ready| ready.place == place_of(bytes)).map(|ready| ready.head.kind())
     }
 
     /// What was counted, with what the tunnels share.

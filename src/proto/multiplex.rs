@@ -298,16 +298,19 @@ impl Output for Listener<'_, '_> {
         if stream.is_pushed() {
             return;
         }
-        let (text, fields) = (&head.list.text, &head.list.fields);
         let target = head.value(":path").unwrap_or_default();
         let method = head.value(":method").unwrap_or_default();
         let candidate = stream.extended_connect || ASKING.iter().any(|name| head.value(name).is_some());
         let connect = !candidate && method == b"CONNECT";
         let wanted = &mut self.flow.shared.wanted;
-        let tentative = !candidate && method == b"GET" && head.list.complete && wanted.is(target, text, fields);
+        let cookie = head.value("cookie");
+        let tentative = !candidate
+            && method == b"GET"
+            && head.list.complete
+            && wanted.is(target, cookie, head.value("x-forwarded-for"));
         if candidate {
             let client = self.flow.context.endpoint(self.owner.client).ip;
-            wanted.learn(target, text, fields, client);
+            wanted.learn(target, cookie, client);
         } else if tentative {
             wanted.keep();
         } else if !connect {

@@ -2,14 +2,15 @@
 
 use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::{Exchange, Field, Head, LineFaults, StartLine};
-use crate::stream::{Chunk, Side, What};
-use crate::wire::http1::{self, Framing, Kind, Parts, head_end, is_candidate, leading_blank, parse};
+use crate::stream::{Chunk, Plain, Ready, Side, What};
+use crate::wire::framing::Framing;
+use crate::wire::http1::{self, Kind, Parts, head_end, is_candidate, leading_blank, parse};
 use crate::wire::polling;
 use crate::wire::sniff::{Guess, guess};
 
 use super::Flow;
 use super::around::Around;
-use super::body::{Progress, announced_in};
+use super::body::Progress;
 use super::messages::{Early, Half, Messages, Start, State};
 use super::pending::Pending;
 
@@ -75,6 +76,14 @@ impl Messages<'_> {
     /// Takes bytes of a head; returns how many.
     fn request_head(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, rest: &[u8]) -> usize {
         if self.now.request.start.is_none() {
+            if let Some(ready) = flow.shared.take_ready(Kind::Request, rest) {
+                let used = ready.length().min(rest.len());
+                let start = Start { id: flow.shared.next_id(), at: chunk.at, ts: chunk.ts, offset: chunk.offset };
+                let faults = self.now.request.reset();
+                let last = (chunk.at, chunk.ts);
+                self.request_complete(flow, start, &rest[..used], last, true, faults, Some(ready));
+                return used;
+            }
             // Stray line ends between messages begin nothing yet (RFC 9112 §2.2).
             let blank = leading_blank(rest);
             if blank != 0 {
@@ -89,13 +98,6 @@ impl Messages<'_> {
                 Some(Start { id: flow.shared.next_id(), at: chunk.at, ts: chunk.ts, offset: chunk.offset });
         }
         let Some(start) = self.now.request.start else { return rest.len() };
-        if let Some(x) = flow.shared.ready_request(rest).filter(|_| self.now.request.buf.is_empty()) {
-            let used = x.request.text.len();
-            let faults = self.now.request.reset();
-            let last = (chunk.at, chunk.ts);
-            self.request_complete(flow, start, &rest[..used], last, true, faults, Some(x));
-            return used;
-        }
         match gather(&mut self.now.request, rest) {
             Gathered::Whole(used) => {
                 // A head inside one segment is read where it stands.
@@ -136,19 +138,22 @@ impl Messages<'_> {
         last: (PacketRef, Timestamp),
         complete: bool,
         faults: LineFaults,
-        ready: Option<Box<Exchange>>,
+        ready: Option<Ready>,
     ) {
         let mut scratch = std::mem::take(&mut flow.shared.fields);
-        let parts = match &ready {
-            Some(x) => Parts { start: x.request.start.clone(), faults: x.request.faults },
-            None => parse(Kind::Request, text, &mut scratch),
+        // Whether `scratch` holds its fields.
+        let mut parsed = false;
+        let (plain, candidate, ready) = match ready {
+            Some(Ready::Plain(plain)) => (plain, false, None),
+            Some(Ready::Request(x)) => (Plain::of_request(&x.request), true, Some(x)),
+            Some(Ready::Response(_)) | None => {
+                let parts = parse(Kind::Request, text, &mut scratch);
+                parsed = true;
+                let candidate = is_candidate(text, &parts.start, &scratch);
+                (Plain::of(text, parts, &scratch), candidate, None)
+            }
         };
-        let fields: &[Field] = ready.as_ref().map_or(&scratch, |x| &x.request.fields);
-        // Of one that was read ahead, what is not among its fields needs no look at them.
-        let names = ready.as_ref().map(|x| x.request.names);
-        let may_have = |name: &[u8]| names.is_none_or(|names| names.may_have(name));
-        let candidate = ready.is_some() || is_candidate(text, &parts.start, fields);
-        let version_is_http = match &parts.start {
+        let version_is_http = match &plain.start {
             StartLine::Request { version, .. } => text_of(text, version).starts_with(b"HTTP/"),
             StartLine::Response { .. } => false,
         };
@@ -162,33 +167,32 @@ impl Messages<'_> {
         if let Some(done) = self.http.open.take() {
             self.http.emit(flow, done, false);
         }
-        let method = match &parts.start {
+        let method = match &plain.start {
             StartLine::Request { method, .. } => text_of(text, method),
             StartLine::Response { .. } => b"",
         };
         let (is_head, connect) = (method == b"HEAD", method == b"CONNECT");
-        let has_content = may_have(b"content-length") || may_have(b"transfer-encoding");
-        let framing = has_content.then(|| announced_in(text, fields)).flatten().unwrap_or(Framing::None);
+        let framing = plain.framing.unwrap_or(Framing::None);
         let gap = std::mem::take(&mut self.now.request.gap);
         let index = self.http.requests;
         self.http.requests = self.http.requests.saturating_add(1);
         let unsure = self.http.lost_requests;
         let mut pending =
             Pending { head: is_head, connect, exchange: None, plain: 0..0, start, end: last, gap, unsure, index };
-        let target = match &parts.start {
+        let target = match &plain.start {
             StartLine::Request { target, .. } => text_of(text, target),
             StartLine::Response { .. } => b"",
         };
+        let of = |range| Some(text_of(text, range)).filter(|value| !value.is_empty());
         let wanted = &flow.shared.wanted;
         let tentative = !candidate
             && method == b"GET"
             && complete
-            && (wanted.is(target, text, fields)
+            && (wanted.is(target, of(&plain.cookie), of(&plain.forwarded))
                 || wanted.has_room() && (self.http.requests <= 1 && self.is_proxied() || polling::may_poll(target)));
         if candidate {
             let client = flow.endpoint(self.http.client).ip;
-            let fields = if may_have(b"cookie") { fields } else { &[] };
-            flow.shared.wanted.learn(target, text, fields, client);
+            flow.shared.wanted.learn(target, of(&plain.cookie), client);
         }
         if candidate || tentative {
             let mut x = match ready {
@@ -198,7 +202,10 @@ impl Messages<'_> {
                     placed(flow, self.http.client, self.http.around.as_deref(), x)
                 }
                 None => {
-                    let head = into_head(text, parts.start, &scratch, parts.faults, start, last, complete);
+                    if !parsed {
+                        parse(Kind::Request, text, &mut scratch);
+                    }
+                    let head = into_head(text, plain.start, &scratch, plain.faults, start, last, complete);
                     self.exchange(flow, start.id, head, index)
                 }
             };

@@ -2,16 +2,26 @@
 
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{Direction, Exchange, Head, LineFaults, Preview, StartLine};
-use crate::stream::{Chunk, What};
-use crate::wire::http1::{Framing, Kind, Parts, leading_blank, parse};
+use crate::stream::{Chunk, Plain, Ready, What};
+use crate::wire::framing::Framing;
+use crate::wire::http1::{Kind, leading_blank, parse};
 use crate::wire::sniff::{Guess, is_response};
 
 use super::Flow;
-use super::body::{Progress, announced_in};
+use super::body::Progress;
 use super::messages::{Messages, Start, State};
 use super::pending::Pending;
 use super::request::{Gathered, gather, into_head, place};
 use super::tunnel;
+
+/// A head, as far as it was read.
+enum Known {
+    Head(Head),
+    /// Its fields were not kept.
+    Plain(Plain),
+    /// Its fields are at hand.
+    Parsed(Plain),
+}
 
 /// How a status line begins that is looked for among other bytes.
 const STATUS_LINE: &[u8] = b"HTTP/1.";
@@ -123,10 +133,12 @@ impl Messages<'_> {
                 self.found_again();
             }
         }
-        if let Some(head) = flow.shared.ready_response(rest).filter(|_| self.now.response.buf.is_empty()) {
-            let used = head.text.len();
+        if self.now.response.buf.is_empty()
+            && let Some(ready) = flow.shared.take_ready(Kind::Response, rest)
+        {
+            let used = ready.length().min(rest.len());
             let faults = self.now.response.reset();
-            self.response_complete(flow, start, &rest[..used], (chunk.at, chunk.ts), true, faults, Some(head));
+            self.response_complete(flow, start, &rest[..used], (chunk.at, chunk.ts), true, faults, Some(ready));
             return used;
         }
         match gather(&mut self.now.response, rest) {
@@ -198,19 +210,25 @@ impl Messages<'_> {
         last: (PacketRef, Timestamp),
         complete: bool,
         faults: LineFaults,
-        ready: Option<Head>,
+        ready: Option<Ready>,
     ) {
         let mut scratch = std::mem::take(&mut flow.shared.fields);
-        let parts = match &ready {
-            Some(head) => Parts { start: head.start.clone(), faults: head.faults },
-            None => parse(Kind::Response, text, &mut scratch),
+        let known = match ready {
+            Some(Ready::Plain(plain)) => Known::Plain(plain),
+            Some(Ready::Response(head)) => Known::Head(head),
+            Some(Ready::Request(_)) | None => {
+                let parts = parse(Kind::Response, text, &mut scratch);
+                Known::Parsed(Plain::of(text, parts, &scratch))
+            }
         };
-        let status = match parts.start {
-            StartLine::Response { status, .. } => status,
-            StartLine::Request { .. } => 0,
+        let (status, framing) = match &known {
+            // A 101 has no content, and only of that the whole head is read ahead.
+            Known::Head(_) => (101, None),
+            Known::Plain(plain) | Known::Parsed(plain) => match plain.start {
+                StartLine::Response { status, .. } => (status, plain.framing),
+                StartLine::Request { .. } => (0, plain.framing),
+            },
         };
-        // A 101 has no content, and only that is read ahead.
-        let framing = if ready.is_some() { None } else { announced_in(text, &scratch) };
         flow.shared.counters.http_responses += 1;
         let gap = std::mem::take(&mut self.now.response.gap);
         if gap && complete {
@@ -227,12 +245,16 @@ impl Messages<'_> {
         }
         let wanted = self.now.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
         let head = wanted.then(|| {
-            let mut head = match ready {
-                Some(mut head) => {
+            let mut head = match known {
+                Known::Head(mut head) => {
                     place(&mut head, start, last);
                     head
                 }
-                None => into_head(text, parts.start, &scratch, parts.faults, start, last, complete),
+                Known::Plain(plain) => {
+                    parse(Kind::Response, text, &mut scratch);
+                    into_head(text, plain.start, &scratch, plain.faults, start, last, complete)
+                }
+                Known::Parsed(plain) => into_head(text, plain.start, &scratch, plain.faults, start, last, complete),
             };
             head.faults.add(faults);
             head

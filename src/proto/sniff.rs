@@ -3,6 +3,7 @@
 
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::stream::{Chunk, CloseHow, Context, Side, What};
+use crate::wire::http1::Kind;
 use crate::wire::sniff::{Guess, opening};
 use crate::wire::tls::handshake::CLIENT_HELLO;
 
@@ -34,7 +35,12 @@ const HELD: usize = 16;
 /// What the very first bytes of a flow say, where they say it at once. `None`: look closer.
 pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>, shared: &mut Shared) -> Option<Step> {
     let What::Data(data) = chunk.what else { return None };
-    match opening(&data[..data.len().min(limits::SNIFF_BYTES)]) {
+    let opening = match shared.ready_kind(data) {
+        Some(Kind::Request) => Guess::Request,
+        Some(Kind::Response) => Guess::Response,
+        None => opening(&data[..data.len().min(limits::SNIFF_BYTES)]),
+    };
+    match opening {
         Guess::Request => Some(http(Http::new(chunk.side))),
         Guess::Response => Some(http(Http::new(chunk.side.other()))),
         Guess::Tls => {

@@ -8,10 +8,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::base::limits;
-use crate::model::Field;
 use crate::wire::polling;
-
-use super::request::text_of;
 
 /// Marks of the last upgrade requests; at most `limits::WANTED`, the oldest go first.
 #[derive(Default)]
@@ -32,7 +29,7 @@ enum Mark {
 
 impl Wanted {
     /// An upgrade was asked for by this client.
-    pub(super) fn learn(&mut self, target: &[u8], text: &[u8], fields: &[Field], client: IpAddr) {
+    pub(super) fn learn(&mut self, target: &[u8], cookie: Option<&[u8]>, client: IpAddr) {
         let last = last_segment(target);
         self.add(self.hash(Mark::LastSegment, last));
         if last == b"websocket" {
@@ -40,15 +37,16 @@ impl Wanted {
             polling::SOCKJS.iter().for_each(|name| self.add(self.hash(Mark::LastSegment, name)));
         }
         self.add(self.state.hash_one(client));
-        if let Some(cookie) = value(text, fields, b"cookie") {
+        if let Some(cookie) = cookie {
             self.add(self.hash(Mark::Cookie, cookie));
         }
     }
 
-    /// Whether this plain request may be a leg of such an upgrade. At most `limits::TENTATIVE` times.
+    /// Whether this plain request may be a leg of such an upgrade; `forwarded`: its X-Forwarded-For. At most
+    /// `limits::TENTATIVE` times.
     #[inline]
-    pub(super) fn is(&self, target: &[u8], text: &[u8], fields: &[Field]) -> bool {
-        !self.ring.is_empty() && self.kept < limits::TENTATIVE && self.matches(target, text, fields)
+    pub(super) fn is(&self, target: &[u8], cookie: Option<&[u8]>, forwarded: Option<&[u8]>) -> bool {
+        !self.ring.is_empty() && self.kept < limits::TENTATIVE && self.matches(target, cookie, forwarded)
     }
 
     /// Whether another may be kept.
@@ -61,16 +59,15 @@ impl Wanted {
         self.kept += 1;
     }
 
-    fn matches(&self, target: &[u8], text: &[u8], fields: &[Field]) -> bool {
+    fn matches(&self, target: &[u8], cookie: Option<&[u8]>, forwarded: Option<&[u8]>) -> bool {
         let has = |mark, bytes: &[u8]| self.counts.contains_key(&self.hash(mark, bytes));
-        let forwarded = || {
-            let list = value(text, fields, b"x-forwarded-for")?;
-            let last = list.rsplit(|&b| b == b',').next()?;
+        let last_hop = || {
+            let last = forwarded?.rsplit(|&b| b == b',').next()?;
             std::str::from_utf8(last).ok()?.trim().parse::<IpAddr>().ok()
         };
         has(Mark::LastSegment, last_segment(target))
-            || value(text, fields, b"cookie").is_some_and(|cookie| has(Mark::Cookie, cookie))
-            || forwarded().is_some_and(|client| self.counts.contains_key(&self.state.hash_one(client)))
+            || cookie.is_some_and(|cookie| has(Mark::Cookie, cookie))
+            || last_hop().is_some_and(|client| self.counts.contains_key(&self.state.hash_one(client)))
     }
 
     fn add(&mut self, hash: u64) {
@@ -103,14 +100,6 @@ fn last_segment(target: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or_default()
 }
 
-/// The first value of this field, whose name is given in lower case.
-fn value<'a>(text: &'a [u8], fields: &[Field], name: &[u8]) -> Option<&'a [u8]> {
-    let is = |f: &&Field| {
-        (f.name.end - f.name.start) as usize == name.len() && text_of(text, &f.name).eq_ignore_ascii_case(name)
-    };
-    fields.iter().find(is).map(|f| text_of(text, &f.value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,21 +109,23 @@ mod tests {
     #[test]
     fn the_end_of_a_path_is_remembered_until_newer_ones_push_it_out() {
         let mut wanted = Wanted::default();
-        assert!(!wanted.is(b"/chat", b"", &[]));
-        wanted.learn(b"/app/chat?x=1", b"", &[], CLIENT);
-        assert!(wanted.is(b"/chat", b"", &[]) && wanted.is(b"/v2/chat/", b"", &[]) && !wanted.is(b"/chats", b"", &[]));
+        assert!(!wanted.is(b"/chat", None, None));
+        wanted.learn(b"/app/chat?x=1", None, CLIENT);
+        assert!(
+            wanted.is(b"/chat", None, None) && wanted.is(b"/v2/chat/", None, None) && !wanted.is(b"/chats", None, None)
+        );
         for n in 0..limits::WANTED {
-            wanted.learn(format!("/{n}").as_bytes(), b"", &[], CLIENT);
+            wanted.learn(format!("/{n}").as_bytes(), None, CLIENT);
         }
-        assert!(!wanted.is(b"/chat", b"", &[]));
+        assert!(!wanted.is(b"/chat", None, None));
         assert!(wanted.ring.len() <= limits::WANTED && wanted.counts.len() <= limits::WANTED);
     }
 
     #[test]
     fn no_more_are_kept_than_the_limit_says() {
         let mut wanted = Wanted::default();
-        wanted.learn(b"/chat", b"", &[], CLIENT);
+        wanted.learn(b"/chat", None, CLIENT);
         (0..limits::TENTATIVE).for_each(|_| wanted.keep());
-        assert!(!wanted.is(b"/chat", b"", &[]));
+        assert!(!wanted.is(b"/chat", None, None));
     }
 }

@@ -23,7 +23,7 @@ pub mod via;
 pub use copies::Copies;
 pub use decode::{Aside, Decoded, Decoder, Place, straight};
 pub use flow::{FlowKey, Opened, Side, Track};
-pub use ready::{Offer, Ready};
+pub use ready::{Offer, Plain, Ready};
 pub use reassembly::Segment;
 pub use segments::{Entry, Segments};
 pub use table::Table;

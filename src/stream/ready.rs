@@ -1,17 +1,18 @@
-//! Heads of upgrades that stand whole in one segment. Whoever takes packets apart reads them at once, and whoever
-//! follows the flows has them ready when their turn comes. To read a head asks for nothing but its bytes, so that who
-//! does it makes no difference.
+//! Heads that stand whole in one segment. Whoever takes packets apart reads them at once, and whoever follows the flows
+//! has them ready when their turn comes. To read a head asks for nothing but its bytes, so that who does it makes no
+//! difference.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::slice::from_ref;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use prefetch_index::prefetch_index;
 
 use crate::base::limits;
-use crate::model::{Exchange, Field, Head, StartLine};
-use crate::wire::http1::{self, Kind, head_end, is_candidate, parse};
+use crate::model::{Exchange, Field, Head, LineFaults, StartLine};
+use crate::wire::framing::{Framing, announced_in};
+use crate::wire::http1::{self, Kind, Parts, head_end, is_candidate, parse};
+use crate::wire::sniff::{Guess, guess};
 
 /// A head that was read ahead.
 #[derive(Debug)]
@@ -20,48 +21,124 @@ pub enum Ready {
     Request(Box<Exchange>),
     /// A 101.
     Response(Head),
+    /// Any other.
+    Plain(Plain),
+}
+
+/// What is asked of a head of which nobody keeps more: its start line, and some of its fields.
+#[derive(Debug)]
+pub struct Plain {
+    pub start: StartLine,
+    pub faults: LineFaults,
+    /// Bytes of the head.
+    pub length: u32,
+    /// How its content is delimited. `None`: it says nothing.
+    pub framing: Option<Framing>,
+    /// The first Cookie and X-Forwarded-For of a request; empty where there is none.
+    pub cookie: Range<u32>,
+    pub forwarded: Range<u32>,
 }
 
 /// One that waits to be taken.
 #[derive(Debug)]
 pub struct Offer(RefCell<Option<Ready>>);
 
-/// What these begin with.
-const GET: &[u8] = b"GET ";
-const SWITCHING: &[u8] = b"HTTP/1.1 101";
-
-/// A part of `Upgrade` in every spelling that is worth a look.
-static UPGRADE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"pgrade"));
-
 impl Ready {
-    /// The head that a segment's payload begins with. `None`: there is none of an upgrade, it does not end here, or it
-    /// is out of the ordinary. `scratch`: for fields.
+    /// The head that a segment's payload begins with. `None`: there is none, it does not end here, or it is out of the
+    /// ordinary. `scratch`: for fields.
+    #[inline]
     pub(super) fn of(payload: &[u8], scratch: &mut Vec<Field>) -> Option<Ready> {
-        let is_request = payload.starts_with(GET);
-        if !is_request && !payload.starts_with(SWITCHING) {
+        let kind = match payload.first_chunk()? {
+            b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" => Kind::Request,
+            b"HTTP" => Kind::Response,
+            _ => return None,
+        };
+        Ready::read(kind, payload, scratch)
+    }
+
+    #[inline(never)]
+    fn read(kind: Kind, payload: &[u8], scratch: &mut Vec<Field>) -> Option<Ready> {
+        let is = if kind == Kind::Request { Guess::Request } else { Guess::Response };
+        if guess(payload) != is {
             return None;
         }
-        if is_request {
-            UPGRADE.find(payload)?;
-        }
         let text = payload.get(..head_end(payload, 0)?).filter(|text| text.len() <= limits::READY_HEAD_BYTES)?;
-        let kind = if is_request { Kind::Request } else { Kind::Response };
         let parts = parse(kind, text, scratch);
-        match parts.start {
-            StartLine::Request { .. } if is_candidate(text, &parts.start, scratch) => {
-                Some(Ready::Request(Box::new(Exchange::of(http1::head(text, parts, scratch)))))
-            }
+        match &parts.start {
             StartLine::Response { status: 101, .. } => Some(Ready::Response(http1::head(text, parts, scratch))),
-            _ => None,
+            StartLine::Response { .. } => Some(Ready::Plain(Plain::of(text, parts, scratch))),
+            StartLine::Request { version, .. } => {
+                let plain = !is_candidate(text, &parts.start, scratch);
+                if plain && text.get(version.start as usize..)?.starts_with(b"HTTP/") {
+                    Some(Ready::Plain(Plain::of(text, parts, scratch)))
+                } else if !plain && text.starts_with(b"GET ") {
+                    Some(Ready::Request(Box::new(Exchange::of(http1::head(text, parts, scratch)))))
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    /// Which it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Ready::Request(_) | Ready::Plain(Plain { start: StartLine::Request { .. }, .. }) => Kind::Request,
+            Ready::Response(_) | Ready::Plain(_) => Kind::Response,
+        }
+    }
+
+    /// Bytes of the head.
+    #[inline]
+    pub fn length(&self) -> usize {
+        match self {
+            Ready::Request(x) => x.request.text.len(),
+            Ready::Response(head) => head.text.len(),
+            Ready::Plain(plain) => plain.length as usize,
         }
     }
 
     /// Bytes that it takes, roughly.
     pub(super) fn bytes(&self) -> usize {
         let of = |head: &Head| head.text.len() + head.fields.len() * size_of::<Field>();
-        match self {
-            Ready::Request(x) => of(&x.request) + size_of::<Exchange>(),
-            Ready::Response(head) => of(head) + size_of::<Head>(),
+        size_of::<Ready>()
+            + match self {
+                Ready::Request(x) => of(&x.request) + size_of::<Exchange>(),
+                Ready::Response(head) => of(head),
+                Ready::Plain(_) => 0,
+            }
+    }
+}
+
+impl Plain {
+    /// Of a head and its fields, as they were just read.
+    pub fn of(text: &[u8], Parts { start, faults }: Parts, fields: &[Field]) -> Plain {
+        let first = |name: &[u8]| {
+            let is = |f: &&Field| {
+                (f.name.end - f.name.start) as usize == name.len()
+                    && text
+                        .get(f.name.start as usize..f.name.end as usize)
+                        .is_some_and(|n| n.eq_ignore_ascii_case(name))
+            };
+            fields.iter().find(is).map_or(0..0, |f| f.value.clone())
+        };
+        let is_request = matches!(start, StartLine::Request { .. });
+        let [cookie, forwarded] = if is_request { [first(b"cookie"), first(b"x-forwarded-for")] } else { [0..0, 0..0] };
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Plain { start, faults, length, framing: announced_in(text, fields), cookie, forwarded }
+    }
+
+    /// The same of a request that was read before.
+    pub fn of_request(head: &Head) -> Plain {
+        let first = |name: &str| head.lines(name).next().map_or(0..0, |f| f.value.clone());
+        let has_content = head.names.may_have(b"content-length") || head.names.may_have(b"transfer-encoding");
+        Plain {
+            start: head.start.clone(),
+            faults: head.faults,
+            length: u32::try_from(head.text.len()).unwrap_or(u32::MAX),
+            framing: has_content.then(|| announced_in(&head.text, &head.fields)).flatten(),
+            cookie: first("cookie"),
+            forwarded: first("x-forwarded-for"),
         }
     }
 }
@@ -116,16 +193,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_or_of_no_upgrade_waits_for_its_turn() {
+    fn of_other_heads_it_is_kept_what_is_asked_of_them() {
+        let plain = |text: &str| match of(text) {
+            Some(Ready::Plain(plain)) => plain,
+            other => panic!("{other:?}"),
+        };
+        let text = "POST /a HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\ncookie: b=2\r\nX-Forwarded-For: 10.0.0.1\r\n\
+            Content-Length: 4\r\n\r\nbody";
+        let is = plain(text);
+        assert_eq!((is.length as usize, is.framing), (text.len() - 4, Some(Framing::Length(4))));
+        let of = |range: &Range<u32>| &text[range.start as usize..range.end as usize];
+        assert_eq!((of(&is.cookie), of(&is.forwarded)), ("a=1", "10.0.0.1"));
+        let is = plain("HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n");
+        assert_eq!((is.framing, is.cookie, is.forwarded), (Some(Framing::Chunked), 0..0, 0..0));
+        assert!(matches!(is.start, StartLine::Response { status: 200, .. }));
+        let is = plain("GET / HTTP/1.0\r\nHost : x\n\n");
+        assert!(is.faults.has(LineFaults::BARE_LF) && is.faults.has(LineFaults::SPACE_BEFORE_COLON));
+    }
+
+    #[test]
+    fn what_is_not_whole_or_out_of_the_ordinary_waits_for_its_turn() {
         for text in [ASK, GRANT] {
             for cut in 0..text.len() {
                 assert!(of(&text[..cut]).is_none(), "{cut}");
             }
             assert!(of(&format!("\r\n{text}")).is_none());
         }
-        assert!(of("GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_none());
-        assert!(of("GET /pgrade HTTP/1.1\r\nHost: x\r\n\r\n").is_none());
-        assert!(of("HTTP/1.1 200 OK\r\nUpgrade: websocket\r\n\r\n").is_none());
+        for text in ["POST /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "GET sip:a RTSP/1.0\r\n\r\n", "GET /\r\n\r\n"]
+        {
+            assert!(of(text).is_none(), "{text}");
+        }
         let large = ASK.replace("Host: x", &format!("X: {}", "x".repeat(limits::READY_HEAD_BYTES)));
         assert!(of(&large).is_none());
     }

@@ -198,8 +198,7 @@ impl Segments {
                 entry.flags.0 &= !LOOKED;
                 return Short::default();
             };
-            if let [b'G' | b'H', ..] = payload
-                && *ready_bytes < limits::READY_BYTES
+            if *ready_bytes < limits::READY_BYTES
                 && let Some(head) = Ready::of(payload, fields)
             {
                 *ready_bytes += head.bytes();

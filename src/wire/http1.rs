@@ -25,16 +25,6 @@ pub struct Parts {
 /// Field lines httparse may find before the lenient splitter takes over.
 const FAST_FIELDS: usize = 128;
 
-/// How the content of a message is delimited (RFC 9112 §6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    None,
-    Length(u64),
-    Chunked,
-    /// To the end of the connection; responses only.
-    UntilClose,
-}
-
 /// Where the head that starts at `bytes` ends: the index behind its empty line. `from`: bytes that
 /// were looked at before. Empty lines before the start line belong to the head.
 pub fn head_end(bytes: &[u8], from: usize) -> Option<usize> {

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod extensions;
 pub mod frame_chain;
+pub mod framing;
 pub mod h2;
 pub mod hpack;
 pub mod http1;
