@@ -378,7 +378,7 @@ impl Exchange {
             return protocol.is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"));
         }
         self.has_websocket_fields()
-            || self.request.has_token("upgrade", "websocket")
+            || self.request.upgrades_to_websocket()
             || self.begins_with_websocket()
             || self.is_answered_only()
     }
@@ -390,7 +390,7 @@ impl Exchange {
 
     /// Whether nothing of the request is in view, and the answer says that it was for a WebSocket.
     fn is_answered_only(&self) -> bool {
-        self.is_request_unseen() && self.granted().is_some_and(|head| head.has_token("upgrade", "websocket"))
+        self.is_request_unseen() && self.granted().is_some_and(|head| head.upgrades_to_websocket())
     }
 
     /// Whether the head breaks off in `Upgrade: webs`: no other protocol of IANA's registry of upgrade
@@ -424,7 +424,7 @@ impl Exchange {
         };
         let may_pass = matches!(self.status(), None | Some(200..=299 | 401 | 403 | 500..=599));
         let other = path.starts_with(b"/") && path != head.target();
-        (other && may_pass && !head.has_token("upgrade", "websocket")).then_some(path)
+        (other && may_pass && !head.upgrades_to_websocket()).then_some(path)
     }
 
     /// The head that grants what was asked for: a 101 in HTTP/1.x, a 2xx to an extended CONNECT (RFC 8441 §5).

@@ -99,6 +99,8 @@ pub struct Names {
     websocket: Option<bool>,
     /// Whether one of [`HIXIE`] is, which many ask next.
     hixie: Option<bool>,
+    /// Whether Upgrade names websocket, where one line says that and nothing else, or there is none.
+    upgrades: Option<bool>,
 }
 
 /// The fields without which no request asks for WebSocket (RFC 6455 §4.1).
@@ -117,7 +119,13 @@ impl Names {
         }
         let is = |f: &Field, known: [&str; 2]| known.iter().any(|k| name(f).eq_ignore_ascii_case(k.as_bytes()));
         let any = |known| Some(fields.iter().any(|f| is(f, known)));
-        Names { bits, websocket: any(WEBSOCKET), hixie: any(HIXIE) }
+        let value = |f: &Field| text.get(f.value.start as usize..f.value.end as usize).unwrap_or_default();
+        let mut upgrades = Some(false);
+        for line in fields.iter().filter(|f| name(f).eq_ignore_ascii_case(b"upgrade")) {
+            let alone = upgrades == Some(false) && value(line).eq_ignore_ascii_case(b"websocket");
+            upgrades = alone.then_some(true);
+        }
+        Names { bits, websocket: any(WEBSOCKET), hixie: any(HIXIE), upgrades }
     }
 
     /// `false`: no field has this name.
@@ -134,7 +142,7 @@ impl Names {
 
 impl Default for Names {
     fn default() -> Self {
-        Names { bits: u64::MAX, websocket: None, hixie: None }
+        Names { bits: u64::MAX, websocket: None, hixie: None, upgrades: None }
     }
 }
 
@@ -308,6 +316,12 @@ impl Head {
     #[inline]
     pub fn has_hixie(&self) -> bool {
         self.names.hixie.unwrap_or_else(|| HIXIE.iter().any(|name| self.has(name)))
+    }
+
+    /// Whether Upgrade has the token `websocket` (RFC 6455 §4.1).
+    #[inline]
+    pub fn upgrades_to_websocket(&self) -> bool {
+        self.names.upgrades.unwrap_or_else(|| self.has_token("upgrade", "websocket"))
     }
 
     /// All lines of this name joined with `, ` (RFC 9110 §5.3), folds made spaces. `None` if absent.

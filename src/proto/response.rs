@@ -284,7 +284,7 @@ impl Messages<'_> {
             Some(pending) => self.promote(flow, &pending),
             None => self.unseen_request(flow, &head),
         };
-        let websocket = x.is_websocket() || head.has_token("upgrade", "websocket") || head.has("sec-websocket-accept");
+        let websocket = x.is_websocket() || head.upgrades_to_websocket() || head.has("sec-websocket-accept");
         x.quality.response_gap |= gap;
         x.tentative = false;
         // Of a head that breaks off, what stood behind is not known.

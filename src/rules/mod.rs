@@ -12,6 +12,7 @@ mod hop;
 mod http2;
 pub mod journey;
 pub mod mending;
+mod ordinary;
 pub mod outcome;
 pub mod patterns;
 pub mod polls;
@@ -47,18 +48,30 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// Those that may find something in an exchange, and in which.
-const OF_EXCHANGES: [Group; 7] = [
-    (capture::RULES, |_| true),
-    (request::RULES, |_| true),
-    (response::RULES, |_| true),
-    (accept::RULES, |_| true),
-    (frames::RULES, is_talked),
-    (http2::RULES, http2::concern),
-    (ends::RULES, |_| true),
+static OF_EXCHANGES: [Group; 7] = [
+    Group { rules: capture::RULES, of_ordinary: None, concern: |_| true },
+    Group { rules: request::RULES, of_ordinary: Some(request::OF_ORDINARY), concern: |_| true },
+    Group { rules: response::RULES, of_ordinary: Some(response::OF_ORDINARY), concern: |_| true },
+    Group { rules: accept::RULES, of_ordinary: Some(accept::OF_ORDINARY), concern: |_| true },
+    Group { rules: frames::RULES, of_ordinary: None, concern: is_talked },
+    Group { rules: http2::RULES, of_ordinary: None, concern: http2::concern },
+    Group { rules: ends::RULES, of_ordinary: None, concern: |_| true },
 ];
 
 /// Rules, and the exchanges that they are for.
-type Group = (&'static [&'static Rule], fn(&Exchange) -> bool);
+struct Group {
+    rules: &'static [&'static Rule],
+    /// Those that may find something where the heads are [`ordinary`]. `None`: all may.
+    of_ordinary: Option<&'static [&'static Rule]>,
+    concern: fn(&Exchange) -> bool,
+}
+
+impl Group {
+    /// Whether this rule of the group may find something where the heads are [`ordinary`].
+    fn asks_ordinary(&self, rule: &Rule) -> bool {
+        self.of_ordinary.is_none_or(|some| some.iter().any(|asked| std::ptr::eq(*asked, rule)))
+    }
+}
 
 /// Whether more was said behind its 101 than plain messages.
 fn is_talked(x: &Exchange) -> bool {

@@ -56,7 +56,7 @@ fn switched(x: &Exchange, handshake: &Handshake, findings: &[Finding]) -> Outcom
     // Without the key nobody can tell whether the accept is right; that both sides go on to speak can.
     let request_whole = x.request.complete && !x.quality.request_gap;
     let to_websocket = x.is_websocket()
-        || x.response.as_ref().is_some_and(|r| r.has_token("upgrade", "websocket") || r.has("sec-websocket-accept"));
+        || x.response.as_ref().is_some_and(|r| r.upgrades_to_websocket() || r.has("sec-websocket-accept"));
     if to_websocket && !request_whole && !speaks { Outcome::Unknown } else { Outcome::Upgraded }
 }
 

@@ -3,6 +3,7 @@
 use crate::base::Counters;
 use crate::model::{Direction, Evidence, Exchange, Finding, FlowFacts, Handshake, Head, InputFacts, Quality, Subject};
 use crate::rules::journey::{HopView, Journey};
+use crate::rules::ordinary::is_ordinary;
 use crate::rules::{Check, Findings, OF_EXCHANGES, Seen, all, http2};
 
 /// All findings about one exchange, in the order of the catalogue.
@@ -14,21 +15,30 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
 /// exchanges are smaller than the one for data.
 pub fn exchanges(all: &[(&Exchange, &Handshake)], seen: &Seen) -> Vec<Vec<Finding>> {
     let mut out: Vec<Vec<Finding>> = all.iter().map(|_| Vec::new()).collect();
-    for (rules, is_of) in OF_EXCHANGES {
-        let of: Vec<bool> = all.iter().map(|(x, _)| is_of(x)).collect();
+    let ordinary: Vec<bool> = all.iter().map(|(x, handshake)| is_ordinary(x, handshake)).collect();
+    for group in &OF_EXCHANGES {
+        let of: Vec<bool> = all.iter().map(|(x, _)| (group.concern)(x)).collect();
         if !of.contains(&true) {
             continue;
         }
-        for rule in rules {
-            let asked = all.iter().zip(&mut out).zip(&of).filter(|(((x, _), _), of)| **of && http2::judges(rule, x));
-            let asked = asked.map(|((asked, out), _)| (asked, Findings::new(rule, Subject::Exchange(asked.0.id), out)));
-            match rule.check {
-                Check::Handshake(check) => asked.for_each(|((x, h), mut found)| check(x, h, seen, &mut found)),
-                _ => {
-                    if let Some(check) = rule.check.of_exchange() {
-                        asked.for_each(|((x, _), mut found)| check(x, seen, &mut found));
+        for rule in group.rules {
+            let asks_ordinary = group.asks_ordinary(rule);
+            for (((x, handshake), out), (of, ordinary)) in all.iter().zip(&mut out).zip(of.iter().zip(&ordinary)) {
+                let silent = *ordinary && !asks_ordinary;
+                if !of || silent && !cfg!(debug_assertions) || !http2::judges(rule, x) {
+                    continue;
+                }
+                let before = out.len();
+                let mut found = Findings::new(rule, Subject::Exchange(x.id), out);
+                match rule.check {
+                    Check::Handshake(check) => check(x, handshake, seen, &mut found),
+                    _ => {
+                        if let Some(check) = rule.check.of_exchange() {
+                            check(x, seen, &mut found);
+                        }
                     }
                 }
+                debug_assert!(!silent || out.len() == before, "{} finds something in an ordinary exchange", rule.id);
             }
         }
     }

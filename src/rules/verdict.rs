@@ -328,7 +328,7 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
             // What a backend missed, and this request has, was lost at the proxy that answers.
             let lost = matches!(page, Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Fwd), .. }))
                 && product.is_some()
-                && x.request.has_token("upgrade", "websocket")
+                && x.request.upgrades_to_websocket()
                 && x.request.has_token("connection", "upgrade");
             let address = if own { server() } else { Some(x.server_behind().ip.to_string()) };
             Blame { role: if own || lost { Role::Hop } else { Role::Server }, address, product }

@@ -500,4 +500,17 @@ mod tests {
         assert_eq!(chunk_size(b""), None);
         assert_eq!(chunk_size(b"ffffffffffffffff"), None);
     }
+
+    #[test]
+    fn what_is_known_of_upgrade_beforehand_is_what_its_list_says() {
+        let lines = ["", "websocket", "WebSocket", "h2c", "h2c, websocket", "\"websocket\"", "websocket\r\n "];
+        for (one, two) in lines.into_iter().flat_map(|one| lines.map(|two| (one, two))) {
+            let text =
+                format!("GET / HTTP/1.1\r\nUpgrade: {one}\r\nupgrade: {two}\r\n\r\n").replace("upgrade: \r\n", "");
+            let mut fields = Vec::new();
+            let parts = parse(Kind::Request, text.as_bytes(), &mut fields);
+            let head = head(text.as_bytes(), parts, &fields);
+            assert_eq!(head.upgrades_to_websocket(), head.has_token("upgrade", "websocket"), "{text}");
+        }
+    }
 }

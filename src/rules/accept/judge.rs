@@ -98,7 +98,7 @@ fn verdict(x: &Exchange, right: Option<&str>, found: Option<&[u8]>) -> AcceptVer
     let Some(response) = x.granted().filter(|_| !x.is_stream()) else {
         return AcceptVerdict::NotApplicable;
     };
-    if !x.is_websocket() && found.is_none() && !response.has_token("upgrade", "websocket") {
+    if !x.is_websocket() && found.is_none() && !response.upgrades_to_websocket() {
         return AcceptVerdict::NotApplicable;
     }
     let Some(right) = right.filter(|_| request_whole(x)) else { return AcceptVerdict::Unverifiable };

@@ -32,3 +32,6 @@ pub(super) static RULES: &[&Rule] = &[
     &on_non_101::RULE,
     &cached::RULE,
 ];
+
+/// Those that may find something in an exchange whose heads are [ordinary](super::ordinary).
+pub(super) static OF_ORDINARY: &[&Rule] = &[&cached::RULE];

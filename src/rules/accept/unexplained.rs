@@ -28,7 +28,7 @@ fn check(x: &Exchange, handshake: &Handshake, _: &Seen, out: &mut Findings<'_>) 
     else {
         return;
     };
-    let upgrade = response.has_token("upgrade", "websocket");
+    let upgrade = response.upgrades_to_websocket();
     let connection = response.has_token("connection", "upgrade");
     let signs = match (upgrade, connection) {
         (true, true) => "the rest of the 101 looks right",

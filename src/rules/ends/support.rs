@@ -13,7 +13,7 @@ pub(in crate::rules) fn tunnel(x: &Exchange) -> Option<&Head> {
 
 /// Other protocols have no Close frame. A 101 without the field is judged by other rules.
 fn is_websocket(response: &Head) -> bool {
-    !response.has("upgrade") || response.has_token("upgrade", "websocket")
+    !response.has("upgrade") || response.upgrades_to_websocket()
 }
 
 /// Whether this side (any side) sent a Close frame.

@@ -51,7 +51,7 @@ pub(super) const HARD: &[&str] = &[
 /// no try: proxies write it on every request.
 pub(super) fn applies(view: &HopView<'_>) -> bool {
     let x = view.near.x;
-    let asks = response::is_attempt(x) || !x.request.complete && x.request.has_token("upgrade", "websocket");
+    let asks = response::is_attempt(x) || !x.request.complete && x.request.upgrades_to_websocket();
     view.writes_http() && asks && view.far.x.mechanism != Mechanism::Connect && !is_inquiry(view)
 }
 
@@ -88,7 +88,7 @@ fn is_check_of_envoy(near: &Head, far: &Head) -> bool {
 pub(super) fn asks_to_upgrade(view: &HopView<'_>) -> bool {
     let near = &view.near.x.request;
     applies(view)
-        && near.has_token("upgrade", "websocket")
+        && near.upgrades_to_websocket()
         && near.has_token("connection", "upgrade")
         && near.version() != b"HTTP/1.0"
 }

@@ -27,7 +27,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     const NAME: &str = "Sec-WebSocket-Key";
     let (near, far) = (view.near.x, view.far.x);
     let bridges = near.mechanism == Mechanism::Http2ExtendedConnect && near.is_websocket() && !far.is_stream();
-    let asks = far.request.has_token("upgrade", "websocket");
+    let asks = far.request.upgrades_to_websocket();
     if !bridges || !asks || far.request.has(NAME) || !far_whole(view) || !view.writes_http() {
         return;
     }

@@ -34,7 +34,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     }
     let lower = |head| -> Vec<Vec<u8>> { members(head, "upgrade").iter().map(|m| m.to_ascii_lowercase()).collect() };
     let (came, left) = (lower(near), lower(far));
-    let kept = far.has_token("upgrade", "websocket");
+    let kept = far.upgrades_to_websocket();
     // More of the same is hop-duplicated-field; and more lines may follow where a head breaks off.
     let dropped = !more(&came, &left).is_empty();
     let added = left.iter().any(|token| !came.contains(token));

@@ -27,8 +27,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
-    if !facts::is_attempt(x) || !request.has_token("upgrade", "websocket") || request.has_token("connection", "upgrade")
-    {
+    if !facts::is_attempt(x) || !request.upgrades_to_websocket() || request.has_token("connection", "upgrade") {
         return;
     }
     let (message, found) = match request.combined("connection") {

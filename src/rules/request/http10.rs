@@ -30,7 +30,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let message = Text::own("The WebSocket handshake came in HTTP/1.0, in which Upgrade does not exist");
-    let message = if x.request.has_token("upgrade", "websocket") {
+    let message = if x.request.upgrades_to_websocket() {
         message.say(".")
     } else {
         message.say(", and Upgrade: websocket is gone.")

@@ -28,7 +28,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
     if !facts::is_attempt(x)
         || request.has("sec-websocket-key")
-        || !request.has_token("upgrade", "websocket")
+        || !request.upgrades_to_websocket()
         || !request.has_token("connection", "upgrade")
     {
         return;

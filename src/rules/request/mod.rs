@@ -103,6 +103,17 @@ pub(super) static RULES: &[&Rule] = &[
     &syn_lost::RULE,
 ];
 
+/// Those that may find something in an exchange whose heads are [ordinary](super::ordinary).
+pub(super) static OF_ORDINARY: &[&Rule] = &[
+    &key_constant::RULE,
+    &subprotocol_malformed::RULE,
+    &subprotocol_missing::RULE,
+    &extension_malformed::RULE,
+    &extension_legacy::RULE,
+    &origin_missing::RULE,
+    &slow::RULE,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,7 +29,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
     // Upgrade with another value beside a key is upgrade-value-wrong.
     let other_value = request.has("upgrade") && request.has("sec-websocket-key");
-    if !facts::is_attempt(x) || !x.has_websocket_fields() || request.has_token("upgrade", "websocket") || other_value {
+    if !facts::is_attempt(x) || !x.has_websocket_fields() || request.upgrades_to_websocket() || other_value {
         return;
     }
     let field = if request.has("sec-websocket-key") { "Sec-WebSocket-Key" } else { "Sec-WebSocket-Version" };

@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let request = &x.request;
-    if !facts::is_attempt(x) || !request.has("sec-websocket-key") || request.has_token("upgrade", "websocket") {
+    if !facts::is_attempt(x) || !request.has("sec-websocket-key") || request.upgrades_to_websocket() {
         return;
     }
     let Some(value) = request.combined("upgrade") else { return };

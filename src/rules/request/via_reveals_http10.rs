@@ -25,7 +25,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let Some(via) = x.request.members("via").into_iter().find(|m| received_version(m) == b"1.0") else { return };
-    let lost = !x.request.has_token("upgrade", "websocket");
+    let lost = !x.request.upgrades_to_websocket();
     let message = Text::own("Via (").field(b"Via", &via).say(") tells that an earlier leg spoke HTTP/1.0");
     let (message, severity) = if lost {
         (message.say(", which has no Upgrade: it was lost there or before."), facts::severity(x))

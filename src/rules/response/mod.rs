@@ -97,6 +97,23 @@ pub(super) static RULES: &[&Rule] = &[
     &connect_refused_by_proxy::RULE,
 ];
 
+/// Those that may find something in an exchange whose heads are [ordinary](super::ordinary).
+pub(super) static OF_ORDINARY: &[&Rule] = &[
+    &no_response::RULE,
+    &subprotocol_not_offered::RULE,
+    &subprotocol_unanswered::RULE,
+    &subprotocol_several::RULE,
+    &subprotocol_empty::RULE,
+    &extension_not_offered::RULE,
+    &extension_params_bad::RULE,
+    &res_early_frames::RULE,
+    &res_101_then_http::RULE,
+    &res_101_then_tls::RULE,
+    &not_websocket_after_101::RULE,
+    &handshake_slow::RULE,
+    &client_abandoned::RULE,
+];
+
 /// Whether the rule with this slug tells of a redirect.
 pub(super) fn is_redirect(slug: &str) -> bool {
     slug.starts_with("redirect")

@@ -36,7 +36,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     // What a 101 to `Upgrade: websocket` must say is judged by res-upgrade-*.
-    if request.has_token("upgrade", "websocket") {
+    if request.upgrades_to_websocket() {
         return;
     }
     let offered = request.tokens("upgrade");
