@@ -509,7 +509,7 @@ mod tests {
                 format!("GET / HTTP/1.1\r\nUpgrade: {one}\r\nupgrade: {two}\r\n\r\n").replace("upgrade: \r\n", "");
             let mut fields = Vec::new();
             let parts = parse(Kind::Request, text.as_bytes(), &mut fields);
-            let head = head(text.as_bytes(), parts, &fields);
+            let head = super::head(text.as_bytes(), parts, &fields);
             assert_eq!(head.upgrades_to_websocket(), head.has_token("upgrade", "websocket"), "{text}");
         }
     }
