@@ -35,8 +35,11 @@ pub const JUDGED_PER_THREAD: usize = 1_000;
 /// Exchanges that each rule looks at before the next rule does: about as much as a processor has at hand.
 pub const JUDGED_SIDE_BY_SIDE: usize = 32;
 
-/// Exchanges that are judged together, at most.
-pub const JUDGED_TOGETHER: usize = 8_192;
+/// Exchanges that one thread judges before it asks for more.
+pub const JUDGED_IN_A_ROW: usize = 512;
+
+/// Exchanges that are judged before what was judged of the first of them found its place, at most.
+pub const JUDGED_AHEAD: usize = 8_192;
 
 /// Exchanges that are shown while reading goes on, and as many connections without a request: copies, which go
 /// when all is read.

@@ -20,6 +20,7 @@ use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{self, Analysis, Row};
 
+use super::in_order::in_order;
 use super::joining::Group;
 use super::journeys::{self, Copied, Journeys};
 use super::{Collected, ahead, intermediaries};
@@ -69,21 +70,38 @@ impl<'p> Judge<'p> {
         self.shared().exchange(x, &handshake).with(handshake)
     }
 
-    /// Judges many, on several threads where they are many: each by itself, so that the order counts
-    /// nothing; but wrong accepts are explained one after the other.
-    fn exchanges(&mut self, all: &[Box<Exchange>]) -> Vec<Judged> {
-        let shared = self.shared();
-        let mut out = Vec::with_capacity(all.len());
-        for (block, (mut handshakes, judged)) in blocks(all).zip(in_parts(all, |block| shared.compare(block))) {
-            let judged = judged.unwrap_or_else(|| {
-                for (x, handshake) in block.iter().zip(&mut handshakes) {
-                    rules::accept::explain(x, handshake, &self.seen, &mut self.hints, &self.guids);
+    /// Judges many, on several threads where they are many: each by itself, so that the order counts nothing; but wrong
+    /// accepts are explained one after the other. `take` gets what was judged, in order.
+    fn exchanges(&mut self, all: &[Box<Exchange>], mut take: impl FnMut(&Exchange, Judged)) {
+        let Judge { products, guids, hints, seen, .. } = self;
+        let shared = Shared { products, seen };
+        let part = |at: usize| {
+            let from = at * limits::JUDGED_IN_A_ROW;
+            all.get(from..all.len().min(from + limits::JUDGED_IN_A_ROW)).unwrap_or_default()
+        };
+        let work = |at: usize| -> Vec<_> {
+            let (some, from) = (part(at), at * limits::JUDGED_IN_A_ROW);
+            let one = |(block, place): (&[Box<Exchange>], usize)| {
+                (from + place..from + place + block.len()).for_each(|at| ahead::fetch(all, at));
+                shared.compare(block)
+            };
+            blocks(some).map(one).collect()
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(all.len() / limits::JUDGED_PER_THREAD);
+        let ahead = limits::JUDGED_AHEAD / limits::JUDGED_IN_A_ROW;
+        in_order(all.len().div_ceil(limits::JUDGED_IN_A_ROW), threads, ahead, work, |at, judged| {
+            for ((block, _), (mut handshakes, judged)) in blocks(part(at)).zip(judged) {
+                let judged = judged.unwrap_or_else(|| {
+                    for (x, handshake) in block.iter().zip(&mut handshakes) {
+                        rules::accept::explain(x, handshake, seen, hints, guids);
+                    }
+                    shared.exchanges(block, &handshakes)
+                });
+                for ((x, rest), handshake) in block.iter().zip(judged).zip(handshakes) {
+                    take(x, rest.with(handshake));
                 }
-                Shared { products: self.products, seen: &self.seen }.exchanges(block, &handshakes)
-            });
-            out.extend(judged.into_iter().zip(handshakes).map(|(rest, handshake)| rest.with(handshake)));
-        }
-        out
+            }
+        });
     }
 
     /// Remembers all of these. `notes`: what is to be remembered of them.
@@ -204,39 +222,9 @@ fn at_once<A, B: Send>(exchanges: usize, one: impl FnOnce() -> A, other: impl Fn
     })
 }
 
-/// Exchanges that are judged side by side.
-fn blocks(all: &[Box<Exchange>]) -> std::slice::Chunks<'_, Box<Exchange>> {
-    all.chunks(limits::JUDGED_SIDE_BY_SIDE)
-}
-
-/// Calls `work` for each block, with those behind it; in as many parts as there are processors, where it pays.
-fn in_parts<T: Send>(all: &[Box<Exchange>], work: impl Fn(&[Box<Exchange>]) -> T + Sync) -> Vec<T> {
-    let part = |some: &[Box<Exchange>]| -> Vec<T> {
-        let one = |(n, block): (usize, &[Box<Exchange>])| {
-            let from = n * limits::JUDGED_SIDE_BY_SIDE;
-            (from..from + block.len()).for_each(|at| ahead::fetch(some, at));
-            work(block)
-        };
-        blocks(some).enumerate().map(one).collect()
-    };
-    let parts = thread::available_parallelism().map_or(1, usize::from).min(all.len() / limits::JUDGED_PER_THREAD);
-    if parts < 2 {
-        return part(all);
-    }
-    let size = all.len().div_ceil(parts).next_multiple_of(limits::JUDGED_SIDE_BY_SIDE).min(all.len());
-    thread::scope(|scope| {
-        let part = &part;
-        let (first, rest) = all.split_at(size);
-        let others: Vec<_> = rest.chunks(size).map(|some| scope.spawn(move || part(some))).collect();
-        let mut out = part(first);
-        for other in others {
-            match other.join() {
-                Ok(judged) => out.extend(judged),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        out
-    })
+/// Exchanges that are judged side by side, and where each begins.
+fn blocks(all: &[Box<Exchange>]) -> impl Iterator<Item = (&[Box<Exchange>], usize)> {
+    all.chunks(limits::JUDGED_SIDE_BY_SIDE).zip((0..).step_by(limits::JUDGED_SIDE_BY_SIDE))
 }
 
 impl Judge<'_> {
@@ -425,26 +413,26 @@ pub fn whole_by(
     a.rows.reserve_exact(exchanges.len());
     let mut alone: Vec<usize> = Vec::new();
     let mut wanted: Vec<usize> = Vec::new();
-    let mut rest = exchanges.into_iter();
-    while !rest.as_slice().is_empty() {
-        // Some at a time: what was judged of them finds its place before the next are. In equal parts, so
-        // that the last is large enough for all processors too.
-        let left = rest.as_slice().len();
-        let some = left.div_ceil(left.div_ceil(limits::JUDGED_TOGETHER));
-        let judged = judge.exchanges(rest.as_slice().get(..some).unwrap_or_default());
-        for (judged, x) in judged.into_iter().zip(rest.by_ref()) {
-            let Judged { handshake, outcome, findings: found, verdict, ends } = judged;
-            let findings = a.add(found, |f| allowed(f, Some(&x)));
-            if ends || outcome != Outcome::Upgraded || !plan.is_plain() {
-                wanted.push(a.rows.len());
-            }
-            if plan.is_alone(x.id) {
-                alone.push(a.rows.len());
-                a.chains.push(chain_of(&x, outcome, verdict, findings.clone()));
-            }
-            a.rows.push(Row { exchange: x, handshake, outcome, findings });
+    let mut judged = Vec::with_capacity(exchanges.len());
+    judge.exchanges(&exchanges, |x, one| {
+        let Judged { handshake, outcome, findings: found, verdict, ends } = one;
+        let findings = a.add(found, |f| allowed(f, Some(x)));
+        if ends || outcome != Outcome::Upgraded || !plan.is_plain() {
+            wanted.push(judged.len());
         }
-    }
+        if plan.is_alone(x.id) {
+            alone.push(judged.len());
+            a.chains.push(chain_of(x, outcome, verdict, findings.clone()));
+        }
+        judged.push((handshake, outcome, findings));
+    });
+    let rows = exchanges.into_iter().zip(judged);
+    a.rows.extend(rows.map(|(exchange, (handshake, outcome, findings))| Row {
+        exchange,
+        handshake,
+        outcome,
+        findings,
+    }));
     let taken = join_up(&mut a, judge, &plan, [&lone, &sealed], [&wanted, &alone], allowed);
     let beyond: HashMap<FlowId, hops::Beyond, foldhash::fast::RandomState> = {
         let passed = hops::Passed::new(&lone);

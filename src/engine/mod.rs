@@ -5,6 +5,7 @@
 mod ahead;
 pub mod collect;
 mod front;
+mod in_order;
 mod intermediaries;
 pub mod joining;
 mod journeys;

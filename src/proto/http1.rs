@@ -2,12 +2,17 @@
 //! and RFC 9110 §7.8 and §15.2.2 open. `messages.rs` holds what is under way on it, `request.rs` and
 //! `response.rs` the two directions.
 
+use std::slice::from_ref;
+
+use prefetch_index::prefetch_index;
+
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{End, EndHow, Exchange, Head, Times};
 use crate::stream::{Chunk, GapWhy, Side, What};
 
 use super::around::Around;
 use super::messages::{Messages, State, UnderWay};
+use super::pending::Pending;
 use super::upgraded::{self, Over, Upgraded};
 use super::websocket::Closed;
 use super::{Flow, Step, direction};
@@ -102,6 +107,36 @@ impl Http {
     pub(super) fn prefetch_messages(&self) {
         if let Some(now) = &self.under_way {
             now.prefetch();
+        }
+        if let Some(x) = &self.open {
+            prefetch_index(from_ref(&x.after_101), 0);
+        }
+    }
+
+    /// What that leads to: the request that waits, whose answer may be what comes.
+    #[inline]
+    pub(super) fn prefetch_waiting(&self) {
+        if let Some(Pending { exchange: Some(x), .. }) = self.under_way.as_deref().and_then(|now| now.pending.front()) {
+            prefetch_index(from_ref(&x.response), 0);
+            prefetch_index(from_ref(&x.interim), 0);
+            prefetch_index(from_ref(&x.quality), 0);
+            prefetch_index(from_ref(&x.early), 0);
+        }
+    }
+
+    /// Starts fetching what the end of a connection writes to the exchange that is open.
+    pub(super) fn prefetch_end(&self) {
+        if let Some(x) = &self.open {
+            prefetch_index(from_ref(&x.times), 0);
+            prefetch_index(from_ref(&x.end.idle_of), 0);
+            prefetch_index(from_ref(&x.end.tcp_how), 0);
+            prefetch_index(from_ref(&x.via), 0);
+            prefetch_index(from_ref(&x.request.first), 0);
+            prefetch_index(from_ref(&x.response), 0);
+            prefetch_index(from_ref(&x.quality), 0);
+            prefetch_index(from_ref(&x.ws), 0);
+            prefetch_index(from_ref(&x.talk), 0);
+            prefetch_index(from_ref(&x.syn_stamp), 0);
         }
     }
 

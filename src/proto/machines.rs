@@ -62,6 +62,21 @@ impl Machines {
         }
     }
 
+    /// And what these lead to.
+    #[inline]
+    pub(super) fn prefetch_further(&self, index: usize) {
+        if let Some(machine) = self.0.get(index) {
+            machine.http.prefetch_waiting();
+        }
+    }
+
+    /// What [`Machines::prefetch`] fetched is here: starts fetching what the end of the connection needs.
+    pub(super) fn prefetch_end(&self, index: usize) {
+        if let Some(machine) = self.0.get(index) {
+            machine.http.prefetch_end();
+        }
+    }
+
     /// The same for a connection that is not HTTP.
     #[inline]
     pub(super) fn prefetch_other(&self, index: usize) {

@@ -487,6 +487,13 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     #[inline]
+    fn prefetch_further(&self, tag: u64) {
+        if let Some(index) = Tag(tag).machine() {
+            self.machines.prefetch_further(index);
+        }
+    }
+
+    #[inline]
     fn takes_short(&self, tag: u64, side: Side) -> bool {
         tag & FRAMES[side.index()] != 0 && Tag(tag).talk().is_some()
     }
@@ -531,6 +538,15 @@ impl<S: Sink> Handler for Protocols<S> {
     fn prefetch_end(&self, tag: u64) {
         if let Some(index) = Tag(tag).machine() {
             self.machines.prefetch(index);
+        }
+        if let Some(talk) = Tag(tag).talk() {
+            self.shared.talks.prefetch_all(talk);
+        }
+    }
+
+    fn prefetch_end_behind(&self, tag: u64) {
+        if let Some(index) = Tag(tag).machine() {
+            self.machines.prefetch_end(index);
         }
     }
 

@@ -45,6 +45,13 @@ impl Talks {
         }
     }
 
+    /// Starts fetching what the end of a tunnel touches.
+    pub(super) fn prefetch_all(&self, number: u32) {
+        if let Some(tunnel) = self.0.get(number as usize) {
+            tunnel.prefetch_all();
+        }
+    }
+
     /// What that leads to.
     #[inline]
     pub(super) fn prefetch_behind(&self, number: u32) {

@@ -184,6 +184,10 @@ pub trait Handler {
     #[inline]
     fn prefetch_behind(&self, _tag: u64, _side: Side) {}
 
+    /// The same, of what that leads to in its turn.
+    #[inline]
+    fn prefetch_further(&self, _tag: u64) {}
+
     /// A segment that is next in line, and one short frame by itself. `true`: that was all there was to say, and
     /// its bytes are not told as a chunk. `offset`: of its first byte in its direction's stream.
     #[inline]
@@ -223,6 +227,9 @@ pub trait Handler {
 
     /// Starts fetching what the end of a flow will touch beside its record.
     fn prefetch_end(&self, _tag: u64) {}
+
+    /// The same, of what that leads to: a little later.
+    fn prefetch_end_behind(&self, _tag: u64) {}
 
     /// A flow's first packet.
     fn opened(&mut self, flow: Context<'_>, inline: &mut Self::Inline, at: PacketRef);

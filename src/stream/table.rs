@@ -85,9 +85,13 @@ const SWEEP: Nanos = Nanos::from_secs(limits::FLOW_SWEEP_S);
 /// Flows whose records are fetched ahead when all of them end, and whose handler's lines.
 const FAR: usize = 16;
 const NEAR: usize = 8;
+/// And what these lead to.
+const NEXT: usize = 4;
 
 /// Segments between what is worked on and what the handler's lines lead to.
 const BEHIND: usize = 6;
+/// And to what that leads to.
+const FURTHER: usize = 3;
 
 /// A flow's record, what is kept beside it, and what all flows share.
 struct Found<'a, I> {
@@ -171,15 +175,19 @@ impl<I: Inline> Table<I> {
         let following = following.get(..limits::BATCH_PACKETS).unwrap_or(following);
         self.fetch_slots(following);
         // The records are under way; those of interest need the handler's line too.
-        let mut behind = self.fetch_handlers(bytes, segments, range.clone(), handler) >> BEHIND;
+        let leads_on = self.fetch_handlers(bytes, segments, range.clone(), handler);
+        let (mut behind, mut further) = (leads_on >> BEHIND, leads_on >> FURTHER);
         // What the next batch needs comes while this one is worked on.
         self.next.extend(following.iter().map(|entry| fetch_record(&self.slots, &self.blocks, entry)));
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
             if behind & 1 != 0 {
-                self.fetch_behind(entries, number + BEHIND, handler);
+                self.fetch_behind(entries, number + BEHIND, |tag, side| handler.prefetch_behind(tag, side));
             }
-            behind >>= 1;
+            if further & 1 != 0 {
+                self.fetch_behind(entries, number + FURTHER, |tag, _| handler.prefetch_further(tag));
+            }
+            (behind, further) = (behind >> 1, further >> 1);
             self.entry(bytes, segments, (entry, *current), number, handler, counters);
         }
         *current = range.end;

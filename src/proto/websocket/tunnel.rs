@@ -189,6 +189,15 @@ impl Tunnel {
         prefetch_index(from_ref(&self.sides[usize::from(from == Direction::ServerToClient)]), 0);
     }
 
+    /// Starts fetching all of it.
+    pub fn prefetch_all(&self) {
+        prefetch_index(from_ref(&self.both), 0);
+        prefetch_index(&self.sides, 0);
+        prefetch_index(&self.sides, 1);
+        prefetch_index(from_ref(&self.cold.closed), 0);
+        prefetch_index(from_ref(&self.cold.deflate), 0);
+    }
+
     /// Starts fetching the place of the next frame that is kept to be shown.
     #[inline]
     pub fn prefetch_behind(&self) {

@@ -10,7 +10,7 @@ use super::{Block, NONE, Table, is_of, split};
 use crate::stream::flow::flag;
 use crate::stream::segments::{Entry, Segments};
 use crate::stream::slots::Slots;
-use crate::stream::{Handler, Inline};
+use crate::stream::{Handler, Inline, Side};
 
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
@@ -65,13 +65,13 @@ impl<I: Inline> Table<I> {
     }
 
     #[inline]
-    pub(super) fn fetch_behind<H: Handler<Inline = I>>(&self, entries: &[Entry], number: usize, handler: &H) {
+    pub(super) fn fetch_behind(&self, entries: &[Entry], number: usize, fetch: impl Fn(u64, Side)) {
         let (Some(flow), Some(entry)) = (self.flows.get(number), entries.get(number)) else { return };
         if *flow == NONE {
             return;
         }
         let (block, at) = split(*flow);
-        handler.prefetch_behind(self.blocks[block].records[at].track.tag, entry.side);
+        fetch(self.blocks[block].records[at].track.tag, entry.side);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use prefetch_index::prefetch_index;
 
-use super::{BLOCK, Block, FAR, NEAR, Slots, Table, Track, flag, split};
+use super::{BLOCK, Block, FAR, NEAR, NEXT, Slots, Table, Track, flag, split};
 use crate::base::{Counters, FlowId, PacketRef};
 use crate::stream::{CloseHow, Handler, Inline, Side};
 
@@ -34,6 +34,9 @@ impl<I: Inline> Table<I> {
             }
             if let Some(&(_, near)) = rest.get(at + NEAR) {
                 handler.prefetch_end(self.track(near).tag);
+            }
+            if let Some(&(_, next)) = rest.get(at + NEXT) {
+                handler.prefetch_end_behind(self.track(next).tag);
             }
             self.end(index, CloseHow::CaptureEnd, PacketRef::default(), handler, counters);
             let block = split(index).0;
