@@ -171,6 +171,9 @@ impl<'a> Candidates<'a> {
     /// The same of the other requests whose key no other has, of these clients: hops that were found to make keys
     /// of their own.
     pub(super) fn more(&self, hops: &Set<IpAddr>, shift: &dyn Fn(&Exchange) -> Nanos) -> Vec<(usize, usize)> {
+        if hops.is_empty() {
+            return Vec::new();
+        }
         let is = |at: &usize| self.all.get(*at).is_some_and(|x| hops.contains(&x.client.ip));
         let rest: Vec<usize> = self.likely_loners().into_iter().skip(limits::JOIN_LONERS).filter(is).collect();
         let mut out = Vec::new();

@@ -48,28 +48,30 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// Those that may find something in an exchange, and in which.
-static OF_EXCHANGES: [Group; 7] = [
-    Group { rules: capture::RULES, of_ordinary: None, concern: |_| true },
-    Group { rules: request::RULES, of_ordinary: Some(request::OF_ORDINARY), concern: |_| true },
-    Group { rules: response::RULES, of_ordinary: Some(response::OF_ORDINARY), concern: |_| true },
-    Group { rules: accept::RULES, of_ordinary: Some(accept::OF_ORDINARY), concern: |_| true },
-    Group { rules: frames::RULES, of_ordinary: None, concern: is_talked },
-    Group { rules: http2::RULES, of_ordinary: None, concern: http2::concern },
-    Group { rules: ends::RULES, of_ordinary: None, concern: |_| true },
-];
+static OF_EXCHANGES: LazyLock<[Group; 7]> = LazyLock::new(|| {
+    [
+        Group::new(capture::RULES, None, |_| true),
+        Group::new(request::RULES, Some(request::OF_ORDINARY), |_| true),
+        Group::new(response::RULES, Some(response::OF_ORDINARY), |_| true),
+        Group::new(accept::RULES, Some(accept::OF_ORDINARY), |_| true),
+        Group::new(frames::RULES, None, is_talked),
+        Group::new(http2::RULES, None, http2::concern),
+        Group::new(ends::RULES, None, |_| true),
+    ]
+});
 
 /// Rules, and the exchanges that they are for.
 struct Group {
-    rules: &'static [&'static Rule],
-    /// Those that may find something where the heads are [`ordinary`]. `None`: all may.
-    of_ordinary: Option<&'static [&'static Rule]>,
+    /// Each, and whether it may find something where the heads are [`ordinary`].
+    rules: Vec<(&'static Rule, bool)>,
     concern: fn(&Exchange) -> bool,
 }
 
 impl Group {
-    /// Whether this rule of the group may find something where the heads are [`ordinary`].
-    fn asks_ordinary(&self, rule: &Rule) -> bool {
-        self.of_ordinary.is_none_or(|some| some.iter().any(|asked| std::ptr::eq(*asked, rule)))
+    /// `of_ordinary`: those that may find something where the heads are [`ordinary`]. `None`: all may.
+    fn new(rules: &[&'static Rule], of_ordinary: Option<&[&Rule]>, concern: fn(&Exchange) -> bool) -> Group {
+        let of = |rule: &Rule| of_ordinary.is_none_or(|some| some.iter().any(|asked| std::ptr::eq(*asked, rule)));
+        Group { rules: rules.iter().map(|rule| (*rule, of(rule))).collect(), concern }
     }
 }
 

@@ -16,13 +16,12 @@ pub fn exchange(x: &Exchange, handshake: &Handshake, seen: &Seen) -> Vec<Finding
 pub fn exchanges(all: &[(&Exchange, &Handshake)], seen: &Seen) -> Vec<Vec<Finding>> {
     let mut out: Vec<Vec<Finding>> = all.iter().map(|_| Vec::new()).collect();
     let ordinary: Vec<bool> = all.iter().map(|(x, handshake)| is_ordinary(x, handshake)).collect();
-    for group in &OF_EXCHANGES {
+    for group in OF_EXCHANGES.iter() {
         let of: Vec<bool> = all.iter().map(|(x, _)| (group.concern)(x)).collect();
         if !of.contains(&true) {
             continue;
         }
-        for rule in group.rules {
-            let asks_ordinary = group.asks_ordinary(rule);
+        for &(rule, asks_ordinary) in &group.rules {
             for (((x, handshake), out), (of, ordinary)) in all.iter().zip(&mut out).zip(of.iter().zip(&ordinary)) {
                 let silent = *ordinary && !asks_ordinary;
                 if !of || silent && !cfg!(debug_assertions) || !http2::judges(rule, x) {

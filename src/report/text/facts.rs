@@ -47,7 +47,8 @@ pub(super) struct Facts {
     pub(super) fates: Vec<Fate>,
     /// Worst and largest first.
     pub(super) groups: Vec<Group>,
-    /// For each chain, the one that is the same upgrade one leg farther on, and nearer the client.
+    /// For each chain, the one that is the same upgrade one leg farther on, and nearer the client. Empty where none is
+    /// broken.
     pub(super) legs: Vec<legs::Neighbours>,
     /// Earliest packet, or earliest request.
     pub(super) first: Option<Timestamp>,
@@ -60,8 +61,11 @@ impl Facts {
         let first = a.inputs.iter().filter_map(|i| i.first).min();
         let last = a.inputs.iter().filter_map(|i| i.last).max();
         let first = first.or_else(|| a.rows.first().map(|r| r.exchange.request.first));
-        let legs = legs::neighbours(a);
-        Facts { groups: groups(a, &fates, &legs), fates, legs, first, last }
+        let mut groups = groups(a, &fates);
+        // Only broken ones are told with the legs beside them.
+        let legs = if groups.is_empty() { Vec::new() } else { legs::neighbours(a) };
+        sort(&mut groups, &fates, &legs);
+        Facts { groups, fates, legs, first, last }
     }
 
     pub(super) fn count(&self, fate: Fate) -> u64 {
@@ -162,7 +166,7 @@ fn fate(a: &Analysis, chain: &Chain) -> Fate {
     }
 }
 
-fn groups(a: &Analysis, fates: &[Fate], legs: &[legs::Neighbours]) -> Vec<Group> {
+fn groups(a: &Analysis, fates: &[Fate]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut known: HashMap<(&str, Option<Endpoint>), usize> = HashMap::new();
     for (index, (chain, fate)) in a.chains.iter().zip(fates).enumerate() {
@@ -186,6 +190,11 @@ fn groups(a: &Analysis, fates: &[Fate], legs: &[legs::Neighbours]) -> Vec<Group>
             group.chains.push(index);
         }
     }
+    groups
+}
+
+/// Worst and largest first.
+fn sort(groups: &mut [Group], fates: &[Fate], legs: &[legs::Neighbours]) {
     // What only passes on the failure of the leg behind it comes after that.
     let relays = |group: &Group| {
         let next = group.chains.first().and_then(|&i| legs.get(i)?.next);
@@ -195,5 +204,4 @@ fn groups(a: &Analysis, fates: &[Fate], legs: &[legs::Neighbours]) -> Vec<Group>
         let worse = y.severity.cmp(&x.severity).then_with(|| relays(x).cmp(&relays(y)));
         worse.then_with(|| y.chains.len().cmp(&x.chains.len()))
     });
-    groups
 }

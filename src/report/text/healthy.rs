@@ -185,18 +185,25 @@ fn counted(c: &mut Context<'_>, page: &mut Page<'_>, title: &str, chains: &[&Cha
         latencies.extend(row.exchange.latency());
     }
     let mut servers: Vec<(Endpoint, usize)> = servers.into_iter().collect();
-    servers.sort_by_key(|&(server, n)| (std::cmp::Reverse(n), server));
+    // There may be as many as upgrades, and few are named.
+    let key = |&(server, n): &(Endpoint, usize)| (std::cmp::Reverse(n), server);
+    if servers.len() > SERVERS {
+        servers.select_nth_unstable_by_key(SERVERS, key);
+    }
+    let named = servers.len().min(SERVERS);
+    servers[..named].sort_unstable_by_key(key);
     let places = match servers.as_slice() {
         [] => chains.len().to_string(),
         [(server, n)] => format!("{n} at {server}"),
         _ => format!("{} ({})", chains.len(), several(&servers)),
     };
-    latencies.sort_unstable();
-    let speed = match (latencies.get(latencies.len() / 2), latencies.last()) {
-        (Some(median), Some(slowest)) => {
-            format!("; answered in {} (median), {} (slowest)", human(*median), human(*slowest))
+    let speed = match latencies.iter().max().copied() {
+        Some(slowest) => {
+            let middle = latencies.len() / 2;
+            let (_, median, _) = latencies.select_nth_unstable(middle);
+            format!("; answered in {} (median), {} (slowest)", human(*median), human(slowest))
         }
-        _ => String::new(),
+        None => String::new(),
     };
     let hops = through(c, chains);
     page.say(Tone::Good, &format!("{title}: {places}{speed}{hops}"))
