@@ -605,7 +605,7 @@ pub const DIGEST_BYTES: u32 = 1 << 20;
 /// Small messages of one direction that are watched for coming again and again.
 pub const BEATS: usize = 4;
 
-/// Messages among those that may be there because they may be a refusal.
+/// Messages among those that may be there because they may be a refusal, or an MQTT client's first.
 pub const REFUSALS: usize = 2;
 
 /// Largest content of such a message, in bytes.

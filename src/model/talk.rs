@@ -222,12 +222,12 @@ impl Period {
     }
 }
 
-/// A small message that came again and again, or one that may be a refusal.
+/// A small message that came again and again, or one that may be a refusal, or an MQTT client's first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
     /// `TEXT` or `BINARY` of `wire::websocket`.
     pub opcode: u8,
-    /// Its content, unmasked and inflated; of a refusal that is longer, one byte more than `limits::BEAT_BYTES`.
+    /// Its content, unmasked and inflated; of one that is longer, one byte more than `limits::BEAT_BYTES`.
     pub content: Box<[u8]>,
     pub period: Period,
     /// The packet of the last one.

@@ -10,6 +10,7 @@ pub mod http1;
 pub mod inside;
 pub mod ip;
 pub mod link;
+pub mod mqtt;
 pub mod polling;
 pub mod proxy_protocol;
 pub mod quic;

@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use crate::base::limits;
 use crate::model::{Beat, Digest, FrameFaultKind as Kind, Message, NotInflated, Period};
+use crate::wire::mqtt;
 use crate::wire::websocket::{BINARY, CONTINUATION, Header, TEXT};
 
 use super::inflate::{Inflate, PIECE, Stop};
@@ -249,27 +250,49 @@ impl Listener<'_> {
         }
     }
 
-    /// The message that is to be kept is over. `true`: it may be a refusal, and is among the beats.
+    /// The message that is to be kept is over. `true`: it may be a refusal, or says how often more will come, and is
+    /// among the beats.
     fn keep_message(&mut self, whole: bool) -> bool {
         let ts = self.ts;
         let json = self.fresh && is_json(&self.common.beat);
-        let refuses = self.side == SERVER && self.fresh && may_refuse(self.speaker().opcode, &self.common.beat);
+        let opcode = self.speaker().opcode;
+        let refuses = self.side == SERVER && self.fresh && may_refuse(opcode, &self.common.beat);
+        let promises = self.side != SERVER && self.fresh && whole && opcode == BINARY && self.connects();
         let s = self.speaker();
         let (crc, bytes, wire, opcode) = (s.crc, s.bytes, s.wire, s.opcode);
         let Some(live) = &mut s.live else { return false };
         let Some(message) = live.message.take() else { return false };
-        let room = live.rare.beats.len() < limits::REFUSALS;
+        let speaks = promises || refuses && whole && live.rare.beats.len() < limits::REFUSALS;
         let place = (message.at, message.offset, bytes.saturating_add(2));
         live.rare.messages.push(Message { ts, crc, bytes, wire_bytes: wire, whole, ..message });
         if json && opcode == BINARY && whole {
             self.fault(Kind::JsonAsBinary, 0, place);
         }
-        if refuses && whole && room {
+        if speaks {
             let small = bytes as usize <= limits::BEAT_BYTES;
             let sum = if small { Digest::of_small(&self.common.beat) } else { crc };
             self.beats(beat_key(sum, bytes, opcode));
         }
-        refuses && whole && room
+        speaks
+    }
+
+    /// Whether the message that is over is the one with which a CONNECT of MQTT has told its keep-alive. Its bytes are
+    /// then those of the CONNECT: MQTT does not care where messages begin (MQTT 3.1.1 §6.0), and some send each field in
+    /// one of its own.
+    fn connects(&mut self) -> bool {
+        let first = self.speaker().live.as_ref().is_some_and(|live| live.rare.messages.is_empty());
+        let (said, kept) = (&mut self.common.beat, &mut self.tunnel.cold.connect);
+        if kept.is_none() && !(first && said.first() == Some(&mqtt::CONNECT)) {
+            return false;
+        }
+        let connect = kept.get_or_insert_default();
+        connect.extend_from_slice(said);
+        connect.truncate(limits::BEAT_BYTES);
+        if mqtt::keep_alive(connect).is_none() {
+            return false;
+        }
+        *said = kept.take().map_or_else(Vec::new, |connect| *connect);
+        true
     }
 
     /// A small message: whether it comes again and again.

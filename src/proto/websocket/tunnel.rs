@@ -120,6 +120,9 @@ pub(super) struct Cold {
     pub(super) deflate: Option<Deflate>,
     pub(super) closed: Option<Closed>,
     pub(super) signs: Option<Box<Watched>>,
+    /// Of a client of MQTT: its CONNECT, as far as it came in messages that are over, until it told its keep-alive.
+    #[expect(clippy::box_collection, reason = "few have one, and every tunnel has the place")]
+    pub(super) connect: Option<Box<Vec<u8>>>,
     /// Digests that ended because something was missing.
     pub(super) broken: [bool; 2],
     /// Messages of each direction that are kept, and not counted among the rare.

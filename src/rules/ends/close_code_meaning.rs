@@ -22,6 +22,7 @@ pub(super) static RULE: Rule = Rule {
         "close-code-invalid",
         "hop-buffered",
         "hop-messages-differ",
+        "mqtt-keep-alive",
         "peer-silent",
         "ping-unanswered",
         "receiver-stuck",

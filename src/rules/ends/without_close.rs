@@ -20,6 +20,7 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "idle-timeout",
     "idle-timeout-match",
     "lifetime-limit-match",
+    "mqtt-keep-alive",
     "not-websocket-after-101",
     "res-101-then-http",
     "res-101-then-tls",

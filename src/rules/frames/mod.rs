@@ -25,6 +25,7 @@ mod mask_constant;
 mod mask_missing;
 mod mask_unexpected;
 mod mask_zero;
+mod mqtt_keep_alive;
 mod opcode_reserved;
 mod peer_silent;
 mod peer_vanished;
@@ -84,6 +85,7 @@ pub(super) static RULES: &[&Rule] = &[
     &peer_vanished::RULE,
     &pong_mismatch::RULE,
     &receiver_stuck::RULE,
+    &mqtt_keep_alive::RULE,
     &app_heartbeat::RULE,
 ];
 
@@ -92,7 +94,7 @@ pub(super) fn sender(finding: &Finding) -> Option<Direction> {
     find(&finding.rule)?;
     let from = finding.evidence.first()?.direction?;
     // The evidence is the Ping, or the Close, the fault the missing answer; or a refusal of who asked.
-    let missing = [ping_unanswered::RULE.id, peer_silent::RULE.id].contains(&&*finding.rule)
+    let missing = [ping_unanswered::RULE.id, peer_silent::RULE.id, mqtt_keep_alive::RULE.id].contains(&&*finding.rule)
         || app_refused::is_askers_fault(finding);
     Some(if missing { against(from) } else { from })
 }
@@ -147,6 +149,7 @@ mod tests {
             "peer-vanished",
             "receiver-stuck",
             "app-heartbeat",
+            "mqtt-keep-alive",
         ];
         let missing = |rule: &&&Rule| !KINDS.iter().any(|k| k.1 == rule.id) && !others.contains(&rule.id);
         assert_eq!(RULES.iter().filter(missing).map(|r| r.id).collect::<Vec<_>>(), Vec::<&str>::new());
