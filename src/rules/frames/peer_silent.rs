@@ -2,7 +2,7 @@
 
 use super::ping_unanswered::may_be_lost;
 use crate::base::Nanos;
-use crate::model::{Confidence, Direction, EndHow, Exchange, FaultClass, Severity, Text};
+use crate::model::{Beat, Confidence, Direction, EndHow, Exchange, FaultClass, Severity, Talk, Text};
 use crate::rules::frames::support::{against, bytes, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -12,7 +12,8 @@ pub(super) static RULE: Rule = Rule {
     title: "one side fell silent, and the other gave it up",
     about: "One side spoke, the other one said nothing more for a second or longer, and whoever had spoken closed the \
         WebSocket: with a reason that speaks of it (a heartbeat, a time-out), or the silent side took another second and \
-        more for its own Close. Its machine still confirms what it gets, so the connection looks alive: its program does \
+        more for its own Close, or the heartbeats of both sides had come steadily, and its own stopped for about two \
+        periods or more while the other's went on. Its machine still confirms what it gets, so the connection looks alive: its program does \
         not.\n\nWhoever fell silent is told, not whoever closed. Behind a hop that answers Pings itself it shows on the \
         far leg alone.",
     refs: &["RFC 6455 §5.5.1", "RFC 6455 §7.1.3"],
@@ -34,6 +35,10 @@ pub(super) static RULE: Rule = Rule {
     ],
     check: Check::Exchange(check),
 };
+
+/// So often must a heartbeat have come, and no more often than that.
+const BEATS: u32 = 3;
+const FASTEST: Nanos = Nanos::from_millis(200);
 
 /// How long a side must have been silent.
 const SILENT: Nanos = Nanos::from_secs(1);
@@ -75,7 +80,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let pings = reason.split(|c: char| !c.is_alphanumeric()).any(|word| PINGS.contains(&word));
     let gave_up = (pings || says(WORDS)) && !says(OTHERS);
     let late = talk.of(silent).close().map(|answer| answer.ts.since(close.ts)).filter(|late| *late >= SILENT);
-    if !gave_up && late.is_none() {
+    let stopped = stopped(x, talk, silent, theirs).filter(|_| !gave_up && matches!(close.code, None | Some(1000)));
+    if !gave_up && late.is_none() && stopped.is_none() {
         return;
     }
     let (asked, mute) = (by.sender(), silent.sender());
@@ -91,17 +97,45 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if let Some(late) = late {
         text = text.say(format!("; the {mute} answered that {} later", ends::spell(late)));
     }
+    if let Some(beat) = stopped {
+        let every = ends::spell(beat.period.mean().unwrap_or_default());
+        text = text.say(format!("; until then the {mute} had sent a heartbeat every {every}"));
+    }
     out.add(text.say("."))
-        .confidence(if gave_up { Confidence::Likely } else { Confidence::Possible })
+        .confidence(if gave_up || stopped.is_some() { Confidence::Likely } else { Confidence::Possible })
         .expected(Text::own("an answer in time"))
         .found(Text::own(format!("nothing for {}", ends::spell(theirs))))
         .evidence(bytes(by, close.at, close.offset, close.length));
 }
 
+/// The heartbeat of the silent side that stopped, while the other side's went on until it closed. `theirs`: how long it
+/// has said nothing.
+fn stopped<'a>(x: &Exchange, talk: &'a Talk, silent: Direction, theirs: Nanos) -> Option<&'a Beat> {
+    let end = x.end.at?;
+    let steady = |beat: &&Beat| {
+        let period = &beat.period;
+        period.count >= 2 && period.shortest >= FASTEST && period.longest.0 <= period.shortest.0 * 3 / 2
+    };
+    let of = |side: Direction| talk.of(side).beats().iter().filter(steady);
+    of(silent).find(|beat| {
+        let (last, every) = (beat.period.last, beat.period.longest);
+        let missed = end.since(last).0 >= every.0 * 19 / 10;
+        // Nothing else came behind it.
+        let mute = end.since(last) <= theirs + BEHIND;
+        let goes_on = |other: &Beat| {
+            // What both sides say is a heartbeat; of others it takes more.
+            let known = beat.content == other.content || beat.period.count.min(other.period.count) >= BEATS;
+            let later = other.period.last.since(last) >= every;
+            known && later && end.since(other.period.last).0 <= other.period.longest.0 * 3 / 2
+        };
+        missed && mute && of(against(silent)).any(goes_on)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::frames::testing::{CLIENT, SERVER, close, found, later, talked};
+    use crate::rules::frames::testing::{CLIENT, SERVER, close, found, later, rare, talked};
     use crate::rules::testing::{With as _, words};
 
     /// The client closed at second 40 with this reason; before, it and the server had been silent for so many
@@ -154,5 +188,41 @@ mod tests {
         assert_eq!(told(&closed(b"no Pong!", [400, 2_000], None)).1, Some(SERVER));
         let lost = closed(b"heartbeat timeout", [400, 2_000], None).with(|x| x.quality.gap = true);
         assert_eq!(told(&lost).1, None, "its answer may be lost");
+    }
+
+    /// The client closed at second 40 with this code; client and server had each sent so many heartbeats, one a second,
+    /// the last so many seconds before.
+    fn beaten(code: Option<u16>, [client, server]: [(u32, i64, &str); 2]) -> Exchange {
+        closed(b"", [client.1 * 1_000, server.1 * 1_000], None).with(|x| {
+            for (side, (count, before, content)) in [(CLIENT, client), (SERVER, server)] {
+                let mut period = crate::model::Period::default();
+                (0..i64::from(count)).for_each(|n| period.add(later(40 - before - i64::from(count) + 1 + n)));
+                let at = crate::base::PacketRef::new(0, 9);
+                rare(x, side).beats.push(Beat { opcode: 1, content: content.as_bytes().into(), period, at });
+            }
+            let close = x.talk.as_mut().and_then(|talk| talk.client.rare.as_mut()?.close.as_mut());
+            close.into_iter().for_each(|close| close.code = code);
+        })
+    }
+
+    #[test]
+    fn a_heartbeat_that_stopped_while_the_others_went_on_is_the_silent_sides() {
+        let (message, sender) = told(&beaten(Some(1_000), [(9, 1, "ping"), (3, 4, "tick")]));
+        assert_eq!(
+            message,
+            "The server said nothing for 4.0 s, although the client had spoken 1.0 s before, and the client closed the \
+             WebSocket; until then the server had sent a heartbeat every 1.0 s."
+        );
+        assert_eq!(sender, Some(SERVER));
+        assert_eq!(told(&beaten(None, [(9, 1, "ping"), (2, 4, "ping")])).1, Some(SERVER), "the same heartbeat");
+        for (code, beats) in [
+            (Some(1_000), [(9, 1, "ping"), (2, 4, "tick")]),
+            (Some(1_000), [(9, 0, "ping"), (3, 1, "tick")]),
+            (Some(1_000), [(9, 3, "ping"), (3, 4, "tick")]),
+            (Some(1_000), [(1, 1, "ping"), (3, 4, "ping")]),
+            (Some(4_000), [(9, 1, "ping"), (3, 4, "tick")]),
+        ] {
+            assert_eq!(told(&beaten(code, beats)).1, None, "{beats:?}");
+        }
     }
 }
