@@ -116,10 +116,13 @@ fn eq(bytes: &[u8], word: &str) -> bool {
     bytes.eq_ignore_ascii_case(word.as_bytes())
 }
 
-/// Whether an origin is this very host.
+/// Whether an origin is this very host, and no more than that.
 fn names(origin: &[u8], host: &[u8]) -> bool {
     let rest = origin.strip_prefix(b"http").unwrap_or_default();
-    rest.strip_prefix(b"s").unwrap_or(rest).strip_prefix(b"://").is_some_and(|named| named == host)
+    rest.strip_prefix(b"s")
+        .unwrap_or(rest)
+        .strip_prefix(b"://")
+        .is_some_and(|named| named == host && !host.contains(&b'/'))
 }
 
 /// Base64 of 16 octets. The last character before the padding has four bits to spare.
@@ -157,6 +160,9 @@ mod tests {
         {
             assert!(!ordinary(&changed(from, to), &granted()), "{to}");
         }
+        // Another rule takes what stands before the slash for the origin's host.
+        let odd = GOOD.replace("example.com", "example.com/chat");
+        assert!(!ordinary(&odd, &granted()));
         for (from, to) in [("Connection", "X"), ("Accept: ", "Accept: x"), ("Upgrade: websocket", "Upgrade: h2c")] {
             assert!(!ordinary(GOOD, &granted().replacen(from, to, 1)), "{to}");
         }

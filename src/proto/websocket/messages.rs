@@ -257,17 +257,19 @@ impl Listener<'_> {
         let json = self.fresh && is_json(&self.common.beat);
         let opcode = self.speaker().opcode;
         let refuses = self.side == SERVER && self.fresh && may_refuse(opcode, &self.common.beat);
-        let promises = self.side != SERVER && self.fresh && whole && opcode == BINARY && self.connects();
         let s = self.speaker();
         let (crc, bytes, wire, opcode) = (s.crc, s.bytes, s.wire, s.opcode);
         let Some(live) = &mut s.live else { return false };
         let Some(message) = live.message.take() else { return false };
-        let speaks = promises || refuses && whole && live.rare.beats.len() < limits::REFUSALS;
+        let room = live.rare.beats.len() < limits::REFUSALS;
+        let is_first = live.rare.messages.is_empty();
         let place = (message.at, message.offset, bytes.saturating_add(2));
         live.rare.messages.push(Message { ts, crc, bytes, wire_bytes: wire, whole, ..message });
         if json && opcode == BINARY && whole {
             self.fault(Kind::JsonAsBinary, 0, place);
         }
+        let may_promise = self.side != SERVER && self.fresh && whole && opcode == BINARY;
+        let speaks = may_promise && self.connects(is_first) || refuses && whole && room;
         if speaks {
             let small = bytes as usize <= limits::BEAT_BYTES;
             let sum = if small { Digest::of_small(&self.common.beat) } else { crc };
@@ -279,16 +281,19 @@ impl Listener<'_> {
     /// Whether the message that is over is the one with which a CONNECT of MQTT has told its keep-alive. Its bytes are
     /// then those of the CONNECT: MQTT does not care where messages begin (MQTT 3.1.1 §6.0), and some send each field in
     /// one of its own.
-    fn connects(&mut self) -> bool {
-        let first = self.speaker().live.as_ref().is_some_and(|live| live.rare.messages.is_empty());
+    fn connects(&mut self, first: bool) -> bool {
         let (said, kept) = (&mut self.common.beat, &mut self.tunnel.cold.connect);
         if kept.is_none() && !(first && said.first() == Some(&mqtt::CONNECT)) {
             return false;
         }
         let connect = kept.get_or_insert_default();
         connect.extend_from_slice(said);
-        connect.truncate(limits::BEAT_BYTES);
+        connect.truncate(limits::BEAT_BYTES + 1);
         if mqtt::keep_alive(connect).is_none() {
+            // It would have stood there.
+            if connect.len() > CONNECT_BYTES {
+                *kept = None;
+            }
             return false;
         }
         *said = kept.take().map_or_else(Vec::new, |connect| *connect);
@@ -457,6 +462,9 @@ impl Listener<'_> {
 pub(super) fn beat_key(sum: u32, bytes: u32, opcode: u8) -> u32 {
     (sum ^ bytes.rotate_left(20) ^ u32::from(opcode).rotate_left(28)).max(1)
 }
+
+/// Bytes of a CONNECT within which its keep-alive stands: type, length, name, level, flags.
+const CONNECT_BYTES: usize = 1 + 4 + 8 + 1 + 1 + 2;
 
 /// The server's place among the sides of a tunnel.
 const SERVER: usize = 1;

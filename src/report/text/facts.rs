@@ -47,8 +47,7 @@ pub(super) struct Facts {
     pub(super) fates: Vec<Fate>,
     /// Worst and largest first.
     pub(super) groups: Vec<Group>,
-    /// For each chain, the one that is the same upgrade one leg farther on, and nearer the client. Empty where none is
-    /// broken.
+    /// For each chain, the one that is the same upgrade one leg farther on, and nearer the client.
     pub(super) legs: Vec<legs::Neighbours>,
     /// Earliest packet, or earliest request.
     pub(super) first: Option<Timestamp>,
@@ -62,8 +61,7 @@ impl Facts {
         let last = a.inputs.iter().filter_map(|i| i.last).max();
         let first = first.or_else(|| a.rows.first().map(|r| r.exchange.request.first));
         let mut groups = groups(a, &fates);
-        // Only broken ones are told with the legs beside them.
-        let legs = if groups.is_empty() { Vec::new() } else { legs::neighbours(a) };
+        let legs = legs::neighbours(a);
         sort(&mut groups, &fates, &legs);
         Facts { groups, fates, legs, first, last }
     }

@@ -1,6 +1,7 @@
 //! Which chains are the same upgrade, seen on two legs: they carry the same key, and the one lies within
 //! the other in time.
 
+use std::collections::HashSet;
 use std::io;
 
 use crate::base::Timestamp;
@@ -31,6 +32,12 @@ pub(super) fn neighbours(a: &Analysis) -> Vec<Neighbours> {
         let Some(row) = facts::first_leg(a, chain) else { continue };
         let key = row.exchange.key().filter(|key| key.len() == 24);
         keys.extend(key.map(|key| (key, index, row)));
+    }
+    // Nearly all captures have each key once, or its chains were joined.
+    let mut known: HashSet<&[u8], foldhash::fast::RandomState> = HashSet::default();
+    known.reserve(keys.len());
+    if keys.iter().all(|(key, ..)| known.insert(key)) {
+        return out;
     }
     keys.sort_unstable_by_key(|&(key, index, _)| (key, index));
     for same in keys.chunk_by(|a, b| a.0 == b.0).filter(|same| (2..=MOST).contains(&same.len())) {

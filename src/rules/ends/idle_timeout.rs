@@ -25,7 +25,6 @@ pub(super) static RULE: Rule = Rule {
         "hop-half-open",
         "hop-tunnel-dead",
         "idle-timeout-match",
-        "mqtt-keep-alive",
         "rst-injected",
         "silent-drop",
     ],

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::base::Nanos;
 use crate::model::{Confidence, Direction, EndHow, Exchange, KnownLimit, LimitKind, Software};
-use crate::rules::Seen;
 use crate::rules::journey::{Journey, Leg, full_name, who as name_of};
+use crate::rules::{Seen, frames};
 
 use super::support::{FROM_CLIENT, FROM_SERVER, cut_by, spell};
 use super::who::{self, Who};
@@ -31,6 +31,8 @@ pub(super) fn cut_off<'a>(journey: &Journey<'a>) -> Option<CutOff<'a>> {
     let near = who.leg().x;
     let (ends, software): (Vec<&Exchange>, _) = match who {
         Who::Client(_) => return None,
+        // A broker that gives a client up has no limit of its own.
+        Who::Server(leg) if frames::is_promise_broken(leg.x) => return None,
         Who::Server(_) => {
             let last = journey.last().is_some_and(|last| last.x.id == near.id);
             (of(near, FROM_SERVER).into_iter().collect(), journey.view.responder.filter(|_| last))

@@ -42,6 +42,7 @@ pub(crate) mod testing;
 mod text_as_binary_json;
 mod utf8_invalid;
 
+pub(super) use mqtt_keep_alive::is_broken as is_promise_broken;
 pub(super) use ping_unanswered::asked_in_vain;
 pub(super) use support::against;
 

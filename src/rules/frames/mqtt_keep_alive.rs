@@ -25,7 +25,21 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &["hop-half-open", "hop-tunnel-dead", "lost-between", "peer-vanished", "rst-injected", "silent-drop"],
+    symptom_of: &[
+        "hop-buffered",
+        "hop-ended-it",
+        "hop-first-frames-lost",
+        "hop-half-open",
+        "hop-messages-differ",
+        "hop-tunnel-dead",
+        "idle-timeout",
+        "idle-timeout-match",
+        "lifetime-limit-match",
+        "lost-between",
+        "peer-vanished",
+        "rst-injected",
+        "silent-drop",
+    ],
     check: Check::Exchange(check),
 };
 
@@ -33,27 +47,43 @@ pub(super) static RULE: Rule = Rule {
 const LATE: Nanos = Nanos::from_secs(10);
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some((asked, promised)) = promised(x) else { return };
-    let ended = x.end.by.or(x.end.tcp_by) == Some(Direction::ServerToClient);
-    let silent = x.end.idle_of[0].filter(|_| ended && !may_be_lost(x, Direction::ClientToServer));
-    let Some((silent, at)) = silent.zip(x.end.packet) else { return };
-    // One and a half times, but a timer may strike a little early.
-    let least = Nanos(promised.0 / 100 * 148);
-    if silent < least || silent > Nanos(promised.0 * 2) + LATE {
-        return;
-    }
+    let Some(Broken { asked, promised, silent }) = broken(x) else { return };
+    let Some(at) = x.end.packet else { return };
     let text = format!(
-        "The client promised something every {} (the keep-alive of its MQTT CONNECT) and sent nothing for {}, so the \
-         broker ended the connection, as it must.",
+        "The client promised something every {} (the keep-alive of its MQTT CONNECT) and sent nothing for {}; then the \
+         connection was ended, as MQTT asks of a broker.",
         ends::spell(promised),
         ends::spell(silent)
     );
+    // A broker of MQTT 5 may have set another one.
+    let sure = if mqtt::version(&asked.content) < Some(5) { Confidence::Likely } else { Confidence::Possible };
     out.add(Text::own(text))
-        .confidence(Confidence::Likely)
+        .confidence(sure)
         .expected(Text::own(format!("a packet every {}", ends::spell(promised))))
         .found(Text::own(format!("nothing for {}", ends::spell(silent))))
         .evidence(Evidence { at, direction: Some(Direction::ServerToClient), bytes: None })
         .evidence(Evidence { at: asked.at, direction: Some(Direction::ClientToServer), bytes: None });
+}
+
+/// A promise that was not kept.
+struct Broken<'a> {
+    asked: &'a Beat,
+    promised: Nanos,
+    silent: Nanos,
+}
+
+/// Whether a client of MQTT let its keep-alive pass, and its server ended the connection.
+pub(in crate::rules) fn is_broken(x: &Exchange) -> bool {
+    broken(x).is_some()
+}
+
+fn broken(x: &Exchange) -> Option<Broken<'_>> {
+    let (asked, promised) = promised(x)?;
+    let ended = x.end.by.or(x.end.tcp_by) == Some(Direction::ServerToClient);
+    let silent = x.end.idle_of[0].filter(|_| ended && !may_be_lost(x, Direction::ClientToServer))?;
+    // One and a half times, but a timer may strike a little early.
+    let in_time = Nanos(promised.0 / 100 * 148)..=Nanos(promised.0 * 2) + LATE;
+    in_time.contains(&silent).then_some(Broken { asked, promised, silent })
 }
 
 /// The client's CONNECT, and how often it promised to send something.
@@ -90,11 +120,14 @@ mod tests {
         let all = found(&RULE, &x);
         assert_eq!(
             words(&all[0].message),
-            "The client promised something every 60 s (the keep-alive of its MQTT CONNECT) and sent nothing for 90 s, so \
-             the broker ended the connection, as it must."
+            "The client promised something every 60 s (the keep-alive of its MQTT CONNECT) and sent nothing for 90 s; then \
+             the connection was ended, as MQTT asks of a broker."
         );
         assert_eq!(crate::rules::frames::sender(&all[0]), Some(CLIENT));
+        assert_eq!(all[0].confidence, Confidence::Likely);
         assert!(!found(&RULE, &ended(SERVER, 120_000)).is_empty(), "it looks now and then");
+        let newer = x.with(|x| rare(x, CLIENT).beats[0].content[8] = 5);
+        assert_eq!(found(&RULE, &newer)[0].confidence, Confidence::Possible, "its broker may have said another");
     }
 
     #[test]

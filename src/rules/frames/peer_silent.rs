@@ -38,7 +38,7 @@ pub(super) static RULE: Rule = Rule {
 
 /// So often must a heartbeat have come, and no more often than that.
 const BEATS: u32 = 3;
-const FASTEST: Nanos = Nanos::from_millis(200);
+const FASTEST: Nanos = Nanos::from_millis(500);
 
 /// How long a side must have been silent.
 const SILENT: Nanos = Nanos::from_secs(1);
