@@ -145,7 +145,10 @@ impl Messages<'_> {
         let mut parsed = false;
         let (plain, candidate, ready) = match ready {
             Some(Ready::Plain(plain)) => (plain, false, None),
-            Some(Ready::Request(x)) => (Plain::of_request(&x.request), true, Some(x)),
+            Some(Ready::Request(x)) => {
+                let parts = Parts { start: x.request.start.clone(), faults: x.request.faults };
+                (Plain::of(text, parts, &x.request.fields), true, Some(x))
+            }
             Some(Ready::Response(_)) | None => {
                 let parts = parse(Kind::Request, text, &mut scratch);
                 parsed = true;

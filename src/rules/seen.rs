@@ -2,13 +2,13 @@
 //! attempts. In a whole-file report it is filled with all exchanges before any rule runs; while
 //! streaming it holds what came in the last `limits::SEEN_S` of packet time.
 
+mod index;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp, limits};
 use crate::model::{ConnectState, EndHow, Exchange, FlowFacts, Head, KnownLimit, Mechanism, Wrapper};
@@ -16,6 +16,8 @@ use crate::rules::polls::Polls;
 use crate::rules::request::is_forced;
 use crate::rules::tunnels::Tunnels;
 use crate::wire::accept;
+
+use index::{Index, Seldom};
 
 /// Bounded memory of exchanges. At most `limits::SEEN_KEYS` entries of each sort; the oldest go first.
 #[derive(Debug, Default)]
@@ -255,7 +257,7 @@ impl Seen {
             return;
         }
         // The first of all: they stand as they are to stand, and are not moved.
-        self.by_key.0.reserve(attempts.len(), |slot| slot.0);
+        self.by_key.reserve(attempts.len());
         self.attempts = attempts.into();
         for ((more, x), number) in more.iter().zip(all).zip(self.first..) {
             if more.seldom {
@@ -534,7 +536,7 @@ impl Seen {
 
     /// An index of all attempts.
     fn seldom<'a>(&'a self, index: &'a Seldom, of: fn(&Seen, &Attempt) -> Option<u64>) -> &'a Index {
-        index.0.get_or_init(|| {
+        index.get_or_make(|| {
             let mut index = Index::default();
             for (attempt, number) in self.attempts.iter().zip(self.first..) {
                 index.add(of(self, attempt), number);
@@ -577,85 +579,6 @@ pub(super) fn path(target: &[u8]) -> &[u8] {
     target.split(|&b| b == b'?').next().unwrap_or_default()
 }
 
-/// Numbers of attempts by the hash of something of theirs. What is found must be compared: hashes of
-/// different things may be equal.
-#[derive(Debug, Default)]
-struct Index(HashTable<(u64, Numbers)>);
-
-/// An index that is made when it is asked for first.
-#[derive(Debug, Default)]
-struct Seldom(OnceLock<Index>);
-
-impl Seldom {
-    fn is_made(&self) -> bool {
-        self.0.get().is_some()
-    }
-
-    fn add(&mut self, hash: Option<u64>, number: u64) {
-        if let Some(index) = self.0.get_mut() {
-            index.add(hash, number);
-        }
-    }
-
-    fn forget(&mut self, hash: Option<u64>, number: u64) {
-        if let Some(index) = self.0.get_mut() {
-            index.forget(hash, number);
-        }
-    }
-}
-
-/// Most things come once; then nothing more is allocated for them.
-#[derive(Debug)]
-#[expect(clippy::box_collection, reason = "halves every slot of the index, and few hold a list")]
-enum Numbers {
-    One(u64),
-    Many(Box<VecDeque<u64>>),
-}
-
-impl Index {
-    fn add(&mut self, hash: Option<u64>, number: u64) {
-        let Some(hash) = hash else { return };
-        match self.0.find_mut(hash, |slot| slot.0 == hash) {
-            Some((_, Numbers::Many(many))) => many.push_back(number),
-            Some((_, numbers)) => {
-                if let Numbers::One(first) = *numbers {
-                    *numbers = Numbers::Many(Box::new(VecDeque::from([first, number])));
-                }
-            }
-            None => {
-                self.0.insert_unique(hash, (hash, Numbers::One(number)), |slot| slot.0);
-            }
-        }
-    }
-
-    /// The numbers in the order in which they were added, the first ones and the rest.
-    fn get(&self, hash: u64) -> [&[u64]; 2] {
-        match self.0.find(hash, |slot| slot.0 == hash) {
-            None => [&[], &[]],
-            Some((_, Numbers::One(number))) => [std::slice::from_ref(number), &[]],
-            Some((_, Numbers::Many(many))) => many.as_slices().into(),
-        }
-    }
-
-    /// Takes out a number, if it is the first one there.
-    fn forget(&mut self, hash: Option<u64>, number: u64) {
-        let Some(hash) = hash else { return };
-        let Ok(mut slot) = self.0.find_entry(hash, |slot| slot.0 == hash) else { return };
-        let empty = match &mut slot.get_mut().1 {
-            Numbers::One(first) => *first == number,
-            Numbers::Many(many) => {
-                if many.front() == Some(&number) {
-                    many.pop_front();
-                }
-                many.is_empty()
-            }
-        };
-        if empty {
-            slot.remove();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -671,7 +594,7 @@ mod tests {
     }
 
     fn is_empty(index: &Seldom) -> bool {
-        index.0.get().is_some_and(|index| index.0.is_empty())
+        index.is_made_and_empty()
     }
 
     #[test]
@@ -790,7 +713,7 @@ mod tests {
         assert_eq!(seen.with_accept(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").count(), 4);
         assert_eq!(seen.with_key(b"another").count(), 0);
         (0..4).for_each(|_| seen.forget_oldest());
-        assert!(seen.by_key.0.is_empty() && is_empty(&seen.by_expected));
+        assert!(seen.by_key.is_empty() && is_empty(&seen.by_expected));
     }
 
     #[test]

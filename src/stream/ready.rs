@@ -127,20 +127,6 @@ impl Plain {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         Plain { start, faults, length, framing: announced_in(text, fields), cookie, forwarded }
     }
-
-    /// The same of a request that was read before.
-    pub fn of_request(head: &Head) -> Plain {
-        let first = |name: &str| head.lines(name).next().map_or(0..0, |f| f.value.clone());
-        let has_content = head.names.may_have(b"content-length") || head.names.may_have(b"transfer-encoding");
-        Plain {
-            start: head.start.clone(),
-            faults: head.faults,
-            length: u32::try_from(head.text.len()).unwrap_or(u32::MAX),
-            framing: has_content.then(|| announced_in(&head.text, &head.fields)).flatten(),
-            cookie: first("cookie"),
-            forwarded: first("x-forwarded-for"),
-        }
-    }
 }
 
 impl Offer {
