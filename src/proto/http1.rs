@@ -90,9 +90,13 @@ impl Http {
                 Step::Stay
             }
             _ => {
-                let mut now = self.under_way.take().unwrap_or_default();
+                let mut now = self.under_way.take().unwrap_or_else(|| flow.shared.spare.take());
                 let step = Messages { http: self, now: &mut now }.chunk(flow, chunk);
-                self.under_way = Some(now).filter(|now| !now.is_idle(self.tunnel.is_some()));
+                if now.is_idle(self.tunnel.is_some()) {
+                    flow.shared.spare.give_back(now);
+                } else {
+                    self.under_way = Some(now);
+                }
                 step
             }
         };

@@ -57,8 +57,20 @@ impl Machines {
     /// What [`Machines::prefetch`] fetched is here: starts fetching what the messages under way need.
     #[inline]
     pub(super) fn prefetch_behind(&self, index: usize) {
-        if let Some(machine) = self.0.get(index) {
-            machine.http.prefetch_messages();
+        let Some(machine) = self.0.get(index) else { return };
+        match &machine.other {
+            None => machine.http.prefetch_messages(),
+            Some(Machine::Sealed(sealed)) => sealed.prefetch(),
+            Some(Machine::Tls(tls)) => tls.prefetch(),
+            Some(_) => {}
+        }
+    }
+
+    /// [`Machines::prefetch_other`] fetched where it is: starts fetching a connection in TLS that is not read.
+    #[inline]
+    pub(super) fn prefetch_sealed(&self, index: usize) {
+        if let Some(Place { other: Some(Machine::Sealed(sealed)), .. }) = self.0.get(index) {
+            sealed.prefetch();
         }
     }
 

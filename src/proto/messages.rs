@@ -1,9 +1,7 @@
 //! What is under way on a connection of HTTP/1.x: messages that are not over and requests that wait. It is there only
 //! while some are: most connections are idle or tunnels most of the time.
 
-use std::slice::from_ref;
-
-use prefetch_index::prefetch_index;
+use std::mem::offset_of;
 
 use crate::base::{ExchangeId, PacketRef, Timestamp};
 use crate::model::{EndHow, Exchange, LineFaults, Preview};
@@ -11,6 +9,7 @@ use crate::stream::{Chunk, CloseHow, Side, What};
 
 use super::body::Chunks;
 use super::connect::Inside;
+use super::fetch::fetch_around;
 use super::http1::Http;
 use super::pending::Queue;
 use super::tunnel;
@@ -32,6 +31,32 @@ pub(super) struct UnderWay {
     pub(super) odd: Option<Box<Preview>>,
     /// Heads of the plain ones among the requests that wait, in case a 101 makes one worth keeping.
     pub(super) plain: Vec<u8>,
+}
+
+/// What was under way and is over, for the next message of any connection: the memory that was given back last is still
+/// at hand, which the allocator's next piece is not.
+#[derive(Default)]
+#[expect(clippy::vec_box, reason = "the boxes are what is kept")]
+pub(super) struct Spare(Vec<Box<UnderWay>>);
+
+/// Kept of them.
+const SPARE: usize = 64;
+
+impl Spare {
+    /// One in which nothing is under way.
+    #[inline]
+    pub(super) fn take(&mut self) -> Box<UnderWay> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    /// What was under way in this one is over.
+    #[inline]
+    pub(super) fn give_back(&mut self, mut now: Box<UnderWay>) {
+        if self.0.len() < SPARE {
+            *now = UnderWay::default();
+            self.0.push(now);
+        }
+    }
 }
 
 /// A connection and what is under way on it.
@@ -115,10 +140,7 @@ impl UnderWay {
     /// Starts fetching what the next message touches.
     #[inline]
     pub(super) fn prefetch(&self) {
-        prefetch_index(from_ref(&self.request), 0);
-        prefetch_index(from_ref(&self.response), 0);
-        prefetch_index(from_ref(&self.pending), 0);
-        prefetch_index(from_ref(&self.plain), 0);
+        fetch_around(&self.request.gap, offset_of!(UnderWay, request.gap), size_of::<UnderWay>());
     }
 }
 

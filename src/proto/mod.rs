@@ -9,6 +9,7 @@ pub mod around;
 mod blocks;
 pub mod body;
 mod connect;
+mod fetch;
 mod handshake;
 pub mod held;
 pub mod http1;
@@ -53,6 +54,7 @@ use around::Around;
 use held::HeldChunk;
 use http1::Http;
 use machines::{Machines, Place};
+use messages::Spare;
 use midstream::Midstream;
 use multiplex::Multiplex;
 use proxy_protocol::ProxyHeader;
@@ -120,10 +122,6 @@ pub struct Protocols<S> {
     machines: Machines,
 }
 
-/// Bytes of a segment that are fetched where it may be a head: most heads are no longer, and they come out of
-/// another processor's cache.
-const HEAD_FETCHED: usize = 512;
-
 /// What all machines use.
 #[derive(Default)]
 pub struct Shared {
@@ -135,6 +133,7 @@ pub struct Shared {
     ready: Option<ReadAhead>,
     /// Scratch for the fields of the head under work.
     pub fields: Vec<Field>,
+    spare: Spare,
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
     wrappers: HashMap<FlowId, [Box<[Layer]>; 2], foldhash::fast::RandomState>,
     wanted: Wanted,
@@ -446,49 +445,29 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn prefetch(&self, tag: u64, side: Side) -> usize {
-        let side = side.index();
-        if tag & FAST[side] != 0 {
-            return 0;
-        }
-        if tag & FRAMES[side] != 0 {
-            if let Some(talk) = Tag(tag).talk() {
-                let from_client = (tag & CLIENT_HIGH != 0) == (side == 1);
-                let from = if from_client { Direction::ClientToServer } else { Direction::ServerToClient };
-                self.shared.talks.prefetch(talk, from);
-                return 1;
-            }
-            if let Some(index) = Tag(tag).machine() {
-                self.machines.prefetch_other(index);
-            }
-            return 0;
-        }
-        if let Some(index) = Tag(tag).machine() {
-            self.machines.prefetch(index);
-        }
-        HEAD_FETCHED
+        self.fetch(tag, side)
     }
 
     #[inline]
-    fn leads_on(&self, tag: u64, side: Side) -> bool {
-        if tag & FRAMES[side.index()] != 0 { !self.shared.common.no_frames } else { tag & FAST[side.index()] == 0 }
+    fn leads_on(&self, tag: u64, side: Side, short: bool) -> bool {
+        if tag & FRAMES[side.index()] == 0 {
+            tag & FAST[side.index()] == 0
+        } else {
+            // Of a short frame nothing is behind a tunnel's own lines but the place where it is kept.
+            !(short && self.shared.common.no_frames)
+        }
     }
 
     #[inline]
-    fn prefetch_behind(&self, tag: u64, side: Side) {
-        if tag & FRAMES[side.index()] != 0 {
-            if let Some(talk) = Tag(tag).talk() {
-                self.shared.talks.prefetch_behind(talk);
-            }
-        } else if tag & FAST[side.index()] == 0
+    fn prefetch_behind(&self, tag: u64, side: Side, inline: &Inline, bytes: u32) {
+        self.fetch_behind(tag, side, inline, bytes);
+    }
+
+    #[inline]
+    fn prefetch_further(&self, tag: u64, side: Side) {
+        if tag & FRAMES[side.index()] == 0
             && let Some(index) = Tag(tag).machine()
         {
-            self.machines.prefetch_behind(index);
-        }
-    }
-
-    #[inline]
-    fn prefetch_further(&self, tag: u64) {
-        if let Some(index) = Tag(tag).machine() {
             self.machines.prefetch_further(index);
         }
     }

@@ -5,6 +5,8 @@
 //! asks for glimpses ([`Glimpse`]), which cost a flow hardly more than nothing. What goes out: the
 //! flow to [`super::Sink::sealed`], when it is over.
 
+use std::mem::offset_of;
+
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{self, Direction, End, EndHow, Said, SealedRecord, SealedSegment, SealedSide, Wrapper};
 use crate::stream::{Chunk, CloseHow, Glimpse, Side, What};
@@ -12,6 +14,7 @@ use crate::wire::tls::record::{self, HEADER_BYTES, Header};
 use crate::wire::tls::suite::{self, Cipher};
 
 use super::around::Begin;
+use super::fetch::fetch_around;
 use super::handshake::{self, Fatal, Hellos};
 use super::tls::{Facts, Session};
 use super::watch::{facts as facts_of, said};
@@ -181,6 +184,13 @@ impl Sealed {
             place.set_word(place.word() | known);
         }
         step
+    }
+
+    /// Starts fetching what a segment touches.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        let at = offset_of!(Sealed, halves) + offset_of!(Half, lost);
+        fetch_around(&self.halves[0].lost, at, size_of::<Sealed>());
     }
 
     /// Whether what this side sends next is inside a record, so that [`pass_beside`] does for it.

@@ -5,6 +5,10 @@
 //! and packet of the record's last byte, and offsets in what was sent inside. Where nothing can be read,
 //! [`Sealed`] takes over.
 
+use std::slice::from_ref;
+
+use prefetch_index::prefetch_index;
+
 use crate::base::{PacketRef, Timestamp};
 use crate::model::{self, Direction, End, EndHow, Preview, SealedRecord, Wrapper};
 use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
@@ -66,6 +70,16 @@ impl Tls {
             notified: [false; 2],
             why: GapWhy::Lost,
             inner: None,
+        }
+    }
+
+    /// Starts fetching what a chunk touches beside its session.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch_index(from_ref(&self.watch), 0);
+        prefetch_index(from_ref(&self.begin), 0);
+        if let Some(watch) = &self.watch {
+            prefetch_index(from_ref(&**watch), 0);
         }
     }
 

@@ -54,9 +54,9 @@ impl Talks {
 
     /// What that leads to.
     #[inline]
-    pub(super) fn prefetch_behind(&self, number: u32) {
+    pub(super) fn prefetch_behind(&self, number: u32, from: Direction) {
         if let Some(tunnel) = self.0.get(number as usize) {
-            tunnel.prefetch_behind();
+            tunnel.prefetch_behind(from);
         }
     }
 }

@@ -174,19 +174,19 @@ pub trait Handler {
         1
     }
 
-    /// Whether that leads on to more, for [`Handler::prefetch_behind`].
+    /// Whether that leads on to more, for [`Handler::prefetch_behind`]. `short`: the segment is one short frame.
     #[inline]
-    fn leads_on(&self, _tag: u64, _side: Side) -> bool {
+    fn leads_on(&self, _tag: u64, _side: Side, _short: bool) -> bool {
         false
     }
 
-    /// The same, of what that leads to: a little later.
+    /// The same, of what that leads to: a little later. `bytes`: of the segment's payload.
     #[inline]
-    fn prefetch_behind(&self, _tag: u64, _side: Side) {}
+    fn prefetch_behind(&self, _tag: u64, _side: Side, _inline: &Self::Inline, _bytes: u32) {}
 
     /// The same, of what that leads to in its turn.
     #[inline]
-    fn prefetch_further(&self, _tag: u64) {}
+    fn prefetch_further(&self, _tag: u64, _side: Side) {}
 
     /// A segment that is next in line, and one short frame by itself. `true`: that was all there was to say, and
     /// its bytes are not told as a chunk. `offset`: of its first byte in its direction's stream.

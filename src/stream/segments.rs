@@ -102,13 +102,14 @@ impl Entry {
 /// Segments in the order of their packets.
 pub struct Segments {
     pub(super) entries: Vec<Entry>,
-    /// Heads that were read ahead, by the number of their entry.
-    ready: Vec<(usize, Offer)>,
+    /// Heads that were read ahead.
+    ready: Vec<Offer>,
     /// Bytes that they take, roughly.
     ready_bytes: usize,
     /// Scratch for their fields.
     fields: Vec<Field>,
-    /// What payloads of the first entries are, where each is one short frame by itself.
+    /// What payloads of the first entries are, where each is one short frame by itself. Where it is a head that was read
+    /// ahead there is none, and its sum is the place of that.
     shorts: Vec<Short>,
     pub(super) keys6: Vec<Key6>,
     /// Payloads that stand in no read buffer: of datagrams that were put together from fragments.
@@ -193,16 +194,19 @@ impl Segments {
         let Segments { entries, shorts, spare, ready, ready_bytes, fields, .. } = self;
         let from = shorts.len();
         let new = entries.get_mut(from..).unwrap_or_default();
-        shorts.extend(new.iter_mut().zip(from..).map(|(entry, number)| {
+        shorts.extend(new.iter_mut().map(|entry| {
             let Some(payload) = payload(entry, bytes, spare).filter(|_| entry.cut() == 0) else {
                 entry.flags.0 &= !LOOKED;
                 return Short::default();
             };
+            let mut none = Short::default();
             if *ready_bytes < limits::READY_BYTES
                 && let Some(head) = Ready::of(payload, fields)
             {
                 *ready_bytes += head.bytes();
-                ready.push((number, Offer::new(head)));
+                // No frame begins as a head does.
+                none.sum = u32::try_from(ready.len()).unwrap_or(u32::MAX);
+                ready.push(Offer::new(head));
                 entry.place |= READY;
             }
             let short = Short::whole(payload);
@@ -212,7 +216,7 @@ impl Segments {
             } else {
                 entry.flags.0 &= !LOOKED;
             }
-            short.unwrap_or_default()
+            short.unwrap_or(none)
         }));
     }
 
@@ -222,7 +226,7 @@ impl Segments {
         if self.entries.get(at)?.place & READY == 0 {
             return None;
         }
-        self.ready.binary_search_by_key(&at, |(number, _)| *number).ok().map(|place| &self.ready[place].1)
+        self.ready.get(self.shorts.get(at)?.sum as usize)
     }
 
     /// The short frame that the payload of entry number `at` is.

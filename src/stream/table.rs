@@ -182,10 +182,14 @@ impl<I: Inline> Table<I> {
         for (entry, number) in entries.iter().zip(0..) {
             *current = range.start + number;
             if behind & 1 != 0 {
-                self.fetch_behind(entries, number + BEHIND, |tag, side| handler.prefetch_behind(tag, side));
+                self.fetch_behind(entries, number + BEHIND, |entry, record| {
+                    handler.prefetch_behind(record.track.tag, entry.side, &record.inline, entry.payload_len);
+                });
             }
             if further & 1 != 0 {
-                self.fetch_behind(entries, number + FURTHER, |tag, _| handler.prefetch_further(tag));
+                self.fetch_behind(entries, number + FURTHER, |entry, record| {
+                    handler.prefetch_further(record.track.tag, entry.side);
+                });
             }
             (behind, further) = (behind >> 1, further >> 1);
             self.entry(bytes, segments, (entry, *current), number, handler, counters);

@@ -1,9 +1,12 @@
 //! What few directions need while they are open: faults, control frames, compression, the first messages.
 
+use std::mem::offset_of;
+
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{FrameFault, Message, Rare};
 use crate::wire::websocket::Header;
 
+use super::super::fetch::fetch_around;
 use super::inflate::Inflate;
 
 /// One direction's. Made when there is something to put into it.
@@ -64,6 +67,12 @@ impl Control {
 }
 
 impl Live {
+    /// Starts fetching it.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        fetch_around(&self.has_content, offset_of!(Live, has_content), size_of::<Live>());
+    }
+
     /// Notes a fault; of one kind the first stays.
     pub(super) fn fault(&mut self, fault: FrameFault) {
         match self.rare.faults.iter_mut().find(|known| known.kind == fault.kind) {

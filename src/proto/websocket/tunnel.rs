@@ -201,9 +201,16 @@ impl Tunnel {
         prefetch_index(from_ref(&self.cold.deflate), 0);
     }
 
-    /// Starts fetching the place of the next frame that is kept to be shown.
+    /// Starts fetching the place of the next frame that is kept to be shown, and what is seldom touched of this
+    /// direction where a frame may touch it.
     #[inline]
-    pub fn prefetch_behind(&self) {
+    pub fn prefetch_behind(&self, from: Direction) {
+        let side = usize::from(from == Direction::ServerToClient);
+        if self.both.flags & flag::QUIET << side == 0
+            && let Some(live) = &self.sides[side].live
+        {
+            live.prefetch();
+        }
         if let Some(log) = &self.both.log {
             prefetch_index(log.0.as_slice(), Log::place(self.both.logged));
         }

@@ -6,11 +6,11 @@ use prefetch_index::prefetch_index;
 
 use crate::base::limits;
 
-use super::{Block, NONE, Table, is_of, split};
+use super::{Block, NONE, Record, Table, is_of, split};
 use crate::stream::flow::flag;
 use crate::stream::segments::{Entry, Segments};
 use crate::stream::slots::Slots;
-use crate::stream::{Handler, Inline, Side};
+use crate::stream::{Handler, Inline};
 
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
@@ -46,10 +46,17 @@ impl<I: Inline> Table<I> {
             let track = &block.records[at].track;
             if !is_of(block, at, segments, entry) {
                 *flow = NONE;
-            } else if !track.has(flag::IGNORED) {
-                behind |= u64::from(handler.leads_on(track.tag, entry.side)) << bit;
+                continue;
+            }
+            if track.rtt_us == 0 && track.flags & (0b11 * flag::SYN) != 0 {
+                // Its handshake is under way, and will be measured from its first packet.
+                prefetch_index(&block.opened, at);
+            }
+            if !track.has(flag::IGNORED) {
+                let short = segments.short(number).is_some();
+                behind |= u64::from(handler.leads_on(track.tag, entry.side, short)) << bit;
                 let mut looked_at = handler.prefetch(track.tag, entry.side).min(entry.payload_len as usize);
-                if segments.short(number).is_some() && handler.takes_short(track.tag, entry.side) {
+                if short && handler.takes_short(track.tag, entry.side) {
                     continue;
                 }
                 if let Some(offer) = segments.ready(number) {
@@ -65,13 +72,13 @@ impl<I: Inline> Table<I> {
     }
 
     #[inline]
-    pub(super) fn fetch_behind(&self, entries: &[Entry], number: usize, fetch: impl Fn(u64, Side)) {
+    pub(super) fn fetch_behind(&self, entries: &[Entry], number: usize, fetch: impl Fn(&Entry, &Record<I>)) {
         let (Some(flow), Some(entry)) = (self.flows.get(number), entries.get(number)) else { return };
         if *flow == NONE {
             return;
         }
         let (block, at) = split(*flow);
-        fetch(self.blocks[block].records[at].track.tag, entry.side);
+        fetch(entry, &self.blocks[block].records[at]);
     }
 }
 
