@@ -265,6 +265,8 @@ pub struct Transport {
     /// Bytes that were sent again most often before the other side gave a sign of life, which may not have been about
     /// them; at least twice.
     pub overcome: Option<Resent>,
+    /// The first bytes that one side sent again and the other never acknowledged.
+    pub swallowed: Option<Swallowed>,
 }
 
 /// A time in which a receiver took nothing.
@@ -287,6 +289,23 @@ pub struct Resent {
     /// How often they were sent again.
     pub times: u32,
     /// The packet that sent them first.
+    pub at: PacketRef,
+    pub first: Timestamp,
+    /// When they were sent for the last time.
+    pub last: Timestamp,
+}
+
+/// Bytes that were sent again and never acknowledged, whatever else the other side said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swallowed {
+    pub by: Direction,
+    /// How often they were sent again.
+    pub times: u32,
+    /// Bytes of payload of the smallest segment that brought them again.
+    pub smallest: u32,
+    /// Packets of the other side behind the first of these, each of which acknowledged only what came before.
+    pub signs: u32,
+    /// The packet that sent them first, or, where their frame begins earlier, its first one.
     pub at: PacketRef,
     pub first: Timestamp,
     /// When they were sent for the last time.
@@ -441,6 +460,10 @@ impl Talk {
             for resent in [&mut transport.resent, &mut transport.overcome].into_iter().flatten() {
                 move_on(&mut resent.first);
                 move_on(&mut resent.last);
+            }
+            if let Some(swallowed) = &mut transport.swallowed {
+                move_on(&mut swallowed.first);
+                move_on(&mut swallowed.last);
             }
         }
     }

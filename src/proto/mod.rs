@@ -549,7 +549,8 @@ impl<S: Sink> Handler for Protocols<S> {
 
     fn again(&mut self, context: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
         if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
-            talk.again(direction(Tag(*tag).client(), side), context.track.last);
+            let of = (offset, bytes.len());
+            talk.again(direction(Tag(*tag).client(), side), context.track.last, of);
             *tag |= WATCHED;
         }
         if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::base::{Endpoint, FlowId, Nanos, Timestamp};
 use crate::model::ConnectState;
 
+use super::segments::Entry;
+
 /// Which end of the canonical pair sent it. Who is client is another question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -355,6 +357,14 @@ impl Track {
     pub fn offset(&self, side: Side) -> u64 {
         let s = side.index();
         u64::from(self.wraps[s]) << 32 | u64::from(self.next[s].wrapping_sub(self.base[s]))
+    }
+
+    /// Bytes of the other side's stream that this segment acknowledges, of those that were passed. `None`: none.
+    pub(super) fn acked(&self, d: &Entry) -> Option<u64> {
+        let other = d.side.other();
+        let behind = self.next[other.index()].wrapping_sub(d.ack).cast_signed();
+        let tells = d.flags.ack() && self.is(flag::STARTED, other);
+        tells.then(|| self.offset(other).saturating_sub(u64::from(behind.max(0).unsigned_abs())))
     }
 
     /// Moves a side on by `n` bytes.

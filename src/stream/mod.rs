@@ -97,6 +97,8 @@ pub struct Signs {
     pub rst: bool,
     /// Its sender takes nothing more for now (RFC 9293 §3.8.6.1).
     pub closes_window: bool,
+    /// Bytes of the other side's stream that it acknowledges. `None`: it tells nothing of that.
+    pub acked: Option<u64>,
 }
 
 /// A segment of a flow of no interest whose end is waited for.

@@ -750,8 +750,14 @@ fn split(index: u32) -> (usize, usize) {
 /// Tells what a segment says beside its bytes.
 #[cold]
 fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, handler: &mut H) {
-    let signs =
-        Signs { ts: d.ts, at: d.at, ttl: d.ttl(), rst: d.flags.rst(), closes_window: d.flags.0 & CLOSES_WINDOW != 0 };
+    let signs = Signs {
+        ts: d.ts,
+        at: d.at,
+        ttl: d.ttl(),
+        rst: d.flags.rst(),
+        closes_window: d.flags.0 & CLOSES_WINDOW != 0,
+        acked: track.acked(d),
+    };
     let mut tag = track.tag;
     handler.signs(Context { track, opened }, &mut tag, d.side, signs);
     track.tag = tag;

@@ -165,6 +165,8 @@ pub(crate) enum Step {
     Ttl(Of<u8>),
     /// A text of the client that nobody acknowledges, sent again so many times.
     Unheard(u32),
+    /// A large message of the server that never arrives, sent again so many times.
+    Swallowed(u32),
     /// A Ping of the client and the Pong that answers it, so many times, each after so many milliseconds.
     Pings(Pings),
 }
@@ -332,6 +334,7 @@ impl Step {
             Step::Window(Of { of, is }) => script.window(of.side(), *is),
             Step::Ttl(Of { of, is }) => script.ttl(of.side(), *is),
             Step::Unheard(times) => script.unheard(Side::Client, "anybody there?", *times),
+            Step::Swallowed(times) => script.swallowed(*times),
             Step::Pings(Pings { times, every_ms }) => (0..*times).fold(script, |script, n| {
                 let number = n.to_string();
                 let script = script.wait_ms(*every_ms).frame(Side::Client, 9, number.as_bytes());

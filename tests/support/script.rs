@@ -211,6 +211,24 @@ impl Script {
         script
     }
 
+    /// A large message of the server that never arrives and is sent again so many times, while the client goes on to
+    /// talk.
+    pub(crate) fn swallowed(self, times: u32) -> Script {
+        let acknowledge = self.acknowledge;
+        let arrived = self.next[1];
+        let mut script = self.acknowledge(false).frame(Side::Server, 2, &[7; 1_400]);
+        let sent = script.segments.last().cloned().expect("it was just sent");
+        for n in 0..times {
+            script.now_ns += 300_000_000 << n;
+            script.segments.push(Segment { at_ns: script.now_ns, ..sent.clone() });
+            script.now_ns += STEP_NS;
+            script = script.frame(Side::Client, 1, format!("word {n}").as_bytes());
+            script.segments.last_mut().expect("it was just sent").ack = arrived;
+        }
+        script.next[1] = arrived;
+        script.acknowledge(acknowledge)
+    }
+
     /// How many segments there are so far.
     pub(crate) fn len(&self) -> usize {
         self.segments.len()

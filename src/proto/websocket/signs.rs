@@ -1,7 +1,7 @@
 //! What TCP says of a tunnel beside its bytes: windows that close, bytes that come again, resets from elsewhere.
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::{Direction, Resent, Stall, Transport};
+use crate::model::{Direction, Resent, Stall, Swallowed, Transport};
 use crate::stream::Signs;
 
 /// What was seen of one tunnel.
@@ -10,11 +10,33 @@ pub(super) struct Watched {
     transport: Transport,
     /// Since when the bytes of client (server) are not taken, and the packet that says so.
     closed: [Option<(Timestamp, PacketRef)>; 2],
+    /// Where the bytes of [`Transport::swallowed`] stand in their direction's stream.
+    swallowed_at: u64,
 }
 
 impl Watched {
-    /// Bytes of this side came again. `first`: when somebody last said something new, in packet `at`.
-    pub(super) fn again(&mut self, by: Direction, at: PacketRef, first: Timestamp, ts: Timestamp) {
+    /// Bytes of this side came again. `first`: when somebody last said something new, in packet `at`. `offset`: of these
+    /// bytes in their direction's stream.
+    pub(super) fn again(
+        &mut self,
+        by: Direction,
+        at: PacketRef,
+        (first, ts): (Timestamp, Timestamp),
+        (offset, bytes): (u64, usize),
+    ) {
+        let length = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match &mut self.transport.swallowed {
+            Some(same) if same.by == by && self.swallowed_at == offset => {
+                (same.times, same.last) = (same.times.saturating_add(1), ts);
+                same.smallest = same.smallest.min(length);
+            }
+            // What comes behind the first that is missing waits for that.
+            Some(before) if before.by == by && self.swallowed_at < offset => {}
+            swallowed => {
+                *swallowed = Some(Swallowed { by, times: 1, smallest: length, signs: 0, at, first, last: ts });
+                self.swallowed_at = offset;
+            }
+        }
         match &mut self.transport.resent {
             Some(resent) if resent.by == by => {
                 resent.times = resent.times.saturating_add(1);
@@ -37,10 +59,18 @@ impl Watched {
             let most = self.transport.overcome.map_or(1, |before| before.times);
             self.transport.overcome = Some(resent).filter(|resent| resent.times > most).or(self.transport.overcome);
         }
+        if let Some(swallowed) = self.transport.swallowed.as_mut().filter(|swallowed| swallowed.by != from) {
+            match signs.acked {
+                Some(acked) if acked > self.swallowed_at => self.transport.swallowed = None,
+                Some(_) => swallowed.signs = swallowed.signs.saturating_add(1),
+                None => {}
+            }
+        }
         // Whose bytes wait: those of the other side.
         let waits = usize::from(from == Direction::ClientToServer);
         self.window(waits, signs);
-        self.closed.iter().any(Option::is_some) || self.transport.resent.is_some()
+        let waits = self.transport.resent.is_some() || self.transport.swallowed.is_some();
+        self.closed.iter().any(Option::is_some) || waits
     }
 
     fn window(&mut self, waits: usize, signs: Signs) {
@@ -81,7 +111,7 @@ mod tests {
 
     fn sign(s: i64, closes_window: bool) -> Signs {
         let ts = Timestamp(0) + Nanos::from_secs(s);
-        Signs { ts, at: PacketRef::new(0, s.unsigned_abs()), ttl: 64, rst: false, closes_window }
+        Signs { ts, at: PacketRef::new(0, s.unsigned_abs()), ttl: 64, rst: false, closes_window, acked: None }
     }
 
     #[test]
@@ -105,12 +135,12 @@ mod tests {
         let mut watched = Watched::default();
         let ts = |s| sign(s, false).ts;
         for s in 1..5 {
-            watched.again(CLIENT, PacketRef::new(0, 7), ts(0), ts(s));
+            watched.again(CLIENT, PacketRef::new(0, 7), (ts(0), ts(s)), (40, 9));
         }
         assert!(watched.take(CLIENT, 64, sign(5, false)));
         let whole = Resent { by: CLIENT, times: 4, at: PacketRef::new(0, 7), first: ts(0), last: ts(4) };
         assert_eq!(watched.transport.resent, Some(whole));
-        assert!(!watched.take(SERVER, 64, sign(6, false)));
+        assert!(!watched.take(SERVER, 64, Signs { acked: Some(49), ..sign(6, false) }));
         let told = watched.tell();
         assert_eq!(told.map(|told| (told.resent, told.overcome)), Some((None, Some(whole))));
     }
@@ -118,9 +148,25 @@ mod tests {
     #[test]
     fn bytes_that_come_once_again_are_not_remembered() {
         let mut watched = Watched::default();
-        watched.again(CLIENT, PacketRef::new(0, 7), sign(0, false).ts, sign(1, false).ts);
-        watched.take(SERVER, 64, sign(2, false));
+        watched.again(CLIENT, PacketRef::new(0, 7), (sign(0, false).ts, sign(1, false).ts), (40, 9));
+        watched.take(SERVER, 64, Signs { acked: Some(49), ..sign(2, false) });
         assert!(watched.tell().is_none());
+    }
+
+    #[test]
+    fn what_a_living_side_never_acknowledges_was_swallowed() {
+        let mut watched = Watched::default();
+        let ts = |s| sign(s, false).ts;
+        let at = PacketRef::new(0, 7);
+        for s in 1..5 {
+            watched.again(CLIENT, at, (ts(0), ts(s)), (40, 1_400));
+            watched.again(CLIENT, at, (ts(0), ts(s)), (1_440, 200));
+            assert!(watched.take(SERVER, 64, Signs { acked: Some(40), ..sign(s, false) }));
+        }
+        let swallowed = Swallowed { by: CLIENT, times: 4, smallest: 1_400, signs: 4, at, first: ts(0), last: ts(4) };
+        assert_eq!(watched.transport.swallowed, Some(swallowed));
+        watched.take(SERVER, 64, Signs { acked: Some(41), ..sign(9, false) });
+        assert_eq!(watched.transport.swallowed, None);
     }
 
     #[test]

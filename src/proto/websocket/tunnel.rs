@@ -260,12 +260,13 @@ impl Tunnel {
         frames.gap(len, &mut listener);
     }
 
-    /// Bytes of this side came again, which its peer should have had.
+    /// Bytes of this side came again, which its peer should have had. `of`: where they stand in their direction's stream,
+    /// and how many they are.
     #[cold]
-    pub fn again(&mut self, by: Direction, ts: Timestamp) {
+    pub fn again(&mut self, by: Direction, ts: Timestamp, of: (u64, usize)) {
         let at = self.sides[usize::from(by == Direction::ServerToClient)].at;
         let first = self.both.heard;
-        self.cold.signs.get_or_insert_default().again(by, at, first, ts);
+        self.cold.signs.get_or_insert_default().again(by, at, (first, ts), of);
     }
 
     /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have, 0 where that is not

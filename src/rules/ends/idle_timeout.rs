@@ -25,6 +25,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-half-open",
         "hop-tunnel-dead",
         "idle-timeout-match",
+        "mtu-black-hole",
         "rst-injected",
         "silent-drop",
     ],

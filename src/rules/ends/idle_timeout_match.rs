@@ -21,7 +21,14 @@ pub(super) static RULE: Rule = Rule {
     causes: &["nothing keeps the tunnel busy: no Ping or message within the limit"],
     fix: Some(FaultClass::Idle),
     explains: &[Explains::Ended],
-    symptom_of: &["hop-first-frames-lost", "hop-half-open", "hop-tunnel-dead", "rst-injected", "silent-drop"],
+    symptom_of: &[
+        "hop-first-frames-lost",
+        "hop-half-open",
+        "hop-tunnel-dead",
+        "mtu-black-hole",
+        "rst-injected",
+        "silent-drop",
+    ],
     check: Check::Chain(check),
 };
 

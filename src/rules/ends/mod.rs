@@ -17,6 +17,7 @@ mod lifetime_limit_match;
 mod limit;
 mod lost_between;
 mod mass_end;
+mod mtu_black_hole;
 mod ping_period_vs_timeout;
 mod reset;
 mod rst_injected;
@@ -45,6 +46,7 @@ pub(super) static RULES: &[&Rule] = &[
     &rst_injected::RULE,
     &silent_drop::RULE,
     &lost_between::RULE,
+    &mtu_black_hole::RULE,
     &idle_timeout_match::RULE,
     &idle_timeout::RULE,
     &idle_timeout_encrypted::RULE,
@@ -69,7 +71,7 @@ pub(super) fn is_end(rule: &Rule) -> bool {
 
 /// Rules about a third box, which nobody's address tells.
 pub(super) fn by_stranger(rule: &Rule) -> bool {
-    matches!(rule.id, "rst-injected" | "silent-drop" | "lost-between")
+    matches!(rule.id, "rst-injected" | "silent-drop" | "lost-between" | "mtu-black-hole")
 }
 
 /// Whether the end of this tunnel must be looked at over its whole journey.

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Idle),
     explains: &[Explains::Ended],
-    symptom_of: &["lost-between"],
+    symptom_of: &["lost-between", "mtu-black-hole"],
     check: Check::Exchange(check),
 };
 

@@ -21,6 +21,7 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "idle-timeout-match",
     "lifetime-limit-match",
     "mqtt-keep-alive",
+    "mtu-black-hole",
     "not-websocket-after-101",
     "res-101-then-http",
     "res-101-then-tls",

@@ -36,6 +36,7 @@ pub(super) static RULE: Rule = Rule {
         "idle-timeout-match",
         "lifetime-limit-match",
         "lost-between",
+        "mtu-black-hole",
         "peer-vanished",
         "rst-injected",
         "silent-drop",

@@ -30,6 +30,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-messages-differ",
         "hop-tunnel-dead",
         "lost-between",
+        "mtu-black-hole",
         "ping-unanswered",
         "silent-drop",
     ],

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &["hop-tunnel-dead", "lost-between", "receiver-stuck", "rst-injected", "silent-drop"],
+    symptom_of: &["hop-tunnel-dead", "lost-between", "mtu-black-hole", "receiver-stuck", "rst-injected", "silent-drop"],
     check: Check::Exchange(check),
 };
 

@@ -29,6 +29,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-first-frames-lost",
         "hop-subprotocol-changed",
         "hop-tunnel-dead",
+        "mtu-black-hole",
         "req-early-data",
         "res-101-framed",
         "res-line-format",
