@@ -304,6 +304,12 @@ impl Handshake {
 }
 
 impl Exchange {
+    /// Whether bytes behind its handshake never arrived, so that they are not the capture's loss.
+    pub fn lost_on_the_way(&self) -> bool {
+        let transport = self.talk.as_ref().and_then(|talk| talk.transport.as_ref());
+        transport.is_some_and(|transport| transport.undelivered.is_some())
+    }
+
     /// The first `Sec-WebSocket-Key`. `None` where there is none, or not all of it was seen.
     pub fn key(&self) -> Option<&[u8]> {
         self.request.whole_value("sec-websocket-key").map(trim)

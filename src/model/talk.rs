@@ -267,6 +267,8 @@ pub struct Transport {
     pub overcome: Option<Resent>,
     /// The first bytes that one side sent again and the other never acknowledged.
     pub swallowed: Option<Swallowed>,
+    /// Bytes that never came to the place of capture, nor to their receiver behind it: the first ones.
+    pub undelivered: Option<Undelivered>,
 }
 
 /// A time in which a receiver took nothing.
@@ -309,6 +311,18 @@ pub struct Swallowed {
     pub at: PacketRef,
     pub first: Timestamp,
     /// When they were sent for the last time.
+    pub last: Timestamp,
+}
+
+/// Bytes that were lost before the place of capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    pub by: Direction,
+    pub bytes: u64,
+    /// The first packet that brought what was sent behind them, and when that was.
+    pub at: PacketRef,
+    pub first: Timestamp,
+    /// The connection's last packet before they were given up; by then the receiver lacked them still.
     pub last: Timestamp,
 }
 
@@ -464,6 +478,10 @@ impl Talk {
             if let Some(swallowed) = &mut transport.swallowed {
                 move_on(&mut swallowed.first);
                 move_on(&mut swallowed.last);
+            }
+            if let Some(lost) = &mut transport.undelivered {
+                move_on(&mut lost.first);
+                move_on(&mut lost.last);
             }
         }
     }

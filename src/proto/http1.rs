@@ -7,7 +7,7 @@ use std::slice::from_ref;
 use prefetch_index::prefetch_index;
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{End, EndHow, Exchange, Head, Times};
+use crate::model::{End, EndHow, Exchange, Head, Times, Undelivered};
 use crate::stream::{Chunk, GapWhy, Side, What};
 
 use super::around::Around;
@@ -82,10 +82,15 @@ impl Http {
                 self.tunnel_data(flow, chunk, data);
                 Step::Stay
             }
-            (What::Gap { len, .. }, Some(tunnel)) => {
+            (What::Gap { len, why }, Some(tunnel)) => {
                 if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
                     let frames = &mut flow.inline.sides[chunk.side.index()];
-                    talk.gap(frames, direction(self.client, chunk.side), len, &mut flow.shared.common);
+                    let from = direction(self.client, chunk.side);
+                    talk.gap(frames, from, len, &mut flow.shared.common);
+                    if why == GapWhy::Undelivered {
+                        let (by, at, first) = (from, chunk.at, chunk.ts);
+                        talk.undelivered(Undelivered { by, bytes: len, at, first, last: flow.context.track.last });
+                    }
                 }
                 Step::Stay
             }

@@ -66,6 +66,8 @@ pub enum GapWhy {
     Cut,
     /// Given up here because a limit was reached.
     Evicted,
+    /// Lost on their way: their receiver goes on to acknowledge only what came before them.
+    Undelivered,
 }
 
 /// How a direction (FIN) or a flow (all others) came to its end.

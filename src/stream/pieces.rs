@@ -86,6 +86,11 @@ impl Queues {
         }
     }
 
+    /// Whether the peer of this side lacks the bytes from `next` on, by its newest acknowledgement.
+    pub(super) fn lacks(&self, side: Side, next: u32) -> bool {
+        self.acked[side.other().index()] == Some(next)
+    }
+
     /// Whether what this side holds first has waited long enough for the bytes before it, of which `next`
     /// of each side is the first.
     pub(super) fn is_late(&self, side: Side, next: [u32; 2], now: Timestamp) -> bool {
@@ -93,7 +98,7 @@ impl Queues {
         let next = next[side.index()];
         let hole = first.seq.wrapping_sub(next).cast_signed() > 0;
         // The peer lacks them too: they were lost before the capture and will be sent again.
-        let lacked = hole && self.acked[side.other().index()] == Some(next);
+        let lacked = hole && self.lacks(side, next);
         now.since(first.ts) > if lacked { RESEND } else { WAIT }
     }
 }

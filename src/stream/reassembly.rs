@@ -38,6 +38,8 @@ pub(super) const WINDOW: i32 = 1 << 30;
 
 /// Segments an unopened direction is held for, in the hope of its SYN.
 const START_SEGMENTS: usize = 4;
+/// So long bytes must be waited for that are to count as lost on their way: a sender's first time-out may pass.
+const UNDELIVERED: Nanos = Nanos::from_secs(1);
 const START_WAIT: Nanos = Nanos::from_millis(200);
 
 /// One flow under work: its record, its index, what is held, and whom to tell.
@@ -553,6 +555,8 @@ impl<H: Handler> Flow<'_, H> {
         let (ts, at, seq, ack) = (piece.ts, piece.at, piece.seq, piece.ack);
         let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
         if rel > 0 {
+            let waits = self.track.last.since(ts) >= UNDELIVERED && queues.lacks(side, self.track.next[side.index()]);
+            let why = if waits && why == GapWhy::Lost { GapWhy::Undelivered } else { why };
             self.gap(side, ts, at, u64::from(rel.unsigned_abs()), why);
             return;
         }
@@ -643,8 +647,11 @@ impl<H: Handler> Flow<'_, H> {
         let offset = self.track.offset(side);
         self.track.flags |= flag::PAYLOAD;
         self.track.advance(side, len);
-        self.counters.gaps += 1;
-        self.counters.gap_bytes += len;
+        // What never arrived is not the capture's loss.
+        if why != GapWhy::Undelivered {
+            self.counters.gaps += 1;
+            self.counters.gap_bytes += len;
+        }
         if why == GapWhy::Cut {
             self.counters.gaps_cut += 1;
             self.counters.gap_bytes_cut += len;

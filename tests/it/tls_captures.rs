@@ -9,7 +9,7 @@ use hopscope::base::{Counters, FlowId, PacketRef};
 use hopscope::capture::{Merged, Window};
 use hopscope::model::Direction::{ClientToServer, ServerToClient};
 use hopscope::proto::tls::{Blind, Event, Input, Session, Tools, What};
-use hopscope::stream::{self, Chunk, CloseHow, Context, Copies, Decoder, GapWhy, Handler, Interest, Side, Table};
+use hopscope::stream::{self, Chunk, CloseHow, Context, Copies, Decoder, Handler, Interest, Side, Table};
 
 use crate::shared;
 
@@ -46,9 +46,7 @@ impl Handler for Legs {
         let from_client = chunk.side == leg.client;
         let whats: &[(bool, What<'_>)] = match chunk.what {
             stream::What::Data(bytes) => &[(from_client, What::Data(bytes))],
-            stream::What::Gap { len, why: GapWhy::Lost | GapWhy::Cut | GapWhy::Evicted } => {
-                &[(from_client, What::Gap(len))]
-            }
+            stream::What::Gap { len, .. } => &[(from_client, What::Gap(len))],
             stream::What::Close(CloseHow::Fin) => &[(from_client, What::Close)],
             stream::What::Close(_) => &[(true, What::Close), (false, What::Close)],
         };

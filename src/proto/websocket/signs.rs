@@ -1,7 +1,7 @@
 //! What TCP says of a tunnel beside its bytes: windows that close, bytes that come again, resets from elsewhere.
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::{Direction, Resent, Stall, Swallowed, Transport};
+use crate::model::{Direction, Resent, Stall, Swallowed, Transport, Undelivered};
 use crate::stream::Signs;
 
 /// What was seen of one tunnel.
@@ -24,6 +24,8 @@ impl Watched {
         (first, ts): (Timestamp, Timestamp),
         (offset, bytes): (u64, usize),
     ) {
+        // They came after all.
+        self.transport.undelivered.take_if(|lost| lost.by == by);
         let length = u32::try_from(bytes).unwrap_or(u32::MAX);
         match &mut self.transport.swallowed {
             Some(same) if same.by == by && self.swallowed_at == offset => {
@@ -44,6 +46,11 @@ impl Watched {
             }
             resent => *resent = Some(Resent { by, times: 1, at, first, last: ts }),
         }
+    }
+
+    /// Bytes were lost on their way. The first ones are told.
+    pub(super) fn undelivered(&mut self, bytes: Undelivered) {
+        self.transport.undelivered.get_or_insert(bytes);
     }
 
     /// A segment of this side. `true`: the next ones are wanted too.

@@ -6,7 +6,9 @@ use std::slice::from_ref;
 use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
-use crate::model::{Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, WsTotals};
+use crate::model::{
+    Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, Undelivered, WsTotals,
+};
 
 use crate::stream::Signs;
 
@@ -258,6 +260,12 @@ impl Tunnel {
         let side = usize::from(from == Direction::ServerToClient);
         let mut listener = Listener::new(self, side, (self.both.heard, PacketRef::default(), 0), common);
         frames.gap(len, &mut listener);
+    }
+
+    /// Bytes were lost on their way.
+    #[cold]
+    pub fn undelivered(&mut self, bytes: Undelivered) {
+        self.cold.signs.get_or_insert_default().undelivered(bytes);
     }
 
     /// Bytes of this side came again, which its peer should have had. `of`: where they stand in their direction's stream,

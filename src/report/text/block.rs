@@ -205,7 +205,10 @@ fn unseen(x: &Exchange) -> Vec<&'static str> {
         (q.request_gap, "a part of the request"),
         (q.response_gap, "a part of the response"),
         (q.snapped, "the ends of packets that were cut"),
-        (q.gap && !q.request_gap && !q.response_gap && !q.snapped, "some bytes of the connection"),
+        (
+            q.gap && !q.request_gap && !q.response_gap && !q.snapped && !x.lost_on_the_way(),
+            "some bytes of the connection",
+        ),
     ];
     lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect()
 }

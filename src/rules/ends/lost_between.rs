@@ -1,5 +1,6 @@
 //! `lost-between`.
 
+use super::mtu_black_hole;
 use super::support::{name, spell};
 use crate::base::Nanos;
 use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Text};
@@ -63,7 +64,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: lost.at, direction: Some(lost.from), bytes: None });
     if lost.forged {
         told.cause(FILTER);
-    } else if lost.frames == 0 {
+    } else if lost.frames == 0 || mtu_black_hole::is_seen(x) {
         told.cause(TOO_LARGE);
     }
 }

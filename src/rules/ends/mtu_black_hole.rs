@@ -2,7 +2,8 @@
 
 use super::support::{name, spell};
 use crate::base::Nanos;
-use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Text};
+use crate::model::{Confidence, Evidence, Exchange, Severity, Swallowed, Text, Transport, Undelivered};
+use crate::rules::frames::against;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -36,39 +37,71 @@ const LARGE: u32 = 1_000;
 const TIMES: u32 = 4;
 const IN_VAIN: Nanos = Nanos::from_secs(1);
 
+/// So long bytes must be missing that never come: senders begin to send again after a second at the latest.
+const NEVER_CAME: Nanos = Nanos::from_secs(3);
+
+/// Whether this leg shows it by itself.
+pub(super) fn is_seen(x: &Exchange) -> bool {
+    sent_in_vain(x).is_some() || never_came(x).is_some()
+}
+
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let transport = x.talk.as_ref().and_then(|talk| talk.transport.as_ref());
-    let Some(swallowed) = transport.and_then(|transport| transport.swallowed) else { return };
-    let lasted = swallowed.last.since(swallowed.first);
-    let in_vain = swallowed.times >= TIMES && lasted >= IN_VAIN && swallowed.signs > 0;
-    if !in_vain || swallowed.smallest < LARGE {
-        return;
+    if let Some(lost) = sent_in_vain(x) {
+        let text = format!(
+            "A packet of the {} with {} bytes was sent again {} times in {} and never arrived: the {} sent packets \
+             meanwhile, and acknowledged only what came before it.",
+            name(lost.by),
+            lost.smallest,
+            lost.times,
+            spell(lost.last.since(lost.first)),
+            name(against(lost.by)),
+        );
+        let found = format!("no packet of {} bytes arrives", lost.smallest);
+        tell(text, found, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);
+    } else if let Some(lost) = never_came(x) {
+        let text = format!(
+            "{} bytes of the {} never came as far as here, and what it sent behind them did: for {} the {} acknowledged \
+             only what came before them.",
+            lost.bytes,
+            name(lost.by),
+            spell(lost.last.since(lost.first)),
+            name(against(lost.by)),
+        );
+        let found = format!("{} bytes that were never delivered", lost.bytes);
+        tell(text, found, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);
     }
-    let receiver = match swallowed.by {
-        Direction::ClientToServer => Direction::ServerToClient,
-        Direction::ServerToClient => Direction::ClientToServer,
-    };
-    let text = format!(
-        "A packet of the {} with {} bytes was sent again {} times in {} and never arrived: the {} sent packets meanwhile, \
-         and acknowledged only what came before it.",
-        name(swallowed.by),
-        swallowed.smallest,
-        swallowed.times,
-        spell(lasted),
-        name(receiver),
-    );
+}
+
+fn tell(text: String, found: String, evidence: Evidence, out: &mut Findings<'_>) {
     out.add(Text::own(text))
         .confidence(Confidence::Likely)
         .expected(Text::own("large packets arrive as small ones do"))
-        .found(Text::own(format!("no packet of {} bytes arrives", swallowed.smallest)))
-        .evidence(Evidence { at: swallowed.at, direction: Some(swallowed.by), bytes: None });
+        .found(Text::own(found))
+        .evidence(evidence);
+}
+
+/// Captured before the place where they are lost.
+fn sent_in_vain(x: &Exchange) -> Option<Swallowed> {
+    let swallowed = transport(x)?.swallowed?;
+    let in_vain = swallowed.times >= TIMES && swallowed.last.since(swallowed.first) >= IN_VAIN;
+    (in_vain && swallowed.signs > 0 && swallowed.smallest >= LARGE).then_some(swallowed)
+}
+
+/// Captured behind it.
+fn never_came(x: &Exchange) -> Option<Undelivered> {
+    let lost = transport(x)?.undelivered?;
+    (lost.bytes >= u64::from(LARGE) && lost.last.since(lost.first) >= NEVER_CAME).then_some(lost)
+}
+
+fn transport(x: &Exchange) -> Option<&Transport> {
+    x.talk.as_ref()?.transport.as_deref()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Swallowed, Transport};
+    use crate::model::Direction;
     use crate::rules::ends::testing::*;
     use crate::rules::testing::With as _;
 
@@ -90,6 +123,25 @@ mod tests {
             "A packet of the server with 1448 bytes was sent again 5 times in 3.0 s and never arrived: the client sent \
              packets meanwhile, and acknowledged only what came before it."
         );
+    }
+
+    #[test]
+    fn what_never_came_to_the_receivers_side_is_told() {
+        let lost = |bytes, seconds: i64| {
+            open().with(|x| {
+                let (first, last) = (at(10), at(10 + seconds * 1_000));
+                let by = Direction::ClientToServer;
+                let undelivered = Some(Undelivered { by, bytes, at: PacketRef::new(0, 30), first, last });
+                let transport = Transport { undelivered, ..Transport::default() };
+                x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
+            })
+        };
+        assert_eq!(
+            words(&run(&RULE, &lost(8_688, 9))[0].message),
+            "8688 bytes of the client never came as far as here, and what it sent behind them did: for 9.0 s the server \
+             acknowledged only what came before them."
+        );
+        assert!(!fires(&RULE, &lost(300, 9)) && !fires(&RULE, &lost(8_688, 2)));
     }
 
     #[test]
