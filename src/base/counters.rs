@@ -26,6 +26,9 @@ pub struct Counters {
     /// Connections of which the first bytes of a side were lost, before it was known what they speak.
     pub starts_lost: u64,
     pub gap_bytes_cut: u64,
+    /// Of those, the holes whose bytes never came to their receiver either, and their bytes.
+    pub gaps_undelivered: u64,
+    pub gap_bytes_undelivered: u64,
     /// Packets that repeat one already seen (a mirror's copy), not retransmissions.
     pub duplicate_packets: u64,
     /// Flows, held segments and exchanges given up because a limit was reached.
@@ -140,6 +143,8 @@ impl Counters {
             gaps_cut,
             starts_lost,
             gap_bytes_cut,
+            gaps_undelivered,
+            gap_bytes_undelivered,
             duplicate_packets,
             evicted,
             dropped_kernel,
@@ -201,6 +206,8 @@ impl Counters {
         self.gaps_cut += gaps_cut;
         self.starts_lost += starts_lost;
         self.gap_bytes_cut += gap_bytes_cut;
+        self.gaps_undelivered += gaps_undelivered;
+        self.gap_bytes_undelivered += gap_bytes_undelivered;
         self.duplicate_packets += duplicate_packets;
         self.evicted += evicted;
         self.dropped_kernel += dropped_kernel;

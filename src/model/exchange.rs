@@ -248,6 +248,8 @@ pub struct Quality {
     pub overlap_conflict: bool,
     /// Bytes missing anywhere in this flow.
     pub gap: bool,
+    /// All of these never came to their receiver either, so that they are not the capture's loss.
+    pub undelivered: bool,
 }
 
 /// The judgement on `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
@@ -304,12 +306,6 @@ impl Handshake {
 }
 
 impl Exchange {
-    /// Whether bytes behind its handshake never arrived, so that they are not the capture's loss.
-    pub fn lost_on_the_way(&self) -> bool {
-        let transport = self.talk.as_ref().and_then(|talk| talk.transport.as_ref());
-        transport.is_some_and(|transport| transport.undelivered.is_some())
-    }
-
     /// The first `Sec-WebSocket-Key`. `None` where there is none, or not all of it was seen.
     pub fn key(&self) -> Option<&[u8]> {
         self.request.whole_value("sec-websocket-key").map(trim)

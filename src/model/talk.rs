@@ -305,10 +305,14 @@ pub struct Swallowed {
     pub times: u32,
     /// Bytes of payload of the smallest segment that brought them again.
     pub smallest: u32,
-    /// Packets of the other side behind the first of these, each of which acknowledged only what came before.
+    /// Bytes of their direction that came before them.
+    pub before: u64,
+    /// Packets with something new of the other side, a second and more behind the first sending again, each of which
+    /// acknowledged only what came before.
     pub signs: u32,
-    /// The packet that sent them first, or, where their frame begins earlier, its first one.
+    /// The packet that began their side's last frame before they were sent again.
     pub at: PacketRef,
+    /// When they were sent again for the first time.
     pub first: Timestamp,
     /// When they were sent for the last time.
     pub last: Timestamp,
@@ -319,10 +323,12 @@ pub struct Swallowed {
 pub struct Undelivered {
     pub by: Direction,
     pub bytes: u64,
+    /// Bytes of the largest segment that came behind them.
+    pub largest: u32,
     /// The first packet that brought what was sent behind them, and when that was.
     pub at: PacketRef,
     pub first: Timestamp,
-    /// The connection's last packet before they were given up; by then the receiver lacked them still.
+    /// Until then both sides went on; the receiver lacked them still.
     pub last: Timestamp,
 }
 

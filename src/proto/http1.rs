@@ -23,6 +23,8 @@ pub struct Http {
     pub client: Side,
     pub(super) conflict: bool,
     pub(super) gap: bool,
+    /// Bytes are missing that may have arrived.
+    pub(super) holed: bool,
     pub(super) snapped: bool,
     /// Nothing more is of interest.
     pub(super) done: bool,
@@ -46,6 +48,7 @@ impl Http {
             client,
             conflict: false,
             gap: false,
+            holed: false,
             snapped: false,
             done: false,
             lost_requests: false,
@@ -75,6 +78,7 @@ impl Http {
         };
         if let What::Gap { why, .. } = chunk.what {
             self.gap = true;
+            self.holed |= !matches!(why, GapWhy::Undelivered { .. });
             self.snapped |= why == GapWhy::Cut;
         }
         let step = match (chunk.what, &self.tunnel) {
@@ -87,9 +91,11 @@ impl Http {
                     let frames = &mut flow.inline.sides[chunk.side.index()];
                     let from = direction(self.client, chunk.side);
                     talk.gap(frames, from, len, &mut flow.shared.common);
-                    if why == GapWhy::Undelivered {
+                    // Inside TLS records are missing, which are longer than what was lost.
+                    if let (GapWhy::Undelivered { heard, largest }, None) = (why, flow.passed) {
                         let (by, at, first) = (from, chunk.at, chunk.ts);
-                        talk.undelivered(Undelivered { by, bytes: len, at, first, last: flow.context.track.last });
+                        let lost = Undelivered { by, bytes: len, largest, at, first, last: heard };
+                        talk.undelivered(lost, chunk.offset.saturating_add(len));
                     }
                 }
                 Step::Stay
@@ -229,6 +235,7 @@ impl Http {
         x.quality.no_client_packets = !track.seen(self.client);
         x.quality.no_server_packets = !track.seen(self.client.other());
         x.quality.gap = self.gap;
+        x.quality.undelivered = self.gap && !self.holed;
         // Where the server's bytes begin is unknown without its SYN-ACK, so what came first of them, the
         // answer, may be as lost; certainly where the client's SYN is there.
         let server = self.client.other();

@@ -141,6 +141,7 @@ mod tests {
         snapped: false,
         overlap_conflict: false,
         gap: false,
+        undelivered: false,
     };
     const ON_SERVER: &str = "on 198.51.100.2: tcpdump -i any -s 0 -w again.pcap 'host 192.0.2.1 and port 80'";
     const CUT_ASK: &str = "GET /chat HTTP/1.1\r\nHost: ws";

@@ -66,8 +66,9 @@ pub enum GapWhy {
     Cut,
     /// Given up here because a limit was reached.
     Evicted,
-    /// Lost on their way: their receiver goes on to acknowledge only what came before them.
-    Undelivered,
+    /// Lost on their way: their receiver goes on to acknowledge only what came before them. `heard`: the older of both
+    /// sides' newest packets; `largest`: bytes of the largest segment that came behind them.
+    Undelivered { heard: Timestamp, largest: u32 },
 }
 
 /// How a direction (FIN) or a flow (all others) came to its end.
@@ -99,6 +100,8 @@ pub struct Signs {
     pub rst: bool,
     /// Its sender takes nothing more for now (RFC 9293 §3.8.6.1).
     pub closes_window: bool,
+    /// It is next in line: neither sent again nor a keep-alive.
+    pub new: bool,
     /// Bytes of the other side's stream that it acknowledges. `None`: it tells nothing of that.
     pub acked: Option<u64>,
 }

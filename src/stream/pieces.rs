@@ -7,9 +7,9 @@ use hashbrown::HashMap;
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 
-use super::CloseHow;
 use super::flow::Side;
 use super::reassembly::Segment;
+use super::{CloseHow, GapWhy};
 
 /// All that is held back, of all flows.
 #[derive(Default)]
@@ -51,6 +51,8 @@ pub(super) struct Queues {
     pub(super) bytes: [usize; 2],
     /// The newest acknowledgement of each side since something is held. `None`: none came.
     pub(super) acked: [Option<u32>; 2],
+    /// When each side's newest one came.
+    heard: [Option<Timestamp>; 2],
     /// A reset that nothing has shown to be heeded or passed over.
     pub(super) reset: Option<Reset>,
 }
@@ -79,7 +81,8 @@ impl Queues {
     }
 
     /// This side acknowledged as far as here.
-    pub(super) fn note_ack(&mut self, side: Side, ack: u32) {
+    pub(super) fn note_ack(&mut self, side: Side, ack: u32, now: Timestamp) {
+        self.heard[side.index()] = Some(now);
         let known = &mut self.acked[side.index()];
         if known.is_none_or(|known| ack.wrapping_sub(known).cast_signed() > 0) {
             *known = Some(ack);
@@ -87,8 +90,24 @@ impl Queues {
     }
 
     /// Whether the peer of this side lacks the bytes from `next` on, by its newest acknowledgement.
-    pub(super) fn lacks(&self, side: Side, next: u32) -> bool {
+    fn lacks(&self, side: Side, next: u32) -> bool {
         self.acked[side.other().index()] == Some(next)
+    }
+
+    /// Why the bytes between `next` and what this side holds are missing, where it is not the capture: both sides went on
+    /// for a while, and the receiver lacks them still. What stands too far ahead for one flight is not believed.
+    pub(super) fn undelivered(&self, side: Side, next: u32) -> Option<GapWhy> {
+        let held = &self.sides[side.index()];
+        let first = held.front()?;
+        let [Some(low), Some(high)] = self.heard else { return None };
+        let heard = low.min(high);
+        let near = first.seq.wrapping_sub(next) as usize <= limits::REORDER_BYTES;
+        // Behind a hole that was given up it is further back.
+        let acked = self.acked[side.other().index()]?;
+        let lacks = acked.wrapping_sub(next).cast_signed() <= 0;
+        let lost = near && lacks && heard.since(first.ts) >= UNDELIVERED;
+        let largest = held.iter().map(Piece::len).max().unwrap_or_default();
+        lost.then_some(GapWhy::Undelivered { heard, largest })
     }
 
     /// Whether what this side holds first has waited long enough for the bytes before it, of which `next`
@@ -103,6 +122,8 @@ impl Queues {
     }
 }
 
+/// So long both sides must go on: a sender's first time-outs may pass.
+const UNDELIVERED: Nanos = Nanos::from_secs(1);
 const WAIT: Nanos = Nanos::from_millis(limits::REORDER_MS);
 const RESEND: Nanos = Nanos::from_millis(limits::RESEND_MS);
 

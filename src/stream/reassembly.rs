@@ -38,8 +38,6 @@ pub(super) const WINDOW: i32 = 1 << 30;
 
 /// Segments an unopened direction is held for, in the hope of its SYN.
 const START_SEGMENTS: usize = 4;
-/// So long bytes must be waited for that are to count as lost on their way: a sender's first time-out may pass.
-const UNDELIVERED: Nanos = Nanos::from_secs(1);
 const START_WAIT: Nanos = Nanos::from_millis(200);
 
 /// One flow under work: its record, its index, what is held, and whom to tell.
@@ -168,7 +166,7 @@ impl<H: Handler> Flow<'_, H> {
         if self.track.has(flag::HELD)
             && let Some(queues) = self.held.flows.get_mut(&self.index)
         {
-            queues.note_ack(side, ack);
+            queues.note_ack(side, ack, s.ts);
         }
         // Of bytes that are held it says where they end, not where they begin.
         let of_held = self.track.has(flag::HELD) && self.answers_held(side, ack);
@@ -189,7 +187,7 @@ impl<H: Handler> Flow<'_, H> {
         let next = self.track.next[side.index()];
         let seq = if seq.wrapping_sub(next).cast_signed() < 0 { next } else { seq };
         let queues = self.held.flows.entry(self.index).or_default();
-        queues.note_ack(side, ack);
+        queues.note_ack(side, ack, s.ts);
         let added = insert_ack(&mut queues.sides[side.index()], Piece::acknowledgement(seq, ack, s));
         self.held.bytes += added * size_of::<Piece>();
         self.track.flags |= flag::HELD;
@@ -341,7 +339,7 @@ impl<H: Handler> Flow<'_, H> {
         let end = seq.wrapping_add(len32(payload)).wrapping_add(cut);
         let queues = self.held.flows.entry(self.index).or_default();
         if let Some(ack) = ack.filter(|_| !s.flags.rst()) {
-            queues.note_ack(side, ack);
+            queues.note_ack(side, ack, s.ts);
         }
         let before = queues.bytes[side.index()];
         let pieces_before = queues.sides[side.index()].len();
@@ -555,8 +553,10 @@ impl<H: Handler> Flow<'_, H> {
         let (ts, at, seq, ack) = (piece.ts, piece.at, piece.seq, piece.ack);
         let rel = seq.wrapping_sub(self.track.next[side.index()]).cast_signed();
         if rel > 0 {
-            let waits = self.track.last.since(ts) >= UNDELIVERED && queues.lacks(side, self.track.next[side.index()]);
-            let why = if waits && why == GapWhy::Lost { GapWhy::Undelivered } else { why };
+            let why = match queues.undelivered(side, self.track.next[side.index()]) {
+                Some(undelivered) if why == GapWhy::Lost => undelivered,
+                _ => why,
+            };
             self.gap(side, ts, at, u64::from(rel.unsigned_abs()), why);
             return;
         }
@@ -647,14 +647,18 @@ impl<H: Handler> Flow<'_, H> {
         let offset = self.track.offset(side);
         self.track.flags |= flag::PAYLOAD;
         self.track.advance(side, len);
-        // What never arrived is not the capture's loss.
-        if why != GapWhy::Undelivered {
-            self.counters.gaps += 1;
-            self.counters.gap_bytes += len;
-        }
-        if why == GapWhy::Cut {
-            self.counters.gaps_cut += 1;
-            self.counters.gap_bytes_cut += len;
+        self.counters.gaps += 1;
+        self.counters.gap_bytes += len;
+        match why {
+            GapWhy::Cut => {
+                self.counters.gaps_cut += 1;
+                self.counters.gap_bytes_cut += len;
+            }
+            GapWhy::Undelivered { .. } => {
+                self.counters.gaps_undelivered += 1;
+                self.counters.gap_bytes_undelivered += len;
+            }
+            GapWhy::Lost | GapWhy::Evicted => {}
         }
         self.tell(Chunk { side, ts, at, offset, what: What::Gap { len, why } });
     }

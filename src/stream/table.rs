@@ -756,6 +756,7 @@ fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, handler
         ttl: d.ttl(),
         rst: d.flags.rst(),
         closes_window: d.flags.0 & CLOSES_WINDOW != 0,
+        new: track.is(flag::STARTED, d.side) && d.seq == track.next[d.side.index()],
         acked: track.acked(d),
     };
     let mut tag = track.tag;

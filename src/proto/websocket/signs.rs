@@ -4,14 +4,23 @@ use crate::base::{Nanos, PacketRef, Timestamp};
 use crate::model::{Direction, Resent, Stall, Swallowed, Transport, Undelivered};
 use crate::stream::Signs;
 
+/// So soon nobody sends again (RFC 6298 §2.4; Linux waits for 200 ms at least).
+const AT_ONCE: Nanos = Nanos::from_millis(100);
+
+/// So long behind the first sending again a side must go on to count as alive: what was under way has arrived by then.
+const ALIVE: Nanos = Nanos::from_secs(1);
+
 /// What was seen of one tunnel.
 #[derive(Default)]
 pub(super) struct Watched {
     transport: Transport,
     /// Since when the bytes of client (server) are not taken, and the packet that says so.
     closed: [Option<(Timestamp, PacketRef)>; 2],
-    /// Where the bytes of [`Transport::swallowed`] stand in their direction's stream.
-    swallowed_at: u64,
+    /// What client (server) sent again and the other side has not acknowledged, and where that stands in its direction's
+    /// stream.
+    swallowed: [Option<(Swallowed, u64)>; 2],
+    /// Where the bytes of [`Transport::undelivered`] end in their direction's stream.
+    undelivered_to: u64,
 }
 
 impl Watched {
@@ -25,20 +34,8 @@ impl Watched {
         (offset, bytes): (u64, usize),
     ) {
         // They came after all.
-        self.transport.undelivered.take_if(|lost| lost.by == by);
-        let length = u32::try_from(bytes).unwrap_or(u32::MAX);
-        match &mut self.transport.swallowed {
-            Some(same) if same.by == by && self.swallowed_at == offset => {
-                (same.times, same.last) = (same.times.saturating_add(1), ts);
-                same.smallest = same.smallest.min(length);
-            }
-            // What comes behind the first that is missing waits for that.
-            Some(before) if before.by == by && self.swallowed_at < offset => {}
-            swallowed => {
-                *swallowed = Some(Swallowed { by, times: 1, smallest: length, signs: 0, at, first, last: ts });
-                self.swallowed_at = offset;
-            }
-        }
+        self.transport.undelivered.take_if(|lost| lost.by == by && offset < self.undelivered_to);
+        self.swallow(by, at, ts, (offset, bytes));
         match &mut self.transport.resent {
             Some(resent) if resent.by == by => {
                 resent.times = resent.times.saturating_add(1);
@@ -48,9 +45,30 @@ impl Watched {
         }
     }
 
-    /// Bytes were lost on their way. The first ones are told.
-    pub(super) fn undelivered(&mut self, bytes: Undelivered) {
-        self.transport.undelivered.get_or_insert(bytes);
+    /// The first bytes that come again and again count; what stands behind them waits for them.
+    fn swallow(&mut self, by: Direction, at: PacketRef, ts: Timestamp, (offset, bytes): (u64, usize)) {
+        let length = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match &mut self.swallowed[usize::from(by == Direction::ServerToClient)] {
+            Some((_, from)) if *from < offset => {}
+            // A copy of a packet comes at once, a sender waits for its time-out.
+            Some((same, from)) if *from == offset && ts.since(same.last) < AT_ONCE => {}
+            Some((same, from)) if *from == offset => {
+                (same.times, same.last) = (same.times.saturating_add(1), ts);
+                same.smallest = same.smallest.min(length);
+            }
+            swallowed => {
+                let new =
+                    Swallowed { by, times: 1, smallest: length, before: offset, signs: 0, at, first: ts, last: ts };
+                *swallowed = Some((new, offset));
+            }
+        }
+    }
+
+    /// Bytes were lost on their way, which end there in their direction's stream. The first ones are told.
+    pub(super) fn undelivered(&mut self, bytes: Undelivered, to: u64) {
+        if self.transport.undelivered.is_none() {
+            (self.transport.undelivered, self.undelivered_to) = (Some(bytes), to);
+        }
     }
 
     /// A segment of this side. `true`: the next ones are wanted too.
@@ -66,17 +84,18 @@ impl Watched {
             let most = self.transport.overcome.map_or(1, |before| before.times);
             self.transport.overcome = Some(resent).filter(|resent| resent.times > most).or(self.transport.overcome);
         }
-        if let Some(swallowed) = self.transport.swallowed.as_mut().filter(|swallowed| swallowed.by != from) {
-            match signs.acked {
-                Some(acked) if acked > self.swallowed_at => self.transport.swallowed = None,
-                Some(_) => swallowed.signs = swallowed.signs.saturating_add(1),
-                None => {}
+        let unheard = &mut self.swallowed[usize::from(from == Direction::ClientToServer)];
+        if let (Some((swallowed, at)), Some(acked)) = (unheard.as_mut(), signs.acked) {
+            if acked > *at {
+                *unheard = None;
+            } else if signs.new && signs.ts.since(swallowed.first) >= ALIVE {
+                swallowed.signs = swallowed.signs.saturating_add(1);
             }
         }
         // Whose bytes wait: those of the other side.
         let waits = usize::from(from == Direction::ClientToServer);
         self.window(waits, signs);
-        let waits = self.transport.resent.is_some() || self.transport.swallowed.is_some();
+        let waits = self.transport.resent.is_some() || self.swallowed.iter().any(Option::is_some);
         self.closed.iter().any(Option::is_some) || waits
     }
 
@@ -107,6 +126,7 @@ impl Watched {
                 stall.lasts = closed.is_some_and(|(from, _)| from == stall.from);
             }
         }
+        self.transport.swallowed = self.swallowed.into_iter().flatten().map(|(one, _)| one).max_by_key(|one| one.signs);
         (self.transport != Transport::default()).then(|| Box::new(self.transport))
     }
 }
@@ -118,7 +138,15 @@ mod tests {
 
     fn sign(s: i64, closes_window: bool) -> Signs {
         let ts = Timestamp(0) + Nanos::from_secs(s);
-        Signs { ts, at: PacketRef::new(0, s.unsigned_abs()), ttl: 64, rst: false, closes_window, acked: None }
+        Signs {
+            ts,
+            at: PacketRef::new(0, s.unsigned_abs()),
+            ttl: 64,
+            rst: false,
+            closes_window,
+            new: true,
+            acked: None,
+        }
     }
 
     #[test]
@@ -167,13 +195,34 @@ mod tests {
         let at = PacketRef::new(0, 7);
         for s in 1..5 {
             watched.again(CLIENT, at, (ts(0), ts(s)), (40, 1_400));
+            watched.again(CLIENT, at, (ts(0), ts(s)), (40, 1_400));
             watched.again(CLIENT, at, (ts(0), ts(s)), (1_440, 200));
+            // One word of the other side that comes again is not of these bytes.
+            watched.again(SERVER, at, (ts(0), ts(s)), (9, 5));
             assert!(watched.take(SERVER, 64, Signs { acked: Some(40), ..sign(s, false) }));
+            assert!(watched.take(SERVER, 64, Signs { acked: Some(40), new: false, ..sign(s, false) }));
         }
-        let swallowed = Swallowed { by: CLIENT, times: 4, smallest: 1_400, signs: 4, at, first: ts(0), last: ts(4) };
-        assert_eq!(watched.transport.swallowed, Some(swallowed));
+        watched.take(CLIENT, 64, Signs { acked: Some(14), ..sign(5, false) });
+        let (first, last) = (ts(1), ts(4));
+        let swallowed = Swallowed { by: CLIENT, times: 4, smallest: 1_400, before: 40, signs: 3, at, first, last };
+        assert_eq!(watched.swallowed, [Some((swallowed, 40)), None]);
         watched.take(SERVER, 64, Signs { acked: Some(41), ..sign(9, false) });
-        assert_eq!(watched.transport.swallowed, None);
+        assert_eq!(watched.swallowed, [None, None]);
+    }
+
+    #[test]
+    fn what_comes_after_all_was_not_undelivered() {
+        let lost = |watched: &mut Watched| {
+            let (at, first) = (PacketRef::new(0, 7), sign(0, false).ts);
+            let lost = Undelivered { by: CLIENT, bytes: 60, largest: 9, at, first, last: first };
+            watched.undelivered(lost, 100);
+        };
+        let mut watched = Watched::default();
+        lost(&mut watched);
+        watched.again(CLIENT, PacketRef::new(0, 9), (sign(0, false).ts, sign(1, false).ts), (100, 9));
+        assert!(watched.transport.undelivered.is_some(), "what stood behind them came again");
+        watched.again(CLIENT, PacketRef::new(0, 9), (sign(0, false).ts, sign(1, false).ts), (40, 60));
+        assert!(watched.transport.undelivered.is_none());
     }
 
     #[test]

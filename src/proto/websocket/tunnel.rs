@@ -262,10 +262,10 @@ impl Tunnel {
         frames.gap(len, &mut listener);
     }
 
-    /// Bytes were lost on their way.
+    /// Bytes were lost on their way, which end there in their direction's stream.
     #[cold]
-    pub fn undelivered(&mut self, bytes: Undelivered) {
-        self.cold.signs.get_or_insert_default().undelivered(bytes);
+    pub fn undelivered(&mut self, bytes: Undelivered, to: u64) {
+        self.cold.signs.get_or_insert_default().undelivered(bytes, to);
     }
 
     /// Bytes of this side came again, which its peer should have had. `of`: where they stand in their direction's stream,

@@ -205,10 +205,8 @@ fn unseen(x: &Exchange) -> Vec<&'static str> {
         (q.request_gap, "a part of the request"),
         (q.response_gap, "a part of the response"),
         (q.snapped, "the ends of packets that were cut"),
-        (
-            q.gap && !q.request_gap && !q.response_gap && !q.snapped && !x.lost_on_the_way(),
-            "some bytes of the connection",
-        ),
+        (q.undelivered, "bytes that were lost on their way"),
+        (q.gap && !q.request_gap && !q.response_gap && !q.snapped && !q.undelivered, "some bytes of the connection"),
     ];
     lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect()
 }

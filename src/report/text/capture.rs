@@ -260,7 +260,9 @@ fn lost(a: &Analysis) -> (u64, u64) {
     if holed.clone().any(one_sided) && holed.all(one_sided) {
         return (0, 0);
     }
-    (c.gaps.saturating_sub(c.gaps_cut), c.gap_bytes.saturating_sub(c.gap_bytes_cut))
+    // Nor is what never arrived the capture's loss.
+    let others = (c.gaps_cut + c.gaps_undelivered, c.gap_bytes_cut + c.gap_bytes_undelivered);
+    (c.gaps.saturating_sub(others.0), c.gap_bytes.saturating_sub(others.1))
 }
 
 /// What captures the connections concerned as a whole. Addresses and ports alone are put in, so a

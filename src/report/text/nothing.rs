@@ -71,7 +71,7 @@ impl When {
             When::NoMidstream => n.flows_websocket_midstream == 0,
             When::Foreign => n.flows_tls_unread() == 0 && n.http_responses == 0 && n.flows_websocket_midstream == 0,
             When::Snapped => n.gaps_cut > 0,
-            When::Lost => n.gaps > n.gaps_cut,
+            When::Lost => n.gaps > n.gaps_cut + n.gaps_undelivered,
             When::Undecodable => n.undecodable > 0,
             When::Selected => c.a.inputs.iter().any(|i| i.packets > n.packets),
         }

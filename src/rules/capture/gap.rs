@@ -29,7 +29,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         (true, false) => "Bytes of the request are missing from the capture, so nothing is said of what it lacks.",
         (false, true) => "Bytes of the response are missing from the capture, so nothing is said of what it lacks.",
         // What never arrived is not missing from the capture.
-        (false, false) if q.gap && !x.lost_on_the_way() => "Bytes of this connection are missing from the capture.",
+        (false, false) if q.gap && !q.undelivered => "Bytes of this connection are missing from the capture.",
         (false, false) => return,
     };
     out.add(Text::own(message)).head(&x.request, Direction::ClientToServer);

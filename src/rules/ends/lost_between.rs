@@ -64,7 +64,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: lost.at, direction: Some(lost.from), bytes: None });
     if lost.forged {
         told.cause(FILTER);
-    } else if lost.frames == 0 || mtu_black_hole::is_seen(x) {
+    } else if lost.frames == 0 || mtu_black_hole::is_seen(x, lost.from) {
         told.cause(TOO_LARGE);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::support::{name, spell};
 use crate::base::Nanos;
-use crate::model::{Confidence, Evidence, Exchange, Severity, Swallowed, Text, Transport, Undelivered};
+use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Swallowed, Text, Transport, Undelivered};
 use crate::rules::frames::against;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -14,10 +14,11 @@ pub(super) static RULE: Rule = Rule {
         acknowledged it. The handshake and small messages are small packets, so the upgrade works, and the first large \
         message is the end: what a link with a smaller MTU does whose ICMP \"fragmentation needed\" (\"packet too big\") \
         is filtered. VPNs, overlay networks of containers, PPPoE and tunnels of clouds are such links.\n\nTo see it: \
-        ping -M do -s 1472 to the other side, and smaller until it answers. To mend it: let ICMP type 3 code 4 (ICMPv6 \
+        ping -M do -s 1472 (over IPv6 1452) to the other side, and smaller until it answers. To mend it: let ICMP type 3 code 4 (ICMPv6 \
         type 2) pass; or lower the MTU of the interface to the path's; or let the router clamp the MSS (iptables -t mangle \
         -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu); or, on the sender, \
-        net.ipv4.tcp_mtu_probing=1.",
+        net.ipv4.tcp_mtu_probing=1.\n\nA request head that is itself too large, and connections in TLS or HTTP/2 whose records or \
+        frames it takes, are not told so.",
     refs: &["RFC 2923 §2.1", "RFC 4821", "RFC 1191"],
     causes: &[
         "a link on the path has a smaller MTU, and no ICMP says so: a VPN, an overlay network, PPPoE",
@@ -37,12 +38,15 @@ const LARGE: u32 = 1_000;
 const TIMES: u32 = 4;
 const IN_VAIN: Nanos = Nanos::from_secs(1);
 
-/// So long bytes must be missing that never come: senders begin to send again after a second at the latest.
+/// So long bytes must be missing that never come: several time-outs of most senders.
 const NEVER_CAME: Nanos = Nanos::from_secs(3);
 
-/// Whether this leg shows it by itself.
-pub(super) fn is_seen(x: &Exchange) -> bool {
-    sent_in_vain(x).is_some() || never_came(x).is_some()
+/// Behind so many bytes large packets have got through, unless all messages were small.
+const MANY: u64 = 64 << 10;
+
+/// Whether this leg shows by itself that what this side sends is lost so.
+pub(super) fn is_seen(x: &Exchange, by: Direction) -> bool {
+    sent_in_vain(x).is_some_and(|lost| lost.by == by) || never_came(x).is_some_and(|lost| lost.by == by)
 }
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
@@ -57,7 +61,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             name(against(lost.by)),
         );
         let found = format!("no packet of {} bytes arrives", lost.smallest);
-        tell(text, found, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);
+        let evidence = Evidence { at: lost.at, direction: Some(lost.by), bytes: None };
+        tell(text, found, lost.before < MANY, evidence, out);
     } else if let Some(lost) = never_came(x) {
         let text = format!(
             "{} bytes of the {} never came as far as here, and what it sent behind them did: for {} the {} acknowledged \
@@ -68,13 +73,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             name(against(lost.by)),
         );
         let found = format!("{} bytes that were never delivered", lost.bytes);
-        tell(text, found, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);
+        tell(text, found, true, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);
     }
 }
 
-fn tell(text: String, found: String, evidence: Evidence, out: &mut Findings<'_>) {
+fn tell(text: String, found: String, sure: bool, evidence: Evidence, out: &mut Findings<'_>) {
     out.add(Text::own(text))
-        .confidence(Confidence::Likely)
+        .confidence(if sure { Confidence::Likely } else { Confidence::Possible })
         .expected(Text::own("large packets arrive as small ones do"))
         .found(Text::own(found))
         .evidence(evidence);
@@ -83,14 +88,21 @@ fn tell(text: String, found: String, evidence: Evidence, out: &mut Findings<'_>)
 /// Captured before the place where they are lost.
 fn sent_in_vain(x: &Exchange) -> Option<Swallowed> {
     let swallowed = transport(x)?.swallowed?;
-    let in_vain = swallowed.times >= TIMES && swallowed.last.since(swallowed.first) >= IN_VAIN;
-    (in_vain && swallowed.signs > 0 && swallowed.smallest >= LARGE).then_some(swallowed)
+    let in_vain = swallowed.times >= TIMES && swallowed.last.since(swallowed.first) >= IN_VAIN && swallowed.signs > 0;
+    // Small messages that are sent again together are large, and all of them are lost.
+    let spoken = x.talk.as_ref()?.of(swallowed.by);
+    let one = spoken.largest_text.max(spoken.largest_binary) >= LARGE;
+    // A receiver that takes nothing drops what comes.
+    let stalls = transport(x)?.stalls[usize::from(swallowed.by == Direction::ServerToClient)];
+    let taken = stalls.is_none_or(|stall| !stall.lasts && stall.from + stall.length < swallowed.first);
+    (in_vain && one && taken && swallowed.smallest >= LARGE).then_some(swallowed)
 }
 
 /// Captured behind it.
 fn never_came(x: &Exchange) -> Option<Undelivered> {
     let lost = transport(x)?.undelivered?;
-    (lost.bytes >= u64::from(LARGE) && lost.last.since(lost.first) >= NEVER_CAME).then_some(lost)
+    let large = lost.bytes >= u64::from(LARGE) && lost.largest < LARGE;
+    (large && lost.last.since(lost.first) >= NEVER_CAME).then_some(lost)
 }
 
 fn transport(x: &Exchange) -> Option<&Transport> {
@@ -101,7 +113,7 @@ fn transport(x: &Exchange) -> Option<&Transport> {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::Direction;
+    use crate::model::Stall;
     use crate::rules::ends::testing::*;
     use crate::rules::testing::With as _;
 
@@ -109,9 +121,13 @@ mod tests {
         open().with(|x| {
             let (first, last) = (at(10), at(3_010));
             let by = Direction::ServerToClient;
-            let swallowed = Swallowed { by, times, smallest, signs, at: PacketRef::new(0, 30), first, last };
+            let at = PacketRef::new(0, 30);
+            let swallowed = Swallowed { by, times, smallest, before: 400, signs, at, first, last };
             let transport = Transport { swallowed: Some(swallowed), ..Transport::default() };
-            x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
+            x.talk.iter_mut().for_each(|talk| {
+                talk.server.largest_text = 6_000;
+                talk.transport = Some(Box::new(transport.clone()));
+            });
         })
     }
 
@@ -131,7 +147,7 @@ mod tests {
             open().with(|x| {
                 let (first, last) = (at(10), at(10 + seconds * 1_000));
                 let by = Direction::ClientToServer;
-                let undelivered = Some(Undelivered { by, bytes, at: PacketRef::new(0, 30), first, last });
+                let undelivered = Some(Undelivered { by, bytes, largest: 40, at: PacketRef::new(0, 30), first, last });
                 let transport = Transport { undelivered, ..Transport::default() };
                 x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
             })
@@ -149,5 +165,23 @@ mod tests {
         assert!(!fires(&RULE, &swallowed(5, 300, 1)));
         assert!(!fires(&RULE, &swallowed(3, 1_448, 1)));
         assert!(!fires(&RULE, &swallowed(5, 1_448, 0)));
+        let small = |x: &mut Exchange| x.talk.iter_mut().for_each(|talk| talk.server.largest_text = 200);
+        assert!(!fires(&RULE, &swallowed(5, 1_448, 1).with(small)), "many that are sent again as one");
+        let stuck = |x: &mut Exchange| {
+            let stall = Stall { at: PacketRef::new(0, 9), from: at(9), length: Nanos::ZERO, times: 1, lasts: true };
+            let transport = x.talk.as_mut().and_then(|talk| talk.transport.as_mut());
+            transport.into_iter().for_each(|transport| transport.stalls[1] = Some(stall));
+        };
+        assert!(!fires(&RULE, &swallowed(5, 1_448, 1).with(stuck)), "its receiver takes nothing");
+    }
+
+    #[test]
+    fn behind_much_that_arrived_it_is_less_sure() {
+        let much = |x: &mut Exchange| {
+            let transport = x.talk.as_mut().and_then(|talk| talk.transport.as_mut());
+            transport.and_then(|t| t.swallowed.as_mut()).into_iter().for_each(|lost| lost.before = 1 << 20);
+        };
+        assert_eq!(run(&RULE, &swallowed(5, 1_448, 1))[0].confidence, Confidence::Likely);
+        assert_eq!(run(&RULE, &swallowed(5, 1_448, 1).with(much))[0].confidence, Confidence::Possible);
     }
 }

@@ -334,7 +334,7 @@ fn hole(len: Option<u64>, why: GapWhy) -> String {
     match why {
         GapWhy::Lost => format!("··· {many} lost ···"),
         GapWhy::Cut => format!("··· {many} cut off by the snap length ···"),
-        GapWhy::Undelivered => format!("··· {many} never arrived ···"),
+        GapWhy::Undelivered { .. } => format!("··· {many} never arrived ···"),
         GapWhy::Evicted => format!("··· {many} given up: a limit was reached ···"),
     }
 }
