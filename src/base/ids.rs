@@ -13,6 +13,17 @@ impl PacketRef {
         PacketRef(u64::from(input) << 48 | (number & 0xffff_ffff_ffff))
     }
 
+    /// All of it in one word, for [`PacketRef::from_bits`].
+    #[inline]
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub fn from_bits(bits: u64) -> Self {
+        PacketRef(bits)
+    }
+
     pub fn input(self) -> u16 {
         (self.0 >> 48) as u16
     }

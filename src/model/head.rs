@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::base::{PacketRef, Timestamp};
 
@@ -14,7 +15,8 @@ pub struct Head {
     pub text: Box<[u8]>,
     pub start: StartLine,
     /// Field lines in wire order, never merged.
-    pub fields: Box<[Field]>,
+    /// Heads that have theirs at the same places may share them.
+    pub fields: Arc<[Field]>,
     /// Which names may be among `fields`: most questions are about a field that is not there.
     pub names: Names,
     /// Faults of form that were seen while reading it.
@@ -53,6 +55,14 @@ pub struct Field {
     pub value: Range<u32>,
     pub faults: LineFaults,
     pub mark: Mark,
+}
+
+impl Field {
+    /// Equal, and its mark too.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Field) -> bool {
+        self == other && self.mark.0 == other.mark.0
+    }
 }
 
 /// A part of a name's hash, so that most fields need no look at the text. What is not known may be any name's.

@@ -136,7 +136,7 @@ impl SideIndex {
         let mut hits: Vec<Hit> = Vec::new();
         let mut lowered = Vec::with_capacity(self.longest);
         let print_of = |&(p, f): &Key| products.get(p).and_then(|product| product.fingerprint.get(f));
-        for field in &subject.head.fields {
+        for field in subject.head.fields.iter() {
             let (name, value) = (subject.head.name(field), subject.head.value(field));
             if name.len() <= self.longest {
                 lowered.clear();

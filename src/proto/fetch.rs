@@ -4,10 +4,9 @@ use std::slice::from_ref;
 
 use prefetch_index::prefetch_index;
 
-use crate::model::Direction;
 use crate::stream::Side;
 
-use super::{CLIENT_HIGH, FAST, FRAMES, Inline, Protocols, Tag, direction};
+use super::{FAST, FRAMES, Inline, Protocols, Tag, direction};
 
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
@@ -29,16 +28,17 @@ const HEAD_FETCHED: usize = 512;
 impl<S> Protocols<S> {
     /// See [`crate::stream::Handler::prefetch`].
     #[inline]
-    pub(super) fn fetch(&self, tag: u64, side: Side) -> usize {
-        let side = side.index();
+    pub(super) fn fetch(&self, tag: u64, of: Side, inline: &Inline) -> usize {
+        let side = of.index();
         if tag & FAST[side] != 0 {
             return 0;
         }
         if tag & FRAMES[side] != 0 {
             if let Some(talk) = Tag(tag).talk() {
-                let from_client = (tag & CLIENT_HIGH != 0) == (side == 1);
-                let from = if from_client { Direction::ClientToServer } else { Direction::ServerToClient };
-                self.shared.talks.prefetch(talk, from);
+                // Most likely its lane is all that this frame touches.
+                if !inline.sides[side].is_taken_up() {
+                    self.shared.talks.prefetch(talk, direction(Tag(tag).client(), of));
+                }
                 return 1;
             }
             if let Some(index) = Tag(tag).machine() {

@@ -88,9 +88,8 @@ impl Http {
             }
             (What::Gap { len, why }, Some(tunnel)) => {
                 if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
-                    let frames = &mut flow.inline.sides[chunk.side.index()];
                     let from = direction(self.client, chunk.side);
-                    talk.gap(frames, from, len, &mut flow.shared.common);
+                    talk.gap(flow.inline.beside(chunk.side.index()), from, len, &mut flow.shared.common);
                     // Inside TLS records are missing, which are longer than what was lost.
                     if let (GapWhy::Undelivered { heard, largest }, None) = (why, flow.passed) {
                         let (by, at, first) = (from, chunk.at, chunk.ts);
@@ -219,9 +218,9 @@ impl Http {
         }
         if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
             let spoken = [self.client, self.client.other()].map(|side| flow.inline.sides[side.index()].last);
-            let frames = &mut flow.inline.sides[chunk.side.index()];
+            let (beside, from) = (flow.inline.beside(chunk.side.index()), direction(self.client, chunk.side));
             let place = (chunk.ts, chunk.at, chunk.offset);
-            let first = talk.push(frames, direction(self.client, chunk.side), data, place, &mut flow.shared.common);
+            let first = talk.push(beside, from, data, place, &mut flow.shared.common);
             if first && let Some(closed) = talk.closed() {
                 self.closed(closed, spoken);
             }
@@ -246,8 +245,11 @@ impl Http {
         x.quality.snapped = self.snapped;
         x.quality.overlap_conflict = self.conflict;
         x.via = flow.via(self.client, self.around.as_deref());
-        x.times =
-            Times { syn: track.client().map(|_| flow.context.opened.first), rtt: track.rtt(), last: Some(track.last) };
+        x.times = Times {
+            syn: track.client().map(|_| flow.context.opened.first),
+            rtt: flow.context.opened.rtt(),
+            last: Some(track.last),
+        };
     }
 
     /// An exchange is over. `with_flow`: because its flow is.
@@ -275,8 +277,7 @@ impl Http {
 
     fn tell_tunnel(&mut self, flow: &mut Flow<'_>, x: &mut Exchange) {
         let Some(tunnel) = &mut self.tunnel else { return };
-        let frames = [self.client, self.client.other()].map(|side| &flow.inline.sides[side.index()]);
-        tunnel.tell(x, frames, flow.shared);
+        tunnel.tell(x, flow.inline, self.client.index(), flow.shared);
     }
 }
 

@@ -176,7 +176,7 @@ impl Messages<'_> {
         }
         self.now.request.state = State::Tunnel;
         self.now.response.state = State::Tunnel;
-        let talk = websocket.then(|| flow.shared.talks.open(ts, extensions));
+        let talk = websocket.then(|| flow.shared.talks.open(ts, extensions, flow.inline));
         self.http.tunnel = Some(Upgraded { talk, ..Upgraded::default() });
     }
 

@@ -19,6 +19,7 @@ use super::midstream_h2::Trial as Http2Trial;
 use super::multiplex::Multiplex;
 use super::tunnel::Closing;
 use super::watch::{said, tell_alone};
+use super::websocket::Frames;
 use super::{Flow, Machine, Step, direction};
 
 /// One connection without its beginning.
@@ -29,6 +30,7 @@ pub struct Midstream {
     segments: u32,
     /// Set once it is known to be a WebSocket.
     client: Option<Side>,
+    frames: [Frames; 2],
     closing: [Closing; 2],
     /// The first Close frame of all: by whom, when, in which packet, and the last payload before it.
     close: Option<(Side, Timestamp, PacketRef, Timestamp)>,
@@ -67,6 +69,7 @@ impl Midstream {
             http2: Http2Trial::default(),
             segments: 0,
             client: None,
+            frames: Default::default(),
             closing: Default::default(),
             close: None,
             tcp_end: None,
@@ -90,12 +93,12 @@ impl Midstream {
             (What::Gap { len, .. }, client) => {
                 self.gap = true;
                 self.http2.gap(chunk.side);
-                let frames = &mut flow.inline.sides[chunk.side.index()];
+                let side = chunk.side.index();
                 if client.is_some() {
-                    frames.gap(len, &mut self.closing[chunk.side.index()]);
+                    self.frames[side].gap(len, &mut self.closing[side]);
                 } else {
-                    frames.restart();
-                    self.sides[chunk.side.index()].chain = None;
+                    self.frames[side] = Frames::default();
+                    self.sides[side].chain = None;
                 }
                 Step::Stay
             }
@@ -105,11 +108,11 @@ impl Midstream {
 
     fn frames(&mut self, flow: &mut Flow<'_>, chunk: &Chunk<'_>, data: &[u8], by_client: bool) {
         let before = flow.inline.sides[0].last.max(flow.inline.sides[1].last);
-        let frames = &mut flow.inline.sides[chunk.side.index()];
-        let closing = &mut self.closing[chunk.side.index()];
+        let side = chunk.side.index();
+        let closing = &mut self.closing[side];
         let seen = closing.is_seen();
-        frames.push(data, by_client, closing);
-        frames.last = chunk.ts;
+        self.frames[side].push(data, by_client, closing);
+        flow.inline.sides[side].last = chunk.ts;
         if !seen && closing.is_seen() && self.close.is_none() && self.tcp_end.is_none() {
             self.close = Some((chunk.side, chunk.ts, chunk.at, before));
         }
@@ -153,7 +156,7 @@ impl Midstream {
                 trial.chain = None;
                 trial.failed += 1;
                 trial.odd += u8::from(data.len() < SHORT);
-                flow.inline.sides[side.index()].restart();
+                self.frames[side.index()] = Frames::default();
                 self.closing[side.index()] = Closing::default();
                 if self.close.is_some_and(|(by, ..)| by == side) {
                     self.close = None;
@@ -162,14 +165,14 @@ impl Midstream {
         }
         let hopeless = |t: &Trial| t.failed >= limits::MIDSTREAM_TRIES || !t.spoke;
         if self.segments >= limits::MIDSTREAM_SEGMENTS || self.sides.iter().all(hopeless) {
-            self.seal(flow);
+            self.seal();
         }
         if self.segments >= limits::MIDSTREAM_EDGES { Step::Opaque } else { Step::Stay }
     }
 
     /// No WebSocket will be recognised any more; the next message of HTTP may still begin behind the long
     /// one that the capture began in.
-    fn seal(&mut self, flow: &mut Flow<'_>) {
+    fn seal(&mut self) {
         if self.sealed {
             return;
         }
@@ -181,7 +184,7 @@ impl Midstream {
         for side in Side::BOTH {
             self.sides[side.index()].chain = None;
             self.closing[side.index()] = Closing::default();
-            flow.inline.sides[side.index()].restart();
+            self.frames[side.index()] = Frames::default();
         }
     }
 
@@ -205,7 +208,7 @@ impl Midstream {
     fn begun(&mut self, flow: &mut Flow<'_>, other: Side) {
         flow.shared.counters.flows_websocket_midstream += 1;
         if self.sides[other.index()].failed > 0 && self.sides[other.index()].chain.is_none() {
-            flow.inline.sides[other.index()].gap(u64::MAX, &mut self.closing[other.index()]);
+            self.frames[other.index()].gap(u64::MAX, &mut self.closing[other.index()]);
         }
     }
 
@@ -232,14 +235,14 @@ impl Midstream {
             return Step::Stay;
         }
         if let Some(client) = self.client {
-            let counts = |side: Side| &flow.inline.sides[side.index()];
-            let (of_client, of_server) = (counts(client), counts(client.other()));
+            let (of_client, of_server) = (&self.frames[client.index()], &self.frames[client.other().index()]);
             let ws = WsTotals {
                 client: of_client.counts(),
                 server: of_server.counts(),
                 compressed: of_client.compressed() || of_server.compressed(),
             };
-            let end = self.end(client, of_client.last.max(of_server.last));
+            let [a, b] = &flow.inline.sides;
+            let end = self.end(client, a.last.max(b.last));
             let said = Said { ws: Some(ws), gap: self.gap, end, ..said(&self.begin) };
             tell_alone(flow, client, self.begin.first, said);
         }

@@ -40,9 +40,10 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
-use crate::model::{ConnectState, Direction, Exchange, Field, FlowFacts, Layer, Preview, Wrapper, via};
+use crate::model::{ConnectState, Direction, Exchange, FlowFacts, Layer, Preview, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Ready, Side, Signs, What};
 use crate::wire::http1::Kind;
+use crate::wire::scratch::Scratch;
 use crate::wire::short::Short;
 
 use hashbrown::HashMap;
@@ -65,7 +66,7 @@ use socks::Socks;
 use talks::Talks;
 use wanted::Wanted;
 use watch::Watch;
-use websocket::Frames;
+use websocket::Lane;
 
 /// Takes what the machines find.
 pub trait Sink {
@@ -96,12 +97,8 @@ pub trait Sink {
     fn begun(&mut self, _: &Exchange, _base: [u64; 2]) {}
 }
 
-/// The handler's state beside each flow's record: one cache line per direction, and what the first
-/// packet was.
-#[derive(Default)]
-pub struct Inline {
-    pub sides: [Frames; 2],
-}
+/// What is kept beside each flow.
+pub use websocket::Lanes as Inline;
 
 impl stream::Inline for Inline {
     #[inline]
@@ -132,7 +129,7 @@ pub struct Shared {
     /// What the chunk under work begins with, where it was read ahead.
     ready: Option<ReadAhead>,
     /// Scratch for the fields of the head under work.
-    pub fields: Vec<Field>,
+    pub fields: Scratch,
     spare: Spare,
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
     wrappers: HashMap<FlowId, [Box<[Layer]>; 2], foldhash::fast::RandomState>,
@@ -298,20 +295,20 @@ impl Tag {
 fn pass_by(
     tag: u64,
     side: usize,
-    frames: &mut Frames,
+    lane: &mut Lane,
     from: (Timestamp, PacketRef),
     bytes: u64,
     alert: impl FnOnce(u64) -> Option<bool>,
 ) -> bool {
     if tag & FAST[side] != 0 {
-        let is_inside = frames.skip > bytes;
+        let is_inside = lane.skip > bytes;
         if is_inside {
-            frames.skip -= bytes;
-            frames.last = from.0;
+            lane.skip -= bytes;
+            lane.last = from.0;
         }
         return is_inside;
     }
-    tag & FRAMES[side] != 0 && Tag(tag).talk().is_none() && sealed::pass_beside(frames, from, bytes, alert)
+    tag & FRAMES[side] != 0 && Tag(tag).talk().is_none() && sealed::pass_beside(lane, from, bytes, alert)
 }
 
 /// What a machine may use of a flow while it works on a chunk.
@@ -372,19 +369,19 @@ impl<S: Sink> Protocols<S> {
         let mut tag_now = Tag(*tag);
         // The common cases, without leaving the flow's own lines: a body or frames going by.
         if let What::Data(data) = chunk.what {
-            let frames = &mut inline.sides[side];
+            let lane = &mut inline.sides[side];
             let alert = |word| Some(sealed::ends_with_alert(data, word));
-            if pass_by(*tag, side, frames, (chunk.ts, chunk.at), data.len() as u64, alert) {
+            if pass_by(*tag, side, lane, (chunk.ts, chunk.at), data.len() as u64, alert) {
                 return Interest::All;
             }
             if tag_now.0 & FRAMES[side] != 0
                 && let Some(talk) = self.shared.talks.get_mut(tag_now.talk())
             {
                 let from = direction(tag_now.client(), chunk.side);
-                let before = frames.last;
+                let before = lane.last;
                 let place = (chunk.ts, chunk.at, chunk.offset);
-                let first = talk.push(frames, from, data, place, &mut self.shared.common);
-                frames.last = chunk.ts;
+                let first = talk.push(inline.beside(side), from, data, place, &mut self.shared.common);
+                inline.sides[side].last = chunk.ts;
                 // Only here are the tunnel's seldom lines and the other direction's worth touching.
                 if first && let Some(closed) = talk.closed() {
                     let mut spoken = [0, 1].map(|side: usize| inline.sides[side].last);
@@ -428,7 +425,7 @@ impl<S: Sink> Protocols<S> {
         if let Some(index) = tag.machine() {
             let left = self.machines.get_mut(index).and_then(|place| place.innermost()?.talk());
             if let Some(mut talk) = self.shared.talks.close(left) {
-                talk.tell([&Frames::default(); 2], &mut self.shared.common);
+                talk.tell(&Inline::default(), 0, &mut self.shared.common);
             }
             self.machines.give_back(index);
         }
@@ -444,8 +441,8 @@ impl<S: Sink> Handler for Protocols<S> {
     const GLIMPSED: u64 = 0xffff_ffff << 32;
 
     #[inline]
-    fn prefetch(&self, tag: u64, side: Side) -> usize {
-        self.fetch(tag, side)
+    fn prefetch(&self, tag: u64, side: Side, inline: &Inline) -> usize {
+        self.fetch(tag, side, inline)
     }
 
     #[inline]
@@ -488,13 +485,11 @@ impl<S: Sink> Handler for Protocols<S> {
         if tag & FRAMES[side.index()] == 0 || self.sink.taps() {
             return false;
         }
-        let Some(talk) = self.shared.talks.get_mut(Tag(tag).talk()) else { return false };
-        let frames = &mut inline.sides[side.index()];
-        let taken = talk.short(frames, direction(Tag(tag).client(), side), short, (ts, at, offset));
-        if taken {
-            frames.last = ts;
+        if inline.note(side.index(), short, (ts, at)) {
+            return true;
         }
-        taken
+        let Some(talk) = self.shared.talks.get_mut(Tag(tag).talk()) else { return false };
+        talk.short(inline.beside(side.index()), direction(Tag(tag).client(), side), short, (ts, at, offset))
     }
 
     #[inline]
@@ -547,10 +542,18 @@ impl<S: Sink> Handler for Protocols<S> {
         self.chunk_alone(context, tag, inline, chunk)
     }
 
-    fn again(&mut self, context: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]) {
+    fn again(
+        &mut self,
+        context: Context<'_>,
+        tag: &mut u64,
+        inline: &mut Inline,
+        side: Side,
+        (offset, bytes): (u64, &[u8]),
+    ) {
         if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
             let of = (offset, bytes.len());
-            talk.again(direction(Tag(*tag).client(), side), context.track.last, of);
+            let by = direction(Tag(*tag).client(), side);
+            talk.again(inline.beside(side.index()), by, context.track.last, of);
             *tag |= WATCHED;
         }
         if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))

@@ -227,7 +227,11 @@ impl Owner {
         x.syn_stamp = flow.context.opened.stamp;
         x.seq = [track.first_seq(self.client), track.first_seq(server)];
         x.via = flow.via(self.client, self.around.as_deref());
-        x.times = Times { syn: track.client().map(|_| flow.context.opened.first), rtt: track.rtt(), last: Some(last) };
+        x.times = Times {
+            syn: track.client().map(|_| flow.context.opened.first),
+            rtt: flow.context.opened.rtt(),
+            last: Some(last),
+        };
     }
 
     /// The server answered the preface in HTTP/1.x, before anything was asked.

@@ -1,11 +1,12 @@
 //! The client's direction of an HTTP/1.x connection.
 
 use crate::base::{ExchangeId, PacketRef, Timestamp, limits};
-use crate::model::{Exchange, Field, Head, LineFaults, StartLine};
+use crate::model::{Exchange, Head, LineFaults, StartLine};
 use crate::stream::{Chunk, Plain, Ready, Side, What};
 use crate::wire::framing::Framing;
 use crate::wire::http1::{self, Kind, Parts, head_end, is_candidate, leading_blank, parse};
 use crate::wire::polling;
+use crate::wire::scratch::Scratch;
 use crate::wire::sniff::{Guess, guess};
 
 use super::Flow;
@@ -150,10 +151,10 @@ impl Messages<'_> {
                 (Plain::of(text, parts, &x.request.fields), true, Some(x))
             }
             Some(Ready::Response(_)) | None => {
-                let parts = parse(Kind::Request, text, &mut scratch);
+                let parts = parse(Kind::Request, text, &mut scratch.fields);
                 parsed = true;
-                let candidate = is_candidate(text, &parts.start, &scratch);
-                (Plain::of(text, parts, &scratch), candidate, None)
+                let candidate = is_candidate(text, &parts.start, &scratch.fields);
+                (Plain::of(text, parts, &scratch.fields), candidate, None)
             }
         };
         let version_is_http = match &plain.start {
@@ -206,9 +207,9 @@ impl Messages<'_> {
                 }
                 None => {
                     if !parsed {
-                        parse(Kind::Request, text, &mut scratch);
+                        parse(Kind::Request, text, &mut scratch.fields);
                     }
-                    let head = into_head(text, plain.start, &scratch, plain.faults, start, last, complete);
+                    let head = into_head(text, plain.start, &mut scratch, plain.faults, start, last, complete);
                     self.exchange(flow, start.id, head, index)
                 }
             };
@@ -267,8 +268,8 @@ impl Messages<'_> {
     pub(super) fn promote(&self, flow: &mut Flow<'_>, pending: &Pending) -> Box<Exchange> {
         let text = text_of(&self.now.plain, &pending.plain);
         let mut fields = std::mem::take(&mut flow.shared.fields);
-        let parts = parse(Kind::Request, text, &mut fields);
-        let head = into_head(text, parts.start, &fields, parts.faults, pending.start, pending.end, true);
+        let parts = parse(Kind::Request, text, &mut fields.fields);
+        let head = into_head(text, parts.start, &mut fields, parts.faults, pending.start, pending.end, true);
         flow.shared.fields = fields;
         let mut x = self.exchange(flow, pending.start.id, head, pending.index);
         x.quality.request_gap = pending.gap;
@@ -405,13 +406,13 @@ fn placed(flow: &mut Flow<'_>, client: Side, around: Option<&Around>, mut x: Box
 pub(super) fn into_head(
     text: &[u8],
     start_line: StartLine,
-    fields: &[Field],
+    scratch: &mut Scratch,
     faults: LineFaults,
     start: Start,
     last: (PacketRef, Timestamp),
     complete: bool,
 ) -> Head {
-    let mut head = http1::head(text, Parts { start: start_line, faults }, fields);
+    let mut head = http1::head(text, Parts { start: start_line, faults }, scratch);
     place(&mut head, start, last);
     head.complete = complete;
     head

@@ -217,8 +217,8 @@ impl Messages<'_> {
             Some(Ready::Plain(plain)) => Known::Plain(plain),
             Some(Ready::Response(head)) => Known::Head(head),
             Some(Ready::Request(_)) | None => {
-                let parts = parse(Kind::Response, text, &mut scratch);
-                Known::Parsed(Plain::of(text, parts, &scratch))
+                let parts = parse(Kind::Response, text, &mut scratch.fields);
+                Known::Parsed(Plain::of(text, parts, &scratch.fields))
             }
         };
         let (status, framing) = match &known {
@@ -251,10 +251,10 @@ impl Messages<'_> {
                     head
                 }
                 Known::Plain(plain) => {
-                    parse(Kind::Response, text, &mut scratch);
-                    into_head(text, plain.start, &scratch, plain.faults, start, last, complete)
+                    parse(Kind::Response, text, &mut scratch.fields);
+                    into_head(text, plain.start, &mut scratch, plain.faults, start, last, complete)
                 }
-                Known::Parsed(plain) => into_head(text, plain.start, &scratch, plain.faults, start, last, complete),
+                Known::Parsed(plain) => into_head(text, plain.start, &mut scratch, plain.faults, start, last, complete),
             };
             head.faults.add(faults);
             head
@@ -314,8 +314,8 @@ impl Messages<'_> {
             if early.missed != 0
                 && let Some(talk) = flow.shared.talks.get_mut(self.http.talk())
             {
-                let frames = &mut flow.inline.sides[self.http.client.index()];
-                talk.gap(frames, Direction::ClientToServer, early.missed, &mut flow.shared.common);
+                let beside = flow.inline.beside(self.http.client.index());
+                talk.gap(beside, Direction::ClientToServer, early.missed, &mut flow.shared.common);
             }
         }
     }
@@ -326,7 +326,7 @@ impl Messages<'_> {
         let request = Head {
             text: Box::default(),
             start,
-            fields: Box::default(),
+            fields: std::sync::Arc::default(),
             names: crate::model::Names::default(),
             faults: LineFaults::NONE,
             complete: false,
@@ -433,8 +433,8 @@ impl Messages<'_> {
                     self.now.response.state = State::Lost;
                     self.mark_front(|x| x.quality.response_gap = true);
                 } else if let Some(talk) = flow.shared.talks.get_mut(self.http.talk()) {
-                    let frames = &mut flow.inline.sides[chunk.side.index()];
-                    talk.gap(frames, Direction::ServerToClient, u64::MAX, &mut flow.shared.common);
+                    let beside = flow.inline.beside(chunk.side.index());
+                    talk.gap(beside, Direction::ServerToClient, u64::MAX, &mut flow.shared.common);
                 }
             }
         }

@@ -18,7 +18,7 @@ use super::fetch::fetch_around;
 use super::handshake::{self, Fatal, Hellos};
 use super::tls::{Facts, Session};
 use super::watch::{facts as facts_of, said};
-use super::websocket::Frames;
+use super::websocket::Lane;
 use super::{Flow, Inline, Step, direction, sniff};
 
 /// One connection.
@@ -70,7 +70,7 @@ struct Half {
     closed: bool,
 }
 
-/// Bits of a side's word ([`Frames::word`]), above the last segment's bytes.
+/// Bits of a side's word ([`Lane::word`]), above the last segment's bytes.
 const NOTIFIES: u64 = 1 << 32;
 const UNKNOWN: u64 = 1 << 33;
 /// Glimpses began.
@@ -85,7 +85,7 @@ const ALERT: u32 = 48;
 /// and cut, and whether they may end with an alert ([`stream::Inline::glimpse`]). `false`: the machine must see it.
 #[inline]
 pub(super) fn glimpse_beside(
-    place: &mut Frames,
+    place: &mut Lane,
     (ts, at): (Timestamp, PacketRef),
     (captured, cut): (u32, u32),
     alert: Option<bool>,
@@ -103,7 +103,7 @@ pub(super) fn glimpse_beside(
 /// `alert`: whether they may end with one, by this side's word; `None`: nobody looked. `false`: the machine must see them.
 #[inline]
 pub(super) fn pass_beside(
-    place: &mut Frames,
+    place: &mut Lane,
     (ts, at): (Timestamp, PacketRef),
     bytes: u64,
     alert: impl FnOnce(u64) -> Option<bool>,
@@ -375,7 +375,7 @@ impl Sealed {
 
 impl Half {
     /// Bytes of the record under way went by beside this machine: what is left of it stands there.
-    fn passed(&mut self, place: &Frames) {
+    fn passed(&mut self, place: &Lane) {
         if self.passes() && place.skip != 0 {
             self.bytes = self.bytes.saturating_add(self.skip.saturating_sub(place.skip));
             self.skip = place.skip;
@@ -467,7 +467,7 @@ fn bits(word: u64, alert: Option<bool>) -> Option<u64> {
     }
 }
 
-fn note(place: &mut Frames, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
+fn note(place: &mut Lane, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
     place.last = ts;
     place.set_second(sniff::word(at));
     let kept = place.word() & (BESIDE | KNOWN | u64::MAX << ALERT);
@@ -489,7 +489,7 @@ pub(super) fn ends_with_alert(payload: &[u8], word: u64) -> bool {
 }
 
 /// `None`: nothing was sent.
-fn last(place: &Frames) -> Option<SealedSegment> {
+fn last(place: &Lane) -> Option<SealedSegment> {
     let (word, at) = (place.word(), place.second());
     (at != 0).then(|| SealedSegment {
         ts: place.last,
@@ -566,7 +566,7 @@ mod tests {
     #[test]
     fn of_a_segment_that_more_was_to_follow_nobody_knows_whether_it_ends_with_an_alert() {
         let from = (Timestamp(5), PacketRef::new(0, 9));
-        let mut place = Frames::default();
+        let mut place = Lane::default();
         assert!(!glimpse_beside(&mut place, from, (1_448, 0), Some(false)), "glimpses did not begin");
         place.set_word(BESIDE | (23 << 8 | 19) << ALERT);
         let mut told = |alert, cut| {

@@ -9,7 +9,7 @@ use super::http2::Mark;
 use super::inner::Inner;
 use super::tunnel;
 use super::upgraded::{self, Ending, Over, Upgraded};
-use super::websocket::Frames;
+use super::websocket::Lanes;
 use super::{Flow, Shared, Step};
 
 /// A stream that is kept.
@@ -31,8 +31,8 @@ pub(super) struct Leg {
 #[derive(Default)]
 struct Granted {
     upgraded: Upgraded,
-    /// Of client and server.
-    frames: [Frames; 2],
+    /// The client's side is the first.
+    lanes: Lanes,
 }
 
 /// Content of the client that came before the answer.
@@ -75,9 +75,11 @@ impl Leg {
         let known = head.complete && !self.x.quality.response_gap;
         let extensions = known.then(|| head.combined("sec-websocket-extensions").unwrap_or_default().into_owned());
         let ts = head.last;
-        let talk = self.x.is_websocket().then(|| shared.talks.open(ts, extensions.as_deref()));
-        self.granted =
-            Some(Box::new(Granted { upgraded: Upgraded { talk, ..Upgraded::default() }, ..Granted::default() }));
+        let mut granted = Box::<Granted>::default();
+        let talks = &mut shared.talks;
+        granted.upgraded.talk =
+            self.x.is_websocket().then(|| talks.open(ts, extensions.as_deref(), &mut granted.lanes));
+        self.granted = Some(granted);
         if let Some(Early { bytes, mark, missed }) = early.map(|early| *early) {
             self.data(Direction::ClientToServer, &bytes, mark, shared);
             if missed > 0 {
@@ -158,9 +160,8 @@ impl Leg {
             let with_head = |x: &Exchange| x.response.as_ref().is_some_and(|head| head.at_last == mark.at);
             self.x.frames_with_101 |= !client && with_head(&self.x);
             if let Some(talk) = shared.talks.get_mut(granted.upgraded.talk) {
-                let frames = &mut granted.frames[side];
-                let first = talk.push(frames, from, bytes, place, &mut shared.common);
-                frames.last = mark.ts;
+                let first = talk.push(granted.lanes.beside(side), from, bytes, place, &mut shared.common);
+                granted.lanes.sides[side].last = mark.ts;
                 // Behind the end of its side a Close is no longer what ended it.
                 if let (true, Some(closed), None) = (first, talk.closed(), self.ending) {
                     granted.upgraded.over = Some(Box::new(Over { close: Some(closed), spoken: self.spoken }));
@@ -194,8 +195,8 @@ impl Leg {
     pub(super) fn lost(&mut self, from: Direction, bytes: u64, mark: Mark, shared: &mut Shared) {
         if let Some(granted) = &mut self.granted {
             if let Some(talk) = shared.talks.get_mut(granted.upgraded.talk) {
-                let frames = &mut granted.frames[usize::from(from == Direction::ServerToClient)];
-                talk.gap(frames, from, bytes, &mut shared.common);
+                let beside = granted.lanes.beside(usize::from(from == Direction::ServerToClient));
+                talk.gap(beside, from, bytes, &mut shared.common);
             }
         } else if from == Direction::ClientToServer && self.x.response.is_none() {
             let early = self.early.get_or_insert_with(|| Box::new(Early { bytes: Vec::new(), mark, missed: 0 }));
@@ -220,8 +221,8 @@ impl Leg {
     pub(super) fn over(mut self, shared: &mut Shared) -> Box<Exchange> {
         let upgraded = self.granted.as_ref().map(|granted| &granted.upgraded);
         self.x.end = upgraded::end(&self.x, upgraded, self.ending, self.spoken, shared);
-        if let Some(Granted { upgraded, frames: [client, server] }) = self.granted.as_deref_mut() {
-            upgraded.tell(&mut self.x, [client, server], shared);
+        if let Some(Granted { upgraded, lanes }) = self.granted.as_deref_mut() {
+            upgraded.tell(&mut self.x, lanes, 0, shared);
         }
         self.x
     }

@@ -4,7 +4,7 @@ use crate::base::Timestamp;
 use crate::model::Direction;
 
 use super::blocks::Blocks;
-use super::websocket::Tunnel;
+use super::websocket::{Lanes, Tunnel};
 
 /// All tunnels. A number stays a tunnel's own until it is closed.
 #[derive(Default)]
@@ -12,10 +12,10 @@ pub(super) struct Talks(Blocks<Tunnel>);
 
 impl Talks {
     /// A 101 is out; see [`Tunnel::opened`]. The tunnel's number.
-    pub(super) fn open(&mut self, ts: Timestamp, extensions: Option<&[u8]>) -> u32 {
+    pub(super) fn open(&mut self, ts: Timestamp, extensions: Option<&[u8]>, lanes: &mut Lanes) -> u32 {
         let number = self.0.take(Tunnel::default);
         if let Some(tunnel) = self.0.get_mut(number as usize) {
-            tunnel.opened(ts, extensions);
+            tunnel.opened(ts, extensions, lanes);
         }
         number
     }

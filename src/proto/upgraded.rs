@@ -4,7 +4,7 @@ use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Close, Direction, End, EndHow, Exchange, Preview, WsCounts};
 
 use super::Shared;
-use super::websocket::{Closed, Frames};
+use super::websocket::{Closed, Lanes};
 
 /// After a 101, or a 2xx to an extended CONNECT.
 #[derive(Default)]
@@ -72,10 +72,11 @@ pub(super) fn end(
 }
 
 impl Upgraded {
-    /// It is over: moves what was said in it to its exchange. `frames`: of client and server.
-    pub(super) fn tell(&mut self, x: &mut Exchange, frames: [&Frames; 2], shared: &mut Shared) {
+    /// It is over: moves what was said in it to its exchange. `lanes`, `client`: as [`super::websocket::Tunnel::tell`]
+    /// has them.
+    pub(super) fn tell(&mut self, x: &mut Exchange, lanes: &Lanes, client: usize, shared: &mut Shared) {
         if let Some(mut talk) = shared.talks.close(self.talk.take()) {
-            let (totals, talk) = talk.tell(frames, &mut shared.common);
+            let (totals, talk) = talk.tell(lanes, client, &mut shared.common);
             let seen = |c: &WsCounts| c.frames != 0 || c.broken || c.lost;
             if seen(&totals.client) || seen(&totals.server) {
                 x.ws = Some(totals);

@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(outcome(&with_frames(blind(), 0, 3)), Outcome::Unknown, "the client may have dropped it");
         assert_eq!(outcome(&with_frames(blind(), 1, 1)), Outcome::Upgraded);
         let unseen = |mut x: Exchange| {
-            x.request = Head { text: Box::default(), fields: Box::default(), ..x.request };
+            x.request = Head { text: Box::default(), fields: std::sync::Arc::default(), ..x.request };
             x.quality.no_client_packets = true;
             x
         };

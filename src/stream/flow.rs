@@ -148,9 +148,9 @@ fn low16(word: u64) -> u16 {
     (word & 0xffff) as u16
 }
 
-/// What is kept of every flow: one cache line.
+/// What is kept of every flow: one cache line, less a word for the handler, which stands behind it.
 #[derive(Clone, Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Track {
     /// The last packet's time.
     pub last: Timestamp,
@@ -169,9 +169,6 @@ pub struct Track {
     pub(super) syns: u8,
     /// More bits, of what is seldom asked: see [`hint`].
     pub(super) hints: u8,
-    pub id: FlowId,
-    /// From the client's SYN to its handshake's last ACK in microseconds; 0 where it was not seen.
-    pub(super) rtt_us: u32,
 }
 
 /// What is seldom asked for of a flow, apart from its [`Track`].
@@ -179,6 +176,9 @@ pub struct Track {
 pub struct Opened {
     /// The first packet's time.
     pub first: Timestamp,
+    pub id: FlowId,
+    /// From the client's SYN to its handshake's last ACK in microseconds; 0 where it was not seen.
+    pub(super) rtt_us: u32,
     /// The timestamp of the SYN that opened it (RFC 7323 §3.2); 0 where there was none.
     pub stamp: u32,
     /// TTL or hop limit of each side's SYN, or of the first packet of all; 0 where there was none.
@@ -212,7 +212,7 @@ pub(super) mod flag {
     }
 }
 
-/// Bits of [`Track::hints`]; those of the high side are one further left.
+/// Bits of [`Track::hints`]; those of the high side are one further left, but for those of either side.
 pub(super) mod hint {
     /// The peer acknowledged this side when neither SYN nor bytes of it had been seen: as far as its `base`,
     /// until it has started.
@@ -223,6 +223,8 @@ pub(super) mod hint {
     pub(crate) const LACKS: u8 = 1 << 6;
     /// A reset waits for what may yet show that nobody heeded it; of either side.
     pub(crate) const RESET: u8 = 1 << 4;
+    /// How long the handshake took was measured; of either side.
+    pub(crate) const TIMED: u8 = 1 << 5;
 }
 
 impl Default for Track {
@@ -237,9 +239,18 @@ impl Default for Track {
             flags: 0,
             syns: 0,
             hints: 0,
-            id: FlowId(0),
-            rtt_us: 0,
         }
+    }
+}
+
+impl Opened {
+    /// From the client's SYN to the last ACK of the handshake. `None`: not seen whole.
+    pub fn rtt(&self) -> Option<Nanos> {
+        (self.rtt_us != 0).then(|| Nanos(i64::from(self.rtt_us) * 1_000))
+    }
+
+    pub(super) fn set_rtt(&mut self, rtt: Nanos) {
+        self.rtt_us = u32::try_from((rtt.0 / 1_000).max(1)).unwrap_or(u32::MAX);
     }
 }
 
@@ -266,7 +277,7 @@ impl Track {
 
     /// Whether a reset is not told yet.
     pub(super) fn waits_for_reset(&self) -> bool {
-        self.hints & (0b11 * hint::RESET) != 0
+        self.hints & hint::RESET != 0
     }
 
     /// Who sent the SYN; the receiver of a SYN-ACK where the SYN itself is missing. `None`: not seen.
@@ -314,13 +325,10 @@ impl Track {
         self.is(flag::RST, side)
     }
 
-    /// From the client's SYN to the last ACK of the handshake. `None`: not seen whole.
-    pub fn rtt(&self) -> Option<Nanos> {
-        (self.rtt_us != 0).then(|| Nanos(i64::from(self.rtt_us) * 1_000))
-    }
-
-    pub(super) fn set_rtt(&mut self, rtt: Nanos) {
-        self.rtt_us = u32::try_from((rtt.0 / 1_000).max(1)).unwrap_or(u32::MAX);
+    /// Whether a handshake is under way, or was, whose time was not measured.
+    #[inline]
+    pub(super) fn is_timing(&self) -> bool {
+        self.hints & hint::TIMED == 0 && self.flags & (0b11 * flag::SYN) != 0
     }
 
     /// How the opening went.
@@ -385,8 +393,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_one_cache_line() {
-        assert_eq!(size_of::<Track>(), 64);
+    fn a_record_is_one_cache_line_with_a_word_of_the_handler() {
+        assert_eq!(size_of::<Track>(), 64 - 8);
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     pub fn id(&self) -> FlowId {
-        self.track.id
+        self.opened.id
     }
 
     /// The flow's identity.
@@ -177,7 +177,7 @@ pub trait Handler {
     /// Starts fetching what a segment of this side will touch beside the flow's own record. How many of its
     /// first bytes will most likely be looked at.
     #[inline]
-    fn prefetch(&self, _tag: u64, _side: Side) -> usize {
+    fn prefetch(&self, _tag: u64, _side: Side, _inline: &Self::Inline) -> usize {
         1
     }
 
@@ -249,8 +249,8 @@ pub trait Handler {
     /// that its sender had acknowledged, unless these are lost.
     fn chunk(&mut self, flow: Context<'_>, tag: &mut u64, inline: &mut Self::Inline, chunk: Chunk<'_>) -> Interest;
 
-    /// A segment brought bytes for a place that was passed already. To be compared with what is kept.
-    fn again(&mut self, flow: Context<'_>, tag: &mut u64, side: Side, offset: u64, bytes: &[u8]);
+    /// A segment brought bytes for a place that was passed already, `from` its offset. To be compared with what is kept.
+    fn again(&mut self, flow: Context<'_>, tag: &mut u64, inline: &mut Self::Inline, side: Side, from: (u64, &[u8]));
 
     /// What a segment says beside its bytes, before these are dealt with. Only of flows of interest.
     fn signs(&mut self, _flow: Context<'_>, _tag: &mut u64, _side: Side, _signs: Signs) {}

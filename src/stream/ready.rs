@@ -12,6 +12,7 @@ use crate::base::limits;
 use crate::model::{Exchange, Field, Head, LineFaults, StartLine};
 use crate::wire::framing::{Framing, announced_in};
 use crate::wire::http1::{self, Kind, Parts, head_end, is_candidate, parse};
+use crate::wire::scratch::Scratch;
 use crate::wire::sniff::{Guess, guess};
 
 /// A head that was read ahead.
@@ -47,7 +48,7 @@ impl Ready {
     /// The head that a segment's payload begins with. `None`: there is none, it does not end here, or it is out of the
     /// ordinary. `scratch`: for fields.
     #[inline]
-    pub(super) fn of(payload: &[u8], scratch: &mut Vec<Field>) -> Option<Ready> {
+    pub(super) fn of(payload: &[u8], scratch: &mut Scratch) -> Option<Ready> {
         let kind = match payload.first_chunk()? {
             b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" => Kind::Request,
             b"HTTP" => Kind::Response,
@@ -57,20 +58,20 @@ impl Ready {
     }
 
     #[inline(never)]
-    fn read(kind: Kind, payload: &[u8], scratch: &mut Vec<Field>) -> Option<Ready> {
+    fn read(kind: Kind, payload: &[u8], scratch: &mut Scratch) -> Option<Ready> {
         let is = if kind == Kind::Request { Guess::Request } else { Guess::Response };
         if guess(payload) != is {
             return None;
         }
         let text = payload.get(..head_end(payload, 0)?).filter(|text| text.len() <= limits::READY_HEAD_BYTES)?;
-        let parts = parse(kind, text, scratch);
+        let parts = parse(kind, text, &mut scratch.fields);
         match &parts.start {
             StartLine::Response { status: 101, .. } => Some(Ready::Response(http1::head(text, parts, scratch))),
-            StartLine::Response { .. } => Some(Ready::Plain(Plain::of(text, parts, scratch))),
+            StartLine::Response { .. } => Some(Ready::Plain(Plain::of(text, parts, &scratch.fields))),
             StartLine::Request { version, .. } => {
-                let plain = !is_candidate(text, &parts.start, scratch);
+                let plain = !is_candidate(text, &parts.start, &scratch.fields);
                 if plain && text.get(version.start as usize..)?.starts_with(b"HTTP/") {
-                    Some(Ready::Plain(Plain::of(text, parts, scratch)))
+                    Some(Ready::Plain(Plain::of(text, parts, &scratch.fields)))
                 } else if !plain && text.starts_with(b"GET ") {
                     Some(Ready::Request(Box::new(Exchange::of(http1::head(text, parts, scratch)))))
                 } else {
@@ -164,7 +165,7 @@ mod tests {
     const GRANT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 
     fn of(text: &str) -> Option<Ready> {
-        Ready::of(text.as_bytes(), &mut vec![])
+        Ready::of(text.as_bytes(), &mut Scratch::default())
     }
 
     #[test]

@@ -318,9 +318,9 @@ impl<H: Handler> Flow<'_, H> {
                     self.handler.again(
                         Context { track: self.track, opened: self.opened },
                         &mut tag,
+                        self.inline,
                         side,
-                        offset,
-                        again,
+                        (offset, again),
                     );
                     self.track.tag = tag;
                 }
@@ -612,7 +612,7 @@ impl<H: Handler> Flow<'_, H> {
             self.held.forget(self.index);
         }
         self.track.flags &= !flag::HELD;
-        self.track.hints &= !(0b11 * hint::RESET);
+        self.track.hints &= !hint::RESET;
     }
 
     /// Tells a segment that is one short frame by itself. `false`: its bytes are wanted.

@@ -49,7 +49,7 @@ impl<H: Handler> Flow<'_, H> {
             *end = told.filter(|&told| may_be_said(track, of, told)).map_or(*end, |told| later(*end, told));
         }
         queues.reset = Some(reset);
-        track.hints |= hint::RESET << reset.side.index();
+        track.hints |= hint::RESET;
         self.track.flags |= flag::HELD;
         self.drain();
     }
@@ -68,7 +68,7 @@ impl<H: Handler> Flow<'_, H> {
             return;
         }
         queues.reset = None;
-        self.track.hints &= !(0b11 * hint::RESET);
+        self.track.hints &= !hint::RESET;
         self.counters.resets_unheeded += 1;
         if queues.is_empty() {
             self.forget_held();
@@ -81,7 +81,7 @@ impl<H: Handler> Flow<'_, H> {
     pub(super) fn decide_reset(&mut self) {
         let Some(queues) = self.held.flows.get_mut(&self.index) else { return };
         let Some(Reset { side, ts, at, ends, .. }) = queues.reset.take() else { return };
-        self.track.hints &= !(0b11 * hint::RESET);
+        self.track.hints &= !hint::RESET;
         for of in Side::BOTH {
             let end = ends[of.index()];
             let queue = &mut queues.sides[of.index()];

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{Field, Layer};
+use crate::model::Layer;
+use crate::wire::scratch::Scratch;
 use crate::wire::short::Short;
 use crate::wire::tcp::Flags;
 use crate::wire::tls::record;
@@ -107,7 +108,7 @@ pub struct Segments {
     /// Bytes that they take, roughly.
     ready_bytes: usize,
     /// Scratch for their fields.
-    fields: Vec<Field>,
+    fields: Scratch,
     /// What payloads of the first entries are, where each is one short frame by itself. Where it is a head that was read
     /// ahead there is none, and its sum is the place of that.
     shorts: Vec<Short>,
@@ -126,7 +127,7 @@ impl Segments {
             entries: Vec::new(),
             ready: Vec::new(),
             ready_bytes: 0,
-            fields: Vec::new(),
+            fields: Scratch::default(),
             shorts: Vec::new(),
             keys6: Vec::new(),
             spare: Vec::new(),

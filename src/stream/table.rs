@@ -41,6 +41,9 @@ struct Block<I> {
     opened: Box<[Opened]>,
 }
 
+/// The handler's first word ends the track's line.
+const _: () = assert!(std::mem::offset_of!(Record<u64>, inline) == 56);
+
 /// All flows of an analysis.
 pub struct Table<I> {
     slots: Slots,
@@ -291,9 +294,10 @@ impl<I: Inline> Table<I> {
             opened.ttl[d.side.index()] = d.ttl();
         }
         // The client's first word after the SYN-ACK ends the handshake.
-        if track.rtt_us == 0 && !d.flags.syn() && track.is(flag::SYN, d.side.other()) && track.is(flag::CLIENT, d.side)
-        {
-            track.set_rtt(d.ts.since(opened.first));
+        let timing = track.is_timing() && track.is(flag::SYN, d.side.other()) && track.is(flag::CLIENT, d.side);
+        if timing && !d.flags.syn() {
+            opened.set_rtt(d.ts.since(opened.first));
+            track.hints |= hint::TIMED;
         }
         let segment = Segment {
             side: d.side,
@@ -328,7 +332,7 @@ impl<I: Inline> Table<I> {
         let track = &mut record.track;
         if d.flags.0 & (Flags::FIN | Flags::RST) != 0 || track.flags & (0b11 * (flag::FIN | flag::RST)) != 0 {
             if track.waits_for_reset() && held.reset_at(index) == Some(d.at) {
-                let id = track.id;
+                let id = opened.id;
                 self.resets.push_back((d.ts, index, id));
                 self.is_due(later(d.ts, reset::WAIT));
             }
@@ -354,12 +358,11 @@ impl<I: Inline> Table<I> {
         let (block, at) = split(index);
         let Record { track, inline } = self.blocks.get_mut(block)?.records.get_mut(at)?;
         // The client's first word ends the handshake, which is to be noted.
-        let handshakes = track.rtt_us == 0 && track.flags & (0b11 * flag::SYN) != 0;
         let ordinary = (d.flags.0 & NEWS, d.via, d.cut(), track.flags & (STARTED | BUSY)) == (0, 0, 0, STARTED)
             && track.tag & H::WATCHED == 0
             && d.payload_len != 0
             && d.seq == track.next[d.side.index()]
-            && !handshakes
+            && !track.is_timing()
             && is_known(track, d.side, d.ack);
         if !ordinary {
             return None;
@@ -387,11 +390,11 @@ impl<I: Inline> Table<I> {
 
     /// Puts a flow that is over among those that are to be forgotten.
     fn note_end(&mut self, index: u32, now: Timestamp) {
-        let Some(Found { record: Record { track, .. }, .. }) = self.found(index) else { return };
+        let Some(Found { record: Record { track, .. }, opened, .. }) = self.found(index) else { return };
         let over = Side::BOTH.into_iter().all(|s| track.is(flag::FIN, s)) || was_reset(track);
         if over && !track.has(flag::ENDED) {
             track.flags |= flag::ENDED;
-            let id = track.id;
+            let id = opened.id;
             let refused = was_reset(track) && !track.has(flag::IGNORED);
             self.ended.push_back((now, index, id));
             self.is_due(later(now, LINGER));
@@ -411,7 +414,7 @@ impl<I: Inline> Table<I> {
         while let Some((ts, index, id)) = self.resets.pop_front_if(|(ts, ..)| now.since(*ts) > reset::WAIT) {
             let Some(Found { record, opened, held }) = self.found(index) else { continue };
             let (track, inline) = (&mut record.track, &mut record.inline);
-            if track.id != id || track.has(flag::IGNORED) {
+            if opened.id != id || track.has(flag::IGNORED) {
                 continue;
             }
             // Another may wait meanwhile.
@@ -432,7 +435,7 @@ impl<I: Inline> Table<I> {
         if track.has(flag::IGNORED) {
             return;
         }
-        let id = track.id;
+        let id = self.id(index);
         let at = index as usize;
         if self.vias.len() <= at {
             self.vias.resize(at + 1, [0; 2]);
@@ -604,7 +607,7 @@ impl<I: Inline> Table<I> {
         counters.flows += 1;
         let id = FlowId(self.next_id);
         let Some(Found { record, opened, .. }) = self.found(index) else { return };
-        opened.first = entry.ts;
+        (opened.first, opened.id, opened.rtt_us) = (entry.ts, id, 0);
         opened.ttl = [0; 2];
         opened.ttl[entry.side.index()] = entry.ttl();
         opened.stamp = if entry.flags.syn() && !entry.flags.ack() { entry.ack } else { 0 };
@@ -615,7 +618,7 @@ impl<I: Inline> Table<I> {
                 Key4::of_v6(0)
             }
         };
-        record.track = Track { id, key, last: entry.ts, ..Track::default() };
+        record.track = Track { key, last: entry.ts, ..Track::default() };
         record.inline = I::default();
         handler.opened(Context { track: &record.track, opened }, &mut record.inline, entry.at);
         if let Some(via) = self.vias.get_mut(index as usize) {
@@ -626,7 +629,7 @@ impl<I: Inline> Table<I> {
     /// Makes room: an ended flow if there is one, else the one idle longest of a sample.
     fn evict<H: Handler<Inline = I>>(&mut self, handler: &mut H, counters: &mut Counters) {
         while let Some((_, index, id)) = self.ended.pop_front() {
-            if self.track(index).id == id {
+            if self.id(index) == id {
                 self.end(index, CloseHow::Replaced, PacketRef::default(), handler, counters);
                 self.remove(index);
                 return;
@@ -645,8 +648,7 @@ impl<I: Inline> Table<I> {
     /// stays to the end.
     fn forget_oldest(&mut self) {
         let Some((_, index, id)) = self.ended.pop_front() else { return };
-        let track = self.track(index);
-        if track.id == id && track.has(flag::IGNORED) {
+        if self.id(index) == id && self.track(index).has(flag::IGNORED) {
             self.remove(index);
         }
     }
@@ -663,13 +665,13 @@ impl<I: Inline> Table<I> {
         let from = u32::try_from(self.sweep_next * BLOCK).unwrap_or(NONE);
         self.sweep_next += 1;
         let mut silent = Vec::new();
-        for (Record { track, .. }, index) in block.records.iter().zip(from..) {
+        for ((Record { track, .. }, Opened { id, .. }), index) in block.records.iter().zip(&block.opened).zip(from..) {
             // Of what nobody looks at, or where nothing was said, nothing is lost.
             let ignored = track.has(flag::IGNORED) && track.tag & H::GLIMPSED == 0;
             let unwanted = ignored || !track.has(flag::IGNORED) && !track.has_payload();
             let patience = if unwanted { limits::FLOW_IDLE_S } else { limits::FLOW_SILENT_S };
-            if track.id != FlowId::default() && then.since(track.last) > Nanos::from_secs(patience) {
-                silent.push((track.id, index, ignored, unwanted));
+            if then.since(track.last) > Nanos::from_secs(patience) && *id != FlowId::default() {
+                silent.push((*id, index, ignored, unwanted));
             }
         }
         silent.sort_unstable();
@@ -685,9 +687,10 @@ impl<I: Inline> Table<I> {
     fn remove(&mut self, index: u32) {
         let (block, at) = split(index);
         let Some(b) = self.blocks.get_mut(block) else { return };
-        let (Some(record), Some(opened)) = (b.records.get_mut(at), b.opened.get(at)) else { return };
+        let (Some(record), Some(opened)) = (b.records.get_mut(at), b.opened.get_mut(at)) else { return };
         let key = Context { track: &record.track, opened }.key();
         record.track = Track::default();
+        opened.id = FlowId::default();
         let hash = self.hash(&key);
         if self.slots.remove(hash, index) {
             self.stale = true;
@@ -715,6 +718,12 @@ impl<I: Inline> Table<I> {
                 Some(v6) => key.is_v6() && block.opened[at].key6 == *v6,
             }
         })
+    }
+
+    /// The number of a record's flow. Default: there is none.
+    fn id(&self, index: u32) -> FlowId {
+        let (block, at) = split(index);
+        self.blocks[block].opened[at].id
     }
 
     #[inline]

@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::head::trim;
-use crate::model::{Field, Head, LineFaults, Mark, Names, StartLine};
+use crate::model::{Field, Head, LineFaults, Mark, StartLine};
+
+use super::scratch::Scratch;
 
 /// Which grammar the start line follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +63,13 @@ pub fn parse(kind: Kind, bytes: &[u8], fields: &mut Vec<Field>) -> Parts {
 }
 
 /// A head from its parts, seen to its empty line; where and when it was sent is still to be told.
-pub fn head(text: &[u8], parts: Parts, fields: &[Field]) -> Head {
-    let mut fields: Box<[Field]> = fields.into();
+/// `scratch`: as [`parse`] left its fields.
+pub fn head(text: &[u8], parts: Parts, scratch: &mut Scratch) -> Head {
+    let (names, fields) = scratch.list(text);
     Head {
         text: text.into(),
         start: parts.start,
-        names: Names::of(text, &mut fields),
+        names,
         fields,
         faults: parts.faults,
         complete: true,
@@ -507,9 +510,9 @@ mod tests {
         for (one, two) in lines.into_iter().flat_map(|one| lines.map(|two| (one, two))) {
             let text =
                 format!("GET / HTTP/1.1\r\nUpgrade: {one}\r\nupgrade: {two}\r\n\r\n").replace("upgrade: \r\n", "");
-            let mut fields = Vec::new();
-            let parts = parse(Kind::Request, text.as_bytes(), &mut fields);
-            let head = super::head(text.as_bytes(), parts, &fields);
+            let mut scratch = Scratch::default();
+            let parts = parse(Kind::Request, text.as_bytes(), &mut scratch.fields);
+            let head = super::head(text.as_bytes(), parts, &mut scratch);
             assert_eq!(head.upgrades_to_websocket(), head.has_token("upgrade", "websocket"), "{text}");
         }
     }

@@ -14,6 +14,7 @@ pub mod mqtt;
 pub mod polling;
 pub mod proxy_protocol;
 pub mod quic;
+pub mod scratch;
 pub mod short;
 pub mod sniff;
 pub mod socks;

@@ -332,7 +332,9 @@ fn differ(row: &mut Row, n: usize) {
     text.splice(end as usize..end as usize, more);
     x.request.text = text.into();
     target.end += by;
-    let ranges = x.request.fields.iter_mut().flat_map(|field| [&mut field.name, &mut field.value]);
+    let ranges = std::sync::Arc::make_mut(&mut x.request.fields)
+        .iter_mut()
+        .flat_map(|field| [&mut field.name, &mut field.value]);
     for range in ranges.chain([version]).filter(|range| range.start >= end) {
         *range = range.start + by..range.end + by;
     }

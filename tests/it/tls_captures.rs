@@ -70,7 +70,7 @@ impl Handler for Legs {
         Interest::All
     }
 
-    fn again(&mut self, _: Context<'_>, _: &mut u64, _: Side, _: u64, _: &[u8]) {}
+    fn again(&mut self, _: Context<'_>, _: &mut u64, _: &mut (), _: Side, _: (u64, &[u8])) {}
 
     fn conflict(&mut self, _: Context<'_>, _: &mut u64) {}
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::model::{Field, Head, LineFaults, Names, StartLine};
+use crate::model::{Head, LineFaults, Names, StartLine};
 use crate::wire::hpack::List;
 
 use super::Mark;
@@ -59,12 +59,12 @@ impl Block<'_> {
             let target = range(":path").or_else(|| range(":authority")).unwrap_or_default();
             StartLine::Request { method, target, version }
         };
-        let mut fields: Box<[Field]> = list.fields.as_slice().into();
+        let mut fields = list.fields.clone();
         Head {
             text: list.text.as_slice().into(),
             start,
             names: Names::of(&list.text, &mut fields),
-            fields,
+            fields: fields.into(),
             faults: list.faults,
             complete: list.complete,
             coded: true,

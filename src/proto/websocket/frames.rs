@@ -1,19 +1,16 @@
-//! Frames of one direction, counted in place: 64 bytes of state beside the flow's record, payloads
-//! passed over, nothing allocated. What it takes: in-order bytes and gaps. What it gives: counts, and
+//! Frames of one direction, counted in place: less than 64 bytes of state, payloads passed over, nothing allocated. What it takes: in-order bytes and gaps. What it gives: counts, and
 //! what an [`Ear`] asks for.
 
-use crate::base::Timestamp;
 use crate::model::WsCounts;
 use crate::wire::websocket::{self, Header};
 
 /// One direction. Counters saturate.
 #[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub struct Frames {
-    /// Bytes of the current payload (or of an HTTP body) still to pass over.
-    pub skip: u64,
+    /// Bytes of the current payload still to pass over.
+    skip: u64,
     payload: u64,
-    /// When this direction's last payload byte arrived.
-    pub last: Timestamp,
     frames: u32,
     messages: u32,
     text: u32,
@@ -113,36 +110,18 @@ impl Frames {
     /// Counts a data message of one frame that lay whole in a segment and is passed over.
     #[inline]
     pub fn ordinary(&mut self, text: bool, masked: bool, bytes: u64) {
-        self.frames = self.frames.saturating_add(1);
-        self.messages = self.messages.saturating_add(1);
+        self.several(if text { (1, 0) } else { (0, 1) }, masked, bytes);
+    }
+
+    /// The same of so many messages of text and of binary.
+    #[inline]
+    pub fn several(&mut self, (text, binary): (u32, u32), masked: bool, bytes: u64) {
+        self.frames = self.frames.saturating_add(text + binary);
+        self.messages = self.messages.saturating_add(text + binary);
         self.payload = self.payload.saturating_add(bytes);
         self.flags |= if masked { MASKED } else { UNMASKED };
-        let of_opcode = if text { &mut self.text } else { &mut self.binary };
-        *of_opcode = of_opcode.saturating_add(1);
-    }
-
-    /// Where no frames are counted: a word of the handler's own.
-    pub fn set_word(&mut self, word: u64) {
-        self.payload = word;
-    }
-
-    pub fn word(&self) -> u64 {
-        self.payload
-    }
-
-    /// Another one.
-    #[allow(clippy::cast_possible_truncation, reason = "its halves")]
-    pub fn set_second(&mut self, word: u64) {
-        (self.frames, self.messages) = ((word >> 32) as u32, word as u32);
-    }
-
-    pub fn second(&self) -> u64 {
-        u64::from(self.frames) << 32 | u64::from(self.messages)
-    }
-
-    /// Forgets all but when somebody last spoke: another stream begins.
-    pub fn restart(&mut self) {
-        *self = Frames { last: self.last, ..Frames::default() };
+        self.text = self.text.saturating_add(text);
+        self.binary = self.binary.saturating_add(binary);
     }
 
     pub fn counts(&self) -> WsCounts {

@@ -1,5 +1,6 @@
-//! Both directions of one WebSocket while it is open. What every frame touches is two cache lines; they can be
-//! fetched before they are needed.
+//! Both directions of one WebSocket while it is open. What a frame out of the ordinary touches is three cache lines;
+//! they can be fetched before they are needed. Ordinary ones are noted in the direction's [`Lane`], as long as that is
+//! taken up.
 
 use std::slice::from_ref;
 
@@ -13,6 +14,7 @@ use crate::model::{
 use crate::stream::Signs;
 
 use super::frames::Frames;
+use super::lane::{Brief, Lane, Lanes, flag as brief};
 use super::listener::Listener;
 use super::live::Live;
 use super::signs::Watched;
@@ -24,7 +26,22 @@ pub struct Tunnel {
     pub(super) both: Both,
     /// Client, server.
     pub(super) sides: [Speaker; 2],
+    pub(super) frames: [Frames; 2],
     pub(super) cold: Cold,
+}
+
+/// What stands beside the flow for one direction: when anybody was last heard in its tunnel, and its lane.
+pub struct Beside<'a> {
+    pub(super) heard: &'a mut Timestamp,
+    pub(super) lane: &'a mut Lane,
+}
+
+impl Lanes {
+    /// That of this side of the stream.
+    #[inline]
+    pub fn beside(&mut self, side: usize) -> Beside<'_> {
+        Beside { heard: &mut self.heard, lane: &mut self.sides[side] }
+    }
 }
 
 /// What both directions touch.
@@ -33,8 +50,9 @@ pub struct Tunnel {
 pub(super) struct Both {
     /// When the 101 came.
     opened: Timestamp,
-    /// When the last payload byte of either direction came, at first the 101; and the one before.
-    pub(super) heard: Timestamp,
+    /// When the last payload byte of either direction came that was not noted in a lane, at first the 101; and the one
+    /// before.
+    heard: Timestamp,
     before: Timestamp,
     /// The longest time without one, and since when, in milliseconds, from the 101 on; they stop at 49 days.
     longest_ms: u32,
@@ -171,9 +189,11 @@ impl Common {
 }
 
 impl Tunnel {
-    /// The 101 is out. `extensions`: what it agreed on, as it said; `None` where that is not known.
-    pub fn opened(&mut self, ts: Timestamp, extensions: Option<&[u8]>) {
+    /// The 101 is out. `extensions`: what it agreed on, as it said; `None` where that is not known. `lanes`: of the
+    /// stream in which it runs.
+    pub fn opened(&mut self, ts: Timestamp, extensions: Option<&[u8]>, lanes: &mut Lanes) {
         *self = Tunnel::default();
+        lanes.begin(ts);
         self.both.heard = ts;
         self.both.before = ts;
         self.both.opened = ts;
@@ -190,15 +210,19 @@ impl Tunnel {
     /// Starts fetching what a frame of this direction touches.
     #[inline]
     pub fn prefetch(&self, from: Direction) {
+        let side = usize::from(from == Direction::ServerToClient);
         prefetch_index(from_ref(&self.both), 0);
-        prefetch_index(from_ref(&self.sides[usize::from(from == Direction::ServerToClient)]), 0);
+        prefetch_index(&self.sides, side);
+        prefetch_index(&self.frames, side);
     }
 
     /// Starts fetching all of it.
     pub fn prefetch_all(&self) {
         prefetch_index(from_ref(&self.both), 0);
-        prefetch_index(&self.sides, 0);
-        prefetch_index(&self.sides, 1);
+        for side in [0, 1] {
+            prefetch_index(&self.sides, side);
+            prefetch_index(&self.frames, side);
+        }
         prefetch_index(from_ref(&self.cold.closed), 0);
         prefetch_index(from_ref(&self.cold.deflate), 0);
     }
@@ -223,43 +247,119 @@ impl Tunnel {
     #[inline]
     pub fn push(
         &mut self,
-        frames: &mut Frames,
+        beside: Beside<'_>,
         from: Direction,
         data: &[u8],
         (ts, at, offset): (Timestamp, PacketRef, u64),
         common: &mut Common,
     ) -> bool {
+        let Beside { heard, lane } = beside;
         let side = usize::from(from == Direction::ServerToClient);
-        self.spoke(ts);
-        let done = self.ordinary(frames, side, data, ts, at, offset);
-        if done == data.len() {
-            return false;
-        }
-        self.others(frames, side, &data[done..], (ts, at, offset + done as u64), common)
+        self.settle(side, lane, *heard);
+        self.spoke(heard, ts);
+        let done = self.ordinary(side, data, ts, at, offset);
+        let closes = done != data.len() && self.others(side, &data[done..], (ts, at, offset + done as u64), common);
+        self.take_up(side, lane);
+        closes
     }
 
     /// Bytes at which not all is ordinary.
     #[inline(never)]
     fn others(
         &mut self,
-        frames: &mut Frames,
         side: usize,
         data: &[u8],
         (ts, at, offset): (Timestamp, PacketRef, u64),
         common: &mut Common,
     ) -> bool {
         let had = self.both.flags & flag::CLOSED;
+        let mut frames = std::mem::take(&mut self.frames[side]);
         let mut listener = Listener::new(self, side, (ts, at, offset), common);
         frames.push(data, side == 0, &mut listener);
         listener.end();
+        self.frames[side] = frames;
         had != self.both.flags & flag::CLOSED
     }
 
     /// Bytes that are not there.
-    pub fn gap(&mut self, frames: &mut Frames, from: Direction, len: u64, common: &mut Common) {
+    pub fn gap(&mut self, beside: Beside<'_>, from: Direction, len: u64, common: &mut Common) {
+        let Beside { heard, lane } = beside;
         let side = usize::from(from == Direction::ServerToClient);
-        let mut listener = Listener::new(self, side, (self.both.heard, PacketRef::default(), 0), common);
+        self.settle(side, lane, *heard);
+        let mut frames = std::mem::take(&mut self.frames[side]);
+        let mut listener = Listener::new(self, side, (*heard, PacketRef::default(), 0), common);
         frames.gap(len, &mut listener);
+        self.frames[side] = frames;
+    }
+
+    /// From here on ordinary messages of this side are noted in its lane, where nothing is asked of one that does not
+    /// stand there.
+    #[inline]
+    pub(super) fn take_up(&mut self, side: usize, lane: &mut Lane) {
+        let (s, both) = (&self.sides[side], &mut self.both);
+        let busy = state::MESSAGE | state::CLOSED | state::LOST | state::CONTROL;
+        if both.log.is_some() || s.state & busy != 0 || !self.frames[side].is_between() {
+            return;
+        }
+        let quiet = flag::QUIET << side;
+        if both.flags & quiet == 0 {
+            let keeps = both.flags & flag::KEEPS != 0;
+            let is_quiet = match &s.live {
+                Some(live) => {
+                    live.rare.beats.is_empty() && !(keeps && live.rare.messages.len() < limits::MESSAGES_KEPT)
+                }
+                None => !keeps,
+            };
+            if !is_quiet {
+                return;
+            }
+            both.flags |= quiet;
+        }
+        let longest = (u64::from(both.longest_ms) + 1) * 1_000_000;
+        let no_digest = if s.state & state::NO_DIGEST == 0 { 0 } else { brief::NO_DIGEST };
+        let client = if side == 0 { brief::CLIENT } else { 0 };
+        let noted = Brief {
+            digest_sum: s.digest_sum,
+            digest_bytes: s.digest_bytes,
+            mask: s.mask,
+            quiet_below: u32::try_from(longest).unwrap_or(u32::MAX),
+            same_masks: both.same_masks[side],
+            bits: s.bits,
+            flags: brief::TAKEN_UP | no_digest | client,
+            ..Brief::default()
+        };
+        lane.take_up(s.at, both.recent[side], noted);
+    }
+
+    /// Brings what was noted in a lane to where everything else is counted. From here on nothing is noted there.
+    #[inline]
+    pub(super) fn settle(&mut self, side: usize, lane: &mut Lane, heard: Timestamp) {
+        self.read(side, lane, heard);
+        lane.put_down();
+    }
+
+    #[inline]
+    fn read(&mut self, side: usize, lane: &Lane, heard: Timestamp) {
+        let Some((at, recent, noted)) = lane.noted() else { return };
+        let messages = (u32::from(noted.texts), u32::from(noted.binaries));
+        if messages == (0, 0) {
+            return;
+        }
+        // It spoke last of all: nobody did at the same time.
+        if lane.last == heard && heard != self.both.heard {
+            (self.both.before, self.both.heard) = (Timestamp(heard.0 - i64::from(noted.gap)), heard);
+        }
+        let (text_bytes, binary_bytes) = (u64::from(noted.text_bytes), u64::from(noted.binary_bytes));
+        self.frames[side].several(messages, side == 0, text_bytes + binary_bytes);
+        let s = &mut self.sides[side];
+        (s.at, s.bits, s.mask) = (at, noted.bits, noted.mask);
+        s.state |= state::WHOLE;
+        s.text_bytes = s.text_bytes.saturating_add(text_bytes);
+        s.largest_text = s.largest_text.max(noted.largest_text.into());
+        s.largest_binary = s.largest_binary.max(noted.largest_binary.into());
+        (s.digest_sum, s.digest_bytes) = (noted.digest_sum, noted.digest_bytes);
+        self.both.recent[side] = recent;
+        self.both.same_masks[side] = noted.same_masks;
     }
 
     /// Bytes were lost on their way, which end there in their direction's stream.
@@ -271,10 +371,14 @@ impl Tunnel {
     /// Bytes of this side came again, which its peer should have had. `of`: where they stand in their direction's stream,
     /// and how many they are.
     #[cold]
-    pub fn again(&mut self, by: Direction, ts: Timestamp, of: (u64, usize)) {
-        let at = self.sides[usize::from(by == Direction::ServerToClient)].at;
-        let first = self.both.heard;
-        self.cold.signs.get_or_insert_default().again(by, at, (first, ts), of);
+    pub fn again(&mut self, beside: Beside<'_>, by: Direction, ts: Timestamp, of: (u64, usize)) {
+        let Beside { heard, lane } = beside;
+        let side = usize::from(by == Direction::ServerToClient);
+        self.settle(side, lane, *heard);
+        let at = self.sides[side].at;
+        // Inside TLS what stands beside the flow knows nothing of the tunnel.
+        let heard = self.both.heard.max(*heard);
+        self.cold.signs.get_or_insert_default().again(by, at, (heard, ts), of);
     }
 
     /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have, 0 where that is not
@@ -296,16 +400,21 @@ impl Tunnel {
         Some(Close { code: close.code, reason: close.reason.clone() })
     }
 
-    /// It is over: what is to be told of it. `frames`: of client and server.
-    pub fn tell(&mut self, frames: [&Frames; 2], common: &mut Common) -> (WsTotals, Box<Talk>) {
+    /// It is over: what is to be told of it. `lanes`: of the stream in which it ran; `client`: the client's side of it.
+    pub fn tell(&mut self, lanes: &Lanes, client: usize, common: &mut Common) -> (WsTotals, Box<Talk>) {
+        let heard = lanes.heard;
+        let lanes = [&lanes.sides[client], &lanes.sides[1 - client]];
+        for (side, lane) in lanes.into_iter().enumerate() {
+            self.read(side, lane, heard);
+        }
         let totals = WsTotals {
-            client: frames[0].counts(),
-            server: frames[1].counts(),
-            compressed: frames.iter().any(|frames| frames.compressed()),
+            client: self.frames[0].counts(),
+            server: self.frames[1].counts(),
+            compressed: self.frames.iter().any(Frames::compressed),
         };
         let mut talk = Box::<Talk>::default();
         for (side, spoken) in [&mut talk.client, &mut talk.server].into_iter().enumerate() {
-            *spoken = self.spoken(side, frames[side], common);
+            *spoken = self.spoken(side, lanes[side].last, common);
         }
         talk.deflate = self.cold.deflate;
         if let Some(log) = self.both.log.take() {
@@ -324,23 +433,25 @@ impl Tunnel {
         (totals, talk)
     }
 
-    /// Somebody spoke.
+    /// Somebody spoke, and that is not noted in a lane.
     #[inline]
-    pub(super) fn spoke(&mut self, ts: Timestamp) {
+    pub(super) fn spoke(&mut self, heard: &mut Timestamp, ts: Timestamp) {
         let both = &mut self.both;
         both.flags |= flag::HEARD;
-        let quiet = ts.since(both.heard).0;
+        let quiet = ts.since(*heard).0;
         if quiet >= (i64::from(both.longest_ms) + 1) * 1_000_000 {
             both.longest_ms = millis(quiet);
-            both.longest_from_ms = millis(both.heard.since(both.opened).0);
+            both.longest_from_ms = millis(heard.since(both.opened).0);
         }
-        both.before = both.heard;
-        both.heard = ts.max(both.heard);
+        both.before = *heard;
+        *heard = ts.max(*heard);
+        both.heard = *heard;
     }
 
-    fn spoken(&mut self, side: usize, frames: &Frames, common: &mut Common) -> Spoken {
+    /// `last`: when it last spoke.
+    fn spoken(&mut self, side: usize, last: Timestamp, common: &mut Common) -> Spoken {
         let s = &mut self.sides[side];
-        let counts = frames.counts();
+        let counts = self.frames[side].counts();
         let mut live = s.live.take();
         if let Some(live) = &mut live {
             common.inflaters -= usize::from(live.inflate.take().is_some());
@@ -357,7 +468,7 @@ impl Tunnel {
             binary_bytes: counts.payload_bytes.saturating_sub(s.text_bytes).saturating_sub(other),
             largest_text: s.largest_text,
             largest_binary: s.largest_binary,
-            last: (counts.frames != 0).then_some(LastFrame { at: s.at, ts: frames.last, bits: s.bits }),
+            last: (counts.frames != 0).then_some(LastFrame { at: s.at, ts: last, bits: s.bits }),
             digest: Digest { sum: s.digest_sum, bytes: s.digest_bytes, broken: self.cold.broken[side] },
             rare,
         }
@@ -426,10 +537,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_every_frame_touches_is_two_cache_lines() {
-        assert_eq!(size_of::<Both>(), 64);
-        assert_eq!(size_of::<Speaker>(), 64);
-        assert!(size_of::<Tunnel>() <= 5 * 64, "{}", size_of::<Tunnel>());
+    fn what_a_frame_touches_beside_its_lane_is_three_cache_lines() {
+        assert_eq!((size_of::<Both>(), size_of::<Speaker>(), size_of::<Frames>()), (64, 64, 64));
+        assert!(size_of::<Tunnel>() <= 6 * 64, "{}", size_of::<Tunnel>());
     }
 
     #[test]

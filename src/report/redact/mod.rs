@@ -213,7 +213,8 @@ impl Names {
                 *reason = put(&self.text(at(reason), Eager::Shape));
             }
         }
-        for field in &mut head.fields {
+        let mut fields = head.fields.to_vec();
+        for field in &mut fields {
             let name = at(&field.name);
             let value = self.field(name, at(&field.value));
             field.name = put(name);
@@ -222,6 +223,7 @@ impl Names {
         if tail {
             text.push(b'\n');
         }
+        head.fields = fields.into();
         head.text = text.into();
     }
 

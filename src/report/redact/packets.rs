@@ -232,7 +232,7 @@ fn redacted(names: &mut Names, head: &Head) -> Result<Vec<u8>, String> {
             }
         }
     }
-    for field in &head.fields {
+    for field in head.fields.iter() {
         let (name, value) = (head.name(field), head.value(field));
         put(at(&field.name), name, "a field's name")?;
         let hidden = hidden(names, value, &mask::secrets_of_field(name, value));

@@ -114,7 +114,7 @@ mod tests {
         if let (Some(response), Some(at)) = (&mut inner.response, answer) {
             response.first = at;
         }
-        a.rows[2].exchange.request.fields = Box::default();
+        a.rows[2].exchange.request.fields = std::sync::Arc::default();
         let found = neighbours(&a);
         assert_eq!(found[0], Neighbours { next: Some(1), before: None });
         assert_eq!(found[1], Neighbours { next: None, before: Some(0) });

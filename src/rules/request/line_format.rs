@@ -37,7 +37,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let mut faults = request.faults;
-    for field in &request.fields {
+    for field in request.fields.iter() {
         faults.add(field.faults);
     }
     if !request.complete {

@@ -48,14 +48,15 @@ impl<I: Inline> Table<I> {
                 *flow = NONE;
                 continue;
             }
-            if track.rtt_us == 0 && track.flags & (0b11 * flag::SYN) != 0 {
+            if track.is_timing() {
                 // Its handshake is under way, and will be measured from its first packet.
                 prefetch_index(&block.opened, at);
             }
             if !track.has(flag::IGNORED) {
                 let short = segments.short(number).is_some();
                 behind |= u64::from(handler.leads_on(track.tag, entry.side, short)) << bit;
-                let mut looked_at = handler.prefetch(track.tag, entry.side).min(entry.payload_len as usize);
+                let mut looked_at =
+                    handler.prefetch(track.tag, entry.side, &block.records[at].inline).min(entry.payload_len as usize);
                 if short && handler.takes_short(track.tag, entry.side) {
                     continue;
                 }

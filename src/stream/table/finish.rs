@@ -12,10 +12,11 @@ impl<I: Inline> Table<I> {
     pub fn finish<H: Handler<Inline = I>>(&mut self, handler: &mut H, counters: &mut Counters) {
         let mut rest = Vec::new();
         for (block, from) in self.blocks.iter().zip((0_u32..).step_by(BLOCK)) {
-            let tracks = block.records.iter().map(|record| &record.track).zip(from..);
+            let ids = block.opened.iter().map(|opened| opened.id);
+            let all = block.records.iter().map(|record| &record.track).zip(ids).zip(from..);
             let waited_for = |track: &Track| !track.has(flag::IGNORED) || track.tag & H::GLIMPSED != 0;
-            let of_interest = tracks.filter(|(track, _)| track.id != FlowId::default() && waited_for(track));
-            rest.extend(of_interest.map(|(track, index)| (track.id, index)));
+            let of_interest = all.filter(|((track, id), _)| *id != FlowId::default() && waited_for(track));
+            rest.extend(of_interest.map(|((_, id), index)| (id, index)));
         }
         rest.sort_unstable();
         // What ends needs memory while what it ends with goes: a block whose flows are all over is let go.

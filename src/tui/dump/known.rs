@@ -128,7 +128,7 @@ fn open_parts(s: &Shared, head: &Head, out: &mut dyn FnMut(Range<u64>)) {
             open(version.start..reason.end.max(version.end));
         }
     }
-    for field in &head.fields {
+    for field in head.fields.iter() {
         open(field.name.start..field.value.start.max(field.name.end));
         if !masked(s.text.field(head.name(field), head.value(field))) {
             open(field.value.clone());

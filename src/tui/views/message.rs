@@ -170,7 +170,7 @@ pub(super) fn lines_of(s: &Shared, what: What) -> Option<Vec<Line>> {
     };
     let mut out = vec![Line::of(Tone::Dim, format!(" {from} → {to}  packet {}", head.at.number()))];
     out.push(start(s, head));
-    for field in &head.fields {
+    for field in head.fields.iter() {
         let name = head.name(field);
         let mut line = Line::of(Tone::Info, format!(" {}", s.text.bytes(name)));
         line.push(Tone::Dim, ": ");
