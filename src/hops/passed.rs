@@ -99,6 +99,7 @@ mod tests {
             syns: 1,
             end: None,
             end_at: None,
+            rejected: None,
             said: None,
         }
     }

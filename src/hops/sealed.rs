@@ -229,6 +229,7 @@ mod tests {
             syns: 1,
             end: None,
             end_at: Some(at(over)),
+            rejected: None,
             said: Some(Box::new(Said { end, ..Said::default() })),
         }
     }

@@ -135,7 +135,7 @@ fn remembered(by_time: &[&Exchange], lone: &[FlowFacts], hosts: &Hosts, tried: &
 fn failed(flow: &FlowFacts) -> bool {
     match flow.state {
         ConnectState::Refused => true,
-        ConnectState::Unanswered => flow.syns > 1,
+        ConnectState::Unanswered => flow.syns > 1 || flow.rejected.is_some(),
         ConnectState::Established => flow.said.as_ref().is_some_and(|said| said.broken.is_some()),
         ConnectState::Midstream => false,
     }

@@ -1,7 +1,7 @@
 //! A TCP connection, as far as a rule may ask about it.
 
 use crate::base::{Endpoint, FlowId, Nanos, PacketRef, Timestamp};
-use crate::model::{Broken, End, Preview, Proxied, Sealed, Wrapper, WsTotals};
+use crate::model::{Broken, End, Preview, Proxied, Rejected, Sealed, Wrapper, WsTotals};
 
 /// How the connection's opening went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct FlowFacts {
     /// The packet that answered or ended it.
     pub end: Option<PacketRef>,
     pub end_at: Option<Timestamp>,
+    /// Why nobody answered its SYN, as ICMP says; then that message is its end. `None`: nobody said so.
+    pub rejected: Option<Rejected>,
     /// What it carried. `None`: no payload at all.
     pub said: Option<Box<Said>>,
 }
@@ -41,6 +43,7 @@ impl FlowFacts {
     pub fn shift(&mut self, by: Nanos) {
         self.syn_at = self.syn_at + by;
         self.end_at = self.end_at.map(|at| at + by);
+        self.rejected.iter_mut().for_each(|told| told.ts = told.ts + by);
         let Some(said) = &mut self.said else { return };
         said.first.iter_mut().flatten().for_each(|preview| preview.ts = preview.ts + by);
         for time in [&mut said.end.at, &mut said.end.tcp_at] {

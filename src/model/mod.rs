@@ -12,6 +12,7 @@ pub mod hop;
 pub mod input;
 pub mod limit;
 pub mod proxied;
+pub mod rejected;
 pub mod sealed;
 pub mod stream;
 pub mod talk;
@@ -33,6 +34,7 @@ pub use hop::{Attempted, Beside, Hop, HopKind, Intermediary, MatchKey, Software,
 pub use input::{ClockEstimate, Damage, InputFacts, KeyLog, LinkType};
 pub use limit::{KnownLimit, Lasted, LimitKind};
 pub use proxied::Proxied;
+pub use rejected::{IcmpWhy, Rejected};
 pub use sealed::{Sealed, SealedRecord, SealedSegment, SealedSide};
 pub use stream::{Entry, Place, Stream, StreamEnd, WindowStall};
 pub use talk::{

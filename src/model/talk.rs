@@ -2,7 +2,7 @@
 //! its legs and people ask for. Payloads are not among it.
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::Direction;
+use crate::model::{Direction, Rejected};
 
 /// Both directions of one WebSocket, from the 101 on. Counts of frames are in [`crate::model::WsTotals`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -269,6 +269,8 @@ pub struct Transport {
     pub swallowed: Option<Swallowed>,
     /// Bytes that never came to the place of capture, nor to their receiver behind it: the first ones.
     pub undelivered: Option<Undelivered>,
+    /// What ICMP says of packets that did not arrive.
+    pub rejected: Option<Rejected>,
 }
 
 /// A time in which a receiver took nothing.
@@ -489,6 +491,7 @@ impl Talk {
                 move_on(&mut lost.first);
                 move_on(&mut lost.last);
             }
+            transport.rejected.iter_mut().for_each(|told| move_on(&mut told.ts));
         }
     }
 }

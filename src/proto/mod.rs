@@ -22,7 +22,8 @@ mod midstream_h2;
 pub mod multiplex;
 mod pending;
 pub mod proxy_protocol;
-pub mod request;
+pub mod rejected;
+mod request;
 pub mod response;
 mod sealed;
 pub mod secured;
@@ -40,7 +41,7 @@ pub mod websocket;
 use std::collections::VecDeque;
 
 use crate::base::{Counters, Endpoint, ExchangeId, FlowId, PacketRef, Timestamp, limits};
-use crate::model::{ConnectState, Direction, Exchange, FlowFacts, Layer, Preview, Wrapper, via};
+use crate::model::{ConnectState, Direction, Exchange, FlowFacts, Layer, Preview, Rejected, Wrapper, via};
 use crate::stream::{self, Chunk, CloseHow, Context, Glimpse, Handler, Interest, Ready, Side, Signs, What};
 use crate::wire::http1::Kind;
 use crate::wire::scratch::Scratch;
@@ -133,6 +134,8 @@ pub struct Shared {
     spare: Spare,
     /// What the packets of each side are wrapped in, of flows where any are and that are still looked at.
     wrappers: HashMap<FlowId, [Box<[Layer]>; 2], foldhash::fast::RandomState>,
+    /// Of connections that nobody has answered yet, why, as ICMP says.
+    rejected: HashMap<FlowId, Rejected, foldhash::fast::RandomState>,
     wanted: Wanted,
     /// What hears the frames of upgraded connections.
     talks: Talks,
@@ -228,6 +231,9 @@ impl Shared {
     fn forget(&mut self, flow: FlowId) {
         if !self.wrappers.is_empty() {
             self.wrappers.remove(&flow);
+        }
+        if !self.rejected.is_empty() {
+            self.rejected.remove(&flow);
         }
     }
 }
@@ -575,6 +581,11 @@ impl<S: Sink> Handler for Protocols<S> {
         }
     }
 
+    #[cold]
+    fn rejected(&mut self, context: Context<'_>, tag: &mut u64, _: &mut Inline, side: Side, note: stream::Note) {
+        self.shared.rejected(context, *tag, side, note);
+    }
+
     #[inline]
     fn glimpse(&mut self, _: Context<'_>, tag: &mut u64, inline: &mut Inline, seen: Glimpse<'_>) {
         if let Some(sealed) = self.sealed(Tag(*tag)) {
@@ -708,6 +719,8 @@ impl<S: Sink> Protocols<S> {
 
     fn lone(&mut self, context: Context<'_>, inline: &Inline, end: Option<(PacketRef, Timestamp)>) {
         let Some(client) = context.track.client() else { return };
+        let rejected = self.shared.rejected.remove(&context.id());
+        let end = end.or(rejected.as_ref().map(|rejected| (rejected.at, rejected.ts)));
         self.sink.lone(FlowFacts {
             id: context.id(),
             client: context.endpoint(client),
@@ -718,6 +731,7 @@ impl<S: Sink> Protocols<S> {
             syns: context.track.syns(),
             end: end.map(|(at, _)| at),
             end_at: end.map(|(_, ts)| ts),
+            rejected,
             said: None,
         });
     }

@@ -260,6 +260,7 @@ pub(super) fn facts(flow: &Flow<'_>, client: Side, first: PacketRef, mut said: S
         syns: track.syns(),
         end: said.end.packet,
         end_at: said.end.at,
+        rejected: None,
         said: Some(Box::new(said)),
     }
 }

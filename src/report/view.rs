@@ -238,6 +238,7 @@ pub(super) fn blamed(verdict: &model::Verdict) -> Option<String> {
         model::Role::Hop => "the proxy",
         model::Role::Client => "the client",
         model::Role::Server => "the server",
+        model::Role::Unknown if blame.address.is_some() => "the router or firewall",
         model::Role::Unknown => return None,
     };
     let mut words = vec![role.to_owned()];

@@ -119,6 +119,7 @@ pub(crate) fn flow(state: ConnectState, syns: u32) -> FlowFacts {
         syns,
         end: refused.then(|| PacketRef::new(0, 2)),
         end_at: refused.then(|| start + Nanos::from_millis(1)),
+        rejected: None,
         said: None,
     }
 }

@@ -160,16 +160,26 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         severity,
         confidence: finding.confidence,
         blame: Some(match rule.id {
+            _ if let Some(told) = &flow.rejected
+                && told.blames_the_path(flow.server.ip) =>
+            {
+                Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None }
+            }
             // Whoever drops them has no address here.
             "syn-lost" => Blame { role: Role::Unknown, address: None, product: None },
             _ => Blame { role, address, product: None },
         }),
-        summary: if of_tls.is_some() || rule.id == response::SOCKS {
+        summary: if of_tls.is_some() || rule.id == response::SOCKS || flow.rejected.is_some() {
             guilt::sentence(rule, finding)
         } else {
             finding.message.clone()
         },
-        fix: rule.fix.map(|class| mending::in_words(known.fixes_of(None, class), class, role)).unwrap_or_default(),
+        // What is to be changed at the server does not help against a firewall before it.
+        fix: rule
+            .fix
+            .filter(|_| flow.rejected.is_none_or(|told| !told.blames_the_path(flow.server.ip)))
+            .map(|class| mending::in_words(known.fixes_of(None, class), class, role))
+            .unwrap_or_default(),
     };
     (outcome, verdict)
 }
@@ -306,6 +316,12 @@ pub(super) fn is_response(rule: &Rule) -> bool {
 pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) -> Blame {
     let client = || Some(x.client.ip.to_string());
     let server = || Some(x.server.ip.to_string());
+    if rule.id == "peer-vanished"
+        && let Some(told) = frames::rejected(x)
+        && told.blames_the_path(if told.of == Direction::ClientToServer { x.server.ip } else { x.client.ip })
+    {
+        return Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None };
+    }
     // Where h2 was chosen, who writes HTTP/1.1 is at fault, not who closes upon it.
     let wrote_http1 = rule.id == "alpn-h2-only" && x.stream.is_none();
     if sender == Direction::ClientToServer || wrote_http1 {
@@ -667,6 +683,7 @@ mod tests {
             syns: 1,
             end: None,
             end_at: None,
+            rejected: None,
             said: None,
         };
         let (outcome, verdict) = of_flow(&flow, &[], &Nothing);

@@ -317,6 +317,7 @@ pub(crate) fn odd() -> Analysis {
         syns: 3,
         end: Some(PacketRef::new(1, 3)),
         end_at: Some(START + Nanos::from_millis(7)),
+        rejected: None,
         said: None,
     });
     a.chains.push(Chain {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::base::{Counters, PacketRef, Timestamp};
 use crate::model::Layer;
+use crate::wire::icmp::Told;
 use crate::wire::link::{self, Link, ethernet};
 use crate::wire::tcp::{self, Flags, Network, Tcp};
 use crate::wire::{Inside, Opened};
@@ -47,6 +48,8 @@ pub enum Place {
     Read,
     /// [`Aside::spare`].
     Spare,
+    /// It is no payload, but an IP packet with an ICMP message about such a segment, in the buffer of the frame.
+    Note,
 }
 
 /// What the decoder knows of the segments of a batch beside them.
@@ -232,6 +235,23 @@ pub(super) fn segment(bytes: &[u8], from: IpAddr, to: IpAddr, tcp: &Tcp<'_>, poi
         (IpAddr::V4(from), IpAddr::V4(to)) => segment4(bytes, from, to, tcp, point),
         (from, to) => segment6(bytes, six(from), six(to), tcp, point),
     }
+}
+
+/// An ICMP message about a segment, as if that had come here. `packet`: the whole IP packet.
+pub(super) fn note(bytes: &[u8], packet: &[u8], told: &Told, point: u16) -> Decoded {
+    let tcp = Tcp {
+        source_port: told.from.1,
+        destination_port: told.to.1,
+        seq: told.seq,
+        ack: 0,
+        flags: Flags(0),
+        window: 1,
+        payload: packet,
+        cut: 0,
+        ttl: 0,
+        mark: 0,
+    };
+    Decoded { place: Place::Note, ..segment(bytes, told.from.0, told.to.0, &tcp, point) }
 }
 
 fn six(address: IpAddr) -> Ipv6Addr {

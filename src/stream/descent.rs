@@ -7,9 +7,9 @@ use crate::base::{Counters, Timestamp, limits};
 use crate::model::Stack;
 use crate::wire::ip::{self, Extension, Fragment};
 use crate::wire::tunnel::{self, By, Outer, amsdu, llc, ppp, wlan};
-use crate::wire::{Inside, link, tcp};
+use crate::wire::{Inside, icmp, link, tcp};
 
-use super::decode::{Decoded, Place, segment};
+use super::decode::{Decoded, Place, note, segment};
 use super::defrag::{Defrag, Key, Piece};
 use super::quic::Quic;
 use super::trace::Trace;
@@ -51,6 +51,8 @@ struct Spot<'a> {
     to: IpAddr,
     /// Identification of the innermost IPv4 packet.
     id: u16,
+    /// The innermost IP packet.
+    packet: &'a [u8],
     /// How often fragments were put together to come here. More than never: these bytes are not in the
     /// frame's buffer.
     joined: usize,
@@ -68,7 +70,7 @@ impl Descent {
     ) {
         self.stack.clear();
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let spot = Spot { inside, rest, missing, depth: 0, from: nobody, to: nobody, id: 0, joined: 0 };
+        let spot = Spot { inside, rest, missing, depth: 0, from: nobody, to: nobody, id: 0, packet: &[], joined: 0 };
         if self.walk(frame, spot, counters).is_none() {
             counters.undecodable += 1;
         }
@@ -103,6 +105,7 @@ impl Descent {
                 },
                 Inside::Ipv4 | Inside::Ipv6 => {
                     let four = spot.inside == Inside::Ipv4;
+                    spot.packet = spot.rest;
                     let packet = if four { ip::v4(spot.rest, spot.missing) } else { ip::v6(spot.rest, spot.missing) }?;
                     (spot.missing, spot.from, spot.to, spot.id) = (packet.missing, packet.from, packet.to, packet.id);
                     if let Some(place) = packet.fragment {
@@ -115,6 +118,10 @@ impl Descent {
                 Inside::IpProtocol(6) => {
                     let tcp = tcp::tcp(spot.rest, spot.missing)?;
                     self.segment(frame, &tcp, &spot, counters);
+                    return Some(());
+                }
+                Inside::IpProtocol(icmp::V4 | icmp::V6) => {
+                    self.note(frame, &spot);
                     return Some(());
                 }
                 Inside::IpProtocol(17) => match self.udp(&mut spot, counters) {
@@ -205,6 +212,13 @@ impl Descent {
             self.stack.truncate(layers);
         }
         fine
+    }
+
+    /// Keeps an ICMP message about a segment among the segments, in its place.
+    fn note(&mut self, frame: Frame<'_>, spot: &Spot<'_>) {
+        let Some(told) = icmp::told(spot.packet).filter(|_| spot.joined == 0) else { return };
+        self.trace.segment();
+        self.found.push(note(frame.buffer, spot.packet, &told, frame.point));
     }
 
     fn segment(&mut self, frame: Frame<'_>, tcp: &tcp::Tcp<'_>, spot: &Spot<'_>, counters: &mut Counters) {

@@ -30,8 +30,10 @@ pub use table::Table;
 pub use trace::Packets;
 pub use via::Vias;
 
+use std::net::IpAddr;
+
 use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
-use crate::model::Layer;
+use crate::model::{IcmpWhy, Layer};
 use crate::wire::short::Short;
 
 /// In-order bytes of one direction, or what became of them.
@@ -104,6 +106,17 @@ pub struct Signs {
     pub new: bool,
     /// Bytes of the other side's stream that it acknowledges. `None`: it tells nothing of that.
     pub acked: Option<u64>,
+}
+
+/// What ICMP says of a segment that was not delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// Who says so.
+    pub by: IpAddr,
+    pub why: IcmpWhy,
+    /// The packet with the message.
+    pub at: PacketRef,
+    pub ts: Timestamp,
 }
 
 /// A segment of a flow of no interest whose end is waited for.
@@ -254,6 +267,9 @@ pub trait Handler {
 
     /// What a segment says beside its bytes, before these are dealt with. Only of flows of interest.
     fn signs(&mut self, _flow: Context<'_>, _tag: &mut u64, _side: Side, _signs: Signs) {}
+
+    /// A segment of this side was not delivered, as an ICMP message says. Only of flows of interest.
+    fn rejected(&mut self, _flow: Context<'_>, _tag: &mut u64, _inline: &mut Self::Inline, _side: Side, _told: Note) {}
 
     /// A segment of a flow of no interest, see [`Handler::GLIMPSED`].
     fn glimpse(&mut self, _flow: Context<'_>, _tag: &mut u64, _inline: &mut Self::Inline, _: Glimpse<'_>) {}

@@ -59,7 +59,13 @@ const COPY: u32 = 1 << 30;
 /// Its payload begins with a head that was read ahead.
 const READY: u32 = 1 << 29;
 
-const BITS: u32 = SPARE | COPY | READY;
+/// It is an ICMP message about such a segment, which stands in the place of its payload.
+const NOTE: u32 = 1 << 28;
+
+const BITS: u32 = SPARE | COPY | READY | NOTE;
+
+/// Places in a read buffer are below all bits.
+const _: () = assert!(limits::RECORD_BYTES + limits::READ_BUFFER_BYTES < NOTE as usize);
 
 impl Entry {
     /// Where its payload begins in the bytes it came in, near enough to fetch it.
@@ -97,6 +103,18 @@ impl Entry {
     #[inline]
     pub(super) fn is_copy(&self) -> bool {
         self.place & COPY != 0
+    }
+
+    /// No segment to be followed: a copy, or a note.
+    #[inline]
+    pub(super) fn is_aside(&self) -> bool {
+        self.place & (COPY | NOTE) != 0
+    }
+
+    /// An ICMP message about a segment of this flow and side: `payload` gives its IP packet.
+    #[inline]
+    pub(super) fn is_note(&self) -> bool {
+        self.place & NOTE != 0
     }
 }
 
@@ -145,7 +163,8 @@ impl Segments {
     #[inline(always)]
     pub fn push_once(&mut self, d: &Decoded, aside: Aside<'_>, ts: Timestamp, at: PacketRef, copies: &mut Copies) {
         self.push(d, aside, ts, at);
-        if let Some(entry) = self.entries.last() {
+        // Routers say the same again and again.
+        if let Some(entry) = self.entries.last().filter(|_| d.place != Place::Note) {
             copies.ask(entry.hash, d, ts, self.entries.len() - 1);
         }
     }
@@ -168,6 +187,7 @@ impl Segments {
         let place = match d.place {
             Place::Read => d.payload_at,
             Place::Spare => self.set_aside(d, aside.spare),
+            Place::Note => d.payload_at | NOTE,
         };
         let (key, hash) = match d.key {
             FlowKey::V4(key) => (key, self.hasher.v4(key)),
@@ -196,7 +216,7 @@ impl Segments {
         let from = shorts.len();
         let new = entries.get_mut(from..).unwrap_or_default();
         shorts.extend(new.iter_mut().map(|entry| {
-            let Some(payload) = payload(entry, bytes, spare).filter(|_| entry.cut() == 0) else {
+            let Some(payload) = payload(entry, bytes, spare).filter(|_| entry.cut() == 0 && !entry.is_note()) else {
                 entry.flags.0 &= !LOOKED;
                 return Short::default();
             };

@@ -4,6 +4,7 @@
 mod fetch;
 mod finish;
 mod glimpses;
+mod notes;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -237,7 +238,10 @@ impl<I: Inline> Table<I> {
         if d.ts >= self.due || d.ts < self.swept {
             self.keep_house(d.ts, handler, counters);
         }
-        if d.is_copy() {
+        if d.is_aside() {
+            if !d.is_copy() {
+                self.note(bytes, segments, d, handler);
+            }
             return;
         }
         let mut index = self.flows[number];

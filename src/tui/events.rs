@@ -329,7 +329,8 @@ fn connection(flow: &FlowFacts, near: usize, far: usize, out: &mut Vec<Event>) {
         ConnectState::Unanswered => ("no answer", Tone::Error),
         ConnectState::Established | ConnectState::Midstream => ("end, without a request", Tone::Warning),
     };
+    let told = flow.rejected.map(|told| format!("ICMP {}", told.why.name()));
     if let Some(at) = flow.end_at {
-        out.push(event(at, far, near, label.to_owned(), flow.end, tone));
+        out.push(event(at, far, near, told.unwrap_or_else(|| label.to_owned()), flow.end, tone));
     }
 }

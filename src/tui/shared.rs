@@ -316,6 +316,7 @@ impl Shared {
             Role::Client => "the client",
             Role::Hop => "the proxy",
             Role::Server => "the server",
+            Role::Unknown if !name.is_empty() => "the router or firewall",
             Role::Unknown => return String::new(),
         };
         format!("{who} {name}").trim_end().to_owned()

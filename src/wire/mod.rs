@@ -7,6 +7,7 @@ pub mod framing;
 pub mod h2;
 pub mod hpack;
 pub mod http1;
+pub mod icmp;
 pub mod inside;
 pub mod ip;
 pub mod link;

@@ -1,7 +1,7 @@
 //! What TCP says of a tunnel beside its bytes: windows that close, bytes that come again, resets from elsewhere.
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::{Direction, Resent, Stall, Swallowed, Transport, Undelivered};
+use crate::model::{Direction, IcmpWhy, Rejected, Resent, Stall, Swallowed, Transport, Undelivered};
 use crate::stream::Signs;
 
 /// So soon nobody sends again (RFC 6298 §2.4; Linux waits for 200 ms at least).
@@ -68,6 +68,16 @@ impl Watched {
     pub(super) fn undelivered(&mut self, bytes: Undelivered, to: u64) {
         if self.transport.undelivered.is_none() {
             (self.transport.undelivered, self.undelivered_to) = (Some(bytes), to);
+        }
+    }
+
+    /// A packet did not arrive, as ICMP says. What is said first is told, but that one was too big for a link, which its
+    /// sender may heed.
+    pub(super) fn rejected(&mut self, told: Rejected) {
+        let known = &mut self.transport.rejected;
+        let heeded = known.as_mut().is_none_or(|known| !known.again(&told) && matches!(known.why, IcmpWhy::TooBig(_)));
+        if heeded {
+            *known = Some(told);
         }
     }
 

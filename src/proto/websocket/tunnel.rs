@@ -8,7 +8,7 @@ use prefetch_index::prefetch_index;
 
 use crate::base::{Counters, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{
-    Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Silence, Spoken, Talk, Undelivered, WsTotals,
+    Close, Deflate, Digest, Direction, FrameRecord, LastFrame, Rejected, Silence, Spoken, Talk, Undelivered, WsTotals,
 };
 
 use crate::stream::Signs;
@@ -379,6 +379,12 @@ impl Tunnel {
         // Inside TLS what stands beside the flow knows nothing of the tunnel.
         let heard = self.both.heard.max(*heard);
         self.cold.signs.get_or_insert_default().again(by, at, (heard, ts), of);
+    }
+
+    /// A packet did not arrive, as ICMP says.
+    #[cold]
+    pub fn rejected(&mut self, told: Rejected) {
+        self.cold.signs.get_or_insert_default().rejected(told);
     }
 
     /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have, 0 where that is not

@@ -234,6 +234,7 @@ fn at_fault(page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
         // A known product passes on what the server behind it says.
         (Role::Server, Some(_)) => format!("{name}, or the server behind it"),
         (Role::Server, None) => format!("the server {name}"),
+        (Role::Unknown, _) if !name.is_empty() => format!("the router or firewall {name}"),
         (Role::Unknown, _) => return Ok(()),
     };
     let sure = match chain.verdict.confidence {

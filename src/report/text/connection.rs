@@ -72,10 +72,16 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, flo
             None => words(c, page, said, &after),
         };
     }
+    if flow.rejected.is_some() {
+        cause(c, page, chain)?;
+    }
     page.row("asked", Tone::Plain, &format!("for a connection, with {}", count(u64::from(flow.syns), "SYN", "SYNs")))?;
     let answer = match flow.state {
         ConnectState::Established => format!("with a connection, which ended{after} without a request"),
         ConnectState::Refused => format!("with RST{after}: nothing listens there, or a firewall refuses"),
+        ConnectState::Unanswered if let Some(told) = &flow.rejected => {
+            format!("with ICMP {} from {}{after}", told.why.name(), told.by)
+        }
         ConnectState::Unanswered => "not at all: the address is wrong or down, or a firewall drops".to_owned(),
         ConnectState::Midstream => format!("before the capture began; it ended{after} without a request"),
     };

@@ -193,6 +193,7 @@ fn answer(c: &mut Context<'_>, x: &Exchange) -> Option<String> {
 fn vain(flow: &crate::model::FlowFacts) -> Rung {
     let (asked, what) = match flow.state {
         ConnectState::Refused => ("SYN", "refused"),
+        ConnectState::Unanswered if flow.rejected.is_some() => ("SYN", "rejected by ICMP"),
         ConnectState::Unanswered => ("SYN", "not answered"),
         ConnectState::Established => ("connection", "ended without a request"),
         ConnectState::Midstream => ("connection", "without a request"),

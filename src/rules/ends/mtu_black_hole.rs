@@ -2,7 +2,9 @@
 
 use super::support::{name, spell};
 use crate::base::Nanos;
-use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Swallowed, Text, Transport, Undelivered};
+use crate::model::{
+    Confidence, Direction, Evidence, Exchange, IcmpWhy, Rejected, Severity, Swallowed, Text, Transport, Undelivered,
+};
 use crate::rules::frames::against;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -30,6 +32,9 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: &["lost-between", "rst-injected"],
     check: Check::Exchange(check),
 };
+
+const UNHEEDED: &str = "the sender's host does not take the ICMP message: its firewall drops it, path MTU discovery is \
+    ignored, or an address translation does not hand it on";
 
 /// Bytes of payload from which a segment is large: less fits through any link that is usual.
 const LARGE: u32 = 1_000;
@@ -60,6 +65,19 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             spell(lost.last.since(lost.first)),
             name(against(lost.by)),
         );
+        let told = transport(x).and_then(|transport| transport.rejected).filter(|told| told.of == lost.by);
+        if let Some(Rejected { by, why: why @ IcmpWhy::TooBig(_), at, times, .. }) = told {
+            let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            let said = format!("{text} {by} said so {often}: ICMP {}.", why.name());
+            out.add(Text::own(said))
+                .confidence(Confidence::Certain)
+                .expected(Text::own("the sender makes its packets smaller"))
+                .found(Text::own(format!("ICMP {}, which it does not heed", why.name())))
+                .cause(UNHEEDED)
+                .evidence(Evidence { at: lost.at, direction: Some(lost.by), bytes: None })
+                .evidence(Evidence { at, direction: Some(lost.by), bytes: None });
+            return;
+        }
         let found = format!("no packet of {} bytes arrives", lost.smallest);
         let evidence = Evidence { at: lost.at, direction: Some(lost.by), bytes: None };
         tell(text, found, lost.before < MANY, evidence, out);

@@ -1,8 +1,10 @@
 //! Nobody answered the SYN.
 
+use std::net::IpAddr;
+
 use super::syn_lost::{granted_here, taken_meanwhile};
 use crate::base::{Nanos, limits};
-use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
+use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Rejected, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -32,8 +34,30 @@ const OTHERS: &str = "the server takes other connections meanwhile, so packets o
     address translation without a free port, a broken path among several, or the server's full queue";
 
 fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
+    if flow.state != ConnectState::Unanswered {
+        return;
+    }
+    if let Some(rejected) = &flow.rejected {
+        let syns = if flow.syns > 1 { format!(" ({} SYNs)", flow.syns) } else { String::new() };
+        let text = format!(
+            "{} asked {} for a connection{syns}, and {} rejected that by ICMP: {}.",
+            flow.client,
+            flow.server,
+            router(rejected, flow.server.ip),
+            rejected.why.name()
+        );
+        out.add(Text::own(text))
+            .severity(Severity::Warning)
+            .confidence(Confidence::Likely)
+            .expected(Text::own("SYN and ACK"))
+            .found(Text::own(format!("ICMP {}", rejected.why.name())))
+            .cause(rejected.why.cause())
+            .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
+            .evidence(Evidence { at: rejected.at, direction: Some(Direction::ServerToClient), bytes: None });
+        return;
+    }
     // One SYN at the end of a capture may yet be answered behind it.
-    if flow.state != ConnectState::Unanswered || flow.syns < 2 {
+    if flow.syns < 2 {
         return;
     }
     if taken_meanwhile(flow, seen).is_some() {
@@ -56,7 +80,16 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let Some(failed) = failed(journey, |flow| flow.state == ConnectState::Unanswered) else { return };
     let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
+    let rejected = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.server.ip)));
     let did = match failed.flows.as_slice() {
+        _ if let Some((rejected, server)) = &rejected => format!(
+            "sent {} to {}, was told by {} by ICMP: {}, and {}",
+            if syns > 1 { format!("{syns} SYNs") } else { "a SYN".to_owned() },
+            failed.servers(),
+            router(rejected, *server),
+            rejected.why.name(),
+            failed.outcome()
+        ),
         [flow] if syns < 2 => {
             let told = failed.leg.x.response.as_ref().map(|answer| answer.first.since(flow.syn_at));
             if told.is_none_or(|told| told > Nanos::from_millis(limits::AT_ONCE_MS)) {
@@ -71,15 +104,32 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         }
         _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
     };
+    let answered = rejected.map_or("nothing".to_owned(), |(rejected, _)| format!("ICMP {}", rejected.why.name()));
     let mut found = out
         .add(say(&failed, &did))
         .confidence(failed.confidence.min(Confidence::Likely))
         .expected(Text::own("SYN and ACK"))
-        .found(Text::own("nothing"));
+        .found(Text::own(answered));
+    if let Some((rejected, _)) = rejected {
+        found = found.cause(rejected.why.cause());
+    }
     for flow in failed.flows.iter().take(4) {
-        found = found.evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
+        let syn = Some((flow.syn, Direction::ClientToServer));
+        let told = flow.rejected.map(|rejected| (rejected.at, Direction::ServerToClient));
+        for (at, direction) in syn.into_iter().chain(told) {
+            found = found.evidence(Evidence { at, direction: Some(direction), bytes: None });
+        }
     }
     found.evidence(failed.answer());
+}
+
+/// Who rejects.
+fn router(rejected: &Rejected, server: IpAddr) -> String {
+    if rejected.by == server {
+        "that host itself".to_owned()
+    } else {
+        format!("the router or firewall {}", rejected.by)
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) static RULE: Rule = Rule {
 const NEAR: Nanos = Nanos::from_secs(1);
 
 fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
-    if flow.state != ConnectState::Unanswered || flow.syns < 2 {
+    if flow.state != ConnectState::Unanswered || flow.syns < 2 || flow.rejected.is_some() {
         return;
     }
     let Some(other) = taken_meanwhile(flow, seen) else { return };

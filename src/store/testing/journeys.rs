@@ -171,6 +171,7 @@ pub(crate) fn backend_down(a: &mut Analysis, id: u64) {
         syns: 1,
         end: Some(PacketRef::new(0, 96)),
         end_at: Some(began + Nanos(30_000)),
+        rejected: None,
         said: None,
     });
     let verdict = ("gateway-no-backend", "nginx 1.22.1 at 10.0.0.2 could not connect to 10.0.1.9:8080", "server app;");
