@@ -43,7 +43,7 @@ impl FlowFacts {
     pub fn shift(&mut self, by: Nanos) {
         self.syn_at = self.syn_at + by;
         self.end_at = self.end_at.map(|at| at + by);
-        self.rejected.iter_mut().for_each(|told| told.ts = told.ts + by);
+        self.rejected.iter_mut().for_each(|told| (told.ts, told.last) = (told.ts + by, told.last + by));
         let Some(said) = &mut self.said else { return };
         said.first.iter_mut().flatten().for_each(|preview| preview.ts = preview.ts + by);
         for time in [&mut said.end.at, &mut said.end.tcp_at] {

@@ -17,6 +17,8 @@ pub struct Rejected {
     /// The first of these messages.
     pub at: PacketRef,
     pub ts: Timestamp,
+    /// When the last one came.
+    pub last: Timestamp,
     pub times: u32,
 }
 
@@ -51,8 +53,7 @@ impl IcmpWhy {
         }
     }
 
-    /// What it comes from, mostly.
-    pub fn cause(self) -> &'static str {
+    fn cause(self) -> &'static str {
         match self {
             IcmpWhy::NetUnreachable => "it has no route there: a route is missing, or a link is down",
             IcmpWhy::HostUnreachable => {
@@ -71,6 +72,20 @@ impl IcmpWhy {
 }
 
 impl Rejected {
+    /// Who says so, in words. `to`: the host that cannot be reached.
+    pub fn who(&self, to: IpAddr) -> String {
+        if self.by == to { "that host itself".to_owned() } else { format!("the router or firewall {}", self.by) }
+    }
+
+    /// What it comes from, mostly. `to`: the host that cannot be reached.
+    pub fn cause(&self, to: IpAddr) -> &'static str {
+        if self.by == to && matches!(self.why, IcmpWhy::Prohibited | IcmpWhy::PortUnreachable) {
+            return "the firewall of that host rejects it (firewalld, and iptables or nftables with REJECT, answer so): let \
+                the port in there";
+        }
+        self.why.cause()
+    }
+
     /// Whether whoever says so is at fault, not the host that cannot be reached: a router without a way, a firewall (whose
     /// usual word is that the port is unreachable). `to`: that host.
     pub fn blames_the_path(&self, to: IpAddr) -> bool {
@@ -82,6 +97,7 @@ impl Rejected {
         let same = (self.by, self.of, self.why) == (other.by, other.of, other.why);
         if same {
             self.times = self.times.saturating_add(other.times);
+            self.last = other.last;
         }
         same
     }

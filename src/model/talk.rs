@@ -491,7 +491,10 @@ impl Talk {
                 move_on(&mut lost.first);
                 move_on(&mut lost.last);
             }
-            transport.rejected.iter_mut().for_each(|told| move_on(&mut told.ts));
+            if let Some(told) = &mut transport.rejected {
+                move_on(&mut told.ts);
+                move_on(&mut told.last);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ impl Shared {
     pub(super) fn rejected(&mut self, context: Context<'_>, tag: u64, side: Side, note: Note) {
         let client = context.track.client();
         let Note { by, why, at, ts } = note;
-        let told = |of| Rejected { by, of, why, at, ts, times: 1 };
+        let told = |of| Rejected { by, of, why, at, ts, last: ts, times: 1 };
         if let Some(talk) = self.talks.get_mut(Tag(tag).talk()) {
             talk.rejected(told(direction(Tag(tag).client(), side)));
         } else if let Some(client) = client.filter(|_| !context.track.has_payload()) {

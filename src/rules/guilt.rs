@@ -68,6 +68,12 @@ pub fn of(
         Place { hop, .. } => on_hop(journey, hop.and_then(|hop| journey.hops.get(hop)), &candidate, known),
     };
     verdict.severity = severity;
+    if verdict.rule == "syn-rejected"
+        && let Some((told, to)) = journey.tried.iter().find_map(|(_, flow)| Some((flow.rejected?, flow.server.ip)))
+    {
+        let by_path = Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None };
+        verdict.blame = Some(if told.blames_the_path(to) { by_path } else { of_backend(journey) });
+    }
     let ended = found.iter().map(|(_, f)| f).find(|f| f.rule == ENDED_IT && f.severity == Severity::Error);
     if let Some(ended) = ended.filter(|_| LIMITS.contains(&&*verdict.rule)) {
         // Both legs show that it was the hop; the limit says why.
@@ -310,6 +316,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
     let (blame, x, by_client, software) = match who {
         None => {
             let nobody = Blame { role: Role::Unknown, address: None, product: None };
+            let nobody = about.and_then(ends::rejected).filter(|_| rule.id == "tunnel-rejected").unwrap_or(nobody);
             return Some(Verdict {
                 because: None,
                 rule: finding.rule.clone(),

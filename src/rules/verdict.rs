@@ -11,7 +11,7 @@ use crate::model::{
 use crate::rules::guilt::Place;
 use crate::rules::recovery::{Recovered, request_rule};
 use crate::rules::sentence::summary;
-use crate::rules::{Explains, Rule, find, frames, guilt, mending, response, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, guilt, mending, response, unknown};
 
 /// What is known of products; the caller joins it to the rules.
 pub trait Knowledge {
@@ -174,12 +174,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         } else {
             finding.message.clone()
         },
-        // What is to be changed at the server does not help against a firewall before it.
-        fix: rule
-            .fix
-            .filter(|_| flow.rejected.is_none_or(|told| !told.blames_the_path(flow.server.ip)))
-            .map(|class| mending::in_words(known.fixes_of(None, class), class, role))
-            .unwrap_or_default(),
+        fix: rule.fix.map(|class| mending::in_words(known.fixes_of(None, class), class, role)).unwrap_or_default(),
     };
     (outcome, verdict)
 }
@@ -316,11 +311,10 @@ pub(super) fn is_response(rule: &Rule) -> bool {
 pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Knowledge) -> Blame {
     let client = || Some(x.client.ip.to_string());
     let server = || Some(x.server.ip.to_string());
-    if rule.id == "peer-vanished"
-        && let Some(told) = frames::rejected(x)
-        && told.blames_the_path(if told.of == Direction::ClientToServer { x.server.ip } else { x.client.ip })
+    if rule.id == "tunnel-rejected"
+        && let Some(blame) = ends::rejected(x)
     {
-        return Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None };
+        return blame;
     }
     // Where h2 was chosen, who writes HTTP/1.1 is at fault, not who closes upon it.
     let wrote_http1 = rule.id == "alpn-h2-only" && x.stream.is_none();

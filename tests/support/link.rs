@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{PacketBuilder, TcpOptionElement};
+use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpOptionElement, icmpv4, icmpv6};
 
 use super::script::{Segment, Side};
 
@@ -79,6 +79,30 @@ pub(crate) fn packet_with(segment: &Segment, link: Link, vlans: &[u16], options:
         data.resize(60, 0);
     }
     Packet { at_ns: segment.at_ns, interface: 0, wire_len: data.len() as u32, data }
+}
+
+/// What a router says of a segment that it does not let pass, right behind it (RFC 1812 §5.2.7.1).
+pub(crate) fn rejection(segment: &Segment, link: Link) -> Packet {
+    let (source, destination) = match segment.from {
+        Side::Client => (segment.client, segment.server),
+        Side::Server => (segment.server, segment.client),
+    };
+    let mut about = Vec::new();
+    put_ip(&mut about, segment, source, destination, &[]);
+    let mut data = Vec::new();
+    put_link(&mut data, link, &[], source.is_ipv6(), segment.from.other());
+    let written = match source.ip() {
+        IpAddr::V4(to) => PacketBuilder::ipv4([203, 0, 113, 1], to.octets(), 64)
+            .icmpv4(Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::FilterProhibited))
+            .write(&mut data, &about),
+        IpAddr::V6(to) => {
+            PacketBuilder::ipv6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets(), to.octets(), 64)
+                .icmpv6(Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Prohibited))
+                .write(&mut data, &about)
+        }
+    };
+    written.expect("a vector takes any packet");
+    Packet { at_ns: segment.at_ns + 50_000, interface: 0, wire_len: data.len() as u32, data }
 }
 
 /// All segments as packets of one link type.

@@ -63,6 +63,8 @@ pub(crate) struct Capture {
     pub mirrored_us: u64,
     /// Places of segments that are sent once more, a second later.
     pub again: Vec<usize>,
+    /// Places of packets that a router rejects by ICMP: administratively prohibited.
+    pub rejected: Vec<usize>,
     /// Places of packets that bear a time a second too early.
     pub earlier: Vec<usize>,
     /// Packets that the interface dropped, as a pcapng file says at its end.
@@ -90,6 +92,7 @@ impl Default for Capture {
             forge: 0,
             mirrored_us: 0,
             again: vec![],
+            rejected: vec![],
             earlier: vec![],
             dropped: 0,
             cut_end: 0,
@@ -270,6 +273,9 @@ impl Scene {
             segments.sort_by_key(|s| s.at_ns);
         }
         let mut packets: Vec<_> = segments.iter().map(|s| link::packet(s, link, &how.vlans)).collect();
+        let rejections: Vec<_> = how.rejected.iter().map(|&place| link::rejection(&segments[place], link)).collect();
+        packets.extend(rejections);
+        packets.sort_by_key(|p| p.at_ns);
         if how.mirrored_us > 0 {
             let copies: Vec<_> = packets.iter().cloned().map(|p| (p.at_ns + how.mirrored_us * 1_000, p)).collect();
             packets.extend(copies.into_iter().map(|(at_ns, p)| Packet { at_ns, ..p }));

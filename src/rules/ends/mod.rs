@@ -26,6 +26,7 @@ mod still_open;
 mod support;
 #[cfg(test)]
 pub(in crate::rules) mod testing;
+mod tunnel_rejected;
 pub(in crate::rules) mod who;
 mod without_close;
 
@@ -36,6 +37,7 @@ pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
 pub(in crate::rules) use support::{beats, cut_by, is_probe, spans, spell};
+pub(in crate::rules) use tunnel_rejected::{blame as rejected, is_rejected};
 pub(in crate::rules) use without_close::{CAUSES, quiet_fix_class};
 
 /// The rules of this folder, sorted as in the catalogue.
@@ -47,6 +49,7 @@ pub(super) static RULES: &[&Rule] = &[
     &silent_drop::RULE,
     &lost_between::RULE,
     &mtu_black_hole::RULE,
+    &tunnel_rejected::RULE,
     &idle_timeout_match::RULE,
     &idle_timeout::RULE,
     &idle_timeout_encrypted::RULE,
@@ -71,7 +74,7 @@ pub(super) fn is_end(rule: &Rule) -> bool {
 
 /// Rules about a third box, which nobody's address tells.
 pub(super) fn by_stranger(rule: &Rule) -> bool {
-    matches!(rule.id, "rst-injected" | "silent-drop" | "lost-between" | "mtu-black-hole")
+    matches!(rule.id, "rst-injected" | "silent-drop" | "lost-between" | "mtu-black-hole" | "tunnel-rejected")
 }
 
 /// Whether the end of this tunnel must be looked at over its whole journey.

@@ -27,6 +27,7 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "res-101-then-tls",
     "rst-injected",
     "silent-drop",
+    "tunnel-rejected",
 ];
 
 const OWN: &[&str] =

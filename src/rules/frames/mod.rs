@@ -43,7 +43,6 @@ mod text_as_binary_json;
 mod utf8_invalid;
 
 pub(super) use mqtt_keep_alive::is_broken as is_promise_broken;
-pub(super) use peer_vanished::rejected;
 pub(super) use ping_unanswered::asked_in_vain;
 pub(super) use support::against;
 

@@ -1,7 +1,7 @@
 //! `peer-vanished`.
 
 use crate::base::Nanos;
-use crate::model::{Confidence, EndHow, Evidence, Exchange, IcmpWhy, Rejected, Severity, Text};
+use crate::model::{Confidence, EndHow, Evidence, Exchange, IcmpWhy, Severity, Text};
 use crate::rules::frames::support::{against, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -45,47 +45,30 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // Both directions must be in view, or the answers may have gone another way.
     let seen = !x.quality.no_client_packets && !x.quality.no_server_packets;
     let over = x.end.how == EndHow::CloseFrame || x.end.tcp_at.is_some_and(|end| end < resent.first);
-    if long || lost || !seen || over {
+    // Or a router says why (tunnel-rejected).
+    if long || lost || !seen || over || ends::is_rejected(x) {
         return;
     }
     let (sender, vanished) = (resent.by.sender(), against(resent.by));
-    let in_vain = format!("{} times in {}", resent.times, ends::spell(resent.last.since(resent.first)));
-    let rejected = rejected(x).filter(|told| told.of == resent.by);
-    let text = match rejected {
-        None => format!(
-            "The {} vanished: what the {sender} sent was sent again {in_vain}, and nothing came back, not even an \
-             acknowledgement.",
-            vanished.sender(),
-        ),
-        Some(told) => format!(
-            "What the {sender} sends does not reach the {} any more: it was sent again {in_vain}, and {} rejected it by \
-             ICMP: {}.",
-            vanished.sender(),
-            told.by,
-            told.why.name(),
-        ),
-    };
+    let text = format!(
+        "The {} vanished: what the {sender} sent was sent again {} times in {}, and nothing came back, not even an \
+         acknowledgement.",
+        vanished.sender(),
+        resent.times,
+        ends::spell(resent.last.since(resent.first))
+    );
     let found = out
         .add(Text::own(text))
         .confidence(Confidence::Likely)
         .expected(Text::own("an acknowledgement"))
+        .found(Text::own("nothing"))
         .evidence(Evidence { at: resent.at, direction: Some(vanished), bytes: None });
-    match rejected {
-        None => _ = found.found(Text::own("nothing")),
-        Some(told) => {
-            let times = if told.times > 1 { format!(", {} times", told.times) } else { String::new() };
-            found
-                .found(Text::own(format!("ICMP {}{times}", told.why.name())))
-                .cause(told.why.cause())
-                .evidence(Evidence { at: told.at, direction: Some(vanished), bytes: None });
-        }
+    let told = talk.transport.as_ref().and_then(|transport| transport.rejected);
+    if let Some(told) = told.filter(|told| told.of == resent.by && told.why == IcmpWhy::HostUnreachable) {
+        found
+            .cause(format!("its host is gone: {} gets no answer from it any more (ICMP host unreachable)", told.by))
+            .evidence(Evidence { at: told.at, direction: Some(vanished), bytes: None });
     }
-}
-
-/// What ICMP says of packets that did not arrive; that one is too big for a link is another matter.
-pub(in crate::rules) fn rejected(x: &Exchange) -> Option<&Rejected> {
-    let rejected = x.talk.as_ref()?.transport.as_ref()?.rejected.as_ref()?;
-    Some(rejected).filter(|told| !matches!(told.why, IcmpWhy::TooBig(_)))
 }
 
 #[cfg(test)]

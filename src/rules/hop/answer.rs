@@ -44,6 +44,7 @@ pub(super) const SPOILT: &[&str] = &[
     "req-orphan-key",
     "req-version-missing",
     "req-version-not-13",
+    "syn-rejected",
     "tls-handshake-failed",
     "h2-to-http1",
     "tls-plain-mismatch",

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Refused, Explains::Redirected],
-    symptom_of: &["backend-closed-early", "backend-refused", "backend-silent", "backend-unreachable"],
+    symptom_of: &["backend-closed-early", "backend-refused", "backend-silent", "backend-unreachable", "syn-rejected"],
     check: Check::Hop(check),
 };
 

@@ -1,10 +1,9 @@
 //! Nobody answered the SYN.
 
-use std::net::IpAddr;
-
 use super::syn_lost::{granted_here, taken_meanwhile};
+use super::syn_rejected;
 use crate::base::{Nanos, limits};
-use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Rejected, Severity, Text};
+use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -34,30 +33,27 @@ const OTHERS: &str = "the server takes other connections meanwhile, so packets o
     address translation without a free port, a broken path among several, or the server's full queue";
 
 fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
-    if flow.state != ConnectState::Unanswered {
+    // One SYN at the end of a capture may yet be answered behind it.
+    let told = flow.rejected.as_ref();
+    if flow.state != ConnectState::Unanswered || flow.syns < 2 && told.is_none() || syn_rejected::told(flow).is_some() {
         return;
     }
-    if let Some(rejected) = &flow.rejected {
-        let syns = if flow.syns > 1 { format!(" ({} SYNs)", flow.syns) } else { String::new() };
+    if let Some(told) = told {
         let text = format!(
-            "{} asked {} for a connection{syns}, and {} rejected that by ICMP: {}.",
+            "{} asked {} for a connection, and {} says by ICMP that it cannot be reached: {}.",
             flow.client,
             flow.server,
-            router(rejected, flow.server.ip),
-            rejected.why.name()
+            told.who(flow.server.ip),
+            told.why.name()
         );
         out.add(Text::own(text))
             .severity(Severity::Warning)
             .confidence(Confidence::Likely)
             .expected(Text::own("SYN and ACK"))
-            .found(Text::own(format!("ICMP {}", rejected.why.name())))
-            .cause(rejected.why.cause())
+            .found(Text::own(format!("ICMP {}", told.why.name())))
+            .cause(told.cause(flow.server.ip))
             .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
-            .evidence(Evidence { at: rejected.at, direction: Some(Direction::ServerToClient), bytes: None });
-        return;
-    }
-    // One SYN at the end of a capture may yet be answered behind it.
-    if flow.syns < 2 {
+            .evidence(Evidence { at: told.at, direction: Some(Direction::ServerToClient), bytes: None });
         return;
     }
     if taken_meanwhile(flow, seen).is_some() {
@@ -78,16 +74,16 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 
 /// A hop that tried in vain, and the answer that its client got for it.
 fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
-    let Some(failed) = failed(journey, |flow| flow.state == ConnectState::Unanswered) else { return };
+    let silent = |flow: &FlowFacts| flow.state == ConnectState::Unanswered && syn_rejected::told(flow).is_none();
+    let Some(failed) = failed(journey, silent) else { return };
+    let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.server.ip)));
     let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
-    let rejected = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.server.ip)));
     let did = match failed.flows.as_slice() {
-        _ if let Some((rejected, server)) = &rejected => format!(
-            "sent {} to {}, was told by {} by ICMP: {}, and {}",
-            if syns > 1 { format!("{syns} SYNs") } else { "a SYN".to_owned() },
+        _ if let Some((told, server)) = &told => format!(
+            "asked {} for a connection, was told by {} by ICMP that it cannot be reached ({}), and {}",
             failed.servers(),
-            router(rejected, *server),
-            rejected.why.name(),
+            told.who(*server),
+            told.why.name(),
             failed.outcome()
         ),
         [flow] if syns < 2 => {
@@ -104,32 +100,21 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         }
         _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
     };
-    let answered = rejected.map_or("nothing".to_owned(), |(rejected, _)| format!("ICMP {}", rejected.why.name()));
     let mut found = out
         .add(say(&failed, &did))
         .confidence(failed.confidence.min(Confidence::Likely))
         .expected(Text::own("SYN and ACK"))
-        .found(Text::own(answered));
-    if let Some((rejected, _)) = rejected {
-        found = found.cause(rejected.why.cause());
+        .found(Text::own(told.map_or("nothing".to_owned(), |(told, _)| format!("ICMP {}", told.why.name()))));
+    if let Some((told, server)) = told {
+        found = found.cause(told.cause(server));
     }
     for flow in failed.flows.iter().take(4) {
-        let syn = Some((flow.syn, Direction::ClientToServer));
-        let told = flow.rejected.map(|rejected| (rejected.at, Direction::ServerToClient));
-        for (at, direction) in syn.into_iter().chain(told) {
+        let told = flow.rejected.map(|told| (told.at, Direction::ServerToClient));
+        for (at, direction) in [(flow.syn, Direction::ClientToServer)].into_iter().chain(told) {
             found = found.evidence(Evidence { at, direction: Some(direction), bytes: None });
         }
     }
     found.evidence(failed.answer());
-}
-
-/// Who rejects.
-fn router(rejected: &Rejected, server: IpAddr) -> String {
-    if rejected.by == server {
-        "that host itself".to_owned()
-    } else {
-        format!("the router or firewall {}", rejected.by)
-    }
 }
 
 #[cfg(test)]

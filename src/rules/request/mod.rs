@@ -40,6 +40,7 @@ mod slow;
 mod subprotocol_malformed;
 mod subprotocol_missing;
 mod syn_lost;
+pub(super) mod syn_rejected;
 mod tls_plain_mismatch;
 mod upgrade_duplicated;
 mod upgrade_forced;
@@ -101,6 +102,7 @@ pub(super) static RULES: &[&Rule] = &[
     &connect_refused::RULE,
     &backend_unreachable::RULE,
     &syn_lost::RULE,
+    &syn_rejected::RULE,
 ];
 
 /// Those that may find something in an exchange whose heads are [ordinary](super::ordinary).

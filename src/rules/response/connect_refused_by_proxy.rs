@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     causes: &[FORBIDDEN, CREDENTIALS, UNREACHABLE],
     fix: None,
     explains: &[Explains::Refused, Explains::Redirected],
-    symptom_of: &["backend-refused", "backend-unreachable"],
+    symptom_of: &["backend-refused", "backend-unreachable", "syn-rejected"],
     check: Check::Exchange(check),
 };
 

@@ -89,6 +89,7 @@ const LOST_ANSWERS: &[&str] = &[
     "hop-latency",
     "hop-status-changed",
     "lost-between",
+    "syn-rejected",
 ];
 
 /// What can be the cause of a refusal.

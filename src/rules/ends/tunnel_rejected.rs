@@ -1,0 +1,130 @@
+//! `tunnel-rejected`.
+
+use super::support::{name, spell};
+use crate::base::Nanos;
+use crate::model::{
+    Blame, Confidence, Direction, Evidence, Exchange, IcmpWhy, Rejected, Role, Severity, Text, Transport,
+};
+use crate::rules::frames::against;
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
+
+pub(super) static RULE: Rule = Rule {
+    id: "tunnel-rejected",
+    severity: Severity::Error,
+    title: "packets of an open WebSocket are rejected on their way (ICMP)",
+    about: "From some time on ICMP messages answer what one side sends: it is prohibited, or there is no way to the other \
+        side. What it sent was sent again in vain. Whoever sent these messages is named: a firewall whose rules were \
+        changed, or that forgot the connection and takes its packets for new ones; a router that lost its route; the other \
+        side's own firewall.\n\nWhat ICMP says of a packet that is too big is told by mtu-black-hole, and that a host does not \
+        answer its last router any more by peer-vanished and others.",
+    refs: &["RFC 792", "RFC 4443 §3.1", "RFC 1122 §4.2.3.9"],
+    causes: &[
+        "a firewall's rules were changed, or it forgot the connection and rejects what it takes for a new one",
+        "a route is gone: a link or a VPN went down",
+    ],
+    fix: None,
+    explains: &[Explains::Ended],
+    symptom_of: &["lost-between"],
+    check: Check::Exchange(check),
+};
+
+/// So long it must go on: what a route that changes rejects meanwhile comes through later.
+const LASTS: Nanos = Nanos::from_secs(1);
+
+/// What ICMP says of this leg's packets, where these did not arrive later.
+fn told(x: &Exchange) -> Option<&Rejected> {
+    let transport = transport(x)?;
+    let other = |told: &&Rejected| matches!(told.why, IcmpWhy::TooBig(_) | IcmpWhy::HostUnreachable);
+    let told = transport.rejected.as_ref().filter(|told| !other(told))?;
+    let in_vain = transport.resent.is_some() || transport.swallowed.is_some();
+    let over = x.end.tcp_at.is_some_and(|end| end < told.ts);
+    (in_vain && !over && told.times > 1 && told.last.since(told.ts) >= LASTS).then_some(told)
+}
+
+/// Whether packets of this leg are rejected so.
+pub(in crate::rules) fn is_rejected(x: &Exchange) -> bool {
+    told(x).is_some()
+}
+
+/// Who is to blame: whoever says so, or the side that it is about. `None`: nobody says anything.
+pub(in crate::rules) fn blame(x: &Exchange) -> Option<Blame> {
+    let told = told(x)?;
+    let (role, end) = match told.of {
+        Direction::ClientToServer => (Role::Server, x.server.ip),
+        Direction::ServerToClient => (Role::Client, x.client.ip),
+    };
+    let (role, address) = if told.blames_the_path(end) { (Role::Unknown, told.by) } else { (role, end) };
+    Some(Blame { role, address: Some(address.to_string()), product: None })
+}
+
+fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
+    let Some(told) = told(x) else { return };
+    let end = if told.of == Direction::ClientToServer { x.server.ip } else { x.client.ip };
+    let text = format!(
+        "What the {} sends does not reach the {} any more: {} rejected it {} times in {} by ICMP: {}.",
+        name(told.of),
+        name(against(told.of)),
+        told.who(end),
+        told.times,
+        spell(told.last.since(told.ts)),
+        told.why.name()
+    );
+    out.add(Text::own(text))
+        .confidence(Confidence::Likely)
+        .expected(Text::own("an acknowledgement"))
+        .found(Text::own(format!("ICMP {}, {} times", told.why.name(), told.times)))
+        .cause(told.cause(end))
+        .evidence(Evidence { at: told.at, direction: Some(against(told.of)), bytes: None });
+}
+
+fn transport(x: &Exchange) -> Option<&Transport> {
+    x.talk.as_ref()?.transport.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::base::PacketRef;
+    use crate::model::Resent;
+    use crate::rules::ends::testing::*;
+    use crate::rules::testing::With as _;
+
+    const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1));
+
+    fn rejected(by: IpAddr, why: IcmpWhy, seconds: i64) -> Exchange {
+        let (of, at) = (CLIENT, PacketRef::new(0, 40));
+        open().with(|x| {
+            let (ts, last) = (x.request.last, x.request.last + Nanos::from_secs(seconds));
+            let rejected = Some(Rejected { by, of, why, at, ts, last, times: 4 });
+            let resent = Some(Resent { by: CLIENT, times: 4, at, first: ts, last });
+            let transport = Transport { rejected, resent, ..Transport::default() };
+            x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
+        })
+    }
+
+    #[test]
+    fn who_rejects_what_a_side_sends_is_named() {
+        let x = rejected(ROUTER, IcmpWhy::Prohibited, 9);
+        let found = run(&RULE, &x);
+        let message = words(&found[0].message);
+        assert!(message.contains("the router or firewall 10.1.0.1 rejected it 4 times in 9.0 s by ICMP"), "{message}");
+        let blamed = blame(&x).map(|blame| (blame.role, blame.address));
+        assert_eq!(blamed, Some((Role::Unknown, Some("10.1.0.1".to_owned()))));
+        let own = blame(&rejected(open().server.ip, IcmpWhy::Prohibited, 9)).map(|blame| blame.role);
+        assert_eq!(own, Some(Role::Server));
+    }
+
+    #[test]
+    fn what_passed_by_and_what_is_too_big_are_not_told() {
+        assert!(run(&RULE, &rejected(ROUTER, IcmpWhy::Prohibited, 0)).is_empty());
+        assert!(run(&RULE, &rejected(ROUTER, IcmpWhy::TooBig(1_300), 9)).is_empty());
+        assert!(run(&RULE, &rejected(ROUTER, IcmpWhy::HostUnreachable, 9)).is_empty());
+        let heard = rejected(ROUTER, IcmpWhy::Prohibited, 9).with(|x| {
+            let transports = x.talk.iter_mut().filter_map(|talk| talk.transport.as_mut());
+            transports.for_each(|transport| transport.resent = None);
+        });
+        assert!(run(&RULE, &heard).is_empty());
+    }
+}
