@@ -29,7 +29,7 @@ use hopscope::stream::defrag::{Defrag, Key, Piece};
 use hopscope::stream::{Decoder, Place};
 use hopscope::wire::ip::Fragment;
 use hopscope::wire::tunnel::{self, Outer};
-use hopscope::wire::{accept, frame_chain, http1, link, proxy_protocol, quic, sniff, socks, websocket};
+use hopscope::wire::{accept, frame_chain, http1, icmp, link, proxy_protocol, quic, sniff, socks, websocket};
 use libfuzzer_sys::fuzz_target;
 
 const TARGETS: &[(u8, fn(&[u8]))] = &[
@@ -125,7 +125,7 @@ fn packet_headers(input: &[u8]) {
         let mut segment = decoder.frame(number, frame, 0, frame.len(), 0, Timestamp(0), 0, &mut counters);
         while let Some(found) = segment {
             let buffer = match found.place {
-                Place::Read => frame,
+                Place::Read | Place::Note => frame,
                 Place::Spare => decoder.aside().spare,
             };
             assert!((found.payload_at + found.payload_len) as usize <= buffer.len());
@@ -206,6 +206,7 @@ fn heads(input: &[u8]) {
 
 fn sniffing(input: &[u8]) {
     let first = &input[..input.len().min(limits::SNIFF_BYTES)];
+    icmp::told(input);
     sniff::guess(first);
     sniff::opening(first);
     sniff::is_response(first);

@@ -507,6 +507,33 @@ fn sum(bytes: &[u8], start: u32) -> u16 {
 }
 
 #[test]
+fn what_a_router_says_of_a_packet_names_nobody_and_no_payload_and_is_still_read() {
+    for (case, addresses) in [
+        (
+            "tunnel-rejected-by-a-router-seen-at-the-client",
+            [[10, 1, 0, 1], [10, 1, 0, 2], [10, 2, 0, 2]].map(Vec::from),
+        ),
+        ("syn-rejected-over-ipv6", ["fd00:1::1", "fd00:1::2", "fd00:2::2"].map(|a| octets(a).to_vec())),
+    ] {
+        let capture =
+            std::fs::read(format!("{}/tests/field/{case}/all.pcap", env!("CARGO_MANIFEST_DIR"))).expect("a case");
+        let (output, written) = extract(&capture, &["-Y", "", "--redact"]);
+        assert!(output.status.success(), "{case}: {}", String::from_utf8_lossy(&output.stderr));
+        let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        for address in &addresses {
+            assert!(holds(&capture, address) && !holds(&written, address), "{case}: {address:?}");
+        }
+        let report = printed_of(&written, "report", "text", &[]);
+        let rule = case.split("-by").next().and_then(|case| case.split("-over").next()).expect("a rule");
+        assert!(report.contains(rule), "{case}: {report}");
+    }
+}
+
+fn octets(address: &str) -> [u8; 16] {
+    address.parse::<std::net::Ipv6Addr>().expect("an address").octets()
+}
+
+#[test]
 fn packets_are_refused_where_lengths_do_not_allow_it() {
     let (output, written) = extract(&capture(), &["-Y", "", "--redact"]);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();

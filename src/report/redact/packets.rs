@@ -12,6 +12,12 @@ use crate::model::{Exchange, Head, LinkType, StartLine};
 use crate::report::mask;
 use crate::report::redact::names::{Eager, Names};
 use crate::store::Analysis;
+use crate::wire::icmp;
+
+/// Bytes of an ICMP message before the packet that it is about.
+const ICMP_HEADER: usize = 8;
+/// Bytes of a segment of which nothing has to be hidden.
+const PORTS_AND_NUMBER: usize = 8;
 
 /// LINKTYPE_ numbers of the registry at tcpdump.org whose headers are known here, with their lengths.
 const ETHERNET: u16 = 1;
@@ -66,6 +72,10 @@ impl Packets {
         let mut out = data.to_vec();
         let ip = self.link(link, &mut out).ok_or_else(wrapped)?;
         let version = data.get(ip).ok_or_else(cut)? >> 4;
+        if let Some(kept) = self.message(data, &mut out, ip) {
+            out.truncate(kept);
+            return Ok(out);
+        }
         let (tcp, end, pseudo) = match version {
             4 => ipv4(data, ip).ok_or_else(wrapped)?,
             6 => ipv6(data, ip).ok_or_else(wrapped)?,
@@ -87,15 +97,7 @@ impl Packets {
         let ends = (Endpoint::new(from, word(0)), Endpoint::new(to, word(2)));
         let kept = self.heads_in(ends, seq.wrapping_add(u32::from(syn)), &mut out, payload);
         out.truncate(kept);
-        for (range, ip) in pseudo.clone().into_iter().zip([from, to]) {
-            let new = match self.names.address(ip) {
-                IpAddr::V4(ip) => ip.octets().to_vec(),
-                IpAddr::V6(ip) => ip.octets().to_vec(),
-            };
-            if let Some(place) = out.get_mut(range) {
-                place.copy_from_slice(&new);
-            }
-        }
+        self.addresses(data, &mut out, &pseudo);
         // What was right is right again, and what was wrong stays so.
         let addresses = pseudo[0].start..pseudo[1].end;
         if version == 4 {
@@ -103,6 +105,46 @@ impl Packets {
         }
         mend(&mut out, data, tcp + 16, &[addresses, tcp..kept]);
         Ok(out)
+    }
+
+    /// Where `ip` begins an ICMP message about a segment: replaces its addresses and those of that segment, of which no
+    /// more than ports and number is kept. Where that ends; `None`: it is no such message.
+    fn message(&mut self, data: &[u8], out: &mut [u8], ip: usize) -> Option<usize> {
+        icmp::told(data.get(ip..)?)?;
+        let outer = network(data, ip)?;
+        let about = outer.0 + ICMP_HEADER;
+        let inner = network(data, about)?;
+        let kept = inner.0 + PORTS_AND_NUMBER;
+        out.get(..kept)?;
+        self.addresses(data, out, &outer.1);
+        self.addresses(data, out, &inner.1);
+        let of = |[from, to]: [Range<usize>; 2]| from.start..to.end;
+        let (outer_addresses, inner_addresses) = (of(outer.1), of(inner.1));
+        let is_four = |at: usize| data.get(at).is_some_and(|first| first >> 4 == 4);
+        if is_four(about) {
+            mend(out, data, about + 10, std::slice::from_ref(&inner_addresses));
+        }
+        if is_four(ip) {
+            mend(out, data, ip + 10, std::slice::from_ref(&outer_addresses));
+            mend(out, data, outer.0 + 2, std::slice::from_ref(&(about..kept)));
+        } else {
+            mend(out, data, outer.0 + 2, &[outer_addresses, about..kept]);
+        }
+        Some(kept)
+    }
+
+    /// Replaces the addresses at these places.
+    fn addresses(&mut self, data: &[u8], out: &mut [u8], places: &[Range<usize>]) {
+        for range in places {
+            let Some(ip) = data.get(range.clone()).and_then(address) else { continue };
+            let new = match self.names.address(ip) {
+                IpAddr::V4(ip) => ip.octets().to_vec(),
+                IpAddr::V6(ip) => ip.octets().to_vec(),
+            };
+            if let Some(place) = out.get_mut(range.clone()) {
+                place.copy_from_slice(&new);
+            }
+        }
     }
 
     /// Puts what is known of heads into the payload; where the last of it ends. Bytes before it that are none become 0.
@@ -258,6 +300,15 @@ fn ipv4(data: &[u8], ip: usize) -> Option<Network> {
     // Offloading leaves the length out.
     let end = if length == 0 { data.len() } else { ip + length };
     (first == 0x45 && protocol == 6 && whole).then_some((ip + 20, end, [ip + 12..ip + 16, ip + 16..ip + 20]))
+}
+
+/// Where an IP header without options or extension headers ends, whatever it holds, and its addresses.
+fn network(data: &[u8], ip: usize) -> Option<(usize, [Range<usize>; 2])> {
+    match data.get(ip)? {
+        0x45 => Some((ip + 20, [ip + 12..ip + 16, ip + 16..ip + 20])),
+        0x60..=0x6f => Some((ip + 40, [ip + 8..ip + 24, ip + 24..ip + 40])),
+        _ => None,
+    }
 }
 
 /// An IPv6 packet without extension headers that holds TCP (RFC 8200).
