@@ -53,6 +53,17 @@ impl IcmpWhy {
         }
     }
 
+    /// How final it is: a packet may be made smaller, a host may come back, a route too; a rule stays.
+    fn rank(self) -> u8 {
+        match self {
+            IcmpWhy::TooBig(_) => 0,
+            IcmpWhy::HostUnreachable => 1,
+            IcmpWhy::TtlExceeded => 2,
+            IcmpWhy::NetUnreachable => 3,
+            IcmpWhy::PortUnreachable | IcmpWhy::Prohibited => 4,
+        }
+    }
+
     fn cause(self) -> &'static str {
         match self {
             IcmpWhy::NetUnreachable => "it has no route there: a route is missing, or a link is down",
@@ -60,7 +71,8 @@ impl IcmpWhy {
                 "nobody there answers ARP or neighbour discovery: the host is down, or the address is wrong"
             }
             IcmpWhy::PortUnreachable => {
-                "a rule of a firewall rejects it: iptables and nftables do so in these words where none are given"
+                "a rule of a firewall rejects it: iptables and nftables do so in these words where none are given, kube-proxy does \
+                for a Service without endpoints"
             }
             IcmpWhy::Prohibited => "a rule of a firewall, a security group or an access list there rejects it",
             IcmpWhy::TtlExceeded => "packets go round in circles: two routers each take the other for the next hop",
@@ -72,9 +84,13 @@ impl IcmpWhy {
 }
 
 impl Rejected {
-    /// Who says so, in words. `to`: the host that cannot be reached.
-    pub fn who(&self, to: IpAddr) -> String {
-        if self.by == to { "that host itself".to_owned() } else { format!("the router or firewall {}", self.by) }
+    /// Who says so, in words. `from`, `to`: the host that sends, and the one that cannot be reached.
+    pub fn who(&self, from: IpAddr, to: IpAddr) -> String {
+        match self.by {
+            by if by == to => "that host itself".to_owned(),
+            by if by == from => "the system of the sender itself".to_owned(),
+            by => format!("the router or firewall {by}"),
+        }
     }
 
     /// What it comes from, mostly. `to`: the host that cannot be reached.
@@ -87,18 +103,29 @@ impl Rejected {
     }
 
     /// Whether whoever says so is at fault, not the host that cannot be reached: a router without a way, a firewall (whose
-    /// usual word is that the port is unreachable). `to`: that host.
-    pub fn blames_the_path(&self, to: IpAddr) -> bool {
-        !matches!(self.why, IcmpWhy::HostUnreachable | IcmpWhy::TooBig(_)) && self.by != to
+    /// usual word is that the port is unreachable). `from`, `to`: the host that sends, and that one.
+    pub fn blames_the_path(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.says_more() && self.by != to && self.by != from
     }
 
-    /// Another message of this kind came. `false`: it says something else.
-    pub fn again(&mut self, other: &Rejected) -> bool {
-        let same = (self.by, self.of, self.why) == (other.by, other.of, other.why);
-        if same {
+    /// Whether the sender's own system rejects what it sends.
+    pub fn blames_the_sender(&self, from: IpAddr) -> bool {
+        self.says_more() && self.by == from
+    }
+
+    /// More than that a host does not answer, or that a packet is too big.
+    pub fn says_more(&self) -> bool {
+        !matches!(self.why, IcmpWhy::HostUnreachable | IcmpWhy::TooBig(_))
+    }
+
+    /// Another one came. Of several routers that say the same the first is named; what says more of why nothing will
+    /// arrive is told instead of what says less.
+    pub fn again(&mut self, other: Rejected) {
+        if (self.of, self.why) == (other.of, other.why) {
             self.times = self.times.saturating_add(other.times);
             self.last = other.last;
+        } else if other.why.rank() > self.why.rank() {
+            *self = other;
         }
-        same
     }
 }

@@ -720,6 +720,7 @@ impl<S: Sink> Protocols<S> {
     fn lone(&mut self, context: Context<'_>, inline: &Inline, end: Option<(PacketRef, Timestamp)>) {
         let Some(client) = context.track.client() else { return };
         let rejected = self.shared.rejected.remove(&context.id());
+        let rejected = rejected.filter(|_| context.track.connect_state() == ConnectState::Unanswered);
         let end = end.or(rejected.as_ref().map(|rejected| (rejected.at, rejected.ts)));
         self.sink.lone(FlowFacts {
             id: context.id(),

@@ -13,7 +13,7 @@ use crate::rules::journey::{Journey, Leg, full_name, who};
 use crate::rules::recovery::Recovered;
 use crate::rules::sentence::{self, CAUSE};
 use crate::rules::verdict::{self, Candidate, DECIDED_BY_SERVER, Knowledge, Writer, may_be_ignored, may_explain};
-use crate::rules::{Explains, Rule, ends, find, frames, hop, mending, response, unknown};
+use crate::rules::{Explains, Rule, ends, find, frames, hop, mending, request, response, unknown};
 
 /// Takes the harm off faults that did none: what a hop repaired on the way back to a client that was
 /// upgraded, and everything of a try that a later one overcame. `on_legs`: the findings of each leg, client
@@ -69,10 +69,14 @@ pub fn of(
     };
     verdict.severity = severity;
     if verdict.rule == "syn-rejected"
-        && let Some((told, to)) = journey.tried.iter().find_map(|(_, flow)| Some((flow.rejected?, flow.server.ip)))
+        && let Some((told, flow)) = journey.tried.iter().find_map(|(_, flow)| Some((request::rejected(flow)?, flow)))
     {
         let by_path = Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None };
-        verdict.blame = Some(if told.blames_the_path(to) { by_path } else { of_backend(journey) });
+        if told.blames_the_path(flow.client.ip, flow.server.ip) {
+            verdict.blame = Some(by_path);
+        } else if !told.blames_the_sender(flow.client.ip) {
+            verdict.blame = Some(of_backend(journey));
+        }
     }
     let ended = found.iter().map(|(_, f)| f).find(|f| f.rule == ENDED_IT && f.severity == Severity::Error);
     if let Some(ended) = ended.filter(|_| LIMITS.contains(&&*verdict.rule)) {
@@ -316,7 +320,14 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
     let (blame, x, by_client, software) = match who {
         None => {
             let nobody = Blame { role: Role::Unknown, address: None, product: None };
-            let nobody = about.and_then(ends::rejected).filter(|_| rule.id == "tunnel-rejected").unwrap_or(nobody);
+            let told = about.and_then(ends::rejected).filter(|_| rule.id == "tunnel-rejected");
+            let is = |leg: Option<Leg<'_>>| leg.zip(about).is_some_and(|(leg, x)| leg.x.id == x.id);
+            let nobody = told.map_or(nobody, |told| match told.role {
+                // The end of a leg that a hop has.
+                Role::Client if !is(journey.first()) => Blame { role: Role::Hop, ..told },
+                Role::Server if !is(journey.last()) => Blame { role: Role::Hop, ..told },
+                _ => told,
+            });
             return Some(Verdict {
                 because: None,
                 rule: finding.rule.clone(),

@@ -160,9 +160,10 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         severity,
         confidence: finding.confidence,
         blame: Some(match rule.id {
-            _ if let Some(told) = &flow.rejected
-                && told.blames_the_path(flow.server.ip) =>
-            {
+            _ if let Some(told) = flow.rejected.filter(|told| told.blames_the_sender(flow.client.ip)) => {
+                Blame { role: Role::Client, address: Some(told.by.to_string()), product: None }
+            }
+            _ if let Some(told) = flow.rejected.filter(|t| t.blames_the_path(flow.client.ip, flow.server.ip)) => {
                 Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None }
             }
             // Whoever drops them has no address here.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::model::IcmpWhy;
 
-use super::ip::{self, Extension};
+use super::ip;
 
 /// One such message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,21 +26,18 @@ pub const V6: u8 = 58;
 /// Bytes of a message's header.
 const HEADER: usize = 8;
 
-/// Extension headers of IPv6 that are looked behind.
-const EXTENSIONS: usize = 8;
-
 /// Reads an IP packet. `None`: it is no such message, or it is about something other than a TCP segment that its
 /// receiver had sent.
 pub fn told(packet: &[u8]) -> Option<Told> {
-    let (outer, message, protocol) = open(packet)?;
-    let (header, original) = message.split_first_chunk::<HEADER>()?;
+    let (outer, protocol) = open(packet)?;
+    let (header, original) = outer.payload.split_first_chunk::<HEADER>()?;
     let why = match protocol {
         V4 => why4(*header)?,
         V6 => why6(*header)?,
         _ => return None,
     };
-    let (inner, segment, protocol) = open(original)?;
-    let ports: &[u8; 8] = segment.first_chunk().filter(|_| protocol == 6 && inner.fragment.is_none())?;
+    let (inner, protocol) = open(original)?;
+    let ports: &[u8; 8] = inner.payload.first_chunk().filter(|_| protocol == 6 && inner.fragment.is_none())?;
     let [a, b, c, d, e, f, g, h] = *ports;
     let told = Told {
         by: outer.from,
@@ -52,23 +49,15 @@ pub fn told(packet: &[u8]) -> Option<Told> {
     (outer.to == inner.from).then_some(told)
 }
 
-/// An IP packet, what stands behind its headers, and what that is. Most of what a message is about is not in it, so what
-/// lengths say does not count.
-fn open(packet: &[u8]) -> Option<(ip::Packet<'_>, &[u8], u8)> {
-    if packet.first()? >> 4 == 4 {
-        let ip = ip::v4(packet, 0)?;
-        return Some((ip, ip.payload, ip.protocol));
-    }
-    let ip = ip::v6(packet, 0)?;
-    let (mut protocol, mut rest) = (ip.protocol, ip.payload);
-    for _ in 0..EXTENSIONS {
-        match ip::extension(protocol, rest) {
-            Extension::Next(next, behind) => (protocol, rest) = (next, behind),
-            Extension::None => return Some((ip, rest, protocol)),
-            Extension::Fragment(..) | Extension::Cut => return None,
-        }
-    }
-    None
+/// An IP packet without options and extension headers, which routers do not write, and which the ends of a connection
+/// hardly do; and what it holds. Most of what a message is about is not in it, so what lengths say does not count.
+fn open(packet: &[u8]) -> Option<(ip::Packet<'_>, u8)> {
+    let ip = match packet.first()? {
+        0x45 => ip::v4(packet, 0)?,
+        0x60..=0x6f => ip::v6(packet, 0)?,
+        _ => return None,
+    };
+    Some((ip, ip.protocol))
 }
 
 fn why4([kind, code, _, _, _, _, a, b]: [u8; HEADER]) -> Option<IcmpWhy> {

@@ -33,6 +33,7 @@ mod golden;
 mod html_page;
 mod http2;
 mod http2_streams;
+mod icmp;
 mod joins;
 mod joins_clocks;
 mod joins_copies;

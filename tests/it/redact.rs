@@ -526,6 +526,8 @@ fn what_a_router_says_of_a_packet_names_nobody_and_no_payload_and_is_still_read(
         let report = printed_of(&written, "report", "text", &[]);
         let rule = case.split("-by").next().and_then(|case| case.split("-over").next()).expect("a rule");
         assert!(report.contains(rule), "{case}: {report}");
+        let redacted = printed_of(&capture, "report", "text", &["--redact"]);
+        assert!(redacted.contains(rule) && !redacted.contains("10.1.0.") && !redacted.contains("fd00:"), "{redacted}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Segments into packets: TCP and IP by etherparse, the link layer by hand.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpOptionElement, icmpv4, icmpv6};
+use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpOptionElement};
 
 use super::script::{Segment, Side};
 
@@ -83,6 +83,11 @@ pub(crate) fn packet_with(segment: &Segment, link: Link, vlans: &[u16], options:
 
 /// What a router says of a segment that it does not let pass, right behind it (RFC 1812 §5.2.7.1).
 pub(crate) fn rejection(segment: &Segment, link: Link) -> Packet {
+    told(segment, link, if segment.client.is_ipv6() { (1, 1) } else { (3, 13) })
+}
+
+/// The same with another type and code; its other bytes say an MTU of 1300.
+pub(crate) fn told(segment: &Segment, link: Link, (kind, code): (u8, u8)) -> Packet {
     let (source, destination) = match segment.from {
         Side::Client => (segment.client, segment.server),
         Side::Server => (segment.server, segment.client),
@@ -91,15 +96,14 @@ pub(crate) fn rejection(segment: &Segment, link: Link) -> Packet {
     put_ip(&mut about, segment, source, destination, &[]);
     let mut data = Vec::new();
     put_link(&mut data, link, &[], source.is_ipv6(), segment.from.other());
+    let (type_u8, code_u8, bytes5to8) = (kind, code, [0, 0, 5, 20]);
     let written = match source.ip() {
         IpAddr::V4(to) => PacketBuilder::ipv4([203, 0, 113, 1], to.octets(), 64)
-            .icmpv4(Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::FilterProhibited))
+            .icmpv4(Icmpv4Type::Unknown { type_u8, code_u8, bytes5to8 })
             .write(&mut data, &about),
-        IpAddr::V6(to) => {
-            PacketBuilder::ipv6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets(), to.octets(), 64)
-                .icmpv6(Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Prohibited))
-                .write(&mut data, &about)
-        }
+        IpAddr::V6(to) => PacketBuilder::ipv6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets(), to.octets(), 64)
+            .icmpv6(Icmpv6Type::Unknown { type_u8, code_u8, bytes5to8 })
+            .write(&mut data, &about),
     };
     written.expect("a vector takes any packet");
     Packet { at_ns: segment.at_ns + 50_000, interface: 0, wire_len: data.len() as u32, data }

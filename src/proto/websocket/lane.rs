@@ -152,7 +152,7 @@ impl Lane {
         let b = &mut self.brief;
         let client = b.flags & flag::CLIENT != 0;
         // Where time goes back, or stood still for longer than fits, it cannot be told here.
-        let quiet = u32::try_from(ts.0.wrapping_sub(heard.0)).unwrap_or(0);
+        let quiet = ts.0.checked_sub(heard.0).and_then(|quiet| u32::try_from(quiet).ok()).unwrap_or(0);
         let key = key(short);
         let (recent, before) = (self.second >> 32, self.second & 0xffff_ffff);
         let same = client && b.mask == short.mask;

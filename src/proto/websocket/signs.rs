@@ -71,13 +71,11 @@ impl Watched {
         }
     }
 
-    /// A packet did not arrive, as ICMP says. What is said first is told, but that one was too big for a link, which its
-    /// sender may heed.
+    /// A packet did not arrive, as ICMP says.
     pub(super) fn rejected(&mut self, told: Rejected) {
-        let known = &mut self.transport.rejected;
-        let heeded = known.as_mut().is_none_or(|known| !known.again(&told) && matches!(known.why, IcmpWhy::TooBig(_)));
-        if heeded {
-            *known = Some(told);
+        match &mut self.transport.rejected {
+            Some(known) => known.again(told),
+            none => *none = Some(told),
         }
     }
 
@@ -98,6 +96,9 @@ impl Watched {
         if let (Some((swallowed, at)), Some(acked)) = (unheard.as_mut(), signs.acked) {
             if acked > *at {
                 *unheard = None;
+                // It arrives again.
+                let through = |told: &mut Rejected| told.of != from && !matches!(told.why, IcmpWhy::TooBig(_));
+                self.transport.rejected.take_if(through);
             } else if signs.new && signs.ts.since(swallowed.first) >= ALIVE {
                 swallowed.signs = swallowed.signs.saturating_add(1);
             }

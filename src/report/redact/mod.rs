@@ -131,6 +131,8 @@ impl Names {
         boxed.flatten().for_each(|preview| self.preview(preview));
         if let Some(talk) = &mut x.talk {
             [&mut talk.client, &mut talk.server].into_iter().filter_map(|s| s.rare.as_mut()).for_each(|r| self.rare(r));
+            let rejected = talk.transport.as_mut().and_then(|transport| transport.rejected.as_mut());
+            rejected.into_iter().for_each(|told| told.by = self.address(told.by));
         }
         self.end(&mut x.end);
         for (client, server) in x.twice.iter_mut().flat_map(|twice| twice.names.iter_mut()) {
@@ -230,6 +232,7 @@ impl Names {
     fn flow(&mut self, flow: &mut FlowFacts) {
         self.endpoint(&mut flow.client);
         self.endpoint(&mut flow.server);
+        flow.rejected.iter_mut().for_each(|told| told.by = self.address(told.by));
         let Some(said) = &mut flow.said else { return };
         self.wrappers(&mut said.via);
         if let Some(proxied) = &mut said.proxied {

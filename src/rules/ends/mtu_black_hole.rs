@@ -36,6 +36,9 @@ pub(super) static RULE: Rule = Rule {
 const UNHEEDED: &str = "the sender's host does not take the ICMP message: its firewall drops it, path MTU discovery is \
     ignored, or an address translation does not hand it on";
 
+/// Bytes of the headers of IPv4 and TCP.
+const HEADERS: u32 = 40;
+
 /// Bytes of payload from which a segment is large: less fits through any link that is usual.
 const LARGE: u32 = 1_000;
 
@@ -65,8 +68,10 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             spell(lost.last.since(lost.first)),
             name(against(lost.by)),
         );
-        let told = transport(x).and_then(|transport| transport.rejected).filter(|told| told.of == lost.by);
-        if let Some(Rejected { by, why: why @ IcmpWhy::TooBig(_), at, times, .. }) = told {
+        let told = transport(x).and_then(|transport| transport.rejected);
+        let told =
+            told.filter(|told| told.of == lost.by && told.last >= lost.first && is_too_big(told.why, lost.smallest));
+        if let Some(Rejected { by, why, at, times, .. }) = told {
             let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
             let said = format!("{text} {by} said so {often}: ICMP {}.", why.name());
             out.add(Text::own(said))
@@ -93,6 +98,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         let found = format!("{} bytes that were never delivered", lost.bytes);
         tell(text, found, true, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);
     }
+}
+
+/// Whether it says that so many bytes of payload are too many for a link.
+fn is_too_big(why: IcmpWhy, payload: u32) -> bool {
+    matches!(why, IcmpWhy::TooBig(mtu) if payload.saturating_add(HEADERS) > mtu)
 }
 
 fn tell(text: String, found: String, sure: bool, evidence: Evidence, out: &mut Findings<'_>) {

@@ -1,9 +1,11 @@
 //! `tunnel-rejected`.
 
+use std::net::IpAddr;
+
 use super::support::{name, spell};
 use crate::base::Nanos;
 use crate::model::{
-    Blame, Confidence, Direction, Evidence, Exchange, IcmpWhy, Rejected, Role, Severity, Text, Transport,
+    Blame, Confidence, Direction, EndHow, Evidence, Exchange, IcmpWhy, Rejected, Role, Severity, Text, Transport,
 };
 use crate::rules::frames::against;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -36,8 +38,11 @@ fn told(x: &Exchange) -> Option<&Rejected> {
     let transport = transport(x)?;
     let other = |told: &&Rejected| matches!(told.why, IcmpWhy::TooBig(_) | IcmpWhy::HostUnreachable);
     let told = transport.rejected.as_ref().filter(|told| !other(told))?;
-    let in_vain = transport.resent.is_some() || transport.swallowed.is_some();
-    let over = x.end.tcp_at.is_some_and(|end| end < told.ts);
+    let resent = transport.resent.map(|resent| (resent.by, resent.first));
+    let swallowed = transport.swallowed.map(|swallowed| (swallowed.by, swallowed.first));
+    // What was said before these bytes were lost is not about them.
+    let in_vain = [resent, swallowed].into_iter().flatten().any(|(by, first)| by == told.of && told.last >= first);
+    let over = x.end.how == EndHow::CloseFrame || x.end.tcp_at.is_some_and(|end| end < told.ts);
     (in_vain && !over && told.times > 1 && told.last.since(told.ts) >= LASTS).then_some(told)
 }
 
@@ -49,22 +54,33 @@ pub(in crate::rules) fn is_rejected(x: &Exchange) -> bool {
 /// Who is to blame: whoever says so, or the side that it is about. `None`: nobody says anything.
 pub(in crate::rules) fn blame(x: &Exchange) -> Option<Blame> {
     let told = told(x)?;
-    let (role, end) = match told.of {
-        Direction::ClientToServer => (Role::Server, x.server.ip),
-        Direction::ServerToClient => (Role::Client, x.client.ip),
+    let ([from, to], [sender, receiver]) = ends(x, told);
+    let (role, address) = match told.by {
+        by if by == to => (receiver, to),
+        by if by == from => (sender, from),
+        by => (Role::Unknown, by),
     };
-    let (role, address) = if told.blames_the_path(end) { (Role::Unknown, told.by) } else { (role, end) };
     Some(Blame { role, address: Some(address.to_string()), product: None })
+}
+
+/// Who sends what is rejected, and whom it does not reach.
+fn ends(x: &Exchange, told: &Rejected) -> ([IpAddr; 2], [Role; 2]) {
+    let (mut ips, mut roles) = ([x.client.ip, x.server.ip], [Role::Client, Role::Server]);
+    if told.of == Direction::ServerToClient {
+        ips.reverse();
+        roles.reverse();
+    }
+    (ips, roles)
 }
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(told) = told(x) else { return };
-    let end = if told.of == Direction::ClientToServer { x.server.ip } else { x.client.ip };
+    let ([from, to], _) = ends(x, told);
     let text = format!(
         "What the {} sends does not reach the {} any more: {} rejected it {} times in {} by ICMP: {}.",
         name(told.of),
         name(against(told.of)),
-        told.who(end),
+        told.who(from, to),
         told.times,
         spell(told.last.since(told.ts)),
         told.why.name()
@@ -73,7 +89,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .confidence(Confidence::Likely)
         .expected(Text::own("an acknowledgement"))
         .found(Text::own(format!("ICMP {}, {} times", told.why.name(), told.times)))
-        .cause(told.cause(end))
+        .cause(told.cause(to))
         .evidence(Evidence { at: told.at, direction: Some(against(told.of)), bytes: None });
 }
 

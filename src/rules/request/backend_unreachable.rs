@@ -43,7 +43,7 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
             "{} asked {} for a connection, and {} says by ICMP that it cannot be reached: {}.",
             flow.client,
             flow.server,
-            told.who(flow.server.ip),
+            told.who(flow.client.ip, flow.server.ip),
             told.why.name()
         );
         out.add(Text::own(text))
@@ -76,13 +76,13 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
 fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let silent = |flow: &FlowFacts| flow.state == ConnectState::Unanswered && syn_rejected::told(flow).is_none();
     let Some(failed) = failed(journey, silent) else { return };
-    let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.server.ip)));
+    let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.client.ip, flow.server.ip)));
     let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
     let did = match failed.flows.as_slice() {
-        _ if let Some((told, server)) = &told => format!(
+        _ if let Some((told, client, server)) = &told => format!(
             "asked {} for a connection, was told by {} by ICMP that it cannot be reached ({}), and {}",
             failed.servers(),
-            told.who(*server),
+            told.who(*client, *server),
             told.why.name(),
             failed.outcome()
         ),
@@ -104,8 +104,8 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         .add(say(&failed, &did))
         .confidence(failed.confidence.min(Confidence::Likely))
         .expected(Text::own("SYN and ACK"))
-        .found(Text::own(told.map_or("nothing".to_owned(), |(told, _)| format!("ICMP {}", told.why.name()))));
-    if let Some((told, server)) = told {
+        .found(Text::own(told.map_or("nothing".to_owned(), |(told, ..)| format!("ICMP {}", told.why.name()))));
+    if let Some((told, _, server)) = told {
         found = found.cause(told.cause(server));
     }
     for flow in failed.flows.iter().take(4) {

@@ -40,13 +40,14 @@ mod slow;
 mod subprotocol_malformed;
 mod subprotocol_missing;
 mod syn_lost;
-pub(super) mod syn_rejected;
+mod syn_rejected;
 mod tls_plain_mismatch;
 mod upgrade_duplicated;
 mod upgrade_forced;
 mod upgrade_other_protocol;
 mod upgrade_value_wrong;
 
+pub(super) use syn_rejected::told as rejected;
 pub(super) use upgrade_forced::is_forced;
 mod version_missing;
 mod version_not_13;

@@ -39,7 +39,7 @@ fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
         "{} asked {} for a connection, and {} rejected that by ICMP: {}.",
         flow.client,
         flow.server,
-        told.who(flow.server.ip),
+        told.who(flow.client.ip, flow.server.ip),
         told.why.name()
     );
     let [syn, answer] = evidence(flow, told);
@@ -59,7 +59,7 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let did = format!(
         "asked {} for a connection, which {} rejected by ICMP ({}), and {}",
         failed.servers(),
-        first.who(about.server.ip),
+        first.who(about.client.ip, about.server.ip),
         first.why.name(),
         failed.outcome()
     );

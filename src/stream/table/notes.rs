@@ -1,7 +1,6 @@
 //! ICMP messages about a flow's segments.
 
 use super::{Found, NONE, Table, Track, flag};
-use crate::stream::reassembly::WINDOW;
 use crate::stream::segments::{Entry, Segments};
 use crate::stream::{Context, Handler, Inline, Note};
 use crate::wire::icmp;
@@ -30,9 +29,12 @@ impl<I: Inline> Table<I> {
     }
 }
 
+/// Bytes that may be under way.
+const UNDER_WAY: u32 = 1 << 24;
+
 /// Whether it is about a place in its side's stream where there may be something: anybody can send such a message
-/// (RFC 5927 §4.1).
+/// (RFC 5927 §4.1), and one may be about an earlier connection.
 fn may_be_of(track: &Track, d: &Entry) -> bool {
-    let ahead = d.seq.wrapping_sub(track.next[d.side.index()]).cast_signed();
-    !track.is(flag::STARTED, d.side) || ahead.abs() < WINDOW
+    let ahead = d.seq.wrapping_sub(track.next[d.side.index()]);
+    !track.is(flag::STARTED, d.side) || ahead.wrapping_add(UNDER_WAY) < 2 * UNDER_WAY
 }
