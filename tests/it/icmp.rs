@@ -94,6 +94,10 @@ fn a_syn_that_is_rejected_is_told_by_whom_and_one_that_is_refused_or_taken_later
     let all = talk(false).goodbye().segments();
     let (rules, _) = told(&all, [link::rejection(&all[0], Link::Raw)]);
     assert!(!has(&rules, "syn-rejected"), "{rules:?}");
+    // The server says no itself, a little later.
+    let refused = Script::midstream(ends(false).0, ends(false).1).syn().wait_ms(10).rst(Side::Server).segments();
+    let (rules, blame) = told(&refused, [link::rejection(&refused[0], Link::Raw)]);
+    assert_eq!((rules, &blame["address"]), (vec!["connect-refused".to_owned()], &Value::from("203.0.113.9")));
     // Another connection of the same ends, long ago.
     let old = Segment { seq: all[0].seq ^ 0x8000_0000, ..all[0].clone() };
     let (rules, _) = told(&[all[0].clone()], [link::rejection(&old, Link::Raw)]);

@@ -200,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_router_said_is_forgotten_when_the_bytes_arrive_unless_it_is_an_mtu() {
+        for (why, stays) in [(IcmpWhy::NetUnreachable, false), (IcmpWhy::TooBig(1_300), true)] {
+            let mut watched = Watched::default();
+            let ts = |s| sign(s, false).ts;
+            let (by, at) = ([10, 0, 0, 1].into(), PacketRef::new(0, 8));
+            watched.rejected(Rejected { by, of: CLIENT, why, at, ts: ts(1), last: ts(1), times: 1 });
+            watched.again(CLIENT, PacketRef::new(0, 7), (ts(0), ts(1)), (40, 9));
+            watched.take(SERVER, 64, Signs { acked: Some(40), ..sign(2, false) });
+            assert!(watched.transport.rejected.is_some(), "they have not arrived yet");
+            watched.take(SERVER, 64, Signs { acked: Some(49), ..sign(3, false) });
+            assert_eq!(watched.transport.rejected.is_some(), stays);
+        }
+    }
+
+    #[test]
     fn what_a_living_side_never_acknowledges_was_swallowed() {
         let mut watched = Watched::default();
         let ts = |s| sign(s, false).ts;

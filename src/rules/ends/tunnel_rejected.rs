@@ -142,5 +142,14 @@ mod tests {
             transports.for_each(|transport| transport.resent = None);
         });
         assert!(run(&RULE, &heard).is_empty());
+        // The bytes were lost later, or are the other side's.
+        let changed = |change: fn(&mut Resent)| {
+            rejected(ROUTER, IcmpWhy::Prohibited, 9).with(|x| {
+                let transports = x.talk.iter_mut().filter_map(|talk| talk.transport.as_mut());
+                transports.filter_map(|transport| transport.resent.as_mut()).for_each(change);
+            })
+        };
+        assert!(run(&RULE, &changed(|resent| resent.first = resent.first + Nanos::from_secs(60))).is_empty());
+        assert!(run(&RULE, &changed(|resent| resent.by = SERVER)).is_empty());
     }
 }
