@@ -63,61 +63,9 @@ impl IcmpWhy {
             IcmpWhy::PortUnreachable | IcmpWhy::Prohibited => 4,
         }
     }
-
-    fn cause(self) -> &'static str {
-        match self {
-            IcmpWhy::NetUnreachable => "it has no route there: a route is missing, or a link is down",
-            IcmpWhy::HostUnreachable => {
-                "nobody there answers ARP or neighbour discovery: the host is down, or the address is wrong"
-            }
-            IcmpWhy::PortUnreachable => {
-                "a rule of a firewall rejects it: iptables and nftables do so in these words where none are given, kube-proxy does \
-                for a Service without endpoints"
-            }
-            IcmpWhy::Prohibited => "a rule of a firewall, a security group or an access list there rejects it",
-            IcmpWhy::TtlExceeded => "packets go round in circles: two routers each take the other for the next hop",
-            IcmpWhy::TooBig(_) => {
-                "a link on the path has a smaller MTU, and the sender does not heed the ICMP that says so"
-            }
-        }
-    }
 }
 
 impl Rejected {
-    /// Who says so, in words. `from`, `to`: the host that sends, and the one that cannot be reached.
-    pub fn who(&self, from: IpAddr, to: IpAddr) -> String {
-        match self.by {
-            by if by == to => "that host itself".to_owned(),
-            by if by == from => "the system of the sender itself".to_owned(),
-            by => format!("the router or firewall {by}"),
-        }
-    }
-
-    /// What it comes from, mostly. `to`: the host that cannot be reached.
-    pub fn cause(&self, to: IpAddr) -> &'static str {
-        if self.by == to && matches!(self.why, IcmpWhy::Prohibited | IcmpWhy::PortUnreachable) {
-            return "the firewall of that host rejects it (firewalld, and iptables or nftables with REJECT, answer so): let \
-                the port in there";
-        }
-        self.why.cause()
-    }
-
-    /// Whether whoever says so is at fault, not the host that cannot be reached: a router without a way, a firewall (whose
-    /// usual word is that the port is unreachable). `from`, `to`: the host that sends, and that one.
-    pub fn blames_the_path(&self, from: IpAddr, to: IpAddr) -> bool {
-        self.says_more() && self.by != to && self.by != from
-    }
-
-    /// Whether the sender's own system rejects what it sends.
-    pub fn blames_the_sender(&self, from: IpAddr) -> bool {
-        self.says_more() && self.by == from
-    }
-
-    /// More than that a host does not answer, or that a packet is too big.
-    pub fn says_more(&self) -> bool {
-        !matches!(self.why, IcmpWhy::HostUnreachable | IcmpWhy::TooBig(_))
-    }
-
     /// Another one came. Of several routers that say the same the first is named; what says more of why nothing will
     /// arrive is told instead of what says less.
     pub fn again(&mut self, other: Rejected) {

@@ -19,7 +19,7 @@ use super::handshake::{self, Fatal, Hellos};
 use super::tls::{Facts, Session};
 use super::watch::{facts as facts_of, said};
 use super::websocket::Lane;
-use super::{Flow, Inline, Step, direction, sniff};
+use super::{Flow, Inline, Step, direction};
 
 /// One connection.
 pub struct Sealed {
@@ -469,7 +469,7 @@ fn bits(word: u64, alert: Option<bool>) -> Option<u64> {
 
 fn note(place: &mut Lane, ts: Timestamp, at: PacketRef, bytes: u64, bits: u64) {
     place.last = ts;
-    place.set_second(sniff::word(at));
+    place.set_second(at.to_bits());
     let kept = place.word() & (BESIDE | KNOWN | u64::MAX << ALERT);
     place.set_word(bytes.min(u64::from(u32::MAX)) | bits | kept);
 }
@@ -493,7 +493,7 @@ fn last(place: &Lane) -> Option<SealedSegment> {
     let (word, at) = (place.word(), place.second());
     (at != 0).then(|| SealedSegment {
         ts: place.last,
-        at: sniff::packet(at),
+        at: PacketRef::from_bits(at),
         bytes: u32::try_from(word & u64::from(u32::MAX)).unwrap_or(u32::MAX),
         close_notify: (word & UNKNOWN == 0).then_some(word & NOTIFIES != 0),
     })

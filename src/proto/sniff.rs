@@ -246,31 +246,23 @@ fn with(step: Step, chunk: &Chunk<'_>) -> Step {
 
 /// Before any payload, the frame counters' place remembers the flow's first packet.
 pub(super) fn remember_first(inline: &mut Inline, at: PacketRef) {
-    inline.sides[0].skip = word(at);
+    inline.sides[0].skip = at.to_bits();
 }
 
 pub(super) fn first_packet(inline: &Inline) -> PacketRef {
-    packet(inline.sides[0].skip)
+    PacketRef::from_bits(inline.sides[0].skip)
 }
 
 /// And those of the other side the first reset.
 pub(super) fn remember_reset(inline: &mut Inline, chunk: &Chunk<'_>) {
     let place = &mut inline.sides[1];
     if place.skip == 0 {
-        (place.skip, place.last) = (word(chunk.at), chunk.ts);
+        (place.skip, place.last) = (chunk.at.to_bits(), chunk.ts);
     }
 }
 
 /// `None`: there was none.
 pub(super) fn first_reset(inline: &Inline) -> Option<(PacketRef, Timestamp)> {
     let place = &inline.sides[1];
-    (place.skip != 0).then(|| (packet(place.skip), place.last))
-}
-
-pub(super) fn word(at: PacketRef) -> u64 {
-    u64::from(at.input()) << 48 | at.number()
-}
-
-pub(super) fn packet(word: u64) -> PacketRef {
-    PacketRef::new((word >> 48) as u16, word)
+    (place.skip != 0).then(|| (PacketRef::from_bits(place.skip), place.last))
 }

@@ -10,6 +10,7 @@ mod frames;
 pub mod guilt;
 mod hop;
 mod http2;
+mod icmp;
 pub mod journey;
 pub mod mending;
 mod ordinary;

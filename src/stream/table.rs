@@ -361,11 +361,11 @@ impl<I: Inline> Table<I> {
         const BUSY: u16 = flag::IGNORED | flag::HELD | (0b11 * (flag::FIN | flag::RST));
         let (block, at) = split(index);
         let Record { track, inline } = self.blocks.get_mut(block)?.records.get_mut(at)?;
-        // The client's first word ends the handshake, which is to be noted.
         let ordinary = (d.flags.0 & NEWS, d.via, d.cut(), track.flags & (STARTED | BUSY)) == (0, 0, 0, STARTED)
             && track.tag & H::WATCHED == 0
             && d.payload_len != 0
             && d.seq == track.next[d.side.index()]
+            // The client's first word ends the handshake, which is to be noted.
             && !track.is_timing()
             && is_known(track, d.side, d.ack);
         if !ordinary {

@@ -5,6 +5,7 @@ use super::syn_rejected;
 use crate::base::{Nanos, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
+use crate::rules::icmp::{evidence, tell};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -39,21 +40,7 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     if let Some(told) = told {
-        let text = format!(
-            "{} asked {} for a connection, and {} says by ICMP that it cannot be reached: {}.",
-            flow.client,
-            flow.server,
-            told.who(flow.client.ip, flow.server.ip),
-            told.why.name()
-        );
-        out.add(Text::own(text))
-            .severity(Severity::Warning)
-            .confidence(Confidence::Likely)
-            .expected(Text::own("SYN and ACK"))
-            .found(Text::own(format!("ICMP {}", told.why.name())))
-            .cause(told.cause(flow.server.ip))
-            .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
-            .evidence(Evidence { at: told.at, direction: Some(Direction::ServerToClient), bytes: None });
+        tell(out, flow, told, "says by ICMP that it cannot be reached").confidence(Confidence::Likely);
         return;
     }
     if taken_meanwhile(flow, seen).is_some() {
@@ -109,10 +96,9 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         found = found.cause(told.cause(server));
     }
     for flow in failed.flows.iter().take(4) {
-        let told = flow.rejected.map(|told| (told.at, Direction::ServerToClient));
-        for (at, direction) in [(flow.syn, Direction::ClientToServer)].into_iter().chain(told) {
-            found = found.evidence(Evidence { at, direction: Some(direction), bytes: None });
-        }
+        let syn = Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None };
+        let packets = flow.rejected.map_or(vec![syn.clone()], |told| evidence(flow, &told).into());
+        found = packets.into_iter().fold(found, |found, packet| found.evidence(packet));
     }
     found.evidence(failed.answer());
 }

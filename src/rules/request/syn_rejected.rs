@@ -1,7 +1,8 @@
 //! `syn-rejected`.
 
-use crate::model::{ConnectState, Direction, Evidence, FlowFacts, IcmpWhy, Rejected, Severity, Text};
+use crate::model::{ConnectState, FlowFacts, IcmpWhy, Rejected, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
+use crate::rules::icmp::{evidence, tell};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -35,21 +36,7 @@ pub(in crate::rules) fn told(flow: &FlowFacts) -> Option<&Rejected> {
 
 fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     let Some(told) = told(flow) else { return };
-    let text = format!(
-        "{} asked {} for a connection, and {} rejected that by ICMP: {}.",
-        flow.client,
-        flow.server,
-        told.who(flow.client.ip, flow.server.ip),
-        told.why.name()
-    );
-    let [syn, answer] = evidence(flow, told);
-    out.add(Text::own(text))
-        .severity(Severity::Warning)
-        .expected(Text::own("SYN and ACK"))
-        .found(Text::own(format!("ICMP {}", told.why.name())))
-        .cause(told.cause(flow.server.ip))
-        .evidence(syn)
-        .evidence(answer);
+    tell(out, flow, told, "rejected that by ICMP");
 }
 
 /// A hop that tried in vain, and the answer that its client got for it.
@@ -79,16 +66,11 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
 /// Tries whose packets are named.
 const SHOWN: usize = 4;
 
-fn evidence(flow: &FlowFacts, told: &Rejected) -> [Evidence; 2] {
-    let of = |at, direction| Evidence { at, direction: Some(direction), bytes: None };
-    [of(flow.syn, Direction::ClientToServer), of(told.at, Direction::ServerToClient)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::{PacketRef, Timestamp};
-    use crate::model::Confidence;
+    use crate::model::{Confidence, Direction};
     use crate::rules::journey::View;
     use crate::rules::testing::{GOOD, exchange, flow, run_flow, run_tried, words};
 
