@@ -42,17 +42,21 @@ impl Rejected {
     }
 }
 
-/// Tells of a connection that nobody answered what ICMP says of it. `says`: what its sender does, behind its name.
-pub(super) fn tell<'a>(out: &'a mut Findings<'_>, flow: &FlowFacts, told: &Rejected, says: &str) -> Builder<'a> {
+/// What ICMP says of a connection that nobody answered. `says`: what its sender does, behind its name.
+pub(super) fn said_of(flow: &FlowFacts, told: &Rejected, says: &str) -> Text {
     let (client, server) = (flow.client, flow.server);
     let who = told.who(client.ip, server.ip);
-    let text = format!("{client} asked {server} for a connection, and {who} {says}: {}.", told.why.name());
+    Text::own(format!("{client} asked {server} for a connection, and {who} {says}: {}.", told.why.name()))
+}
+
+/// Tells it.
+pub(super) fn tell<'a>(out: &'a mut Findings<'_>, flow: &FlowFacts, told: &Rejected, text: Text) -> Builder<'a> {
     let [syn, answer] = evidence(flow, told);
-    out.add(Text::own(text))
+    out.add(text)
         .severity(Severity::Warning)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own(format!("ICMP {}", told.why.name())))
-        .cause(told.cause(server.ip))
+        .cause(told.cause(flow.server.ip))
         .evidence(syn)
         .evidence(answer)
 }

@@ -1,11 +1,11 @@
 //! Nobody answered the SYN.
 
 use super::syn_lost::{granted_here, taken_meanwhile};
-use super::syn_rejected;
+use super::{syn_rejected, turned};
 use crate::base::{Nanos, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
-use crate::rules::icmp::{evidence, tell};
+use crate::rules::icmp::{evidence, said_of, tell};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -40,15 +40,17 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     if let Some(told) = told {
-        tell(out, flow, told, "says by ICMP that it cannot be reached").confidence(Confidence::Likely);
+        let text = turned::say(said_of(flow, told, "says by ICMP that it cannot be reached"), flow, seen);
+        tell(out, flow, told, text).confidence(Confidence::Likely);
         return;
     }
     if taken_meanwhile(flow, seen).is_some() {
         return;
     }
     let serves = granted_here(flow, seen).next().is_some();
+    let said = format!("{} sent {} SYNs to {} and got no answer.", flow.client, flow.syns, flow.server);
     let found = out
-        .add(Text::own(format!("{} sent {} SYNs to {} and got no answer.", flow.client, flow.syns, flow.server)))
+        .add(turned::say(Text::own(said), flow, seen))
         .severity(Severity::Warning)
         .confidence(Confidence::Possible)
         .expected(Text::own("SYN and ACK"))

@@ -1,5 +1,6 @@
 //! The server refused the TCP connection.
 
+use super::turned::{self, got_through};
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -25,19 +26,6 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Flow(check),
 };
 
-/// How soon a client turns to the other family of addresses (RFC 8305 §5, §8).
-const TURNS: Nanos = Nanos::from_secs(2);
-
-/// Whether the client got through at once by the other family of addresses, or by another address.
-fn got_through(flow: &FlowFacts, seen: &Seen) -> bool {
-    let at_once = |at: Timestamp| at >= flow.syn_at && at.since(flow.syn_at) <= TURNS;
-    seen.attempts().take(limits::SEEN_COMPARED).any(|a| {
-        let family = a.server.is_ipv4() != flow.server.ip.is_ipv4();
-        let turned = family || a.client == flow.client.ip && a.server != flow.server.ip;
-        a.granted && turned && a.server_port == flow.server.port && at_once(a.at)
-    })
-}
-
 /// Whether it only tried https beside what it asks in clear, as browsers do with an address that has no scheme.
 fn tried_https_first(flow: &FlowFacts, seen: &Seen) -> bool {
     let soon = |at: Timestamp| at.0.abs_diff(flow.syn_at.0) <= BESIDE.0.unsigned_abs();
@@ -61,7 +49,7 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let for_nobody = seen.hops.contains(&flow.client.ip);
     let severity = match () {
         () if tried_https_first(flow, seen) => Severity::Info,
-        () if for_nobody || seen.is_scan(flow) || got_through(flow, seen) => Severity::Warning,
+        () if for_nobody || seen.is_scan(flow) || got_through(flow, seen).is_some() => Severity::Warning,
         () => Severity::Error,
     };
     let aside = match () {
@@ -71,11 +59,12 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         }
         () => "",
     };
+    let said = format!(
+        "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.{aside}",
+        flow.server, flow.client
+    );
     let finding = out
-        .add(Text::own(format!(
-            "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.{aside}",
-            flow.server, flow.client
-        )))
+        .add(turned::say(Text::own(said), flow, seen))
         .severity(severity)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"))
@@ -91,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::base::Endpoint;
-    use crate::rules::testing::{GOOD, With as _, exchange, flow, granted, run_flow, run_flow_seen};
+    use crate::rules::testing::{GOOD, With as _, exchange, flow, granted, run_flow, run_flow_seen, words};
 
     #[test]
     fn a_rst_to_the_syn_is_found() {
@@ -145,11 +134,17 @@ mod tests {
             });
             let mut seen = Seen::default();
             seen.learn(&x, true);
-            run_flow_seen(&RULE, &refused, &seen)[0].severity
+            let found = run_flow_seen(&RULE, &refused, &seen);
+            (found[0].severity, words(&found[0].message))
         };
-        assert_eq!(told(Nanos::from_millis(300), 80), Severity::Warning);
-        assert_eq!(told(Nanos::from_secs(9), 80), Severity::Error);
-        assert_eq!(told(Nanos::from_millis(300), 8080), Severity::Error);
+        let harmless = told(Nanos::from_millis(300), 80);
+        assert_eq!(harmless.0, Severity::Warning);
+        assert!(harmless.1.ends_with("(packet 4): whoever has several addresses asks them in turn."), "{}", harmless.1);
+        for (later, port) in [(Nanos::from_secs(9), 80), (Nanos::from_millis(300), 8080)] {
+            let (severity, said) = told(later, port);
+            assert_eq!(severity, Severity::Error);
+            assert!(said.ends_with("a firewall refuses."), "{said}");
+        }
     }
 
     #[test]

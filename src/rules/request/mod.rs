@@ -42,6 +42,7 @@ mod subprotocol_missing;
 mod syn_lost;
 mod syn_rejected;
 mod tls_plain_mismatch;
+mod turned;
 mod upgrade_duplicated;
 mod upgrade_forced;
 mod upgrade_other_protocol;

@@ -11,8 +11,9 @@ pub(super) static RULE: Rule = Rule {
     title: "the client speaks no HTTP to a port for WebSocket",
     about: "The first bytes of the connection are no request, and the server answered in HTTP, with an error. A WebSocket \
         begins with a request in HTTP (RFC 6455 §1.3): a program that opens the port and sends its messages at once, as \
-        over plain TCP, is not understood.\n\nIt is told only where others ask this port for WebSockets: what scanners \
-        send anywhere is nobody's upgrade.",
+        over plain TCP, is not understood.\n\nIt is told only where others ask this port for WebSockets. The greetings of other \
+        protocols that whoever looks for open ports sends anywhere (RDP, SSH, SMB, SOCKS and the like) are a note: they are nobody's \
+        upgrade.",
     refs: &["RFC 6455 §1.3", "RFC 6455 §4.1"],
     causes: &[
         "the client uses plain TCP where a WebSocket is wanted: it lacks a WebSocket library",
@@ -30,15 +31,39 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if !seen.attempts().take(limits::SEEN_COMPARED).any(|a| (a.server, a.server_port) == here) {
         return;
     }
-    let text =
-        Text::own(format!("The client {} sent no request, and the server {} answered ", flow.client, flow.server))
-            .bytes(line(answer))
-            .say(": this port is for HTTP and WebSocket.");
+    let greeting = greeting(&sent.bytes);
+    let did = greeting.map_or("sent no request".to_owned(), |name| format!("greeted it as {name} does"));
+    let text = Text::own(format!("The client {} {did}, and the server {} answered ", flow.client, flow.server))
+        .bytes(line(answer))
+        .say(": this port is for HTTP and WebSocket.");
     out.add(text)
+        .severity(if greeting.is_some() { Severity::Info } else { Severity::Error })
         .expected(Text::own("a request in HTTP"))
         .found(Text::own(format!("{} bytes that are none", sent.bytes.len())))
         .evidence(place(sent, Direction::ClientToServer))
         .evidence(place(answer, Direction::ServerToClient));
+}
+
+/// How clients of other protocols begin, and those protocols: no WebSocket client does, and scanners do everywhere.
+const GREETINGS: [(&[u8], &str); 9] = [
+    (b"SSH-", "SSH"),
+    // TPKT (RFC 1006), in which RDP begins.
+    (b"\x03\x00\x00", "RDP"),
+    (b"\x05\x01\x00", "SOCKS 5"),
+    (b"\x05\x02\x00", "SOCKS 5"),
+    (b"\x04\x01", "SOCKS 4"),
+    (b"EHLO ", "SMTP"),
+    (b"JRMI", "Java RMI"),
+    (b"GIOP", "CORBA"),
+    (b"*1\r\n$4\r\n", "Redis"),
+];
+
+/// The protocol that whoever sent these first bytes speaks. `None`: none of these.
+fn greeting(first: &[u8]) -> Option<&'static str> {
+    // Behind four bytes of length (MS-SMB2 §2.1).
+    let smb = first.get(4..8).is_some_and(|at| at == b"\xffSMB" || at == b"\xfeSMB");
+    let found = GREETINGS.iter().find(|(bytes, _)| first.starts_with(bytes));
+    found.map(|(_, name)| *name).or_else(|| smb.then_some("SMB"))
 }
 
 /// What client and server said first, where that was neither HTTP nor TLS, and HTTP/1.x.
@@ -62,6 +87,10 @@ mod tests {
     use crate::rules::testing::{GOOD, With as _, exchange, flow, granted, run_flow_seen, words};
 
     fn told(client: &[u8], server: &[u8], port: u16) -> Option<String> {
+        found(client, server, port).map(|(_, said)| said)
+    }
+
+    fn found(client: &[u8], server: &[u8], port: u16) -> Option<(Severity, String)> {
         let preview = |bytes: &[u8]| Preview {
             bytes: bytes.into(),
             at: PacketRef::new(0, 5),
@@ -75,7 +104,7 @@ mod tests {
         let other = exchange(GOOD, Some(&granted()))
             .with(|x| (x.server.ip, x.server.port) = (f.server.ip, f.server.port.wrapping_add(port)));
         seen.learn(&other, true);
-        run_flow_seen(&RULE, &f, &seen).first().map(|found| words(&found.message))
+        run_flow_seen(&RULE, &f, &seen).first().map(|found| (found.severity, words(&found.message)))
     }
 
     #[test]
@@ -88,5 +117,18 @@ mod tests {
         for other in [&b"\x16\x03\x01"[..], b"PRI * HTTP/2.0\r\n"] {
             assert_eq!(told(other, bad, 0), None, "what other rules tell");
         }
+    }
+
+    #[test]
+    fn what_scanners_send_to_any_port_is_a_note() {
+        let bad = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let of = |sent: &[u8]| found(sent, bad, 0).unwrap_or((Severity::Error, String::new()));
+        let (severity, said) = of(b"\x03\x00\x00\x13\x0e\xe0\x00\x00Cookie: mstshash=Administr\r\n");
+        assert_eq!(severity, Severity::Info);
+        assert!(said.contains("greeted it as RDP does, and the server"), "{said}");
+        for other in [&b"SSH-2.0-Go\r\n"[..], b"\x00\x00\x00\x85\xffSMBr\x00"] {
+            assert_eq!(of(other).0, Severity::Info);
+        }
+        assert_eq!(of(b"{\"device\":1}\n").0, Severity::Error);
     }
 }

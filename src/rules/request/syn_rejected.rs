@@ -1,8 +1,9 @@
 //! `syn-rejected`.
 
+use super::turned;
 use crate::model::{ConnectState, FlowFacts, IcmpWhy, Rejected, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
-use crate::rules::icmp::{evidence, tell};
+use crate::rules::icmp::{evidence, said_of, tell};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -34,9 +35,10 @@ pub(in crate::rules) fn told(flow: &FlowFacts) -> Option<&Rejected> {
     (told.why != IcmpWhy::HostUnreachable).then_some(told)
 }
 
-fn check(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let Some(told) = told(flow) else { return };
-    tell(out, flow, told, "rejected that by ICMP");
+    let text = turned::say(said_of(flow, told, "rejected that by ICMP"), flow, seen);
+    tell(out, flow, told, text);
 }
 
 /// A hop that tried in vain, and the answer that its client got for it.
