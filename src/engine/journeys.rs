@@ -12,7 +12,7 @@ use crate::model::{
     Software,
 };
 use crate::products::Products;
-use crate::rules::ends::needs_journey;
+use crate::rules::ends::{left_idle, needs_journey};
 use crate::rules::journey::{Journey, Leg, View};
 use crate::rules::verdict::Knowledge;
 use crate::rules::{Seen, guilt, recovery, run};
@@ -307,11 +307,13 @@ impl<'a> Journeys<'a> {
             .collect();
         let last = rows.last().copied().unwrap_or(first);
         let responder = self.responder(last);
+        let asker = self.asker(&first.exchange);
         let view = View {
             behind_last: self.is_hop(last),
             several_legs: self.plan.several_legs || !tried.is_empty() || !self.software.is_empty(),
             rivals: ids.iter().filter_map(|id| self.plan.rivals.get(id)).copied().max().unwrap_or(0),
             responder: responder.as_ref(),
+            asker: asker.as_ref(),
             own_page: self.own_page(last),
             strays: self.has_strays(&last.exchange),
         };
@@ -392,6 +394,12 @@ impl<'a> Journeys<'a> {
         let known = self.software.at(&self.plan.hosts, row.exchange.server);
         let sure = known.filter(|s| s.confidence >= Confidence::Likely);
         sure.or_else(|| self.products.responder(&row.exchange).map(|found| intermediaries::software(&found)))
+    }
+
+    /// Who asked on this leg, where whoever did left it silent and without a Close frame.
+    fn asker(&self, x: &Exchange) -> Option<Software> {
+        let found = left_idle(x).and_then(|_| self.products.request_hop(&x.request));
+        found.map(|found| intermediaries::software(&found))
     }
 
     /// Whether the answer is one that a proxy writes by itself: its own page, or an answer without a sign of

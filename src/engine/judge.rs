@@ -16,6 +16,7 @@ use crate::model::{
 use crate::products::{Product, Products, Recognised, said};
 use crate::rules::accept::Hints;
 use crate::rules::seen::Notes;
+use crate::rules::tunnels::Tunnels;
 use crate::rules::verdict::{Knowledge, Page, Writer};
 use crate::rules::{self, Seen, outcome, patterns, recovery, verdict};
 use crate::store::{self, Analysis, Row};
@@ -107,10 +108,11 @@ impl<'p> Judge<'p> {
     /// Remembers all of these. `notes`: what is to be remembered of them.
     fn learn(&mut self, all: &[Box<Exchange>], notes: Notes) {
         let mut tunnels = std::mem::take(&mut self.seen.tunnels);
+        let products = self.products;
         let of_tunnels = || {
             for (at, x) in all.iter().enumerate() {
                 ahead::fetch(all, at);
-                tunnels.learn(x);
+                learn_tunnel(&mut tunnels, x, products);
             }
             tunnels
         };
@@ -298,6 +300,16 @@ pub fn chain_of_flow(flow: &FlowFacts, outcome: Outcome, verdict: Verdict, findi
     }
 }
 
+/// Remembers how a tunnel ended.
+fn learn_tunnel(tunnels: &mut Tunnels, x: &Exchange, products: &Products) {
+    tunnels.learn(x);
+    if rules::ends::left_by_client(x)
+        && (verdict::sent_by_proxy(&x.request) || products.request_hop(&x.request).is_some())
+    {
+        tunnels.learn_left(x);
+    }
+}
+
 /// Judges the legs of one chain, and the chain. `lone`: connections that its hops may have opened in vain; which
 /// they did is given back. Its chains are not sorted, and of connections it has none.
 pub fn group(
@@ -309,7 +321,7 @@ pub fn group(
     let mut a = Analysis::default();
     let mut alone = Vec::new();
     if group.over {
-        group.exchanges.iter().for_each(|x| judge.seen.tunnels.learn(x));
+        group.exchanges.iter().for_each(|x| learn_tunnel(&mut judge.seen.tunnels, x, judge.products));
         judge.know_limits();
     }
     for x in group.exchanges {

@@ -338,7 +338,9 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
                 fix: rule.fix.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
             });
         }
-        Some(Who::Client(leg)) => (verdict::blame(leg.x, rule, Direction::ClientToServer, known), leg.x, true, None),
+        Some(Who::Client(leg)) => {
+            (verdict::blame(leg.x, rule, Direction::ClientToServer, known), leg.x, true, journey.view.asker)
+        }
         Some(Who::Hop(hop, leg)) => {
             let far = about.filter(|x| x.id == hop.between.1);
             (of_hop(hop), far.unwrap_or(leg.x), far.is_some(), hop.product.as_ref())
@@ -368,6 +370,8 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
             .or(rule.fix)
             .or(hop::ended_fix_class(finding))
             .filter(|class| mending::may_mend(*class, &blame))
+            // A proxy that leaves may only pass on that its client did: no log of a server tells.
+            .filter(|class| *class != FaultClass::Server || !by_client || blame.role != Role::Hop || x.id != first.id)
             .map(|class| known.fixes_of(software, class))
             .unwrap_or_default(),
         blame: Some(blame),

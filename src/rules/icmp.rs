@@ -49,11 +49,17 @@ pub(super) fn said_of(flow: &FlowFacts, told: &Rejected, says: &str) -> Text {
     Text::own(format!("{client} asked {server} for a connection, and {who} {says}: {}.", told.why.name()))
 }
 
-/// Tells it.
-pub(super) fn tell<'a>(out: &'a mut Findings<'_>, flow: &FlowFacts, told: &Rejected, text: Text) -> Builder<'a> {
+/// Tells it. `severity`: `None` is a warning.
+pub(super) fn tell<'a>(
+    out: &'a mut Findings<'_>,
+    flow: &FlowFacts,
+    told: &Rejected,
+    text: Text,
+    severity: Option<Severity>,
+) -> Builder<'a> {
     let [syn, answer] = evidence(flow, told);
     out.add(text)
-        .severity(Severity::Warning)
+        .severity(severity.unwrap_or(Severity::Warning))
         .expected(Text::own("SYN and ACK"))
         .found(Text::own(format!("ICMP {}", told.why.name())))
         .cause(told.cause(flow.server.ip))

@@ -49,6 +49,8 @@ pub struct View<'a> {
     pub rivals: usize,
     /// The software that answers the last leg. `None` where nothing tells.
     pub responder: Option<&'a crate::model::Software>,
+    /// The software that asked on the first leg and closed it without a Close frame. `None` where it did not, or nothing tells.
+    pub asker: Option<&'a crate::model::Software>,
     /// Whether the last leg's answer is a page or form that this software writes by itself.
     pub own_page: bool,
     /// While the last leg was asked, a request left its server that belongs to no chain: it may be the next leg.

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use crate::base::{Endpoint, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Direction, EndHow, Exchange, FlowFacts};
-use crate::rules::{ends, verdict};
+use crate::rules::ends;
 
 /// How tunnels ended, by the host at their server end.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ struct Host {
     life: Vec<Cut>,
     /// Lives after which it ended tunnels that it asked for as a proxy.
     asked: Vec<Cut>,
+    /// Silences after which it did.
+    asked_idle: Vec<Cut>,
     /// Silences after which it ended connections in TLS that were not read.
     sealed: Vec<Cut>,
     /// By half seconds.
@@ -104,12 +106,6 @@ impl Tunnels {
                 && x.end.lifetime.is_none_or(|life| note(&mut host.life, life, end));
             self.evicted += u64::from(!kept);
         }
-        if cut && !by_server && verdict::sent_by_proxy(&x.request) {
-            let (end, life) = (x.end.at.unwrap_or_default(), x.end.lifetime);
-            let kept =
-                life.is_none_or(|life| self.host(x.client.ip).is_none_or(|host| note(&mut host.asked, life, end)));
-            self.evicted += u64::from(!kept);
-        }
         let Some(host) = self.hosts.get_mut(&x.server.ip) else { return };
         for (at, ended) in [(Some(granted.last), None), (x.end.at, x.end.packet)] {
             let Some(at) = at else { continue };
@@ -137,6 +133,16 @@ impl Tunnels {
         if let (false, Some(life), Some(end), Some(packet)) = (farewell, x.end.lifetime, x.end.at, x.end.packet) {
             self.live(x, life, end, packet);
         }
+    }
+
+    /// Remembers a tunnel that its client ended without a Close frame, where that is a proxy.
+    pub fn learn_left(&mut self, x: &Exchange) {
+        let end = x.end.at.unwrap_or_default();
+        let (life, idle) = (x.end.lifetime, ends::left_idle(x));
+        let Some(host) = self.host(x.client.ip) else { return };
+        let kept = life.is_none_or(|life| note(&mut host.asked, life, end))
+            && idle.is_none_or(|idle| note(&mut host.asked_idle, idle, end));
+        self.evicted += u64::from(!kept);
     }
 
     /// What is remembered of a host. `None`: there is no room for another one, which is counted.
@@ -218,6 +224,14 @@ impl Tunnels {
         let Some(host) = self.hosts.get(&host) else { return 0 };
         let apart = host.asked.iter().any(|cut| is_same(cut.after, life) && cut.apart);
         if apart { times(&host.asked, life) } else { 0 }
+    }
+
+    /// How many tunnels this host, a proxy that asks another, ended after the same silence, this one among them, and
+    /// whether that was at different times.
+    pub fn left_after_idle(&self, host: IpAddr, idle: Nanos) -> (u32, bool) {
+        let Some(host) = self.hosts.get(&host) else { return (0, false) };
+        let apart = host.asked_idle.iter().any(|cut| is_same(cut.after, idle) && cut.apart);
+        (times(&host.asked_idle, idle), apart)
     }
 
     /// Whether tunnels that this host cut after the same life were cut at different times.

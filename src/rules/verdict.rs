@@ -360,7 +360,7 @@ fn left_early(x: &Exchange) -> bool {
 }
 
 /// Whether the request carries what only proxies add.
-pub(super) fn sent_by_proxy(request: &Head) -> bool {
+pub fn sent_by_proxy(request: &Head) -> bool {
     ["via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"]
         .iter()
         .any(|name| request.has(name))

@@ -1,10 +1,11 @@
 //! `idle-timeout`.
 
+use super::asker::{UNLESS, left};
 use super::idle_timeout_match;
 use super::limit::{CutOff, cut_off, limits_of, matching, next, or};
-use super::support::{FROM_SERVER, is_whole, is_whole_for, last_packet, spell};
+use super::support::{FROM_CLIENT, FROM_SERVER, is_whole, is_whole_for, last_packet, spell};
 use crate::base::Nanos;
-use crate::model::{Confidence, EndHow, Evidence, FaultClass, FlowFacts, LimitKind, Severity, Text};
+use crate::model::{Confidence, EndHow, Evidence, FaultClass, FlowFacts, LimitKind, Severity, Software, Text};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -15,7 +16,9 @@ pub(super) static RULE: Rule = Rule {
     about: "A hop, or the server end of the last leg in view, ended the connection by itself, without a Close frame, \
         after a silence that fits no idle limit which products are known to have by themselves: somebody set it. The \
         measured time is the limit.\n\nIt is a warning, and an error where the same host did it again after the same \
-        silence. A short silence counts only where it is a whole number of seconds, as limits are, or came again.",
+        silence. A short silence counts only where it is a whole number of seconds, as limits are, or came again.\n\n\
+        On the leg behind a hop alone it is a warning where the hop closed what it had asked for after the same whole seconds at \
+        several times: its own clients may leave then.",
     refs: &["RFC 6455 §5.5.2"],
     causes: &["an idle limit that was set on the hop, and no Ping or message within it"],
     fix: Some(FaultClass::Idle),
@@ -39,7 +42,10 @@ const LEAST: [Nanos; 2] = [Nanos::from_millis(1_500), Nanos::from_secs(5)];
 const LONG: Nanos = Nanos::from_secs(20);
 
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
-    let Some(cut) = cut_off(journey).filter(|cut| !cut.bore) else { return };
+    let Some(cut) = cut_off(journey) else { return of_asker(journey, seen, out) };
+    if cut.bore {
+        return;
+    }
     if idle_timeout_match::found(journey, seen).is_some() {
         return;
     }
@@ -48,14 +54,7 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let Some(sure) = sure(&cut, times) else { return };
-    let own = limits_of(seen, cut.software, LimitKind::Idle);
-    let mut names: Vec<String> = Vec::new();
-    for limit in own {
-        if !names.contains(&limit.setting.to_string()) {
-            names.push(limit.setting.to_string());
-        }
-    }
-    let setting = if names.is_empty() { "an idle limit of its own".to_owned() } else { format!("its {}", or(&names)) };
+    let setting = setting(seen, cut.software);
     let text = format!(
         "{}, then {} of silence; {} {} without a Close frame: {setting}.{}",
         cut.story(),
@@ -77,6 +76,37 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         found.evidence(packet);
     }
 }
+
+/// In words, what cuts idle tunnels in this software.
+fn setting(seen: &Seen, software: Option<&Software>) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for limit in limits_of(seen, software, LimitKind::Idle) {
+        if !names.contains(&limit.setting.to_string()) {
+            names.push(limit.setting.to_string());
+        }
+    }
+    if names.is_empty() { "an idle limit of its own".to_owned() } else { format!("its {}", or(&names)) }
+}
+
+/// Seen from behind the hop alone: it ended what it had asked for, each time after the same whole seconds of silence.
+fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    let Some(left) = left(journey, seen).filter(|left| left.set && left.times >= 2) else { return };
+    if matching(seen, LimitKind::Idle, left.idle, left.software, false).is_some() {
+        return;
+    }
+    let found = out
+        .add(Text::own(format!("{}: {}, {UNLESS}.", left.story(), setting(seen, left.software))))
+        .severity(Severity::Warning)
+        .confidence(if left.times >= OFTEN { Confidence::Likely } else { Confidence::Possible })
+        .expected(Text::own(format!("payload more often than every {}", spell(left.idle))))
+        .found(Text::own(format!("none, {} times at this hop", left.times)));
+    if let Some(packet) = last_packet(left.leg.x, FROM_CLIENT) {
+        found.evidence(packet);
+    }
+}
+
+/// As often as this it is hardly what clients do.
+const OFTEN: u32 = 3;
 
 /// Whole seconds from here on are hardly by chance.
 const SET: Nanos = Nanos::from_secs(3);
@@ -215,5 +245,24 @@ mod tests {
         seen.tunnels.learn(&x());
         let found = alone(&RULE, x(), None, &seen);
         assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, Confidence::Likely));
+    }
+
+    #[test]
+    fn what_a_proxy_left_after_the_same_whole_seconds_at_several_times_was_idle_too_long() {
+        let told = |ms: i64, times: i64, later: i64| {
+            let found = asked(&RULE, "acme", ms, times, later);
+            found.first().map(|found| (found.severity, found.confidence, words(&found.message)))
+        };
+        let (severity, sure, said) =
+            told(5_012, 3, 700).unwrap_or((Severity::Error, Confidence::Possible, String::new()));
+        assert_eq!((severity, sure), (Severity::Warning, Confidence::Likely));
+        assert!(said.starts_with("Open 5.0 s, then 5.0 s of silence; acme at "), "{said}");
+        assert!(said.contains(", as it did 3 times: its quiet_limit, unless its own clients"), "{said}");
+        assert_eq!(told(5_012, 2, 700).map(|found| found.1), Some(Confidence::Possible));
+        assert_eq!(told(5_012, 1, 700), None, "once");
+        assert_eq!(told(5_412, 3, 700), None, "no whole seconds");
+        assert_eq!(told(5_012, 3, 10), None, "all at one time");
+        assert_eq!(told(60_012, 3, 700), None, "a known limit");
+        assert_eq!(told(1_012, 3, 700), None, "short");
     }
 }

@@ -1,7 +1,8 @@
 //! `idle-timeout-match`.
 
+use super::asker::{UNLESS, left};
 use super::limit::{CutOff, Match, cut_off, matching, next};
-use super::support::{FROM_SERVER, last_packet, spell};
+use super::support::{FROM_CLIENT, FROM_SERVER, last_packet, spell};
 use crate::model::{Confidence, FaultClass, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -40,7 +41,7 @@ pub(super) fn found<'a, 's>(journey: &Journey<'a>, seen: &'s Seen) -> Option<(Cu
 }
 
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
-    let Some((cut, limit)) = found(journey, seen) else { return };
+    let Some((cut, limit)) = found(journey, seen) else { return of_asker(journey, seen, out) };
     let times = seen.tunnels.cut_after_idle(cut.host(), cut.idle);
     let sure = match (cut.by_hop() || times >= 2, limit.is_own()) {
         _ if limit.guess() => Confidence::Possible,
@@ -70,6 +71,26 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
             times => format!("{} without, {times} times at this host", spell(cut.idle)),
         }));
     if let Some(packet) = last_packet(cut.who.leg().x, FROM_SERVER) {
+        found.evidence(packet);
+    }
+}
+
+/// Seen from behind the hop alone: it ended what it had asked for, after a silence as long as a limit of its own.
+fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    let Some(left) = left(journey, seen).filter(|left| left.software.is_some()) else { return };
+    let Some(limit) = matching(seen, LimitKind::Idle, left.idle, left.software, false) else { return };
+    let sure = left.times >= 2 && !limit.guess();
+    let least = limit.all().iter().map(|limit| limit.length).min().unwrap_or_default();
+    let found = out
+        .add(Text::own(format!("{}: its {}, {UNLESS}.", left.story(), limit.words())))
+        .severity(if sure { Severity::Error } else { Severity::Warning })
+        .confidence(if sure { Confidence::Likely } else { Confidence::Possible })
+        .expected(Text::own(format!("payload more often than every {}", spell(least))))
+        .found(Text::own(match left.times {
+            0 | 1 => format!("{} without", spell(left.idle)),
+            times => format!("{} without, {times} times at this hop", spell(left.idle)),
+        }));
+    if let Some(packet) = last_packet(left.leg.x, FROM_CLIENT) {
         found.evidence(packet);
     }
 }
@@ -147,5 +168,17 @@ mod tests {
         let view = crate::rules::journey::View { responder: Some(&other), ..Default::default() };
         let found = crate::rules::testing::run_whole(&RULE, &[near, far], &[hop], &[], view, &known());
         assert!(words(&found[0].message).ends_with("Raised, the next on the path is other's patience (5 min)."));
+    }
+
+    #[test]
+    fn what_a_known_proxy_left_after_a_silence_as_long_as_its_limit_was_cut_by_that() {
+        let told = |product: &str, ms: i64, times: i64| {
+            let found = asked(&RULE, product, ms, times, 700);
+            found.first().map(|found| (found.severity, found.confidence))
+        };
+        assert_eq!(told("acme", 60_012, 1), Some((Severity::Warning, Confidence::Possible)));
+        assert_eq!(told("acme", 60_012, 2), Some((Severity::Error, Confidence::Likely)));
+        assert_eq!(told("acme", 60_012, 0), None, "no proxy");
+        assert_eq!((told("acme", 45_012, 2), told("other", 60_012, 2)), (None, None), "no limit of its");
     }
 }

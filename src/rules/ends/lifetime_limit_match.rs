@@ -6,7 +6,6 @@ use super::who::{self, Who};
 use crate::base::Nanos;
 use crate::model::{Confidence, Evidence, FaultClass, LimitKind, Severity, Text};
 use crate::rules::journey::Journey;
-use crate::rules::verdict::sent_by_proxy;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -108,9 +107,10 @@ fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let x = leg.x;
     let (Some(life), Some(idle)) = (x.end.lifetime, x.end.idle_before) else { return };
     let busy = idle.0 <= life.0 / 4;
-    if cut_by(x) != Some(FROM_CLIENT) || !busy || life < LEAST || !is_whole(life) || !sent_by_proxy(&x.request) {
+    if cut_by(x) != Some(FROM_CLIENT) || !busy || life < LEAST || !is_whole(life) {
         return;
     }
+    // Only what proxies end is remembered.
     let times = seen.tunnels.left_after_life(x.client.ip, life);
     if times < OFTEN {
         return;
@@ -179,7 +179,8 @@ mod tests {
         };
         let told = |ms: i64, tunnels: i64, forwarded: bool| {
             let mut seen = known();
-            (0..tunnels).for_each(|n| seen.tunnels.learn(&left(ms + n, n * 700, forwarded)));
+            let all = (0..tunnels).map(|n| left(ms + n, n * 700, forwarded));
+            all.filter(|_| forwarded).for_each(|x| seen.tunnels.learn_left(&x));
             alone(&RULE, left(ms, 0, forwarded), None, &seen).len()
         };
         assert_eq!((told(17_000, 3, true), told(17_000, 2, true)), (1, 0));

@@ -1,6 +1,7 @@
 //! Rules on how a WebSocket ended, or why it may end soon. One file per rule; `support` is what several of them ask
 //! of one leg, `who` finds out over all legs who ended it, `limit` which known limit a measured time is.
 
+mod asker;
 mod backpressure;
 mod by_policy;
 mod clean;
@@ -33,6 +34,7 @@ mod without_close;
 use crate::model::{Direction, EndHow, Exchange};
 use crate::rules::Rule;
 
+pub use asker::{left_by_client, left_idle};
 pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;

@@ -80,6 +80,21 @@ pub(super) fn alone(rule: &'static Rule, x: Exchange, product: Option<&str>, see
     run_whole(rule, &[x], &[], &[], view, seen)
 }
 
+/// What a rule finds about a chain of one leg that this proxy asked for and closed, one of so many that it left after that
+/// time, each so long after the one before.
+pub(super) fn asked(rule: &'static Rule, product: &str, ms: i64, times: i64, later: i64) -> Vec<Finding> {
+    let mut seen = known();
+    let left = |n: i64| {
+        let mut x = cut(CLIENT, EndHow::Fin, ms);
+        x.end.at = x.end.at.map(|at| at + Nanos::from_millis(n * later));
+        x
+    };
+    (0..times).for_each(|n| seen.tunnels.learn_left(&left(n)));
+    let software = software(product);
+    let view = View { asker: Some(&software), ..View::default() };
+    run_whole(rule, &[left(0)], &[], &[], view, &seen)
+}
+
 pub(in crate::rules) fn software(slug: &str) -> Software {
     let confidence = crate::model::Confidence::Certain;
     Software { slug: slug.to_owned(), name: slug.to_owned(), version: None, confidence, evidence: Vec::new() }

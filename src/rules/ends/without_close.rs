@@ -1,9 +1,10 @@
 //! `end-without-close`.
 
-use super::support::{FROM_SERVER, cut_by, is_probe, last_packet, name, spans};
+use super::support::{FROM_CLIENT, FROM_SERVER, cut_by, is_probe, last_packet, name, spans};
 use crate::base::Nanos;
 use crate::model::{EndHow, Exchange, FaultClass, Finding, Severity, Text};
 use crate::rules::rule::both;
+use crate::rules::verdict::sent_by_proxy;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 /// What ends a tunnel, and leaves a FIN or RST without a Close on one leg or another.
@@ -62,6 +63,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .severity(if is_probe(x, by) || x.quality.no_client_packets { Severity::Info } else { Severity::Warning })
         .expected(Text::own("a Close frame before the end"))
         .found(Text::own("none from either side"));
+    if by == FROM_CLIENT && sent_by_proxy(&x.request) {
+        found = found.cause(PASSED_ON);
+    }
     if by == FROM_SERVER && x.end.idle_before.is_some_and(|idle| idle >= QUIET) {
         found = found.cause(IDLE);
     }
@@ -75,6 +79,8 @@ const QUIET: Nanos = Nanos::from_secs(2);
 
 const IDLE: &str = "an idle limit of its own, or of what stands behind it: nothing had been sent for a while";
 
+const PASSED_ON: &str = "its own client left without a Close frame, which it passed on, or a limit of its own struck";
+
 /// Which kind of mending the likeliest cause of a finding of this rule calls for. `None`: what the rule itself says.
 pub(in crate::rules) fn quiet_fix_class(finding: &Finding) -> Option<FaultClass> {
     let quiet = finding.rule == RULE.id && finding.causes.first().is_some_and(|cause| cause == IDLE);
@@ -84,7 +90,6 @@ pub(in crate::rules) fn quiet_fix_class(finding: &Finding) -> Option<FaultClass>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::ends::support::{FROM_CLIENT, FROM_SERVER};
     use crate::rules::ends::testing::*;
 
     #[test]

@@ -41,7 +41,7 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     }
     if let Some(told) = told {
         let text = turned::say(said_of(flow, told, "says by ICMP that it cannot be reached"), flow, seen);
-        tell(out, flow, told, text).confidence(Confidence::Likely);
+        tell(out, flow, told, text, turned::severity(flow, seen)).confidence(Confidence::Likely);
         return;
     }
     if taken_meanwhile(flow, seen).is_some() {

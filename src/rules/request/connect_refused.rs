@@ -1,6 +1,6 @@
 //! The server refused the TCP connection.
 
-use super::turned::{self, got_through};
+use super::turned;
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Error,
     title: "the TCP connection was refused",
     about: "The client's SYN was answered by RST: nothing listens on that port, or a firewall refuses it. \
-        No request was ever sent.\n\nA warning where the client got through at once by its other family of addresses or by another address, and where \
+        No request was ever sent.\n\nA note where the client got through at once by its other family of addresses, a warning where it did by another \
+        address of the same, where a hop did, and where \
         a hop opened the connection although no upgrade of its clients in view waited for it, as for a health check; also \
         where the client was refused at several ports of this server, as whoever looks for open ones is. A note \
         where it went to port 443 and the client asked port 80 about then: browsers try https first.",
@@ -49,7 +50,8 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let for_nobody = seen.hops.contains(&flow.client.ip);
     let severity = match () {
         () if tried_https_first(flow, seen) => Severity::Info,
-        () if for_nobody || seen.is_scan(flow) || got_through(flow, seen).is_some() => Severity::Warning,
+        () if let Some(severity) = turned::severity(flow, seen) => severity,
+        () if for_nobody || seen.is_scan(flow) => Severity::Warning,
         () => Severity::Error,
     };
     let aside = match () {
@@ -138,7 +140,7 @@ mod tests {
             (found[0].severity, words(&found[0].message))
         };
         let harmless = told(Nanos::from_millis(300), 80);
-        assert_eq!(harmless.0, Severity::Warning);
+        assert_eq!(harmless.0, Severity::Info);
         assert!(harmless.1.ends_with("(packet 4): whoever has several addresses asks them in turn."), "{}", harmless.1);
         for (later, port) in [(Nanos::from_secs(9), 80), (Nanos::from_millis(300), 8080)] {
             let (severity, said) = told(later, port);

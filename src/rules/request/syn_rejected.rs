@@ -38,7 +38,7 @@ pub(in crate::rules) fn told(flow: &FlowFacts) -> Option<&Rejected> {
 fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     let Some(told) = told(flow) else { return };
     let text = turned::say(said_of(flow, told, "rejected that by ICMP"), flow, seen);
-    tell(out, flow, told, text);
+    tell(out, flow, told, text, turned::severity(flow, seen));
 }
 
 /// A hop that tried in vain, and the answer that its client got for it.

@@ -1,7 +1,7 @@
 //! Clients that ask their addresses in turn: what one does not answer, another does.
 
 use crate::base::{Nanos, Timestamp, limits};
-use crate::model::{FlowFacts, Text};
+use crate::model::{FlowFacts, Severity, Text};
 use crate::rules::Seen;
 use crate::rules::seen::Attempt;
 
@@ -10,13 +10,23 @@ const TURNS: Nanos = Nanos::from_secs(2);
 
 /// The upgrade that was granted at once at another address: one of the other family, or another one of the same client.
 /// `None`: there was none, and the client was left without.
-pub(super) fn got_through<'s>(flow: &FlowFacts, seen: &'s Seen) -> Option<&'s Attempt> {
+fn got_through<'s>(flow: &FlowFacts, seen: &'s Seen) -> Option<&'s Attempt> {
     let at_once = |at: Timestamp| at >= flow.syn_at && at.since(flow.syn_at) <= TURNS;
     seen.attempts().take(limits::SEEN_COMPARED).find(|a| {
         let family = a.server.is_ipv4() != flow.server.ip.is_ipv4();
         let turned = family || a.client == flow.client.ip && a.server != flow.server.ip;
         a.granted && turned && a.server_port == flow.server.port && at_once(a.at)
     })
+}
+
+/// How grave it was: a note where a client turned to the other family of addresses, as it is meant to (RFC 8305), and a
+/// warning where a hop did, which remembers it against the address, or where another address was asked. `None`: the client
+/// was left without.
+pub(super) fn severity(flow: &FlowFacts, seen: &Seen) -> Option<Severity> {
+    let other = got_through(flow, seen)?;
+    let by_design = other.server.is_ipv4() != flow.server.ip.is_ipv4();
+    let by_hop = [flow.client.ip, other.client].iter().any(|ip| seen.hops.contains(ip));
+    Some(if by_design && !by_hop { Severity::Info } else { Severity::Warning })
 }
 
 /// Says behind `text` where the client got through, if it did.

@@ -1,0 +1,64 @@
+//! Tunnels that a proxy ended whose leg towards its client is not in view, or not read: seen from behind it, it is the
+//! client.
+
+use super::support::{FROM_CLIENT, cut_by, is_whole_for, spell};
+use super::who::{self, Who};
+use crate::base::Nanos;
+use crate::model::{EndHow, Exchange, Software};
+use crate::rules::Seen;
+use crate::rules::journey::{Journey, Leg, full_name};
+
+/// One that was silent when it was ended.
+pub(super) struct LeftIdle<'a> {
+    pub leg: Leg<'a>,
+    /// From the last payload byte to the end.
+    pub idle: Nanos,
+    /// How many this proxy ended after that silence, this one among them.
+    pub times: u32,
+    /// They were ended at different times, each after whole seconds.
+    pub set: bool,
+    pub software: Option<&'a Software>,
+}
+
+/// The shortest silence that counts.
+const LEAST: Nanos = Nanos::from_millis(1_500);
+
+/// Whether the client's end closed or reset this tunnel without a Close frame.
+pub fn left_by_client(x: &Exchange) -> bool {
+    cut_by(x) == Some(FROM_CLIENT) && matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst)
+}
+
+/// For how long nothing had been sent when the client's end closed this tunnel without a Close frame. `None`: it did not,
+/// or it had not been silent for long.
+pub fn left_idle(x: &Exchange) -> Option<Nanos> {
+    let closed = left_by_client(x) && x.end.tcp_how == EndHow::Fin;
+    x.end.idle_before.filter(|idle| closed && *idle >= LEAST)
+}
+
+/// `None`: it went otherwise, or its client is not known to be a proxy.
+pub(super) fn left<'a>(journey: &Journey<'a>, seen: &Seen) -> Option<LeftIdle<'a>> {
+    let Some(Who::Client(leg)) = who::ended(journey) else { return None };
+    let idle = left_idle(leg.x)?;
+    // Only what proxies end is remembered.
+    let (times, apart) = seen.tunnels.left_after_idle(leg.x.client.ip, idle);
+    let software = journey.view.asker;
+    (times > 0).then(|| LeftIdle { leg, idle, times, set: apart && is_whole_for(idle, software), software })
+}
+
+impl LeftIdle<'_> {
+    /// `Open 5.0 s, then 4.8 s of silence; nginx at 10.0.0.2 closed the connection without a Close frame, as it did 3 times: `.
+    pub(super) fn story(&self) -> String {
+        let x = self.leg.x;
+        let open = x.end.lifetime.map_or_else(|| "Open".to_owned(), |life| format!("Open {}", spell(life)));
+        let name = self.software.map_or_else(|| "the proxy".to_owned(), full_name);
+        let again = if self.times > 1 { format!(", as it did {} times", self.times) } else { String::new() };
+        let idle = spell(self.idle);
+        format!(
+            "{open}, then {idle} of silence; {name} at {} closed the connection without a Close frame{again}",
+            x.client.ip
+        )
+    }
+}
+
+/// What the leg behind a proxy cannot tell.
+pub(super) const UNLESS: &str = "unless its own clients leave then, which it passes on";
