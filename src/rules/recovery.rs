@@ -13,15 +13,38 @@ pub struct Recovered {
     pub id: ExchangeId,
     /// When its request began.
     pub at: Timestamp,
+    /// It is the same request, which a hop gave to its next server at once.
+    pub by_hop: bool,
 }
 
 /// The attempt that overcame this refusal: of the same client and program at the same target, begun
 /// within `limits::RETRY_S` of the refusal, granted, and changed in what the refusal was about: the
-/// credentials (401, 407) or the WebSocket version (400, 426). `None` where there is none.
+/// credentials (401, 407) or the WebSocket version (400, 426); or the same request once more, with its key, as a hop
+/// sends it that tries its next server. `None` where there is none.
 ///
 /// A mere second try does not count: behind one address there may be many clients, and what fails
 /// now and then is still a fault.
 pub fn recovery(x: &Exchange, seen: &Seen) -> Option<Recovered> {
+    changed(x, seen).or_else(|| once_more(x, seen))
+}
+
+/// The attempt of the same client at the same target that has the same key, began at once when this one was over, and is the
+/// only one with this key that was granted: clients make a key for each attempt of theirs (RFC 6455 §4.1).
+fn once_more(x: &Exchange, seen: &Seen) -> Option<Recovered> {
+    // What redirects was followed, not tried again.
+    if x.status().is_some_and(|code| code < 400) {
+        return None;
+    }
+    let over = x.response.as_ref().map(|answer| answer.first).or(x.end.tcp_at)?;
+    let mut granted = seen.with_key(x.key()?).take(limits::SEEN_COMPARED).filter(|a| a.granted);
+    let (again, other) = (granted.next()?, granted.next());
+    let same = again.id != x.id && again.client == x.client.ip && again.target() == x.request.target();
+    let at_once = again.at >= over && again.at.since(over) <= AT_ONCE;
+    (other.is_none() && same && at_once).then_some(Recovered { id: again.id, at: again.at, by_hop: true })
+}
+
+/// The attempt that was changed in what the refusal was about.
+fn changed(x: &Exchange, seen: &Seen) -> Option<Recovered> {
     let refusal = x.response.as_ref()?;
     let about_credentials = match refusal.status()? {
         401 | 407 => true,
@@ -36,7 +59,7 @@ pub fn recovery(x: &Exchange, seen: &Seen) -> Option<Recovered> {
     let until = refusal.last + Nanos::from_secs(limits::RETRY_S);
     let mut later = seen.granted_after(mine.client, mine.target(), refusal.first);
     let success = later.find(|a| a.at <= until && a.id != x.id && a.agent == mine.agent && changed(a))?;
-    Some(Recovered { id: success.id, at: success.at })
+    Some(Recovered { id: success.id, at: success.at, by_hop: false })
 }
 
 /// Lowers to warnings the errors of an exchange that did no harm, and says whether a later try
@@ -118,9 +141,37 @@ mod tests {
     #[test]
     fn credentials_after_a_401_and_another_version_after_a_426_overcome_it() {
         let signed = ask("Authorization: Basic eDp5\r\n");
-        assert_eq!(retried("401 Unauthorized", &signed, 300), Some(Recovered { id: ExchangeId(2), at: at(300) }));
+        assert_eq!(
+            retried("401 Unauthorized", &signed, 300),
+            Some(Recovered { id: ExchangeId(2), at: at(300), by_hop: false })
+        );
         let older = ASK.replace("Version: 13", "Version: 8");
         assert!(retried("426 Upgrade Required", &older, 300).is_some());
+    }
+
+    #[test]
+    fn a_request_that_a_hop_sent_again_with_its_key_was_overcome() {
+        let tried = |ms: i64, key: &str, answers: &[&str]| {
+            let mut refused = exchange(ASK, Some("HTTP/1.1 503 Service Unavailable\r\n\r\n"));
+            refused.response.iter_mut().for_each(|answer| answer.first = at(20));
+            let mut seen = Seen::default();
+            seen.learn(&refused, false);
+            for (n, answer) in answers.iter().enumerate() {
+                let mut again = exchange(&ASK.replace("dGhlIHNhbXBsZSBub25jZQ==", key), Some(answer));
+                again.id = ExchangeId(2 + n as u64);
+                again.request.first = at(20 + ms);
+                seen.learn(&again, false);
+            }
+            let mut findings = run_all(&refused);
+            lower(&mut findings, &refused, Outcome::Refused, &seen).map(|found| (found.id, found.by_hop))
+        };
+        let same = "dGhlIHNhbXBsZSBub25jZQ==";
+        assert_eq!(tried(3, same, &[GRANT]), Some((ExchangeId(2), true)));
+        assert_eq!(tried(300, same, &[GRANT]), None, "a client's own next try");
+        assert_eq!(tried(3, same, &[GRANT, GRANT]), None, "a key that is no nonce");
+        assert_eq!(tried(3, "AQIDBAUGBwgJCgsMDQ4PEC==", &[GRANT]), None, "another request");
+        assert_eq!(tried(3, same, &["HTTP/1.1 503 No\r\n\r\n"]), None);
+        assert_eq!(tried(-3, same, &[GRANT]), None, "before");
     }
 
     #[test]

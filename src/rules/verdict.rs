@@ -378,6 +378,15 @@ static UPGRADED: &[Part] = &[Part::Own(Cow::Borrowed("Upgraded to websocket."))]
 pub(super) fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recovered: Option<Recovered>) -> Verdict {
     let protocol = x.protocol();
     let text = match (recovered, outcome, &x.response) {
+        (Some(later), _, head) if later.by_hop => {
+            let status = head.as_ref().and_then(|head| head.status());
+            let met = status.map_or_else(|| "Not answered".to_owned(), |code| format!("Refused with {code}"));
+            Text::own(format!(
+                "{met}, and granted at once when the same request was sent again (exchange {}), as a proxy does that tries \
+                 its next server.",
+                later.id
+            ))
+        }
         (Some(later), _, Some(head)) => Text::own(format!(
             "Refused with {}, as a first try may be: the same client succeeded {} later (exchange {}).",
             head.status().unwrap_or_default(),
@@ -556,7 +565,7 @@ mod tests {
     #[test]
     fn a_retry_that_succeeded_makes_it_ok() {
         let x = exchange(ASK, Some("HTTP/1.1 401 Unauthorized\r\n\r\n"));
-        let later = Some(Recovered { id: ExchangeId(7), at: at(510) });
+        let later = Some(Recovered { id: ExchangeId(7), at: at(510), by_hop: false });
         let v = of(&x, &Handshake::default(), Outcome::Refused, &run_all(&x), later, &Nothing);
         assert_eq!(v.rule, "ok");
         assert!(words(&v.summary).contains("500.0 ms later (exchange 7)"));
