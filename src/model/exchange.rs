@@ -461,7 +461,8 @@ impl Exchange {
 
     /// From the request's first byte to the first byte of the response. `None` where one of them is not in view.
     pub fn latency(&self) -> Option<Nanos> {
-        let response = self.response.as_ref().filter(|_| !self.quality.no_client_packets);
+        let asked = !self.quality.no_client_packets && !self.request.method().is_empty();
+        let response = self.response.as_ref().filter(|_| asked);
         response.map(|r| r.first.since(self.request.first))
     }
 

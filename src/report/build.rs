@@ -201,6 +201,24 @@ pub fn row(a: &Analysis, id: base::ExchangeId) -> Option<&Row> {
     store::row(&a.rows, id)
 }
 
+/// The connection of a chain without a leg.
+pub fn flow<'a>(a: &'a Analysis, chain: &model::Chain) -> Option<&'a model::FlowFacts> {
+    flow_by_id(a, chain.flow?)
+}
+
+/// The connection without a request that has this id.
+pub fn flow_by_id(a: &Analysis, id: base::FlowId) -> Option<&model::FlowFacts> {
+    // In order of id they are found fast; nothing promises that order.
+    let found = a.flows.binary_search_by_key(&id, |f| f.id).ok().and_then(|i| a.flows.get(i));
+    found.or_else(|| a.flows.iter().find(|f| f.id == id))
+}
+
+/// Whether a chain is a connection that carried no request. A WebSocket that was open before the capture began is none.
+pub fn never_asked(a: &Analysis, chain: &model::Chain) -> bool {
+    let open = || flow(a, chain).and_then(|flow| flow.said.as_ref()).is_some_and(|said| said.ws.is_some());
+    chain.legs.is_empty() && !open()
+}
+
 /// The finding at `index` of the analysis, with the fixes of the chain whose verdict it is. `None`
 /// beyond the end.
 pub fn finding_of(a: &Analysis, owners: &Owners, index: usize, masker: &mut Masker) -> Option<doc::Finding> {

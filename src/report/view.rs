@@ -153,7 +153,7 @@ impl<'a> View<'a> {
         }
         let counts = self.counts();
         let tried: usize = counts.values().sum();
-        let lone = self.chains.iter().filter(|b| b.chain.legs.is_empty()).count();
+        let lone = self.chains.iter().filter(|b| build::never_asked(self.a, b.chain)).count();
         let mut text = match tried {
             0 => "No upgrade was seen.".to_owned(),
             _ => {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use crate::base::escape::escape;
-use crate::base::{Endpoint, FlowId, Timestamp};
-use crate::model::{Chain, Exchange, Finding, FlowFacts, Outcome, Severity, Subject};
+use crate::base::{Endpoint, Timestamp};
+use crate::model::{Chain, Exchange, Finding, Outcome, Severity, Subject};
 use crate::report::build;
+pub(super) use crate::report::build::{flow, flow_by_id};
 use crate::report::text::legs;
 use crate::rules;
 use crate::store::{Analysis, Row};
@@ -89,18 +90,6 @@ pub(super) fn input_name(a: &Analysis, index: usize) -> String {
 /// The leg that the client saw.
 pub(super) fn first_leg<'a>(a: &'a Analysis, chain: &Chain) -> Option<&'a Row> {
     chain.legs.first().and_then(|&leg| build::row(a, leg))
-}
-
-/// The connection of a chain without a leg.
-pub(super) fn flow<'a>(a: &'a Analysis, chain: &Chain) -> Option<&'a FlowFacts> {
-    flow_by_id(a, chain.flow?)
-}
-
-/// The connection without a request that has this id.
-pub(super) fn flow_by_id(a: &Analysis, id: FlowId) -> Option<&FlowFacts> {
-    // In order of id they are found fast; nothing promises that order.
-    let found = a.flows.binary_search_by_key(&id, |f| f.id).ok().and_then(|i| a.flows.get(i));
-    found.or_else(|| a.flows.iter().find(|f| f.id == id))
 }
 
 /// When the client began.

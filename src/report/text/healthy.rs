@@ -152,8 +152,10 @@ fn line(c: &mut Context<'_>, chain: &Chain) -> String {
     if let Some(status) = x.status() {
         text.push_str(&format!(" {status}"));
     }
-    if let Some(latency) = x.latency() {
-        text.push_str(&format!(" in {}", human(latency)));
+    match x.latency() {
+        Some(latency) => text.push_str(&format!(" in {}", human(latency))),
+        None if x.response.is_some() => text.push_str(" to a request that is not in view"),
+        None => {}
     }
     if chain.verdict.rule != "ok" {
         text.push_str(&format!(" {}", mask::own(&chain.verdict.rule)));

@@ -4,10 +4,10 @@ use std::io;
 
 use crate::base::escape::escape;
 use crate::model::{Blame, Outcome, Role};
-use crate::report::mask;
 use crate::report::text::facts::{Fate, Group};
 use crate::report::text::page::{Page, Tone, clip, count, grouped};
 use crate::report::text::{Context, block, facts, hops, nothing};
+use crate::report::{build, mask};
 use crate::rules;
 
 /// Kinds of verdicts named in the summary.
@@ -40,7 +40,7 @@ fn attempts(c: &Context<'_>, tried: u64) -> String {
     if !hops.is_empty() {
         text.push_str(&format!(" {hops}"));
     }
-    match c.facts.count(Fate::NoRequest) {
+    match c.a.chains.iter().filter(|chain| build::never_asked(c.a, chain)).count() as u64 {
         0 => {}
         n => text.push_str(&format!(" {} never got as far as a request.", count(n, "connection", "connections"))),
     }

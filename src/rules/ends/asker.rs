@@ -15,7 +15,7 @@ pub(super) struct LeftIdle<'a> {
     pub idle: Nanos,
     /// How many this proxy ended after that silence, this one among them.
     pub times: u32,
-    /// They were ended at different times, each after whole seconds.
+    /// It was ended after whole seconds, and if there were others, not all at one time.
     pub set: bool,
     pub software: Option<&'a Software>,
 }
@@ -31,8 +31,7 @@ pub fn left_by_client(x: &Exchange) -> bool {
 /// For how long nothing had been sent when the client's end closed this tunnel without a Close frame. `None`: it did not,
 /// or it had not been silent for long.
 pub fn left_idle(x: &Exchange) -> Option<Nanos> {
-    let closed = left_by_client(x) && x.end.tcp_how == EndHow::Fin;
-    x.end.idle_before.filter(|idle| closed && *idle >= LEAST)
+    x.end.idle_before.filter(|idle| left_by_client(x) && *idle >= LEAST)
 }
 
 /// `None`: it went otherwise, or its client is not known to be a proxy.
@@ -42,7 +41,10 @@ pub(super) fn left<'a>(journey: &Journey<'a>, seen: &Seen) -> Option<LeftIdle<'a
     // Only what proxies end is remembered.
     let (times, apart) = seen.tunnels.left_after_idle(leg.x.client.ip, idle);
     let software = journey.view.asker;
-    (times > 0).then(|| LeftIdle { leg, idle, times, set: apart && is_whole_for(idle, software), software })
+    (times > 0).then(|| {
+        let set = (apart || times == 1) && is_whole_for(idle, software);
+        LeftIdle { leg, idle, times, set, software }
+    })
 }
 
 impl LeftIdle<'_> {
@@ -53,8 +55,9 @@ impl LeftIdle<'_> {
         let name = self.software.map_or_else(|| "the proxy".to_owned(), full_name);
         let again = if self.times > 1 { format!(", as it did {} times", self.times) } else { String::new() };
         let idle = spell(self.idle);
+        let did = if x.end.tcp_how == EndHow::Rst { "reset" } else { "closed" };
         format!(
-            "{open}, then {idle} of silence; {name} at {} closed the connection without a Close frame{again}",
+            "{open}, then {idle} of silence; {name} at {} {did} the connection without a Close frame{again}",
             x.client.ip
         )
     }

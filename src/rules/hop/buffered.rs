@@ -16,7 +16,8 @@ pub(super) static RULE: Rule = Rule {
         after a second and more; often they leave in bursts although they came one by one. The hop collects what it \
         should pass on at once. Whoever waits for an answer feels each of these delays, and heartbeats come too late.\
         \n\nIt is said only where one clock measured both sides, and not for the time in which the receiver itself \
-        took nothing (its window was closed), nor for what came before the other side was open.\n\nAn error where a \
+        took nothing (its window was closed), for what came before the other side was open, nor where bytes of that direction \
+        were sent again and again on one of the legs: then the network lost them.\n\nAn error where a \
         message was kept for a second and more, and the side that waited ended the WebSocket with a code of the \
         application's own (4000 to 4999).",
     refs: &["RFC 9110 §7.8", "RFC 6455 §5.4"],
@@ -42,7 +43,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     for way in ways(view) {
-        if way.holed() {
+        if way.holed() || resent(&way) {
             continue;
         }
         let late: Vec<Late<'_>> = way.pairs().filter_map(|(a, b)| late(&way, a, b)).collect();
@@ -70,6 +71,14 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             .evidence(way.place(worst.came))
             .evidence(way.place(worst.left));
     }
+}
+
+/// Whether bytes of this direction had to be sent again and again on one of the legs: what is behind such bytes waits in
+/// the sender's kernel (RFC 6298 §5), and what was lost came later than it was captured.
+fn resent(way: &Way<'_>) -> bool {
+    let transports = [way.from_talk, way.to_talk].map(|talk| talk.transport.as_ref());
+    let all = transports.into_iter().flatten().flat_map(|transport| [transport.resent, transport.overcome]);
+    all.flatten().any(|resent| resent.by == way.direction)
 }
 
 /// A message that waited.
@@ -183,5 +192,21 @@ mod tests {
         let near = leg(&[], &[text("one", 0), text("two", 0)]);
         let far = leg(&[], &[text("one", -800), text("two", -700)]);
         assert!(found(near, far).is_empty());
+    }
+
+    #[test]
+    fn what_the_network_lost_was_not_kept_by_the_hop() {
+        let resent = |on: usize, by| {
+            let (mut near, mut far) = sent([2_800, 2_801, 2_802]);
+            let at = PacketRef::new(0, 3);
+            let (first, last) = (Timestamp(0), Timestamp(1));
+            let told = crate::model::Resent { by, times: 3, at, first, last };
+            let leg = if on == 0 { &mut near } else { &mut far };
+            let transport = Transport { overcome: Some(told), ..Transport::default() };
+            leg.talk.as_mut().unwrap().transport = Some(Box::new(transport));
+            found(near, far).len()
+        };
+        assert_eq!([resent(0, Direction::ServerToClient), resent(1, Direction::ServerToClient)], [0, 0]);
+        assert_eq!(resent(0, Direction::ClientToServer), 1, "of the other direction");
     }
 }

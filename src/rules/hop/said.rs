@@ -15,6 +15,7 @@ pub(super) struct Way<'a> {
     pub came: &'a Spoken,
     pub left: &'a Spoken,
     pub to_talk: &'a Talk,
+    pub from_talk: &'a Talk,
     /// Who said it: `client`, `backend`.
     pub sender: &'static str,
 }
@@ -31,7 +32,7 @@ pub(super) fn ways<'a>(view: &HopView<'a>) -> Vec<Way<'a>> {
         let (from_talk, to_talk) = if by_client { (near_talk, far_talk) } else { (far_talk, near_talk) };
         let sender = if by_client { "client" } else { "backend" };
         let (came, left) = (from_talk.of(direction), to_talk.of(direction));
-        Way { direction, from, to, came, left, to_talk, sender }
+        Way { direction, from, to, came, left, to_talk, from_talk, sender }
     };
     [Direction::ClientToServer, Direction::ServerToClient].map(way).into()
 }

@@ -40,6 +40,9 @@ pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
     let here = bare(host, default_port(scheme));
     let there = to.authority.map_or_else(|| here.clone(), |a| bare(a, default_port(new_scheme)));
     let same_host = name(&here) == name(&there);
+    if is_glued(request, location) {
+        return Kind::Broken;
+    }
     let (path, asked_path) = (path_of(&to, &asked), or_root(asked.path));
     let same_target = path == asked_path && to.query == asked.query;
 
@@ -56,6 +59,17 @@ pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
     } else {
         Kind::Other
     }
+}
+
+/// Whether a host is the one that was asked with the first piece of the path behind it: a slash is missing between them.
+pub(super) fn is_glued(request: &Head, location: &[u8]) -> bool {
+    let here = name(request.host().unwrap_or_default());
+    let asked = read_target(request.target()).path;
+    let first = asked.strip_prefix(b"/").unwrap_or(asked).split(|&b| b == b'/').next().unwrap_or_default();
+    let glued = [here, first].concat();
+    !here.is_empty()
+        && !first.is_empty()
+        && location_host(location).is_some_and(|there| there.eq_ignore_ascii_case(&glued))
 }
 
 /// The request target that a client asks for which follows this Location. `None` where none can.

@@ -1,7 +1,7 @@
 //! `redirected` and its kinds. One file, because each kind is what the others are not: exactly one
 //! of them speaks for a redirect.
 
-use super::redirect_target::{Kind, kind};
+use super::redirect_target::{Kind, is_glued, kind};
 use super::support::{FROM_SERVER, is_attempt, say_status, show_field, whole_response};
 use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -102,14 +102,19 @@ pub(super) static HOST: Rule = rule(
     |x, _, out| check(x, Kind::Host, out),
 );
 
+const GLUED: &str =
+    "a slash is missing at the end of the address in the redirect rule, so that the path was glued to the host";
+
 pub(super) static BROKEN: Rule = rule(
     "redirect-broken",
     "the redirect leads nowhere",
     "Location must be an http or https address or a path. A ws or wss scheme, or two schemes in a row \
-    (https://wss://…), is something that no client follows.",
+    (https://wss://…), is something that no client follows; nor does a host exist to which the path was glued \
+    (https://ws.examplechat for /chat).",
     &[
         "a redirect rule pastes the scheme of the upgraded request (ws, wss) into Location",
         "a template with a missing variable",
+        GLUED,
     ],
     |x, _, out| check(x, Kind::Broken, out),
 );
@@ -141,7 +146,11 @@ fn check(x: &Exchange, wanted: Kind, out: &mut Findings<'_>) {
         Kind::Loop => ", which is the address that was asked for.",
         _ => "; browsers do not follow redirects when they open a WebSocket.",
     };
-    out.add(text.say(end))
+    let mut found = out.add(text.say(end));
+    if is_glued(&x.request, location) {
+        found = found.cause(GLUED);
+    }
+    found
         .expected(Text::own("101 Switching Protocols"))
         .found(show_field(head, "Location"))
         .start_line(head, FROM_SERVER)
@@ -166,6 +175,8 @@ mod tests {
             ("/login?next=/chat", "redirect-login"),
             ("http://www.ws.example/chat", "redirect-host"),
             ("https://wss://ws.example/chat", "redirect-broken"),
+            ("https://ws.examplechat", "redirect-broken"),
+            ("https://ws.example.net/chat", "redirect-host"),
             ("http://ws.example/chat", "redirect-loop"),
         ] {
             assert_eq!(found(ASK, "301 Moved Permanently", location), [slug], "{location}");
