@@ -239,6 +239,8 @@ pub struct Quality {
     /// No packet at all from the client (server).
     pub no_client_packets: bool,
     pub no_server_packets: bool,
+    /// The request came while an earlier one of its connection waited for its answer (RFC 9112 §9.3.2).
+    pub queued: bool,
     /// Bytes lost inside or before the request (response) head.
     pub request_gap: bool,
     pub response_gap: bool,
@@ -416,17 +418,26 @@ impl Exchange {
     pub fn asks_permission(&self) -> Option<&[u8]> {
         let head = &self.request;
         let with = |name, beside: &[&str]| head.first_value(name).filter(|_| beside.iter().all(|name| head.has(name)));
-        let original = with("x-original-uri", &[])
+        let nginx = with("x-original-uri", &[])
             .or_else(|| with("x-original-url", &["x-original-method"]))
-            .or_else(|| with("x-original-url", &["x-auth-request-redirect"]))
-            .or_else(|| with("x-forwarded-uri", &["x-forwarded-method"]))?;
+            .or_else(|| with("x-original-url", &["x-auth-request-redirect"]));
+        let original = nginx.or_else(|| with("x-forwarded-uri", &["x-forwarded-method"]))?;
         let path = match memchr::memmem::find(original, b"://") {
             Some(at) => original.get(at + 3..)?.split_at_checked(memchr::memchr(b'/', original.get(at + 3..)?)?)?.1,
             None => original,
         };
-        let may_pass = matches!(self.status(), None | Some(200..=299 | 401 | 403 | 500..=599));
+        let last = path.split(|&b| b == b'?').next()?.rsplit(|&b| b == b'/').next()?;
+        // A path of which nothing is left was not rewritten.
+        let foreign = || memchr::memmem::find(head.target(), last).is_none();
+        let may_pass = match self.status() {
+            None | Some(200..=299 | 401 | 403 | 500..=599) => true,
+            Some(404 | 405) => nginx.is_some() && foreign(),
+            _ => false,
+        };
         let other = path.starts_with(b"/") && path != head.target();
-        (other && may_pass && !head.upgrades_to_websocket()).then_some(path)
+        // Caddy copies all fields, Upgrade too.
+        let asks_itself = nginx.is_some() && head.upgrades_to_websocket();
+        (other && may_pass && !asks_itself).then_some(path)
     }
 
     /// The head that grants what was asked for: a 101 in HTTP/1.x, a 2xx to an extended CONNECT (RFC 8441 §5).

@@ -215,6 +215,7 @@ impl Messages<'_> {
             };
             x.request.faults.add(faults);
             x.quality.request_gap = gap;
+            x.quality.queued = !self.now.pending.is_empty();
             x.tentative = tentative;
             flow.sink.asked(&x);
             if tentative {

@@ -19,7 +19,7 @@ pub struct Recovered {
 
 /// The attempt that overcame this refusal: of the same client and program at the same target, begun
 /// within `limits::RETRY_S` of the refusal, granted, and changed in what the refusal was about: the
-/// credentials (401, 407) or the WebSocket version (400, 426); or the same request once more, with its key, as a hop
+/// credentials (401, 407), the WebSocket version (400, 426) or that it came too early (425); or the same request once more, with its key, as a hop
 /// sends it that tries its next server. `None` where there is none.
 ///
 /// A mere second try does not count: behind one address there may be many clients, and what fails
@@ -46,20 +46,31 @@ fn once_more(x: &Exchange, seen: &Seen) -> Option<Recovered> {
 /// The attempt that was changed in what the refusal was about.
 fn changed(x: &Exchange, seen: &Seen) -> Option<Recovered> {
     let refusal = x.response.as_ref()?;
-    let about_credentials = match refusal.status()? {
-        401 | 407 => true,
-        400 | 426 => false,
+    let about = match refusal.status()? {
+        401 | 407 => About::Credentials,
+        400 | 426 => About::Version,
+        425 => About::Haste,
         _ => return None,
     };
     let mine = seen.attempt(x);
-    let changed = |other: &Attempt| match about_credentials {
-        true => other.credentials != mine.credentials,
-        false => other.version() != mine.version(),
+    let changed = |other: &Attempt| match about {
+        About::Credentials => other.credentials != mine.credentials,
+        About::Version => other.version() != mine.version(),
+        About::Haste => true,
     };
     let until = refusal.last + Nanos::from_secs(limits::RETRY_S);
     let mut later = seen.granted_after(mine.client, mine.target(), refusal.first);
     let success = later.find(|a| a.at <= until && a.id != x.id && a.agent == mine.agent && changed(a))?;
     Some(Recovered { id: success.id, at: success.at, by_hop: false })
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy)]
+enum About {
+    Credentials,
+    Version,
+    /// It came in early data, and is to be sent again without (RFC 8470 §5.2).
+    Haste,
 }
 
 /// Lowers to warnings the errors of an exchange that did no harm, and says whether a later try
@@ -147,6 +158,7 @@ mod tests {
         );
         let older = ASK.replace("Version: 13", "Version: 8");
         assert!(retried("426 Upgrade Required", &older, 300).is_some());
+        assert!(retried("425 Too Early", ASK, 300).is_some());
     }
 
     #[test]

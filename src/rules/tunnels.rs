@@ -120,8 +120,10 @@ impl Tunnels {
                 None => slot.begun += 1,
                 Some(packet) => {
                     slot.ended += 1;
-                    slot.ended_by_server += u32::from(by_server);
-                    if by_server && slot.at.is_none_or(|(first, _)| at < first) {
+                    // What never stood beside others ended for itself.
+                    let lasted = by_server && x.end.lifetime.is_none_or(|life| life >= LEAST_LIFE);
+                    slot.ended_by_server += u32::from(lasted);
+                    if lasted && slot.at.is_none_or(|(first, _)| at < first) {
                         slot.at = Some((at, packet));
                     }
                 }

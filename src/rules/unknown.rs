@@ -133,6 +133,7 @@ mod tests {
     }
 
     const WHOLE: Quality = Quality {
+        queued: false,
         midstream: false,
         no_client_packets: false,
         no_server_packets: false,

@@ -69,7 +69,10 @@ fn is_inquiry(view: &HopView<'_>) -> bool {
         named.windows(near.target().len().max(1)).any(|part| part == near.target())
     };
     let asks = !far.has("upgrade") && path(near) != path(far) && ASKED_FOR.iter().any(names_it);
-    asks && (view.tried_again || answered(view, &[401, 403]).is_some()) || is_check_of_envoy(near, far)
+    // What is neither a permission nor a refusal makes 500 of the request that it was about (nginx's auth_request).
+    let failed =
+        || view.near.x.status() == Some(500) && view.far.x.status().is_some_and(|code| code > 401 && code != 500);
+    asks && (view.tried_again || answered(view, &[401, 403]).is_some() || failed()) || is_check_of_envoy(near, far)
 }
 
 /// Whether this is what Envoy's `ext_authz` asks by HTTP: for the same path, with a length that says that no content

@@ -1,7 +1,7 @@
 //! The hop holds the request or the answer back.
 
 use crate::base::Nanos;
-use crate::model::{Direction, Outcome, Severity, Text};
+use crate::model::{Direction, Head, Outcome, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, capital};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     id: "hop-latency",
     severity: Severity::Warning,
     title: "a hop takes long to pass the request or the answer on",
-    about: "From the first byte of the request on one leg to its first byte on the next, or of the answer on its way \
+    about: "From the last byte of the request's head on one leg to its first byte on the next, or of the answer's on its way \
         back, more than a quarter of a second goes by; more than one second is a warning. The time is the hop's \
         own: it does not count how long the backend takes. Where the client gave up meanwhile, and most of what it \
         waited went by in the hop, it is why nothing came: an error.\n\nWhere the legs come from captures whose clocks cannot \
@@ -32,9 +32,12 @@ const NOTED: Nanos = Nanos::from_millis(250);
 const SLOW: Nanos = Nanos::from_secs(1);
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
-    let forward = view.hop.forward.unwrap_or_default();
+    // What was written slowly was not held back; what was asked behind another request waits for that one's answer.
+    let asked = view.hop.forward.filter(|_| !view.near.x.quality.queued).unwrap_or_default();
+    let forward = own(asked, Some(&view.near.x.request));
     // What a hop answered after another try is not this leg's answer.
-    let back = view.hop.back.filter(|_| !view.tried_again).unwrap_or_default();
+    let answered = view.hop.back.filter(|_| !view.tried_again).unwrap_or_default();
+    let back = own(answered, view.far.x.response.as_ref());
     let slowest = forward.max(back);
     if slowest <= NOTED {
         return;
@@ -56,6 +59,12 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     if let (true, Some(head)) = (back > NOTED, &view.near.x.response) {
         found.start_line(head, ANSWER);
     }
+}
+
+/// Of the time from a head's first byte on one leg to that on the next, what went by when it had come whole.
+fn own(took: Nanos, came: Option<&Head>) -> Nanos {
+    let coming = came.map_or(Nanos::ZERO, |head| head.last.since(head.first));
+    Nanos(took.0.saturating_sub(coming.0.max(0)))
 }
 
 fn severity(view: &HopView<'_>, slowest: Nanos) -> Severity {
@@ -92,6 +101,23 @@ mod tests {
         assert_eq!(severity, Severity::Warning);
         assert!(text.contains("took 2.10 s to pass the request on and took 0.30 s to pass the answer on"), "{text}");
         assert_eq!(found(Some(1), Some(400)).unwrap().0, Severity::Info);
+    }
+
+    #[test]
+    fn a_head_that_came_slowly_or_behind_another_request_was_not_held_back() {
+        let told = |slow: i64, queued: bool| {
+            let mut near = exchange(GOOD, Some(&granted()));
+            near.request.last = near.request.first + Nanos::from_millis(slow);
+            near.quality.queued = queued;
+            let far = exchange(GOOD, Some(&granted()));
+            run_hop_of(&RULE, near, far, |hop| hop.forward = Some(Nanos::from_millis(3_490))).len()
+        };
+        assert_eq!([told(3_485, false), told(0, true), told(0, false)], [0, 0, 1]);
+        let mut far = exchange(GOOD, Some(&granted()));
+        let answer = far.response.as_mut().unwrap();
+        answer.last = answer.first + Nanos::from_millis(3_490);
+        let near = exchange(GOOD, Some(&granted()));
+        assert!(run_hop_of(&RULE, near, far, |hop| hop.back = Some(Nanos::from_millis(3_500))).is_empty());
     }
 
     #[test]

@@ -31,13 +31,23 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let severity = if misleads(far, came, left) { Severity::Error } else { Severity::Warning };
-    out.add(sentence(view, Text::own(format!("answered its client {left} although the backend answered {came}"))))
+    let asked = view.far.x.asks_permission().is_some();
+    let whom = if asked { "the service that it asks whether a request may pass" } else { "the backend" };
+    let mut found =
+        out.add(sentence(view, Text::own(format!("answered its client {left} although {whom} answered {came}"))));
+    if asked && !matches!(came, 401 | 403) {
+        found = found.cause(INQUIRY);
+    }
+    found
         .severity(severity)
         .expected(status_line(far))
         .found(status_line(near))
         .start_line(far, ANSWER)
         .start_line(near, ANSWER);
 }
+
+const INQUIRY: &str = "that service is asked at a wrong address, or failed: neither a permission nor a refusal came of it, so the \
+    request itself never reached the backend";
 
 /// Whether the client cannot do what the backend's answer asks for, or takes a refusal for an answer.
 fn misleads(far: &Head, came: u16, left: u16) -> bool {
@@ -61,6 +71,21 @@ mod tests {
         assert_eq!(severity("401 Unauthorized", "403 Forbidden"), Some(Severity::Error));
         assert_eq!(severity("404 Not Found", "200 OK"), Some(Severity::Error));
         assert_eq!(severity("403 Forbidden", "500 Internal Server Error"), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn a_service_that_is_asked_for_permission_is_no_backend() {
+        let question = GOOD.replace("Upgrade: websocket\r\n", "").replace("GET /chat", "GET /verify");
+        let question = question.replacen("\r\n\r\n", "\r\nX-Original-URI: /chat\r\n\r\n", 1);
+        let answer = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let (near, far) = (answer("500 Internal Server Error"), answer("404 Not Found"));
+        let found = run_hop(&RULE, (GOOD, Some(&near)), (&question, Some(&far)));
+        let said = crate::rules::testing::words(&found[0].message);
+        assert!(
+            said.contains("500 although the service that it asks whether a request may pass answered 404"),
+            "{said}"
+        );
+        assert_eq!(found[0].causes, [INQUIRY]);
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(super) static RULE: Rule = Rule {
 const SLOW: Nanos = Nanos::from_secs(3);
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some(granted) = x.granted() else { return };
+    // What was asked before is answered before (RFC 9112 §9.3.2).
+    let Some(granted) = x.granted().filter(|_| !x.quality.queued) else { return };
     if granted.first.since(x.request.last) <= SLOW {
         return;
     }
@@ -48,6 +49,14 @@ mod tests {
         let mut x = exchange(ASK, Some(GRANT));
         x.response.iter_mut().for_each(|r| r.first = at(3_001));
         assert_eq!(slugs(&RULE, &x), ["handshake-slow"]);
+    }
+
+    #[test]
+    fn a_request_behind_another_one_waits_for_that_ones_answer() {
+        let mut x = exchange(ASK, Some(GRANT));
+        x.response.iter_mut().for_each(|r| r.first = at(3_001));
+        x.quality.queued = true;
+        assert!(slugs(&RULE, &x).is_empty());
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn is_rejected(x: &Exchange) -> bool {
 }
 
 /// Whether a query carries credentials.
-fn has_token(target: &[u8]) -> bool {
+pub(super) fn has_token(target: &[u8]) -> bool {
     let query = target.splitn(2, |&b| b == b'?').nth(1).unwrap_or_default();
     query.split(|&b| b == b'&').any(|pair| {
         let mut halves = pair.splitn(2, |&b| b == b'=');
@@ -227,7 +227,11 @@ mod tests {
         assert_eq!(permission("X-Forwarded-Uri: /chat\r\nX-Forwarded-Method: GET", "200"), chat);
         assert_eq!(permission("X-Original-URL: /chat", "403"), None, "some proxies send it with every request");
         assert_eq!(permission("X-Original-URI: /auth", "403"), None, "its own target");
-        assert_eq!(permission("X-Original-URI: /chat", "404"), None, "no answer to such a question");
+        assert_eq!(permission("X-Original-URI: /chat", "404"), chat, "its service has moved");
+        assert_eq!(permission("X-Original-URI: /v1/auth", "404"), None, "a path that was rewritten");
+        assert_eq!(permission("X-Original-URI: /chat", "426"), None, "no answer to such a question");
+        let copied = "X-Forwarded-Uri: /chat\r\nX-Forwarded-Method: GET\r\nUpgrade: websocket";
+        assert_eq!(permission(copied, "200"), chat, "Caddy copies all fields");
         assert_eq!(permission("X-Original-URI: /chat\r\nUpgrade: websocket", "403"), None, "it asks for the upgrade");
     }
 

@@ -1,6 +1,6 @@
 //! Why a request was refused, by what it asked and by what came back: a cause that this request cannot have is not named.
 
-use super::refused::{is_envoy_without_upgrades, speaks_other_versions};
+use super::refused::{has_token, is_envoy_without_upgrades, speaks_other_versions};
 use crate::model::{Exchange, Head};
 use crate::rules::verdict::sent_by_proxy;
 
@@ -33,7 +33,7 @@ impl Asked {
         Asked {
             upgrade: head.has("upgrade") && head.has_token("connection", "upgrade"),
             origin: head.has("origin"),
-            credentials: head.has("authorization") || head.has("cookie"),
+            credentials: head.has("authorization") || head.has("cookie") || has_token(head.target()),
             proxied: sent_by_proxy(head),
             session: [&b"sid="[..], b"id=", b"session"].into_iter().any(names),
             large: head.text.len() >= LARGE,
@@ -87,6 +87,11 @@ pub(super) fn causes(x: &Exchange, head: &Head, code: u16) -> Vec<&'static str> 
         421 => {
             add(true, "the server does not serve this Host: it was rewritten on the way, or the connection was reused")
         }
+        425 => add(
+            true,
+            "the server takes the request for early data of TLS 1.3 (0-RTT), which may be a replay: the client must send it \
+             again when the handshake is complete (RFC 8470 §5.2)",
+        ),
         426 => {
             add(!asked.upgrade, NOT_PASSED_ON);
             add(asked.upgrade, LOST_BEHIND);
