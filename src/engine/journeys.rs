@@ -363,16 +363,22 @@ impl<'a> Journeys<'a> {
         if far.client.ip != hop.ip && far.client.ip != near.client.ip {
             addresses.push(far.client.ip);
         }
+        let unseen = hops::leg_is_missing(near, far);
+        if unseen {
+            addresses.reverse();
+        }
+        let asker = || self.products.request_hop(&far.request).map(|found| intermediaries::software(&found));
         let times = self.times(near, far);
         Some(Hop {
             between: (near.id, far.id),
             kind: edge.kind,
             name: hosts.name(hop.ip, Some(hop.port)).map(str::to_owned),
-            product: self.software.at(hosts, hop),
+            product: if unseen { asker() } else { self.software.at(hosts, hop) },
             addresses,
+            unseen,
             port: self.software.is_crowded(hosts, hop.ip).then_some(hop.port),
             joined_by: edge.why.clone(),
-            confidence: edge.confidence,
+            confidence: if unseen { edge.confidence.min(Confidence::Likely) } else { edge.confidence },
             forward: times.then(|| far.request.first.since(near.request.first)),
             back: near
                 .response

@@ -271,6 +271,36 @@ pub(super) fn forwarded(request: &Head) -> Forwarded {
     out
 }
 
+/// Whether whoever asked on the far leg did so for somebody else than the near leg's client, as its fields say: then it is
+/// not what answers the near leg, and a leg between the two is not in view.
+pub fn leg_is_missing(near: &Exchange, far: &Exchange) -> bool {
+    let Some(asked_for) = forwarded(&far.request).last else { return false };
+    let proxied = near.proxied.as_ref().and_then(|proxied| proxied.source).map(|source| source.ip);
+    let clients = [Some(near.client.ip), proxied];
+    let apart = near.server.ip != far.client.ip && near.client.ip != far.client.ip && near.server != far.server;
+    // What stood in the near request was taken over from there.
+    let before = forwarded(&near.request);
+    let taken_over = before.last == Some(asked_for) || before.others.contains(&asked_for);
+    // A copy of the near leg shows what its client is called elsewhere.
+    let named = near.twice.iter().flat_map(|twice| twice.names.iter()).any(|(client, _)| client.ip == asked_for);
+    // Some write their own address behind their client's, as Google's load balancers do.
+    let own = asked_for == near.server.ip;
+    // An address translation stands between a client inside and a proxy that sees it from outside.
+    let translated = is_internal(near.client.ip) && !is_internal(asked_for);
+    apart && !clients.contains(&Some(asked_for)) && !taken_over && !named && !own && !translated
+}
+
+/// Whether an address means something inside a network only (RFC 1918, RFC 6598, RFC 4193; loopback and link-local).
+fn is_internal(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || a == 100 && b & 0xc0 == 64
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
 /// The major version that the last member of `Via` names, and how many members there are.
 fn via(request: &Head) -> (Option<u8>, usize) {
     let Some(list) = request.combined("via") else { return (None, 0) };
@@ -350,6 +380,25 @@ mod tests {
         );
         assert_eq!(last("X-Real-IP: 192.0.2.3"), (Some("192.0.2.3".into()), None, 0));
         assert_eq!(last("X-Forwarded-For: unknown, _hidden"), (None, None, 0));
+    }
+
+    #[test]
+    fn who_asks_for_somebody_else_than_the_near_client_is_another_program_than_the_near_server() {
+        let asked = |client: [u8; 4], fields: &str| {
+            let x = |text: &str| Exchange::of(head(&text.replace('%', fields)));
+            let mut near = x("GET /ws HTTP/1.1\r\n\r\n");
+            let mut far = x("GET /ws HTTP/1.1\r\n%\r\n\r\n");
+            (near.client.ip, near.server.ip) = (client.into(), [10, 1, 1, 1].into());
+            (far.client.ip, far.server.ip) = ([10, 1, 3, 1].into(), [10, 1, 3, 9].into());
+            leg_is_missing(&near, &far)
+        };
+        let inside = [10, 1, 1, 10];
+        assert!(asked(inside, "X-Forwarded-For: 10.1.1.10, 10.1.2.1"));
+        assert!(asked([203, 0, 113, 9], "X-Forwarded-For: 10.1.2.1"));
+        assert!(!asked(inside, "X-Forwarded-For: 10.1.1.10"), "the near client itself");
+        assert!(!asked(inside, "X-Forwarded-For: 203.0.113.9, 10.1.1.1"), "its own address behind its client's");
+        assert!(!asked(inside, "X-Forwarded-For: 203.0.113.9"), "an address translation");
+        assert!(!asked(inside, "Accept: x"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::model::{Confidence, Exchange, HopKind, MatchKey};
 
 use super::assign::{self, Pair};
 use super::candidates::Candidates;
-use super::card::{Card, Fingerprints};
+use super::card::{Card, Fingerprints, leg_is_missing};
 use super::clocks::{self, Clock};
 use super::hosts::{Hosts, Pin};
 use super::score::{self, ENOUGH, PROOF, Score, Topology};
@@ -151,7 +151,9 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
         if let (Some(near), Some(far)) = (cards.get(&edge.near), cards.get(&edge.far)) {
             // A transparent proxy speaks with its client's address, or takes its server's.
             let transparent = near.client.ip == far.client.ip || near.server == far.server;
-            if !transparent && edge.confidence > Confidence::Possible {
+            let legs = all.get(edge.near).zip(all.get(edge.far));
+            let missing = || legs.is_some_and(|(near, far)| leg_is_missing(near, far));
+            if !transparent && edge.confidence > Confidence::Possible && !missing() {
                 topology.hosts.unite(near.server.ip, far.client.ip);
             }
         }

@@ -79,8 +79,12 @@ pub struct Hop {
     /// The leg nearer the client and the one behind the hop.
     pub between: (ExchangeId, ExchangeId),
     pub kind: HopKind,
-    /// The hop's own: where the near leg goes to, where the far leg comes from. Without repeats.
+    /// The hop's own: where the near leg goes to, where the far leg comes from; the other way round where they are not one
+    /// host's (`unseen`). Without repeats.
     pub addresses: Vec<IpAddr>,
+    /// The far leg was not asked for by whoever the near one goes to: another program stands between them, whose own leg is
+    /// not in view. Which of them did what is not known.
+    pub unseen: bool,
     /// The port that clients of this hop connect to, where other programs of its host stand on the path too. `None`:
     /// its address alone tells it.
     pub port: Option<u16>,

@@ -129,6 +129,10 @@ impl<'a> HopView<'a> {
 pub fn who(hop: &Hop) -> String {
     let at = hop.place().unwrap_or_default();
     let product = hop.product.as_ref().filter(|p| p.confidence >= Confidence::Likely);
+    if let (true, Some(near)) = (hop.unseen, hop.addresses.get(1)) {
+        let name = product.map_or_else(|| "the proxy".to_owned(), full_name);
+        return format!("{name} at {at} (or another one behind {near}: a leg between them is not in view)");
+    }
     match (product, &hop.name) {
         (Some(p), Some(name)) => format!("{} {name} ({at})", full_name(p)),
         (Some(p), None) => format!("{} at {at}", full_name(p)),

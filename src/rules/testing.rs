@@ -253,6 +253,7 @@ pub(crate) fn hop(near: &Exchange, far: &Exchange) -> Hop {
         between: (near.id, far.id),
         kind: HopKind::Http,
         addresses: vec![near.server.ip, far.client.ip],
+        unseen: false,
         port: None,
         name: None,
         product: None,

@@ -48,6 +48,7 @@ fn hop(between: (u64, u64), addresses: &[&str], product: Option<Software>, joine
         between: (ExchangeId(between.0), ExchangeId(between.1)),
         kind: HopKind::Http,
         addresses: addresses.iter().map(|a| ip(a)).collect(),
+        unseen: false,
         port: None,
         name: None,
         product,
