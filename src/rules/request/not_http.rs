@@ -11,9 +11,9 @@ pub(super) static RULE: Rule = Rule {
     title: "the client speaks no HTTP to a port for WebSocket",
     about: "The first bytes of the connection are no request, and the server answered in HTTP, with an error. A WebSocket \
         begins with a request in HTTP (RFC 6455 §1.3): a program that opens the port and sends its messages at once, as \
-        over plain TCP, is not understood.\n\nIt is told only where others ask this port for WebSockets. The greetings of other \
-        protocols that whoever looks for open ports sends anywhere (RDP, SSH, SMB, SOCKS and the like) are a note: they are nobody's \
-        upgrade.",
+        over plain TCP, is not understood.\n\nIt is told only where others ask this port for WebSockets. What whoever looks for open ports \
+        sends anywhere is a note: greetings of other protocols (RDP, SSH, SMB, SOCKS and the like), and bytes that are neither text \
+        nor MQTT.",
     refs: &["RFC 6455 §1.3", "RFC 6455 §4.1"],
     causes: &[
         "the client uses plain TCP where a WebSocket is wanted: it lacks a WebSocket library",
@@ -32,12 +32,14 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let greeting = greeting(&sent.bytes);
+    // A program that lacks a WebSocket library sends text, or MQTT; scanners send anything.
+    let noise = greeting.is_some() || !is_text(&sent.bytes) && memchr::memmem::find(&sent.bytes, b"MQ").is_none();
     let did = greeting.map_or("sent no request".to_owned(), |name| format!("greeted it as {name} does"));
     let text = Text::own(format!("The client {} {did}, and the server {} answered ", flow.client, flow.server))
         .bytes(line(answer))
         .say(": this port is for HTTP and WebSocket.");
     out.add(text)
-        .severity(if greeting.is_some() { Severity::Info } else { Severity::Error })
+        .severity(if noise { Severity::Info } else { Severity::Error })
         .expected(Text::own("a request in HTTP"))
         .found(Text::own(format!("{} bytes that are none", sent.bytes.len())))
         .evidence(place(sent, Direction::ClientToServer))
@@ -57,6 +59,12 @@ const GREETINGS: [(&[u8], &str); 9] = [
     (b"GIOP", "CORBA"),
     (b"*1\r\n$4\r\n", "Redis"),
 ];
+
+/// Whether nearly all of it is text: that is what programs say of their own accord.
+fn is_text(bytes: &[u8]) -> bool {
+    let odd = bytes.iter().filter(|&&b| b < 0x20 && !b.is_ascii_whitespace() || b == 0x7f).count();
+    odd * 20 <= bytes.len() && std::str::from_utf8(bytes).is_ok_and(|text| !text.is_empty())
+}
 
 /// The protocol that whoever sent these first bytes speaks. `None`: none of these.
 fn greeting(first: &[u8]) -> Option<&'static str> {
@@ -129,6 +137,9 @@ mod tests {
         for other in [&b"SSH-2.0-Go\r\n"[..], b"\x00\x00\x00\x85\xffSMBr\x00"] {
             assert_eq!(of(other).0, Severity::Info);
         }
-        assert_eq!(of(b"{\"device\":1}\n").0, Severity::Error);
+        assert_eq!(of(b"\x00\x9c\xf1\x00\x13\xaa").0, Severity::Info);
+        for program in [&b"{\"device\":1}\n"[..], b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"] {
+            assert_eq!(of(program).0, Severity::Error);
+        }
     }
 }
