@@ -220,6 +220,8 @@ fn on_leg(
             {
                 at = *leg
             }
+            // What the hop did not take, the side behind it had stopped to take before.
+            Some(leg) if rule.id == "receiver-stuck" && frames::stuck_before(leg.x, at.x, sender) => at = *leg,
             // Who left did not wait for an answer that was on its way.
             Some(leg) if rule.id == "no-response" && left_before(at.x, leg.x) => {
                 left = true;

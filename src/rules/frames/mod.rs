@@ -44,6 +44,7 @@ mod utf8_invalid;
 
 pub(super) use mqtt_keep_alive::is_broken as is_promise_broken;
 pub(super) use ping_unanswered::asked_in_vain;
+pub(super) use receiver_stuck::stuck_before;
 pub(super) use support::against;
 
 use crate::model::{Direction, FaultClass, Finding};

@@ -1,7 +1,7 @@
 //! `receiver-stuck`.
 
 use crate::base::Nanos;
-use crate::model::{Close, Confidence, EndHow, Evidence, Exchange, FaultClass, Severity, Text};
+use crate::model::{Close, Confidence, Direction, EndHow, Evidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::frames::support::{BOTH, against, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -64,11 +64,23 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
 }
 
+/// Whether the same side of another leg, behind a hop, had stopped to read before this one did: then the hop only holds back
+/// what that one does not take. Times are compared from each leg's own 101.
+pub(in crate::rules) fn stuck_before(behind: &Exchange, here: &Exchange, receiver: Direction) -> bool {
+    let since = |x: &Exchange| {
+        let stalls = talk(x)?.transport.as_ref()?.stalls;
+        let stall = stalls[usize::from(receiver == Direction::ClientToServer)]?;
+        let lasts = stall.lasts || stall.length > LEAST;
+        Some(stall.from.since(x.response.as_ref()?.last)).filter(|_| lasts)
+    };
+    since(behind).zip(since(here)).is_some_and(|(behind, here)| behind <= here)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Direction, Stall, Transport};
+    use crate::model::{Stall, Transport};
     use crate::rules::frames::testing::{CLIENT, SERVER, found, later, talked};
     use crate::rules::testing::{With as _, words};
 
@@ -114,6 +126,21 @@ mod tests {
              connection with what it had not read."
         );
         assert!(reset(false, EndHow::Rst).is_empty() && reset(true, EndHow::Fin).is_empty());
+    }
+
+    #[test]
+    fn a_hop_that_holds_back_what_is_not_read_behind_it_was_not_the_first() {
+        let leg = |from: i64, length: i64| {
+            ended(9, SERVER, EndHow::Fin, None).with(|x| {
+                let stalls = x.talk.iter_mut().flat_map(|talk| talk.transport.iter_mut());
+                for stall in stalls.flat_map(|transport| transport.stalls.iter_mut().flatten()) {
+                    (stall.from, stall.length) = (later(from), Nanos::from_secs(length));
+                }
+            })
+        };
+        assert!(stuck_before(&leg(9, 9), &leg(10, 9), CLIENT));
+        assert!(!stuck_before(&leg(11, 9), &leg(10, 9), CLIENT) && !stuck_before(&leg(9, 0), &leg(10, 9), CLIENT));
+        assert!(!stuck_before(&leg(9, 9), &leg(10, 9), SERVER));
     }
 
     #[test]
