@@ -127,8 +127,10 @@ impl Session {
         self.facts.suite().filter(|s| s.cipher != Cipher::Unread && s.is_1_3() == of_1_3)
     }
 
-    fn miss(&self, tools: &Tools) -> Blind {
-        if tools.secrets.is_empty() { Blind::NoSecrets } else { Blind::SecretsMiss }
+    /// Why there are no keys. Of a handshake that failed, the logs that know it have those of the handshake alone.
+    pub(super) fn miss(&self, tools: &Tools) -> Blind {
+        let known = self.facts.client_random.as_ref().is_some_and(|random| tools.secrets.knows(random));
+        if tools.secrets.is_empty() || known { Blind::NoSecrets } else { Blind::SecretsMiss }
     }
 
     /// Derives the keys of TLS 1.2 where the master secret is known.

@@ -251,7 +251,7 @@ pub enum FailedWhy {
 /// Why nothing can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blind {
-    /// There is no key log at all.
+    /// There is no key log at all, or they know the connection and not what was said in it.
     NoSecrets,
     /// The key logs have nothing for this connection's client random.
     SecretsMiss,

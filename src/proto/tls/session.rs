@@ -439,8 +439,7 @@ impl Session {
         }
         if self.halves.iter().all(|h| h.closed) && self.blind.is_none() {
             if self.wants_secrets() {
-                let why = if tools.secrets.is_empty() { Blind::NoSecrets } else { Blind::SecretsMiss };
-                self.go_blind(why);
+                self.go_blind(self.miss(tools));
             } else if self.facts.version.is_none() && self.halves.iter().any(|h| h.passed > 0 || h.lost > 0) {
                 self.go_blind(Blind::NoHello);
             }

@@ -21,6 +21,7 @@ pub(super) static RULE: Rule = Rule {
         "end-by-policy",
         "close-code-invalid",
         "hop-buffered",
+        "hop-extensions-request-changed",
         "hop-messages-differ",
         "mqtt-keep-alive",
         "peer-silent",

@@ -1,9 +1,9 @@
 //! The offer of extensions did not leave the hop as it came.
 
-use crate::model::{Head, Severity, Text};
+use crate::model::{FaultClass, Head, Severity, Text};
 use crate::rules::hop::asked::{REQUEST, applies, members, more, sentence, show, whole};
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-extensions-request-changed",
@@ -11,17 +11,21 @@ pub(super) static RULE: Rule = Rule {
     title: "a hop changed the offer of extensions",
     about: "`Sec-WebSocket-Extensions` left the hop without an offer that it came with, or with another. A proxy \
         that does not handle compressed frames removes the offer rightly: then nobody compresses, and all works. \
-        It costs bandwidth, and explains why compression is never agreed on.",
+        It costs bandwidth, and explains why compression is never agreed on.\n\nAn error where the client then closed with 1010, \
+        since it cannot do without.",
     refs: &["RFC 6455 §9.1", "RFC 7692 §5"],
     causes: &[
         "the proxy reads the frames and does not know the extension",
         "the proxy's configuration clears the field",
     ],
-    fix: None,
-    explains: &[],
+    fix: Some(FaultClass::Fields),
+    explains: &[Explains::Ended],
     symptom_of: &[],
     check: Check::Hop(check),
 };
+
+/// The code of a client that misses an extension (RFC 6455 §7.4.1).
+const MANDATORY: u16 = 1010;
 
 const NAME: &str = "Sec-WebSocket-Extensions";
 
@@ -40,7 +44,13 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         let value = |text: Text, head: &Head| text.field(NAME.as_bytes(), &head.combined(NAME).unwrap_or_default());
         value(value(Text::own("changed the offer of extensions from "), near).say(" to "), far)
     };
+    let close = view.near.x.end.close.as_ref().and_then(|close| close.code);
+    let (missed, what) = match close == Some(MANDATORY) && view.near.x.end.by == Some(REQUEST) {
+        true => (Severity::Error, what.say(", and the client closed with 1010, since it needs what it had offered")),
+        false => (Severity::Info, what),
+    };
     out.add(sentence(view, what))
+        .severity(missed)
         .expected(show(near, NAME))
         .found(show(far, NAME))
         .field(near, NAME, REQUEST)
@@ -63,7 +73,8 @@ fn offers(head: &Head) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{GOOD, changed, fires_hop, run_hop, with_line, words};
+    use crate::model::Close;
+    use crate::rules::testing::{GOOD, changed, exchange, fires_hop, granted, run_hop, run_hop_of, with_line, words};
 
     fn offering(list: &str) -> String {
         with_line(&format!("Sec-WebSocket-Extensions: {list}"))
@@ -77,6 +88,17 @@ mod tests {
         assert!(words(&found[0].message).contains(" removed the offer of extensions (packets"));
         let found = run_hop(&RULE, (&near, None), (&offering("permessage-deflate"), None));
         assert_eq!(words(&found[0].found), "Sec-WebSocket-Extensions: permessage-deflate");
+    }
+
+    #[test]
+    fn a_client_that_cannot_do_without_makes_it_an_error() {
+        let severity = |code: u16| {
+            let mut near = exchange(&offering("permessage-deflate"), Some(&granted()));
+            near.end.by = Some(REQUEST);
+            near.end.close = Some(Close { code: Some(code), reason: Box::default() });
+            run_hop_of(&RULE, near, exchange(GOOD, Some(&granted())), |_| {})[0].severity
+        };
+        assert_eq!([severity(1010), severity(1000)], [Severity::Error, Severity::Info]);
     }
 
     #[test]
