@@ -1,7 +1,7 @@
 //! `peer-silent`.
 
 use super::ping_unanswered::may_be_lost;
-use crate::base::Nanos;
+use crate::base::{Nanos, Timestamp};
 use crate::model::{Beat, Confidence, Direction, EndHow, Exchange, FaultClass, Severity, Talk, Text};
 use crate::rules::frames::support::{against, bytes, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
@@ -62,6 +62,7 @@ const WORDS: &[&str] = &[
     "respond",
     "unresponsive",
 ];
+const BEATING: &[&str] = &["heartbeat", "heart beat"];
 const PINGS: &[&str] = &["ping", "pings", "pong", "pongs"];
 const OTHERS: &[&str] =
     &["idle", "inactiv", "init", "session", "auth", "token", "login", "log in", "handshake", "upgrade"];
@@ -71,15 +72,21 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let silent = against(by);
     let Some(close) = talk.of(by).close().filter(|_| !may_be_lost(x, silent)) else { return };
     let [own, theirs] = [by, silent].map(|side| x.end.idle_of[usize::from(side == Direction::ServerToClient)]);
-    let Some((own, theirs)) = own.zip(theirs).filter(|(own, theirs)| *theirs >= SILENT && *own + BEHIND < *theirs)
-    else {
-        return;
-    };
     let reason = String::from_utf8_lossy(&close.reason).to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     // Not "stopping".
     let pings = reason.split(|c: char| !c.is_alphanumeric()).any(|word| PINGS.contains(&word));
     let gave_up = (pings || says(WORDS)) && !says(OTHERS);
+    // Pongs come from a library; a heartbeat that is a message, from the program.
+    let unanswered = || last_message(x, talk, silent).map(|last| close.ts.since(last)).filter(|_| says(BEATING));
+    let Some((own, theirs)) = own.zip(theirs) else { return };
+    let (theirs, what) = match unanswered().filter(|silence| *silence > theirs + BEHIND) {
+        Some(silence) => (silence, "nothing but Pongs"),
+        None => (theirs, "nothing"),
+    };
+    if theirs < SILENT || own + BEHIND >= theirs {
+        return;
+    }
     let late = talk.of(silent).close().map(|answer| answer.ts.since(close.ts)).filter(|late| *late >= SILENT);
     let stopped = stopped(x, talk, silent, theirs).filter(|_| !gave_up && matches!(close.code, None | Some(1000)));
     if !gave_up && late.is_none() && stopped.is_none() {
@@ -87,7 +94,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
     let (asked, mute) = (by.sender(), silent.sender());
     let text = format!(
-        "The {mute} said nothing for {}, although the {asked} had spoken {} before, and the {asked} closed the WebSocket",
+        "The {mute} said {what} for {}, although the {asked} had spoken {} before, and the {asked} closed the WebSocket",
         ends::spell(theirs),
         ends::spell(own)
     );
@@ -99,14 +106,22 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         text = text.say(format!("; the {mute} answered that {} later", ends::spell(late)));
     }
     if let Some(beat) = stopped {
-        let every = ends::spell(beat.period.mean().unwrap_or_default());
-        text = text.say(format!("; until then the {mute} had sent a heartbeat every {every}"));
+        let every = beat.period.mean().map(|every| format!(" every {}", ends::spell(every))).unwrap_or_default();
+        text = text.say(format!("; until then the {mute} had sent a heartbeat{every}"));
     }
     out.add(text.say("."))
         .confidence(if gave_up || stopped.is_some() { Confidence::Likely } else { Confidence::Possible })
         .expected(Text::own("an answer in time"))
         .found(Text::own(format!("nothing for {}", ends::spell(theirs))))
         .evidence(bytes(by, close.at, close.offset, close.length));
+}
+
+/// When the last message of this side came, where all of its messages are known.
+fn last_message(x: &Exchange, talk: &Talk, side: Direction) -> Option<Timestamp> {
+    let ws = x.ws?;
+    let all = if side == Direction::ClientToServer { ws.client.messages } else { ws.server.messages };
+    let known = talk.of(side).messages();
+    known.last().filter(|_| known.len() as u64 == u64::from(all)).map(|last| last.ts)
 }
 
 /// The heartbeat of the silent side that stopped, while the other side's went on until it closed. `theirs`: how long it
@@ -118,8 +133,16 @@ fn stopped<'a>(x: &Exchange, talk: &'a Talk, silent: Direction, theirs: Nanos) -
         period.count >= 2 && period.shortest >= FASTEST && period.longest.0 <= period.shortest.0 * 3 / 2
     };
     let of = |side: Direction| talk.of(side).beats().iter().filter(steady);
-    of(silent).find(|beat| {
-        let (last, every) = (beat.period.last, beat.period.longest);
+    // Of what came twice the second one alone is known: it is a heartbeat where the other side sends the same steadily.
+    let same =
+        |beat: &Beat| of(against(silent)).find(|other| other.content == beat.content).map(|other| other.period.longest);
+    talk.of(silent).beats().iter().find(|beat| {
+        let every = match beat.period.count {
+            1 => same(beat),
+            _ => Some(beat.period.longest).filter(|_| steady(beat)),
+        };
+        let Some(every) = every else { return false };
+        let last = beat.period.last;
         let missed = end.since(last).0 >= every.0 * 19 / 10;
         // Nothing else came behind it.
         let mute = end.since(last) <= theirs + BEHIND;
@@ -216,11 +239,13 @@ mod tests {
         );
         assert_eq!(sender, Some(SERVER));
         assert_eq!(told(&beaten(None, [(9, 1, "ping"), (2, 4, "ping")])).1, Some(SERVER), "the same heartbeat");
+        assert_eq!(told(&beaten(None, [(9, 1, "ping"), (1, 4, "ping")])).1, Some(SERVER), "the second of two");
         for (code, beats) in [
             (Some(1_000), [(9, 1, "ping"), (2, 4, "tick")]),
             (Some(1_000), [(9, 0, "ping"), (3, 1, "tick")]),
             (Some(1_000), [(9, 3, "ping"), (3, 4, "tick")]),
             (Some(1_000), [(1, 1, "ping"), (3, 4, "ping")]),
+            (Some(1_000), [(9, 1, "ping"), (1, 4, "tick")]),
             (Some(4_000), [(9, 1, "ping"), (3, 4, "tick")]),
         ] {
             assert_eq!(told(&beaten(code, beats)).1, None, "{beats:?}");

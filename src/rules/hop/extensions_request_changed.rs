@@ -7,12 +7,12 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-extensions-request-changed",
-    severity: Severity::Info,
+    severity: Severity::Error,
     title: "a hop changed the offer of extensions",
     about: "`Sec-WebSocket-Extensions` left the hop without an offer that it came with, or with another. A proxy \
         that does not handle compressed frames removes the offer rightly: then nobody compresses, and all works. \
-        It costs bandwidth, and explains why compression is never agreed on.\n\nAn error where the client then closed with 1010, \
-        since it cannot do without.",
+        It costs bandwidth, and explains why compression is never agreed on: a note.\n\nAn error where the client \
+        then closed with 1010, since it cannot do without.",
     refs: &["RFC 6455 §9.1", "RFC 7692 §5"],
     causes: &[
         "the proxy reads the frames and does not know the extension",
