@@ -27,6 +27,8 @@ pub struct Tunnels {
 struct Host {
     idle: Vec<Cut>,
     life: Vec<Cut>,
+    /// Lives after which it said Close.
+    closed: Vec<Cut>,
     /// Lives after which it ended tunnels that it asked for as a proxy.
     asked: Vec<Cut>,
     /// Silences after which it did.
@@ -107,6 +109,9 @@ impl Tunnels {
             self.evicted += u64::from(!kept);
         }
         let Some(host) = self.hosts.get_mut(&x.server.ip) else { return };
+        if let (true, true, Some(life), Some(end)) = (clean, by_server, x.end.lifetime, x.end.at) {
+            self.evicted += u64::from(!note(&mut host.closed, life, end));
+        }
         for (at, ended) in [(Some(granted.last), None), (x.end.at, x.end.packet)] {
             let Some(at) = at else { continue };
             let key = at.0.div_euclid(SLOT.0);
@@ -226,6 +231,22 @@ impl Tunnels {
         let Some(host) = self.hosts.get(&host) else { return 0 };
         let apart = host.asked.iter().any(|cut| is_same(cut.after, life) && cut.apart);
         if apart { times(&host.asked, life) } else { 0 }
+    }
+
+    /// Tunnels that this host closed with a Close frame after the same life, this one among them. 0: all at one time.
+    pub fn closed_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
+        let Some(host) = self.hosts.get(&host) else { return 0 };
+        let apart = host.closed.iter().any(|cut| is_same(cut.after, life) && cut.apart);
+        if apart { times(&host.closed, life) } else { 0 }
+    }
+
+    /// Tunnels of this host that were open at this time, and a second later still.
+    pub fn outlived(&self, host: IpAddr, at: Timestamp) -> u64 {
+        let Some(host) = self.hosts.get(&host) else { return 0 };
+        let key = at.0.div_euclid(SLOT.0);
+        let begun: u64 = host.slots.range(..key).map(|(_, slot)| u64::from(slot.begun)).sum();
+        let ended: u64 = host.slots.range(..=key + 2).map(|(_, slot)| u64::from(slot.ended)).sum();
+        begun.saturating_sub(ended)
     }
 
     /// How many tunnels this host, a proxy that asks another, ended after the same silence, this one among them, and
@@ -407,6 +428,20 @@ mod tests {
         assert!(learnt(&beside).flapping().is_empty(), "at the same time is not again and again");
         let uneven: Vec<Exchange> = (0..5).map(|n| tunnel(n * 61_000, n * 61_000 + 50_000 + n * 2_000)).collect();
         assert!(learnt(&uneven).flapping().is_empty());
+    }
+
+    #[test]
+    fn what_went_on_when_one_was_ended_is_counted() {
+        let all = [
+            tunnel(0, 20_000),
+            tunnel(900, 30_300),
+            tunnel(5_000, 20_900),
+            tunnel(19_900, 40_000),
+            tunnel(25_000, 40_000),
+        ];
+        let (tunnels, host) = (learnt(&all), tunnel(0, 1).server.ip);
+        assert_eq!((tunnels.outlived(host, at(20_000)), tunnels.outlived(host, at(40_000))), (2, 0));
+        assert_eq!(tunnels.outlived(tunnel(0, 1).client.ip, at(20_000)), 0);
     }
 
     #[test]

@@ -87,6 +87,8 @@ fn several(c: &Context<'_>, tried: u64) -> String {
     let mut parts = vec![match all.count(Fate::Worked) {
         n if n == tried => "all worked".to_owned(),
         0 if warned > 0 || all.count(Fate::Cut) > 0 => String::new(),
+        // Of what cannot be judged it is not known whether it worked.
+        0 if all.count(Fate::Unknown) == tried => String::new(),
         0 => "none worked".to_owned(),
         n => format!("{n} worked"),
     }];

@@ -38,7 +38,7 @@ pub use asker::{left_by_client, left_idle};
 pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
-pub(in crate::rules) use support::{beats, cut_by, is_probe, spans, spell};
+pub(in crate::rules) use support::{beats, cut_by, is_probe, is_whole, spans, spell};
 pub(in crate::rules) use tunnel_rejected::{blame as rejected, is_rejected};
 pub(in crate::rules) use without_close::{CAUSES, quiet_fix_class};
 

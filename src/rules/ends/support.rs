@@ -74,7 +74,7 @@ pub(super) fn name(by: Direction) -> &'static str {
 const OFF: i64 = Nanos::from_millis(50).0;
 
 /// Whether a time is one that somebody set: whole seconds.
-pub(super) fn is_whole(time: Nanos) -> bool {
+pub(in crate::rules) fn is_whole(time: Nanos) -> bool {
     let second = Nanos::from_secs(1).0;
     let rest = time.0.rem_euclid(second);
     rest <= OFF || rest >= second - OFF

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
     title: "a hop changed the content of a message",
     about: "As many messages left the hop as came to it, and one of them, unmasked and inflated, is another: other \
         bytes, another length, or text that was binary. Masks, frames and compression may differ, the content may \
-        not. Applications fail over it in any way, or not at all and store what is wrong.\n\nThe first messages are \
+        not. Applications fail over it in any way, or not at all and store what is wrong. Messages that left in another order are told as such.\n\nThe first messages are \
         compared one by one, the rest by a sum over all of them.",
     refs: &["RFC 6455 §5.4", "RFC 6455 §5.6"],
     causes: &[
@@ -41,6 +41,23 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         let pairs = || way.came.messages().iter().zip(way.left.messages());
         if let Some((index, (a, b))) = pairs().enumerate().find(|(_, (a, b))| differs(a, b)) {
             let others = pairs().filter(|(a, b)| differs(a, b)).count() - 1;
+            if others > 0 && same_in_another_order(&way) {
+                let text = format!(
+                    "{} passed {} messages of its {} on in another order than they came, from the {} on (",
+                    capital(&who),
+                    others + 1,
+                    way.sender,
+                    ordinal(index)
+                );
+                out.add(Text::own(text).packets([a.at, b.at]).say(")."))
+                    .confidence(Confidence::Certain)
+                    .cause(ORDER)
+                    .expected(Text::own(words(a)))
+                    .found(Text::own(words(b)))
+                    .evidence(way.place(a))
+                    .evidence(way.place(b));
+                continue;
+            }
             let more = if others == 0 { String::new() } else { format!(", and {others} more of the first ones") };
             let text = format!(
                 "{} changed the {} message that its {} sent{more} (",
@@ -67,6 +84,19 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
             }
         }
     }
+}
+
+const ORDER: &str =
+    "the proxy hands the messages of one connection to several threads or queues, which overtake each other";
+
+/// Whether the messages that are known of both legs are the same, but for their order.
+fn same_in_another_order(way: &Way<'_>) -> bool {
+    let sorted = |all: &[Message]| {
+        let mut sums: Vec<(u32, u32, u8)> = all.iter().map(|m| (m.crc, m.bytes, m.opcode)).collect();
+        sums.sort_unstable();
+        sums
+    };
+    sorted(way.came.messages()) == sorted(way.left.messages())
 }
 
 /// Whether all that was said, as far as it was added up, is as long on both legs and not the same.
@@ -101,6 +131,18 @@ mod tests {
         assert_eq!((found.len(), found[0].evidence.len()), (1, 2));
         let message = words(&found[0].message);
         assert!(message.contains("changed the 2nd message that its backend sent (packets 9 → 9)."), "{message}");
+    }
+
+    #[test]
+    fn messages_that_overtake_each_other_were_not_changed() {
+        let all = |a: &str, b: &str| leg(&[], &[text(a, 5), text(b, 9), text("three", 12)]);
+        let found = found(all("two", "one"), all("one", "two"));
+        let message = words(&found[0].message);
+        assert!(
+            message.contains("passed 2 messages of its backend on in another order than they came, from the 1st on"),
+            "{message}"
+        );
+        assert_eq!(found[0].causes, [ORDER]);
     }
 
     #[test]

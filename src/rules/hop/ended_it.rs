@@ -5,7 +5,7 @@ use crate::model::{Confidence, EndHow, Evidence, FaultClass, Finding, Severity, 
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{self, Side, one_clock, sides};
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends, response};
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-ended-it",
@@ -101,12 +101,22 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         .found(found);
     let goodbye =
         [near, far].iter().any(|side| side.x.end.close.as_ref().is_some_and(|c| matches!(c.code, Some(1001 | 1012))));
-    if let Some(mass) = seen.tunnels.mass_end_at(near.x.server.ip, near.x.end.at.unwrap_or(near_at)) {
+    let life = near.x.end.lifetime.unwrap_or_default();
+    let (ip, at) = (near.x.server.ip, near.x.end.at.unwrap_or(near_at));
+    let aged = seen.tunnels.closed_after_life(ip, life);
+    if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
         let (ended, open) = (mass.ended, mass.open);
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
+    } else if aged >= 2 && ends::is_whole(life) {
+        found = found.cause(format!("{AGED}: it closed {aged} at the age of {}", ends::spell(life)));
+    } else if let (busy, others @ 1..) = (goodbye || is_busy(&first), seen.tunnels.outlived(ip, at))
+        && busy
+    {
+        let others = if others == 1 { "another one".to_owned() } else { format!("{others} others") };
+        found = found.cause(format!("{ALONE}, while {others} through it went on"));
     } else if goodbye {
         found = found.cause(format!("{RELOADED}, as its Close says: going away"));
-    } else if first.x.end.idle_before.is_some_and(|idle| idle < BUSY) {
+    } else if is_busy(&first) {
         found = found.cause(format!("{RELOADED}, or it failed: payload had just passed, so no idle limit ran out"));
     }
     for (at, side) in ends.into_iter().zip([near, far]) {
@@ -115,13 +125,25 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
 }
 
+const AGED: &str = "a limit of the proxy on the life of tunnels";
+const ALONE: &str = "the proxy ended this one on purpose: an operator, a rule or a limit for a single session";
+
+/// Whether payload had just passed.
+fn is_busy(side: &Side<'_>) -> bool {
+    side.x.end.idle_before.is_some_and(|idle| idle < BUSY)
+}
+
 /// No idle limit is as short.
 const BUSY: Nanos = Nanos::from_secs(1);
 
 /// Which kind of mending the likeliest cause of a finding of this rule calls for. `None`: it is not known.
 pub(in crate::rules) fn fix_class(finding: &Finding) -> Option<FaultClass> {
     let cause = finding.causes.first().filter(|_| finding.rule == RULE.id)?;
-    cause.starts_with(RELOADED).then_some(FaultClass::Reload)
+    match () {
+        () if cause.starts_with(RELOADED) => Some(FaultClass::Reload),
+        () if cause.starts_with(AGED) => Some(FaultClass::Life),
+        () => None,
+    }
 }
 
 /// `FIN`, `Close 1001 and FIN`.
@@ -148,7 +170,8 @@ mod tests {
     use super::*;
     use crate::base::PacketRef;
     use crate::model::{Close, Direction, Exchange};
-    use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
+    use crate::rules::journey::View;
+    use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, run_whole, words};
 
     const CLIENT: Direction = Direction::ClientToServer;
     const SERVER: Direction = Direction::ServerToClient;
@@ -167,6 +190,49 @@ mod tests {
 
     fn found(near: Exchange, far: Exchange) -> Vec<Finding> {
         run_hop_of(&RULE, near, far, |_| {})
+    }
+
+    #[test]
+    fn one_that_is_ended_while_others_go_on_or_each_at_the_same_age_was_not_a_restart() {
+        let cause = |others: &[Exchange], close: bool| {
+            let said = |by| {
+                ended(by, EndHow::Fin, 3_000).with(|x| {
+                    x.end.lifetime = Some(Nanos::from_secs(3));
+                    if close {
+                        x.end.how = EndHow::CloseFrame;
+                        x.end.close = Some(Close { code: Some(1001), reason: Box::default() });
+                    }
+                })
+            };
+            let (near, far) = (said(SERVER), crate::rules::testing::behind(said(CLIENT)));
+            let hop = crate::rules::testing::hop(&near, &far);
+            let mut seen = Seen::default();
+            others.iter().chain([&near]).for_each(|x| seen.tunnels.learn(x));
+            let found = run_whole(&RULE, &[near, far], &[hop], &[], View::default(), &seen);
+            (found[0].causes.first().map(ToString::to_string), fix_class(&found[0]))
+        };
+        let other = |began: i64, life: i64| {
+            ended(SERVER, EndHow::CloseFrame, began + life).with(|x| {
+                x.response.iter_mut().for_each(|head| head.last = head.last + Nanos::from_millis(began));
+                x.end.lifetime = Some(Nanos::from_millis(life));
+            })
+        };
+        let (alone, class) = cause(&[other(-900, 8_000)], true);
+        assert_eq!(
+            alone.as_deref(),
+            Some(
+                "the proxy ended this one on purpose: an operator, a rule or a limit for a single session, while another one through it went on"
+            )
+        );
+        assert_eq!(class, None);
+        let (aged, class) = cause(&[other(2_000, 3_000)], true);
+        assert_eq!(
+            aged.as_deref(),
+            Some("a limit of the proxy on the life of tunnels: it closed 2 at the age of 3.0 s")
+        );
+        assert_eq!(class, Some(FaultClass::Life));
+        assert_eq!(cause(&[], true).1, Some(FaultClass::Reload));
+        assert_eq!(cause(&[], false), (None, None), "it was silent before");
     }
 
     #[test]

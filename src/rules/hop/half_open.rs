@@ -1,7 +1,7 @@
 //! One connection of a hop is over, and it keeps the other one open.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Confidence, Evidence, Severity, Text};
+use crate::model::{Confidence, Direction, Evidence, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{Side, apart, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     id: "hop-half-open",
     severity: Severity::Warning,
     title: "a hop keeps one side of a tunnel open although the other is over",
-    about: "The tunnel ended on one side of the hop, and for five seconds and more the hop did not end the other. \
+    about: "The tunnel ended on one side of the hop, and for five seconds and more the hop did not end the other, or for two \
+        while whoever is there went on to speak. \
         Who is there goes on waiting, and sends into nothing: a backend keeps sessions of clients that have left, a \
         client believes itself connected. Such connections pile up until some limit of their own ends them.\n\n\
         A side counts as over behind its last packet, so that a tunnel whose one direction goes on behind a FIN of \
@@ -32,6 +33,9 @@ pub(super) static RULE: Rule = Rule {
 /// How long the other side may stay open.
 const LINGER: Nanos = Nanos::from_secs(5);
 
+/// How long whoever is on the other side may go on to speak.
+const IN_VAIN: Nanos = Nanos::from_secs(2);
+
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let Some((near, far)) = sides(view) else { return };
     for (over, open, whose, other) in [(&near, &far, "client", "backend"), (&far, &near, "backend", "client")] {
@@ -41,7 +45,17 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         let Some((until, closed)) = until(open) else { continue };
         let between = apart(view, (over, ended), (open, until));
         let longer = between.by.0.saturating_sub(between.slack.0);
-        if longer < LINGER.0 {
+        // Whoever is there may show sooner that it does not know.
+        let party = if whose == "client" { Direction::ServerToClient } else { Direction::ClientToServer };
+        let spoke = || {
+            open.x
+                .talk
+                .as_ref()
+                .and_then(|talk| talk.of(party).last)
+                .map(|last| apart(view, (over, ended), (open, last.ts)))
+        };
+        let in_vain = || spoke().is_some_and(|spoke| spoke.by.0.saturating_sub(spoke.slack.0) >= IN_VAIN.0);
+        if longer < LINGER.0 && !in_vain() {
             continue;
         }
         let who = view.who();
@@ -85,7 +99,7 @@ fn until(open: &Side<'_>) -> Option<(Timestamp, bool)> {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Direction, EndHow, Exchange, Finding};
+    use crate::model::{EndHow, Exchange, Finding, LastFrame, Talk};
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
 
     /// A granted leg that ended (or not) and whose last packet came so long after its 101.
@@ -116,6 +130,20 @@ mod tests {
         );
         let back = found(leg(None, 9_000), leg(Some(100), 101));
         assert!(words(&back[0].message).contains("to its client open when that to its backend was over: the last"));
+    }
+
+    #[test]
+    fn whoever_speaks_in_vain_makes_it_sure_sooner() {
+        let spoke = |ms: i64| {
+            leg(Some(4_000), 4_000).with(|x| {
+                let mut talk = Talk::default();
+                let ts = x.response.as_ref().unwrap().last + Nanos::from_millis(ms);
+                talk.client.last = Some(LastFrame { ts, ..LastFrame::default() });
+                x.talk = Some(Box::new(talk));
+            })
+        };
+        let told = |ms: i64| found(spoke(ms), leg(Some(100), 101)).len();
+        assert_eq!([told(3_900), told(1_900)], [1, 0]);
     }
 
     #[test]
