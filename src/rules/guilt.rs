@@ -191,10 +191,11 @@ fn on_leg(
     let of_frames = frames::sender(finding).is_some();
     let same = |f: &Finding| f.rule == finding.rule && (!of_frames || frames::sender(f) == Some(sender));
     let mut at = *journey.legs.get(leg)?;
-    // One Location leads elsewhere from inside TLS than from behind whoever ended that.
+    // What leads back to the same place from inside TLS leads there from behind whoever ended that.
     let location = |x: &Exchange| x.response.as_ref()?.first_value("location").map(<[u8]>::to_vec);
-    let led = if response::is_redirect(&finding.rule) { location(at.x) } else { None };
-    let redirects = |leg: &Leg<'_>| leg.findings.iter().any(|f| response::is_redirect(&f.rule));
+    let to_tls = |slug: &str| matches!(slug, "redirect-loop" | "redirect-to-https");
+    let led = if to_tls(&finding.rule) { location(at.x) } else { None };
+    let redirects = |leg: &Leg<'_>| leg.findings.iter().any(|f| to_tls(&f.rule));
     let has =
         |leg: &Leg<'_>| leg.findings.iter().any(same) || led.is_some() && led == location(leg.x) && redirects(leg);
     if SAID_BY_ANSWER.contains(&rule.id) {

@@ -240,10 +240,14 @@ impl Tunnels {
         if apart { times(&host.closed, life) } else { 0 }
     }
 
-    /// Tunnels of this host that were open at this time, and a second later still.
+    /// Tunnels of this host that were open at this time, and a second later still. 0 also where it ended others then.
     pub fn outlived(&self, host: IpAddr, at: Timestamp) -> u64 {
         let Some(host) = self.hosts.get(&host) else { return 0 };
         let key = at.0.div_euclid(SLOT.0);
+        let near: u64 = host.slots.range(key - 1..=key + 1).map(|(_, slot)| u64::from(slot.ended_by_server)).sum();
+        if near > 1 {
+            return 0;
+        }
         let begun: u64 = host.slots.range(..key).map(|(_, slot)| u64::from(slot.begun)).sum();
         let ended: u64 = host.slots.range(..=key + 2).map(|(_, slot)| u64::from(slot.ended)).sum();
         begun.saturating_sub(ended)
@@ -432,15 +436,11 @@ mod tests {
 
     #[test]
     fn what_went_on_when_one_was_ended_is_counted() {
-        let all = [
-            tunnel(0, 20_000),
-            tunnel(900, 30_300),
-            tunnel(5_000, 20_900),
-            tunnel(19_900, 40_000),
-            tunnel(25_000, 40_000),
-        ];
+        let all = [(0, 20_000), (900, 30_300), (19_900, 40_000), (25_000, 40_000), (0, 50_000)];
+        let all = all.map(|(from, to)| tunnel(from, to));
         let (tunnels, host) = (learnt(&all), tunnel(0, 1).server.ip);
-        assert_eq!((tunnels.outlived(host, at(20_000)), tunnels.outlived(host, at(40_000))), (2, 0));
+        assert_eq!((tunnels.outlived(host, at(20_000)), tunnels.outlived(host, at(50_000))), (3, 0));
+        assert_eq!(tunnels.outlived(host, at(40_000)), 0, "two at once");
         assert_eq!(tunnels.outlived(tunnel(0, 1).client.ip, at(20_000)), 0);
     }
 

@@ -55,7 +55,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
                 .map(|last| apart(view, (over, ended), (open, last.ts)))
         };
         let in_vain = || spoke().is_some_and(|spoke| spoke.by.0.saturating_sub(spoke.slack.0) >= IN_VAIN.0);
-        if longer < LINGER.0 && !in_vain() {
+        if longer < IN_VAIN.0 || longer < LINGER.0 && !in_vain() {
             continue;
         }
         let who = view.who();
