@@ -109,14 +109,14 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
     } else if aged >= 2 && ends::is_whole(life) {
         found = found.cause(format!("{AGED}: it closed {aged} at the age of {}", ends::spell(life)));
-    } else if let (busy, others @ 1..) = (goodbye || is_busy(&first), seen.tunnels.outlived(ip, at))
+    } else if let (busy, others @ 1..) = (goodbye || is_busy(first), seen.tunnels.outlived(ip, at))
         && busy
     {
         let others = if others == 1 { "another one".to_owned() } else { format!("{others} others") };
         found = found.cause(format!("{ALONE}, while {others} through it went on"));
     } else if goodbye {
         found = found.cause(format!("{RELOADED}, as its Close says: going away"));
-    } else if is_busy(&first) {
+    } else if is_busy(first) {
         found = found.cause(format!("{RELOADED}, or it failed: payload had just passed, so no idle limit ran out"));
     }
     for (at, side) in ends.into_iter().zip([near, far]) {
