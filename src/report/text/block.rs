@@ -257,6 +257,7 @@ fn answer(c: &mut Context<'_>, page: &mut Page<'_>, x: &Exchange, drawn: Drawn) 
     let Some(response) = &x.response else {
         let what = match &x.odd_response {
             Some(odd) => format!("no HTTP, but: {}", clip(&c.masker.bytes(&odd.bytes), VALUE)),
+            None if x.quality.no_server_packets => format!("what is not in view; {}", ending(c, x)),
             None => format!("nothing; {}", ending(c, x)),
         };
         return page.row("answered", Tone::Plain, &what);

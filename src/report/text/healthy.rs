@@ -168,9 +168,12 @@ fn line(c: &mut Context<'_>, chain: &Chain) -> String {
 
 fn frames(x: &Exchange) -> Option<String> {
     let ws = x.ws?;
+    let one_sided = x.quality.no_client_packets || x.quality.no_server_packets;
     let number = ws.client.frames.saturating_add(ws.server.frames);
     let lifetime = x.end.lifetime.map(|l| format!(", {}", human(l))).unwrap_or_default();
     let end = match (x.end.how, x.end.close.as_ref().and_then(|c| c.code), x.end.by) {
+        // Of one direction alone it is not known whether its Close answers another one.
+        (EndHow::CloseFrame, Some(code), _) if one_sided => format!(", close {code}"),
         (EndHow::CloseFrame, Some(code), Some(by)) => format!(", close {code} by {}", by.sender()),
         (EndHow::Open, ..) => ", still open".to_owned(),
         _ => String::new(),

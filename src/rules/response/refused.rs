@@ -2,6 +2,7 @@
 
 use super::support::{FROM_SERVER, REFUSAL_CAUSES, is_attempt, say_status, whole_response};
 use super::why;
+use crate::base::{Timestamp, limits};
 use crate::model::{Exchange, FaultClass, Head, Mechanism, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -70,9 +71,23 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
         found.cause("a proxy that does not let this protocol pass, if the upgrade is the reason");
         return;
     }
+    if granted_elsewhere(x, code, seen) {
+        found = found.cause(ANOTHER);
+    }
     for cause in why::causes(x, head, code) {
         found = found.cause(cause);
     }
+}
+
+const ANOTHER: &str = "another server that the same proxy asks grants this path: this one is an older or newer version, is set up \
+    otherwise, or is not ready";
+
+/// Whether another server granted the same target to the same host, which asks several and so is a proxy. What a refusal may
+/// owe to who asks is left out.
+fn granted_elsewhere(x: &Exchange, code: u16, seen: &Seen) -> bool {
+    let of_server = matches!(code, 400 | 404 | 405 | 410 | 426 | 500 | 501 | 503);
+    let granted = seen.granted_after(x.client.ip, x.request.target(), Timestamp(i64::MIN));
+    of_server && granted.take(limits::SEEN_COMPARED).any(|a| (a.server, a.server_port) != (x.server.ip, x.server.port))
 }
 
 /// The answer to a proxy that asked whether a request may pass.
@@ -233,6 +248,28 @@ mod tests {
         let copied = "X-Forwarded-Uri: /chat\r\nX-Forwarded-Method: GET\r\nUpgrade: websocket";
         assert_eq!(permission(copied, "200"), chat, "Caddy copies all fields");
         assert_eq!(permission("X-Original-URI: /chat\r\nUpgrade: websocket", "403"), None, "it asks for the upgrade");
+    }
+
+    #[test]
+    fn a_server_that_refuses_what_another_one_grants_the_same_proxy_differs_from_it() {
+        let cause = |target: &str, later: u8, status: &str| {
+            let mut granted = exchange(&ASK.replace("/chat", target), Some(GRANT));
+            (granted.id, granted.server.ip) = (ExchangeId(2), [198, 51, 100, later].into());
+            let x = exchange(ASK, Some(&format!("HTTP/1.1 {status}\r\n\r\n")));
+            let mut seen = Seen::default();
+            [&granted, &x].into_iter().for_each(|x| seen.learn(x, false));
+            let mut out = Vec::new();
+            check(&x, &seen, &mut Findings::new(&RULE, Subject::Exchange(x.id), &mut out));
+            out[0].causes.first().is_some_and(|cause| cause == ANOTHER)
+        };
+        assert!(cause("/chat", 77, "404 Not Found"));
+        assert!(!cause("/other", 77, "404 Not Found") && !cause("/chat", 77, "403 Forbidden"));
+        let own = exchange(ASK, None).server.ip;
+        let last = match own {
+            std::net::IpAddr::V4(ip) => ip.octets()[3],
+            std::net::IpAddr::V6(_) => 0,
+        };
+        assert!(!cause("/chat", last, "404 Not Found"), "the same server");
     }
 
     #[test]
