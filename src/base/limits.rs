@@ -644,6 +644,9 @@ pub const TUNNEL_CUTS: usize = 64;
 /// Half seconds of all hosts in which tunnels began or ended.
 pub const TUNNEL_SLOTS: usize = 100_000;
 
+/// Half seconds of one host that are added up to know what was open at a time.
+pub const TUNNEL_SLOTS_SUMMED: usize = 4_096;
+
 /// Clients and targets whose reconnects are watched.
 pub const TUNNEL_LIVES: usize = 50_000;
 

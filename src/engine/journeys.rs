@@ -367,16 +367,23 @@ impl<'a> Journeys<'a> {
         if unseen {
             addresses.reverse();
         }
-        let asker = || self.products.request_hop(&far.request).map(|found| intermediaries::software(&found));
+        // Marks that were in the request before are another's.
+        let before = self.products.request_hop(&near.request);
+        let asker = || {
+            let found = self.products.request_hop(&far.request)?;
+            let new = before.as_ref().is_none_or(|before| before.product.slug != found.product.slug);
+            new.then(|| intermediaries::software(&found))
+        };
         let times = self.times(near, far);
         Some(Hop {
             between: (near.id, far.id),
             kind: edge.kind,
-            name: hosts.name(hop.ip, Some(hop.port)).map(str::to_owned),
+            name: if unseen { hosts.name(far.client.ip, None) } else { hosts.name(hop.ip, Some(hop.port)) }
+                .map(str::to_owned),
             product: if unseen { asker() } else { self.software.at(hosts, hop) },
             addresses,
             unseen,
-            port: self.software.is_crowded(hosts, hop.ip).then_some(hop.port),
+            port: (!unseen && self.software.is_crowded(hosts, hop.ip)).then_some(hop.port),
             joined_by: edge.why.clone(),
             confidence: if unseen { edge.confidence.min(Confidence::Likely) } else { edge.confidence },
             forward: times.then(|| far.request.first.since(near.request.first)),
@@ -404,7 +411,9 @@ impl<'a> Journeys<'a> {
 
     /// Who asked on this leg, where whoever did left it silent and without a Close frame.
     fn asker(&self, x: &Exchange) -> Option<Software> {
-        let found = left_idle(x).and_then(|_| self.products.request_hop(&x.request));
+        // Of several proxies on the way it is not known whose marks these are.
+        let several = hops::was_forwarded_twice(&x.request);
+        let found = left_idle(x).filter(|_| !several).and_then(|_| self.products.request_hop(&x.request));
         found.map(|found| intermediaries::software(&found))
     }
 

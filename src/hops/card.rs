@@ -271,34 +271,29 @@ pub(super) fn forwarded(request: &Head) -> Forwarded {
     out
 }
 
-/// Whether whoever asked on the far leg did so for somebody else than the near leg's client, as its fields say: then it is
-/// not what answers the near leg, and a leg between the two is not in view.
+/// Whether whoever asked on the far leg did so for somebody else than the near leg's client, whom the request names too: then
+/// it is not what answers the near leg, and a leg between the two is not in view. A foreign address alone does not tell: an
+/// address translation may stand before the near server.
 pub fn leg_is_missing(near: &Exchange, far: &Exchange) -> bool {
-    let Some(asked_for) = forwarded(&far.request).last else { return false };
-    let proxied = near.proxied.as_ref().and_then(|proxied| proxied.source).map(|source| source.ip);
-    let clients = [Some(near.client.ip), proxied];
+    let now = forwarded(&far.request);
+    let Some(asked_for) = now.last else { return false };
+    let proxied = near.proxied.as_ref().and_then(|proxied| proxied.source).map(|source| source.ip.to_canonical());
+    let client = near.client.ip.to_canonical();
+    let is_client = |ip: IpAddr| ip == client || Some(ip) == proxied;
     let apart = near.server.ip != far.client.ip && near.client.ip != far.client.ip && near.server != far.server;
+    let real = far.request.first_value("x-real-ip").and_then(node).map(|(ip, _)| ip);
+    let names_client = now.others.iter().copied().chain(real).any(is_client);
     // What stood in the near request was taken over from there.
     let before = forwarded(&near.request);
     let taken_over = before.last == Some(asked_for) || before.others.contains(&asked_for);
-    // A copy of the near leg shows what its client is called elsewhere.
-    let named = near.twice.iter().flat_map(|twice| twice.names.iter()).any(|(client, _)| client.ip == asked_for);
     // Some write their own address behind their client's, as Google's load balancers do.
-    let own = asked_for == near.server.ip;
-    // An address translation stands between a client inside and a proxy that sees it from outside.
-    let translated = is_internal(near.client.ip) && !is_internal(asked_for);
-    apart && !clients.contains(&Some(asked_for)) && !taken_over && !named && !own && !translated
+    let own = [near.server.ip, far.client.ip].map(|ip| ip.to_canonical()).contains(&asked_for);
+    apart && names_client && !is_client(asked_for) && !taken_over && !own
 }
 
-/// Whether an address means something inside a network only (RFC 1918, RFC 6598, RFC 4193; loopback and link-local).
-fn is_internal(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            ip.is_private() || ip.is_loopback() || ip.is_link_local() || a == 100 && b & 0xc0 == 64
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
+/// Whether a request names more than one that it was forwarded for: it passed several proxies.
+pub fn was_forwarded_twice(request: &Head) -> bool {
+    !forwarded(request).others.is_empty() || via(request).1 > 1
 }
 
 /// The major version that the last member of `Via` names, and how many members there are.
@@ -315,14 +310,15 @@ fn via(request: &Head) -> (Option<u8>, usize) {
 /// `192.0.2.1`, `192.0.2.1:80`, `"[2001:db8::1]:80"`, `2001:db8::1` (RFC 7239 §6).
 fn node(bytes: &[u8]) -> Option<(IpAddr, Option<u16>)> {
     let text = std::str::from_utf8(bytes).ok()?.trim().trim_matches('"');
+    // Programs that listen on `::` write `::ffff:192.0.2.1`.
     if let Ok(ip) = text.parse::<IpAddr>() {
-        return Some((ip, None));
+        return Some((ip.to_canonical(), None));
     }
     if let Ok(both) = text.parse::<std::net::SocketAddr>() {
-        return Some((both.ip(), Some(both.port())));
+        return Some((both.ip().to_canonical(), Some(both.port())));
     }
     let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-    inner.parse().ok().map(|ip| (ip, None))
+    inner.parse().ok().map(|ip: IpAddr| (ip.to_canonical(), None))
 }
 
 /// The first message in these bytes, as far as they go.
@@ -394,10 +390,12 @@ mod tests {
         };
         let inside = [10, 1, 1, 10];
         assert!(asked(inside, "X-Forwarded-For: 10.1.1.10, 10.1.2.1"));
-        assert!(asked([203, 0, 113, 9], "X-Forwarded-For: 10.1.2.1"));
+        assert!(asked(inside, "X-Forwarded-For: 10.1.2.1\r\nX-Real-IP: ::ffff:10.1.1.10"));
         assert!(!asked(inside, "X-Forwarded-For: 10.1.1.10"), "the near client itself");
-        assert!(!asked(inside, "X-Forwarded-For: 203.0.113.9, 10.1.1.1"), "its own address behind its client's");
-        assert!(!asked(inside, "X-Forwarded-For: 203.0.113.9"), "an address translation");
+        assert!(!asked(inside, "X-Forwarded-For: ::ffff:10.1.1.10"), "the same");
+        assert!(!asked(inside, "X-Forwarded-For: 10.1.1.10, 10.1.1.1"), "its own address behind its client's");
+        assert!(!asked(inside, "X-Forwarded-For: 10.1.1.10, 10.1.3.1"), "the same");
+        assert!(!asked([203, 0, 113, 9], "X-Forwarded-For: 10.244.0.1"), "an address translation");
         assert!(!asked(inside, "Accept: x"));
     }
 

@@ -414,7 +414,7 @@ impl Exchange {
 
     /// The target of another request, where this one only asks a service whether that may pass, as proxies do that
     /// leave authorization to one (`auth_request` of nginx, ForwardAuth of Traefik, `forward_auth` of Caddy): its own
-    /// target is another, and it does not ask for the upgrade itself. `None`: nothing says so.
+    /// target is another, and it does not ask for the upgrade itself, or the proxy copied all fields. `None`: nothing says so.
     pub fn asks_permission(&self) -> Option<&[u8]> {
         let head = &self.request;
         let with = |name, beside: &[&str]| head.first_value(name).filter(|_| beside.iter().all(|name| head.has(name)));
@@ -435,8 +435,9 @@ impl Exchange {
             _ => false,
         };
         let other = path.starts_with(b"/") && path != head.target();
-        // Caddy copies all fields, Upgrade too.
-        let asks_itself = nginx.is_some() && head.upgrades_to_websocket();
+        // Caddy copies all fields, Upgrade too. Other proxies send such fields with every request, whose path may be rewritten.
+        let answered = matches!(self.status(), Some(200..=299 | 401 | 403));
+        let asks_itself = head.upgrades_to_websocket() && (nginx.is_some() || !answered || !foreign());
         (other && may_pass && !asks_itself).then_some(path)
     }
 

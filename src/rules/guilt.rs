@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use crate::hops;
 use crate::model::{
-    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, Hop, Outcome, Part, Role, Severity,
-    Software, Text, Verdict,
+    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, Hop, HopKind, Outcome, Part, Role,
+    Severity, Software, Text, Verdict,
 };
 use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
@@ -194,7 +194,9 @@ fn on_leg(
     // What leads back to the same place from inside TLS leads there from behind whoever ended that.
     let location = |x: &Exchange| x.response.as_ref()?.first_value("location").map(<[u8]>::to_vec);
     let to_tls = |slug: &str| matches!(slug, "redirect-loop" | "redirect-to-https");
-    let led = if to_tls(&finding.rule) { location(at.x) } else { None };
+    // A relay cannot say that TLS ended at it; what writes HTTP can.
+    let relays = || journey.hops.iter().any(|hop| hop.between.0 == at.x.id && hop.kind == HopKind::Relay);
+    let led = if to_tls(&finding.rule) && relays() { location(at.x) } else { None };
     let redirects = |leg: &Leg<'_>| leg.findings.iter().any(|f| to_tls(&f.rule));
     let has =
         |leg: &Leg<'_>| leg.findings.iter().any(same) || led.is_some() && led == location(leg.x) && redirects(leg);

@@ -56,7 +56,7 @@ fn changed(x: &Exchange, seen: &Seen) -> Option<Recovered> {
     let changed = |other: &Attempt| match about {
         About::Credentials => other.credentials != mine.credentials,
         About::Version => other.version() != mine.version(),
-        About::Haste => true,
+        About::Haste => other.credentials == mine.credentials && other.host == mine.host,
     };
     let until = refusal.last + Nanos::from_secs(limits::RETRY_S);
     let mut later = seen.granted_after(mine.client, mine.target(), refusal.first);

@@ -476,6 +476,12 @@ impl Seen {
         self.attempts.iter()
     }
 
+    /// Those that began at `after` or later, but for what little overtakes.
+    pub fn attempts_after(&self, after: Timestamp) -> impl Iterator<Item = &Attempt> {
+        let from = self.attempts.partition_point(|a| a.at < after);
+        self.attempts.range(from..)
+    }
+
     fn numbers(&self, index: &Index, hash: u64) -> impl Iterator<Item = &Attempt> {
         let [early, late] = index.get(hash);
         early.iter().chain(late).filter_map(|&n| self.attempt_at(n))

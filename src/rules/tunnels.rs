@@ -109,7 +109,9 @@ impl Tunnels {
             self.evicted += u64::from(!kept);
         }
         let Some(host) = self.hosts.get_mut(&x.server.ip) else { return };
-        if let (true, true, Some(life), Some(end)) = (clean, by_server, x.end.lifetime, x.end.at) {
+        let code = x.end.close.as_ref().and_then(|close| close.code);
+        let says_why = clean && by_server && code.is_some_and(|code| code != 1000);
+        if let (true, Some(life), Some(end)) = (says_why, x.end.lifetime, x.end.at) {
             self.evicted += u64::from(!note(&mut host.closed, life, end));
         }
         for (at, ended) in [(Some(granted.last), None), (x.end.at, x.end.packet)] {
@@ -147,9 +149,9 @@ impl Tunnels {
         let end = x.end.at.unwrap_or_default();
         let (life, idle) = (x.end.lifetime, ends::left_idle(x));
         let Some(host) = self.host(x.client.ip) else { return };
-        let kept = life.is_none_or(|life| note(&mut host.asked, life, end))
-            && idle.is_none_or(|idle| note(&mut host.asked_idle, idle, end));
-        self.evicted += u64::from(!kept);
+        let lived = life.is_none_or(|life| note(&mut host.asked, life, end));
+        let waited = idle.is_none_or(|idle| note(&mut host.asked_idle, idle, end));
+        self.evicted += u64::from(!lived || !waited);
     }
 
     /// What is remembered of a host. `None`: there is no room for another one, which is counted.
@@ -233,16 +235,21 @@ impl Tunnels {
         if apart { times(&host.asked, life) } else { 0 }
     }
 
-    /// Tunnels that this host closed with a Close frame after the same life, this one among them. 0: all at one time.
+    /// Tunnels that this host closed with a Close frame that is no mere goodbye after the same life, this one among them. 0:
+    /// all at one time, or most of them after others.
     pub fn closed_after_life(&self, host: IpAddr, life: Nanos) -> u32 {
-        let Some(host) = self.hosts.get(&host) else { return 0 };
-        let apart = host.closed.iter().any(|cut| is_same(cut.after, life) && cut.apart);
-        if apart { times(&host.closed, life) } else { 0 }
+        match self.hosts.get(&host).map(|host| mostly(&host.closed, life, EXACT)) {
+            Some((times, true)) => times,
+            _ => 0,
+        }
     }
 
-    /// Tunnels of this host that were open at this time, and a second later still. 0 also where it ended others then.
+    /// Tunnels of this host that were open at this time, and a second later still. 0 also where it ended others then, or where
+    /// more is remembered of it than `limits::TUNNEL_SLOTS_SUMMED`.
     pub fn outlived(&self, host: IpAddr, at: Timestamp) -> u64 {
-        let Some(host) = self.hosts.get(&host) else { return 0 };
+        let Some(host) = self.hosts.get(&host).filter(|host| host.slots.len() <= limits::TUNNEL_SLOTS_SUMMED) else {
+            return 0;
+        };
         let key = at.0.div_euclid(SLOT.0);
         let near: u64 = host.slots.range(key - 1..=key + 1).map(|(_, slot)| u64::from(slot.ended_by_server)).sum();
         if near > 1 {
@@ -254,11 +261,9 @@ impl Tunnels {
     }
 
     /// How many tunnels this host, a proxy that asks another, ended after the same silence, this one among them, and
-    /// whether that was at different times.
+    /// whether that was at different times. 0: it left most of them after other silences, as clients go, or these differ.
     pub fn left_after_idle(&self, host: IpAddr, idle: Nanos) -> (u32, bool) {
-        let Some(host) = self.hosts.get(&host) else { return (0, false) };
-        let apart = host.asked_idle.iter().any(|cut| is_same(cut.after, idle) && cut.apart);
-        (times(&host.asked_idle, idle), apart)
+        self.hosts.get(&host).map_or((0, false), |host| mostly(&host.asked_idle, idle, ALIKE))
     }
 
     /// Whether tunnels that this host cut after the same life were cut at different times.
@@ -357,6 +362,19 @@ fn note(cuts: &mut Vec<Cut>, after: Nanos, at: Timestamp) -> bool {
     cuts.push(Cut { after, times: 1, at, apart: false, least: after, most: after });
     true
 }
+
+/// How often it was after this time, and whether at different times. (0, false): it was mostly after others, or after times
+/// further apart than `spread`.
+fn mostly(cuts: &[Cut], after: Nanos, spread: Nanos) -> (u32, bool) {
+    let all: u32 = cuts.iter().map(|cut| cut.times).fold(0, u32::saturating_add);
+    let found = cuts.iter().find(|cut| is_same(cut.after, after));
+    let one = found.filter(|cut| cut.times.saturating_mul(2) >= all && cut.most.0 - cut.least.0 <= spread.0);
+    one.map_or((0, false), |cut| (cut.times, cut.apart))
+}
+
+/// How far apart timers of one limit may be: nginx's are not set anew for less than 300 ms; and those that nothing delays.
+const ALIKE: Nanos = Nanos::from_millis(350);
+const EXACT: Nanos = Nanos::from_millis(150);
 
 fn times(cuts: &[Cut], after: Nanos) -> u32 {
     cuts.iter().filter(|cut| is_same(cut.after, after)).map(|cut| cut.times).sum()

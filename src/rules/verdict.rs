@@ -383,7 +383,7 @@ pub(super) fn fine(x: &Exchange, handshake: &Handshake, outcome: Outcome, recove
             let met = status.map_or_else(|| "Not answered".to_owned(), |code| format!("Refused with {code}"));
             Text::own(format!(
                 "{met}, and granted at once when the same request was sent again (exchange {}), as a proxy does that tries \
-                 its next server.",
+                 once more.",
                 later.id
             ))
         }

@@ -1,6 +1,7 @@
 //! Tunnels that a proxy ended whose leg towards its client is not in view, or not read: seen from behind it, it is the
 //! client.
 
+use super::limit::{SLACK, survived};
 use super::support::{FROM_CLIENT, cut_by, is_whole_for, spell};
 use super::who::{self, Who};
 use crate::base::Nanos;
@@ -15,6 +16,8 @@ pub(super) struct LeftIdle<'a> {
     pub idle: Nanos,
     /// How many this proxy ended after that silence, this one among them.
     pub times: u32,
+    /// It is the only one, or they were not all ended at one time.
+    pub apart: bool,
     /// It was ended after whole seconds, and if there were others, not all at one time.
     pub set: bool,
     pub software: Option<&'a Software>,
@@ -38,12 +41,16 @@ pub fn left_idle(x: &Exchange) -> Option<Nanos> {
 pub(super) fn left<'a>(journey: &Journey<'a>, seen: &Seen) -> Option<LeftIdle<'a>> {
     let Some(Who::Client(leg)) = who::ended(journey) else { return None };
     let idle = left_idle(leg.x)?;
+    // What it bore before is no limit of its.
+    if survived(leg.x).is_some_and(|longest| longest.0 > idle.0 + idle.0 / 50 + SLACK.0) {
+        return None;
+    }
     // Only what proxies end is remembered.
     let (times, apart) = seen.tunnels.left_after_idle(leg.x.client.ip, idle);
     let software = journey.view.asker;
     (times > 0).then(|| {
-        let set = (apart || times == 1) && is_whole_for(idle, software);
-        LeftIdle { leg, idle, times, set, software }
+        let apart = apart || times == 1;
+        LeftIdle { leg, idle, times, apart, set: apart && is_whole_for(idle, software), software }
     })
 }
 

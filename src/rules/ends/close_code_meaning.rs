@@ -22,7 +22,6 @@ pub(super) static RULE: Rule = Rule {
         "close-code-invalid",
         "hop-buffered",
         "hop-extensions-request-changed",
-        "hop-half-open",
         "hop-messages-differ",
         "mqtt-keep-alive",
         "peer-silent",

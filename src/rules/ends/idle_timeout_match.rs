@@ -79,7 +79,7 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
 fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let Some(left) = left(journey, seen).filter(|left| left.software.is_some()) else { return };
     let Some(limit) = matching(seen, LimitKind::Idle, left.idle, left.software, false) else { return };
-    let sure = left.times >= 2 && !limit.guess();
+    let sure = left.times >= 2 && left.apart && !limit.guess();
     let least = limit.all().iter().map(|limit| limit.length).min().unwrap_or_default();
     let found = out
         .add(Text::own(format!("{}: its {}, {UNLESS}.", left.story(), limit.words())))

@@ -60,7 +60,7 @@ pub(super) fn cut_off<'a>(journey: &Journey<'a>) -> Option<CutOff<'a>> {
     })
 }
 
-const SLACK: Nanos = Nanos::from_millis(500);
+pub(super) const SLACK: Nanos = Nanos::from_millis(500);
 
 fn of(x: &Exchange, by: Direction) -> Option<&Exchange> {
     (cut_by(x) == Some(by)).then_some(x)

@@ -80,9 +80,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // Pongs come from a library; a heartbeat that is a message, from the program.
     let unanswered = || last_message(x, talk, silent).map(|last| close.ts.since(last)).filter(|_| says(BEATING));
     let Some((own, theirs)) = own.zip(theirs) else { return };
-    let (theirs, what) = match unanswered().filter(|silence| *silence > theirs + BEHIND) {
-        Some(silence) => (silence, "nothing but Pongs"),
-        None => (theirs, "nothing"),
+    let (theirs, did) = match unanswered().filter(|silence| *silence > theirs + BEHIND) {
+        Some(silence) => (silence, "sent no message"),
+        None => (theirs, "said nothing"),
     };
     if theirs < SILENT || own + BEHIND >= theirs {
         return;
@@ -94,7 +94,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
     let (asked, mute) = (by.sender(), silent.sender());
     let text = format!(
-        "The {mute} said {what} for {}, although the {asked} had spoken {} before, and the {asked} closed the WebSocket",
+        "The {mute} {did} for {}, although the {asked} had spoken {} before, and the {asked} closed the WebSocket",
         ends::spell(theirs),
         ends::spell(own)
     );
@@ -112,7 +112,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     out.add(text.say("."))
         .confidence(if gave_up || stopped.is_some() { Confidence::Likely } else { Confidence::Possible })
         .expected(Text::own("an answer in time"))
-        .found(Text::own(format!("nothing for {}", ends::spell(theirs))))
+        .found(Text::own(format!("it {did} for {}", ends::spell(theirs))))
         .evidence(bytes(by, close.at, close.offset, close.length));
 }
 
@@ -121,7 +121,9 @@ fn last_message(x: &Exchange, talk: &Talk, side: Direction) -> Option<Timestamp>
     let ws = x.ws?;
     let all = if side == Direction::ClientToServer { ws.client.messages } else { ws.server.messages };
     let known = talk.of(side).messages();
-    known.last().filter(|_| known.len() as u64 == u64::from(all)).map(|last| last.ts)
+    // One that is under way is none yet, and Pings of its own are signs of life.
+    let says = talk.of(side).pings().is_none() && talk.of(side).last.is_none_or(|last| last.bits & 0x80 != 0);
+    known.last().filter(|_| says).filter(|_| known.len() as u64 == u64::from(all)).map(|last| last.ts)
 }
 
 /// The heartbeat of the silent side that stopped, while the other side's went on until it closed. `theirs`: how long it

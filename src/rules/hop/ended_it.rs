@@ -103,15 +103,18 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         [near, far].iter().any(|side| side.x.end.close.as_ref().is_some_and(|c| matches!(c.code, Some(1001 | 1012))));
     let life = near.x.end.lifetime.unwrap_or_default();
     let (ip, at) = (near.x.server.ip, near.x.end.at.unwrap_or(near_at));
-    let aged = seen.tunnels.closed_after_life(ip, life);
+    // By a Close of its own, again and again; or this one alone, though it was busy and nobody said that it goes away.
+    let closed = near.x.end.by == Some(near.hop) && near.x.end.how == EndHow::CloseFrame;
+    let aged = if closed { seen.tunnels.closed_after_life(ip, life) } else { 0 };
+    // Where all is on one host others may be other programs'.
+    let elsewhere = near.x.client.ip != ip && far.x.server.ip != ip;
+    let alone = !goodbye && elsewhere && is_busy(first);
     if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
         let (ended, open) = (mass.ended, mass.open);
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
     } else if aged >= 2 && ends::is_whole(life) {
         found = found.cause(format!("{AGED}: it closed {aged} at the age of {}", ends::spell(life)));
-    } else if let (busy, others @ 1..) = (goodbye || is_busy(first), seen.tunnels.outlived(ip, at))
-        && busy
-    {
+    } else if alone && let others @ 1.. = seen.tunnels.outlived(ip, at) {
         let others = if others == 1 { "another one".to_owned() } else { format!("{others} others") };
         found = found.cause(format!("{ALONE}, while {others} through it went on"));
     } else if goodbye {
@@ -194,10 +197,11 @@ mod tests {
 
     #[test]
     fn one_that_is_ended_while_others_go_on_or_each_at_the_same_age_was_not_a_restart() {
-        let cause = |others: &[Exchange], close: bool| {
+        let cause = |others: &[Exchange], close: bool, idle: i64| {
             let said = |by| {
                 ended(by, EndHow::Fin, 3_000).with(|x| {
                     x.end.lifetime = Some(Nanos::from_secs(3));
+                    x.end.idle_before = Some(Nanos::from_millis(idle));
                     if close {
                         x.end.how = EndHow::CloseFrame;
                         x.end.close = Some(Close { code: Some(1001), reason: Box::default() });
@@ -215,9 +219,11 @@ mod tests {
             ended(SERVER, EndHow::CloseFrame, began + life).with(|x| {
                 x.response.iter_mut().for_each(|head| head.last = head.last + Nanos::from_millis(began));
                 x.end.lifetime = Some(Nanos::from_millis(life));
+                x.end.close = Some(Close { code: Some(1001), reason: Box::default() });
             })
         };
-        let (alone, class) = cause(&[other(-900, 8_000)], true);
+        assert_eq!(cause(&[other(-900, 8_000)], true, 400).1, Some(FaultClass::Reload), "it says that it goes away");
+        let (alone, class) = cause(&[other(-900, 8_000)], false, 400);
         assert_eq!(
             alone.as_deref(),
             Some(
@@ -225,14 +231,14 @@ mod tests {
             )
         );
         assert_eq!(class, None);
-        let (aged, class) = cause(&[other(2_000, 3_000)], true);
+        let (aged, class) = cause(&[other(2_000, 3_000)], true, 400);
         assert_eq!(
             aged.as_deref(),
             Some("a limit of the proxy on the life of tunnels: it closed 2 at the age of 3.0 s")
         );
         assert_eq!(class, Some(FaultClass::Life));
-        assert_eq!(cause(&[], true).1, Some(FaultClass::Reload));
-        assert_eq!(cause(&[], false), (None, None), "it was silent before");
+        assert_eq!(cause(&[], true, 400).1, Some(FaultClass::Reload));
+        assert_eq!(cause(&[], false, 2_900), (None, None), "it was silent before");
     }
 
     #[test]

@@ -45,7 +45,10 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         value(value(Text::own("changed the offer of extensions from "), near).say(" to "), far)
     };
     let close = view.near.x.end.close.as_ref().and_then(|close| close.code);
-    let (missed, what) = match close == Some(MANDATORY) && view.near.x.end.by == Some(REQUEST) {
+    let name = |offer: &Vec<u8>| offer.split(|&b| b == b';').next().unwrap_or_default().to_vec();
+    let lost = came.iter().map(name).any(|one| !left.iter().map(name).any(|other| other == one));
+    let left_for_it = close == Some(MANDATORY) && view.near.x.end.by == Some(REQUEST);
+    let (missed, what) = match left_for_it && lost {
         true => (Severity::Error, what.say(", and the client closed with 1010, since it needs what it had offered")),
         false => (Severity::Info, what),
     };

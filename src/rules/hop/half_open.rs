@@ -1,22 +1,25 @@
 //! One connection of a hop is over, and it keeps the other one open.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Confidence, Direction, Evidence, Severity, Text};
+use crate::model::{Confidence, Evidence, LastFrame, Severity, Spoken, Text};
+use crate::rules::frames::against;
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{Side, apart, one_clock, sides};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
+use crate::wire::websocket::CLOSE;
 
 pub(super) static RULE: Rule = Rule {
     id: "hop-half-open",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     title: "a hop keeps one side of a tunnel open although the other is over",
     about: "The tunnel ended on one side of the hop, and for five seconds and more the hop did not end the other, or for two \
-        while whoever is there went on to speak. \
+        while whoever is there went on to send messages. \
         Who is there goes on waiting, and sends into nothing: a backend keeps sessions of clients that have left, a \
         client believes itself connected. Such connections pile up until some limit of their own ends them.\n\n\
         A side counts as over behind its last packet, so that a tunnel whose one direction goes on behind a FIN of \
-        the other is none of these.",
+        the other is none of these.\n\nAn error where the client goes on to send messages to a backend that is gone, otherwise a \
+        warning.",
     refs: &["RFC 9293 §3.6", "RFC 6455 §7.1.1"],
     causes: &[
         "the proxy does not pass the end of one connection on to the other",
@@ -45,17 +48,22 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         let Some((until, closed)) = until(open) else { continue };
         let between = apart(view, (over, ended), (open, until));
         let longer = between.by.0.saturating_sub(between.slack.0);
-        // Whoever is there may show sooner that it does not know.
-        let party = if whose == "client" { Direction::ServerToClient } else { Direction::ClientToServer };
-        let spoke = || {
-            open.x
-                .talk
-                .as_ref()
-                .and_then(|talk| talk.of(party).last)
-                .map(|last| apart(view, (over, ended), (open, last.ts)))
-        };
-        let in_vain = || spoke().is_some_and(|spoke| spoke.by.0.saturating_sub(spoke.slack.0) >= IN_VAIN.0);
-        if longer < IN_VAIN.0 || longer < LINGER.0 && !in_vain() {
+        // Whoever is there may show sooner that it does not know, by a message or by closing over it; not by control frames,
+        // which a library sends. A Close that the hop sent there waits for its answer (RFC 6455 §7.1.1).
+        let talk = open.x.talk.as_ref();
+        let waits = talk.is_some_and(|talk| talk.of(open.hop).close().is_some());
+        let party = talk.filter(|_| !waits).map(|talk| talk.of(against(open.hop)));
+        let gave_up =
+            |party: &Spoken| party.close().is_some_and(|close| !matches!(close.code, None | Some(1000 | 1001)));
+        let spoke = party.and_then(|party| {
+            let says = |last: &LastFrame| last.bits & 0x0f < CLOSE || last.bits & 0x0f == CLOSE && gave_up(party);
+            party.last.filter(says)
+        });
+        let in_vain = spoke.is_some_and(|last| {
+            let spoke = apart(view, (over, ended), (open, last.ts));
+            spoke.by.0.saturating_sub(spoke.slack.0) >= IN_VAIN.0
+        });
+        if longer < IN_VAIN.0 || longer < LINGER.0 && !in_vain {
             continue;
         }
         let who = view.who();
@@ -77,6 +85,8 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         }
         let mut found = out
             .add(text.say("."))
+            // What the client says is lost.
+            .severity(if in_vain && whose == "backend" { Severity::Error } else { Severity::Warning })
             .confidence(confidence)
             .expected(Text::own(format!("the end of the connection to its {other} too")))
             .found(Text::own(if closed { "it stayed open" } else { "no end in view" }));
@@ -99,7 +109,7 @@ fn until(open: &Side<'_>) -> Option<(Timestamp, bool)> {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{EndHow, Exchange, Finding, LastFrame, Talk};
+    use crate::model::{Direction, EndHow, Exchange, Finding, Talk};
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
 
     /// A granted leg that ended (or not) and whose last packet came so long after its 101.
@@ -134,16 +144,17 @@ mod tests {
 
     #[test]
     fn whoever_speaks_in_vain_makes_it_sure_sooner() {
-        let spoke = |ms: i64| {
+        let spoke = |ms: i64, bits: u8| {
             leg(Some(4_000), 4_000).with(|x| {
                 let mut talk = Talk::default();
                 let ts = x.response.as_ref().unwrap().last + Nanos::from_millis(ms);
-                talk.client.last = Some(LastFrame { ts, ..LastFrame::default() });
+                talk.client.last = Some(LastFrame { ts, bits, ..LastFrame::default() });
                 x.talk = Some(Box::new(talk));
             })
         };
-        let told = |ms: i64| found(spoke(ms), leg(Some(100), 101)).len();
-        assert_eq!([told(3_900), told(1_900)], [1, 0]);
+        let told = |ms: i64, bits: u8| found(spoke(ms, bits), leg(Some(100), 101)).first().map(|found| found.severity);
+        assert_eq!(told(3_900, 0x81), Some(Severity::Error));
+        assert_eq!((told(1_900, 0x81), told(3_900, 0x89)), (None, None), "soon; a Ping");
     }
 
     #[test]

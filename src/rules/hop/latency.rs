@@ -36,7 +36,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let asked = view.hop.forward.filter(|_| !view.near.x.quality.queued).unwrap_or_default();
     let forward = own(asked, Some(&view.near.x.request));
     // What a hop answered after another try is not this leg's answer.
-    let answered = view.hop.back.filter(|_| !view.tried_again).unwrap_or_default();
+    let answered = view.hop.back.filter(|_| !view.tried_again && !view.near.x.quality.queued).unwrap_or_default();
     let back = own(answered, view.far.x.response.as_ref());
     let slowest = forward.max(back);
     if slowest <= NOTED {

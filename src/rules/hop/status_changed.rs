@@ -3,6 +3,7 @@
 use crate::model::{Head, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, came_first, passes_on, refusal, sentence, status_line};
 use crate::rules::journey::HopView;
+use crate::rules::response::INQUIRY;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -45,9 +46,6 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         .start_line(far, ANSWER)
         .start_line(near, ANSWER);
 }
-
-const INQUIRY: &str = "that service is asked at a wrong address, or failed: neither a permission nor a refusal came of it, so the \
-    request itself never reached the backend";
 
 /// Whether the client cannot do what the backend's answer asks for, or takes a refusal for an answer.
 fn misleads(far: &Head, came: u16, left: u16) -> bool {

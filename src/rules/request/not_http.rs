@@ -63,7 +63,12 @@ const GREETINGS: [(&[u8], &str); 9] = [
 /// Whether nearly all of it is text: that is what programs say of their own accord.
 fn is_text(bytes: &[u8]) -> bool {
     let odd = bytes.iter().filter(|&&b| b < 0x20 && !b.is_ascii_whitespace() || b == 0x7f).count();
-    odd * 20 <= bytes.len() && std::str::from_utf8(bytes).is_ok_and(|text| !text.is_empty())
+    odd * 20 <= bytes.len() && !bytes.is_empty() && is_utf8(bytes)
+}
+
+/// Whether it is UTF-8, as far as it goes.
+fn is_utf8(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).err().is_none_or(|cut| cut.error_len().is_none())
 }
 
 /// The protocol that whoever sent these first bytes speaks. `None`: none of these.
@@ -138,7 +143,9 @@ mod tests {
             assert_eq!(of(other).0, Severity::Info);
         }
         assert_eq!(of(b"\x00\x9c\xf1\x00\x13\xaa").0, Severity::Info);
-        for program in [&b"{\"device\":1}\n"[..], b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"] {
+        for program in
+            [&b"{\"device\":1}\n"[..], b"{\"name\":\"\xe6\x9c", b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"]
+        {
             assert_eq!(of(program).0, Severity::Error);
         }
     }

@@ -40,7 +40,7 @@ mod why;
 
 pub(super) use no_response::{answered_late, is_unanswered};
 pub(super) use redirect_target::{leads_to_other_port, location_host, redirected_to, wants_tls};
-pub(super) use refused::{fix_class as refused_fix_class, fix_classes as refused_fix_classes};
+pub(super) use refused::{INQUIRY, fix_class as refused_fix_class, fix_classes as refused_fix_classes};
 pub(super) use res_head_incomplete::breaks_off;
 pub(super) use socks_refused::{SOCKS, at_fault as socks_at_fault};
 pub(super) use support::left_before_grant;

@@ -67,6 +67,10 @@ pub(super) fn is_glued(request: &Head, location: &[u8]) -> bool {
     let asked = read_target(request.target()).path;
     let first = asked.strip_prefix(b"/").unwrap_or(asked).split(|&b| b == b'/').next().unwrap_or_default();
     let glued = [here, first].concat();
+    // A name that only ends so has the path behind it.
+    if read(location).is_some_and(|to| to.path.starts_with(asked)) {
+        return false;
+    }
     !here.is_empty()
         && !first.is_empty()
         && location_host(location).is_some_and(|there| there.eq_ignore_ascii_case(&glued))

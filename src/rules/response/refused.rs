@@ -2,8 +2,9 @@
 
 use super::support::{FROM_SERVER, REFUSAL_CAUSES, is_attempt, say_status, whole_response};
 use super::why;
-use crate::base::{Timestamp, limits};
+use crate::base::Timestamp;
 use crate::model::{Exchange, FaultClass, Head, Mechanism, Severity, Text};
+use crate::rules::verdict::sent_by_proxy;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -82,13 +83,24 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
 const ANOTHER: &str = "another server that the same proxy asks grants this path: this one is an older or newer version, is set up \
     otherwise, or is not ready";
 
-/// Whether another server granted the same target to the same host, which asks several and so is a proxy. What a refusal may
-/// owe to who asks is left out.
+/// Whether another server granted the same target of the same host to the same proxy, and this one never did. What a refusal
+/// may owe to who asks is left out.
 fn granted_elsewhere(x: &Exchange, code: u16, seen: &Seen) -> bool {
     let of_server = matches!(code, 400 | 404 | 405 | 410 | 426 | 500 | 501 | 503);
-    let granted = seen.granted_after(x.client.ip, x.request.target(), Timestamp(i64::MIN));
-    of_server && granted.take(limits::SEEN_COMPARED).any(|a| (a.server, a.server_port) != (x.server.ip, x.server.port))
+    if !of_server || !(sent_by_proxy(&x.request) || seen.hops.contains(&x.client.ip)) {
+        return false;
+    }
+    let host = seen.attempt(x).host;
+    let granted =
+        || seen.granted_after(x.client.ip, x.request.target(), Timestamp(i64::MIN)).filter(|a| a.host == host);
+    let own = granted().any(|a| (a.server, a.server_port) == (x.server.ip, x.server.port));
+    !own && granted().any(|a| a.server_port == x.server.port && a.server != x.server.ip)
 }
+
+/// What a refusal of a service that is asked for permission comes from, and any other answer of it.
+const NOT_ACCEPTED: &str = "the service that decides who may pass does not accept the credentials of this request";
+pub(in crate::rules) const INQUIRY: &str = "the service that decides who may pass is asked at a wrong address, or failed: neither a \
+    permission nor a refusal came of it, so the request itself never reached the backend";
 
 /// The answer to a proxy that asked whether a request may pass.
 fn not_permitted(head: &Head, code: u16, target: &[u8], out: &mut Findings<'_>) {
@@ -101,7 +113,7 @@ fn not_permitted(head: &Head, code: u16, target: &[u8], out: &mut Findings<'_>) 
         .expected(Text::own("a 2xx, upon which the proxy passes the request on"))
         .found(say_status(Text::new(), head))
         .start_line(head, FROM_SERVER)
-        .cause("the service that decides who may pass does not accept the credentials of this request");
+        .cause(if matches!(code, 401 | 403) { NOT_ACCEPTED } else { INQUIRY });
 }
 
 /// Whether a client that offers this protocol cannot do without it, as `kubectl exec` cannot do without SPDY. Who offers
@@ -253,9 +265,10 @@ mod tests {
     #[test]
     fn a_server_that_refuses_what_another_one_grants_the_same_proxy_differs_from_it() {
         let cause = |target: &str, later: u8, status: &str| {
-            let mut granted = exchange(&ASK.replace("/chat", target), Some(GRANT));
+            let ask = ask("X-Forwarded-For: 192.0.2.7\r\n");
+            let mut granted = exchange(&ask.replace("/chat", target), Some(GRANT));
             (granted.id, granted.server.ip) = (ExchangeId(2), [198, 51, 100, later].into());
-            let x = exchange(ASK, Some(&format!("HTTP/1.1 {status}\r\n\r\n")));
+            let x = exchange(&ask, Some(&format!("HTTP/1.1 {status}\r\n\r\n")));
             let mut seen = Seen::default();
             [&granted, &x].into_iter().for_each(|x| seen.learn(x, false));
             let mut out = Vec::new();
