@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::base::{Endpoint, ExchangeId, limits};
-use crate::hops::{self, Hosts};
+use crate::hops::Hosts;
 use crate::model::{Chain, Confidence, Exchange, Intermediary, Outcome, Role, Software, Text};
 use crate::products::{Products, Recognised};
 
@@ -47,9 +47,6 @@ pub(super) fn end_of_hop(near: &Exchange, far: &Exchange) -> Endpoint {
 impl Known {
     /// Looks at a hop between two legs.
     pub(super) fn learn(&mut self, products: &Products, hosts: &Hosts, near: &Exchange, far: &Exchange) {
-        if hops::leg_is_missing(near, far) {
-            return;
-        }
         let hop = end_of_hop(near, far);
         let host = self.0.entry(hosts.root(hop.ip)).or_default();
         host.crowded |= hosts.same(hop.ip, far.server.ip) && near.server != far.server;

@@ -227,7 +227,8 @@ impl<'a> Journeys<'a> {
         };
         journeys.unread.sort_unstable();
         for near in rows.iter().map(|row| &row.exchange).filter(|_| !plan.behind.is_empty()) {
-            for (_, far) in plan.behind.get(&near.id).into_iter().flatten() {
+            // Two that are not of one hop say nothing of its software.
+            for (_, far) in plan.behind.get(&near.id).into_iter().flatten().filter(|(edge, _)| !edge.unseen) {
                 if let Some(far) = journeys.row(*far) {
                     software.learn(products, hosts, near, &far.exchange);
                 }
@@ -363,13 +364,13 @@ impl<'a> Journeys<'a> {
         if far.client.ip != hop.ip && far.client.ip != near.client.ip {
             addresses.push(far.client.ip);
         }
-        let unseen = hops::leg_is_missing(near, far);
+        let unseen = edge.unseen;
         if unseen {
             addresses.reverse();
         }
-        // Marks that were in the request before are another's.
-        let before = self.products.request_hop(&near.request);
         let asker = || {
+            // Marks that were in the request before are another's.
+            let before = self.products.request_hop(&near.request);
             let found = self.products.request_hop(&far.request)?;
             let new = before.as_ref().is_none_or(|before| before.product.slug != found.product.slug);
             new.then(|| intermediaries::software(&found))

@@ -274,7 +274,7 @@ pub(super) fn forwarded(request: &Head) -> Forwarded {
 /// Whether whoever asked on the far leg did so for somebody else than the near leg's client, whom the request names too: then
 /// it is not what answers the near leg, and a leg between the two is not in view. A foreign address alone does not tell: an
 /// address translation may stand before the near server.
-pub fn leg_is_missing(near: &Exchange, far: &Exchange) -> bool {
+pub(super) fn leg_is_missing(near: &Exchange, far: &Exchange) -> bool {
     let now = forwarded(&far.request);
     let Some(asked_for) = now.last else { return false };
     let proxied = near.proxied.as_ref().and_then(|proxied| proxied.source).map(|source| source.ip.to_canonical());

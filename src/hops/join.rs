@@ -38,6 +38,8 @@ pub struct Edge {
     pub confidence: Confidence,
     /// The hop tried here once more, or first: another leg behind the same near one.
     pub retry: bool,
+    /// A leg between the two is not in view, so that they are not of one hop.
+    pub unseen: bool,
 }
 
 /// One leg that was captured twice.
@@ -147,13 +149,13 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     joined.knots = assigned.knots;
     retries(&mut joined, &scored, &cards);
     without_upgrade(&mut joined.edges, all);
-    for edge in &joined.edges {
+    for edge in &mut joined.edges {
+        let legs = all.get(edge.near).zip(all.get(edge.far));
+        edge.unseen = legs.is_some_and(|(near, far)| leg_is_missing(near, far));
         if let (Some(near), Some(far)) = (cards.get(&edge.near), cards.get(&edge.far)) {
             // A transparent proxy speaks with its client's address, or takes its server's.
             let transparent = near.client.ip == far.client.ip || near.server == far.server;
-            let legs = all.get(edge.near).zip(all.get(edge.far));
-            let missing = || legs.is_some_and(|(near, far)| leg_is_missing(near, far));
-            if !transparent && edge.confidence > Confidence::Possible && !missing() {
+            if !transparent && edge.confidence > Confidence::Possible && !edge.unseen {
                 topology.hosts.unite(near.server.ip, far.client.ip);
             }
         }
@@ -347,7 +349,7 @@ fn edge(near: usize, far: usize, score: &Score, cards: &Map<usize, Card>, retry:
     let (a, b) = (cards.get(&near)?, cards.get(&far)?);
     let same_answer = a.response.is_none() || b.response.is_none() || a.response == b.response;
     let kind = if a.request == b.request && same_answer { HopKind::Relay } else { HopKind::Http };
-    Some(Edge { near, far, kind, why: score.keys(), confidence: score.confidence(), retry })
+    Some(Edge { near, far, kind, why: score.keys(), confidence: score.confidence(), retry, unseen: false })
 }
 
 /// Legs that stayed without a near one although they surely belong to one that has another: a hop that

@@ -21,7 +21,7 @@ mod twins;
 
 use crate::base::{ExchangeId, FlowId};
 
-pub use card::{leg_is_missing, was_forwarded_twice};
+pub use card::was_forwarded_twice;
 pub use clocks::Clock;
 pub use diff::Diff;
 pub use hosts::{Hosts, Pin};

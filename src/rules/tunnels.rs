@@ -453,6 +453,23 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_whose_clients_leave_after_any_silence_has_no_limit_on_it() {
+        let left = |silences: &[i64]| {
+            let mut tunnels = Tunnels::default();
+            for (n, silence) in silences.iter().enumerate() {
+                let end = 9_000 + 700 * n as i64;
+                let mut x = ended(exchange(ASK, Some(GRANT)), Direction::ClientToServer, EndHow::Fin, end);
+                x.end.idle_before = Some(Nanos::from_millis(*silence));
+                tunnels.learn_left(&x);
+            }
+            tunnels.left_after_idle(exchange(ASK, None).client.ip, Nanos::from_millis(silences[0]))
+        };
+        assert_eq!(left(&[5_000, 5_010, 5_020]), (3, true));
+        assert_eq!(left(&[5_000, 8_000, 12_000]), (0, false), "most after others");
+        assert_eq!(left(&[20_000, 20_390, 20_100]), (0, false), "too far apart");
+    }
+
+    #[test]
     fn what_went_on_when_one_was_ended_is_counted() {
         let all = [(0, 20_000), (900, 30_300), (19_900, 40_000), (25_000, 40_000), (0, 50_000)];
         let all = all.map(|(from, to)| tunnel(from, to));

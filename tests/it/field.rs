@@ -42,6 +42,41 @@ fn a_tls_handshake_that_failed_is_told_with_its_cause_and_no_talk_of_secrets() {
     assert!(!text.contains("the upgrades are encrypted (wss://)"), "{text}");
 }
 
+/// A WebSocket that was open before is none that came to nothing, and what was not captured took no time.
+#[test]
+fn what_began_before_the_capture_is_told_as_that() {
+    let text = |case: &str, inputs: &[&str]| {
+        let inputs = inputs.iter().map(|name| folder().join(case).join(name));
+        let out = run::hopscope().arg("report").args(inputs).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let open = text("opened-before-capture-plus-new-handshake-404", &["leg1.pcap", "leg2.pcap"]);
+    assert!(open.contains("- 2 WebSockets were open before the capture began"), "{open}");
+    assert!(!open.contains("never got as far as a request"), "{open}");
+    let answer = text("begins-after-request-slow-101-healthy", &["leg1.pcap"]);
+    assert!(answer.contains(" 101 to a request that is not in view, 12 frames"), "{answer}");
+}
+
+/// Of sessions that look slow, or end together, and are in order not even a warning is told.
+#[test]
+fn what_is_slow_by_design_or_by_the_network_is_no_warning() {
+    for case in [
+        "client-link-outage-2s-tunnel-survives-healthy",
+        "client-writes-its-head-slowly-healthy",
+        "go-style-close-and-fin-at-once-healthy",
+        "network-outage-2s-tunnel-survives-healthy",
+        "pipelined-behind-a-long-poll-healthy",
+        "pipelined-behind-a-long-poll-through-nginx-healthy",
+    ] {
+        let inputs = fs::read_dir(folder().join(case)).unwrap().map(|entry| entry.unwrap().path());
+        let out = run::hopscope().args(["report", "--quiet", "--format", "json"]).args(inputs).output().unwrap();
+        let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+        let told: Vec<&Value> =
+            report["findings"].as_array().unwrap().iter().filter(|found| found["severity"] != "info").collect();
+        assert!(told.is_empty(), "{case}: {told:#?}");
+    }
+}
+
 /// Verdicts of all chains, equal ones counted, in order of their words.
 fn verdicts(folder: &Path) -> Value {
     let mut inputs: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -18,8 +18,6 @@ pub(super) struct LeftIdle<'a> {
     pub times: u32,
     /// It is the only one, or they were not all ended at one time.
     pub apart: bool,
-    /// It was ended after whole seconds, and if there were others, not all at one time.
-    pub set: bool,
     pub software: Option<&'a Software>,
 }
 
@@ -48,13 +46,15 @@ pub(super) fn left<'a>(journey: &Journey<'a>, seen: &Seen) -> Option<LeftIdle<'a
     // Only what proxies end is remembered.
     let (times, apart) = seen.tunnels.left_after_idle(leg.x.client.ip, idle);
     let software = journey.view.asker;
-    (times > 0).then(|| {
-        let apart = apart || times == 1;
-        LeftIdle { leg, idle, times, apart, set: apart && is_whole_for(idle, software), software }
-    })
+    (times > 0).then_some(LeftIdle { leg, idle, times, apart: apart || times == 1, software })
 }
 
 impl LeftIdle<'_> {
+    /// Whether it looks like a time that somebody set: whole seconds, and if there were others, not all at one time.
+    pub(super) fn is_set(&self) -> bool {
+        self.apart && is_whole_for(self.idle, self.software)
+    }
+
     /// `Open 5.0 s, then 4.8 s of silence; nginx at 10.0.0.2 closed the connection without a Close frame, as it did 3 times: `.
     pub(super) fn story(&self) -> String {
         let x = self.leg.x;
@@ -72,3 +72,27 @@ impl LeftIdle<'_> {
 
 /// What the leg behind a proxy cannot tell.
 pub(super) const UNLESS: &str = "unless its own clients leave then, which it passes on";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Silence, Talk};
+    use crate::rules::ends::testing::*;
+    use crate::rules::journey::View;
+    use crate::rules::testing::run_whole;
+
+    #[test]
+    fn what_lived_through_a_longer_silence_before_was_not_cut_by_this_one() {
+        let told = |before: i64| {
+            let mut x = cut(CLIENT, EndHow::Fin, 60_012);
+            let silence = Some(Silence { from: at(0), length: Nanos::from_secs(before) });
+            x.talk = Some(Box::new(Talk { silence, ..Talk::default() }));
+            let mut seen = known();
+            seen.tunnels.learn_left(&x);
+            let software = software("acme");
+            let view = View { asker: Some(&software), ..View::default() };
+            run_whole(&super::super::idle_timeout_match::RULE, &[x], &[], &[], view, &seen).len()
+        };
+        assert_eq!([told(20), told(300)], [1, 0]);
+    }
+}

@@ -1,6 +1,6 @@
 //! `idle-timeout`.
 
-use super::asker::{UNLESS, left};
+use super::asker::{LeftIdle, UNLESS, left};
 use super::idle_timeout_match;
 use super::limit::{CutOff, cut_off, limits_of, matching, next, or};
 use super::support::{FROM_CLIENT, FROM_SERVER, is_whole, is_whole_for, last_packet, spell};
@@ -90,7 +90,7 @@ fn setting(seen: &Seen, software: Option<&Software>) -> String {
 
 /// Seen from behind the hop alone: it ended what it had asked for, each time after the same whole seconds of silence.
 fn of_asker(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
-    let Some(left) = left(journey, seen).filter(|left| left.set) else { return };
+    let Some(left) = left(journey, seen).filter(LeftIdle::is_set) else { return };
     // A single one says something where it is a known proxy's.
     if left.times < 2 && (left.software.is_none() || left.idle.0 < SET.0 - OFF.0) {
         return;

@@ -109,7 +109,7 @@ fn until(open: &Side<'_>) -> Option<(Timestamp, bool)> {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Direction, EndHow, Exchange, Finding, Talk};
+    use crate::model::{Direction, EndHow, Exchange, Finding, Rare, Talk};
     use crate::rules::testing::{GOOD, With as _, exchange, granted, run_hop_of, words};
 
     /// A granted leg that ended (or not) and whose last packet came so long after its 101.
@@ -155,6 +155,10 @@ mod tests {
         let told = |ms: i64, bits: u8| found(spoke(ms, bits), leg(Some(100), 101)).first().map(|found| found.severity);
         assert_eq!(told(3_900, 0x81), Some(Severity::Error));
         assert_eq!((told(1_900, 0x81), told(3_900, 0x89)), (None, None), "soon; a Ping");
+        let mut waits = spoke(3_900, 0x81);
+        let rare = Rare { close: Some(Box::default()), ..Rare::default() };
+        waits.talk.as_mut().unwrap().server.rare = Some(Box::new(rare));
+        assert!(found(waits, leg(Some(100), 101)).is_empty(), "the hop said Close and waits for the answer");
     }
 
     #[test]
