@@ -13,7 +13,7 @@ use super::looks_like::looks_like;
 use super::pcap::{self, Pcap};
 use super::pcapng::Pcapng;
 use super::pcapng_blocks::Side;
-use super::record::{Interface, Record};
+use super::record::{Interface, Record, in_order};
 use super::source::{Origin, Source};
 use super::tally::tally;
 use super::unpack::{self, Spoilt, Watch};
@@ -153,7 +153,11 @@ impl Reader {
             if !self.records.is_empty() {
                 // What stopped the walk is met again by the next one.
                 self.last_of_page = matches!(stop, Stop::More { .. });
+                let before = facts.time_backwards;
                 self.tally(facts);
+                if facts.time_backwards > before {
+                    in_order(&mut self.records);
+                }
                 return true;
             }
             match stop {

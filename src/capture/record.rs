@@ -1,7 +1,7 @@
 //! A packet as it lies in the read buffer, and a handful of them.
 
 use super::buffer::Page;
-use crate::base::{PacketRef, Timestamp};
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::LinkType;
 
 /// One packet of a capture. Its bytes stay in the batch that brought it.
@@ -20,6 +20,20 @@ pub struct Record {
     pub ts: Timestamp,
     /// 1-based number in its input (Wireshark's `frame.number`).
     pub no: u64,
+}
+
+/// Puts packets that stand a little too late (`limits::DISORDER_MS`) where their time wants them.
+pub(super) fn in_order(records: &mut [Record]) {
+    let least = Nanos::from_millis(limits::DISORDER_MS);
+    for at in 1..records.len() {
+        let Some(&late) = records.get(at) else { return };
+        let before = records.get(..at).unwrap_or_default();
+        let later = |r: &&Record| r.ts > late.ts && r.ts.since(late.ts) <= least && late.ts != Timestamp(0);
+        let places = before.iter().rev().take_while(later).count();
+        if let Some(moved) = records.get_mut(at - places..=at).filter(|_| places > 0) {
+            moved.rotate_right(1);
+        }
+    }
 }
 
 /// Packets of one input that follow each other on the timeline: one read buffer, and at most
@@ -68,5 +82,24 @@ impl Batch<'_> {
     #[inline]
     pub fn at(&self, record: &Record) -> PacketRef {
         PacketRef::new(self.input, record.no)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_that_stands_a_little_too_late_is_taken_at_its_time_and_a_clock_that_was_set_is_left_alone() {
+        let record = |ms: i64, no| Record { ts: Timestamp(0) + Nanos::from_millis(ms), no, ..Record::default() };
+        let order = |all: &[i64]| {
+            let mut records: Vec<Record> = all.iter().zip(1..).map(|(&ms, no)| record(ms, no)).collect();
+            in_order(&mut records);
+            records.iter().map(|r| r.no).collect::<Vec<_>>()
+        };
+        assert_eq!(order(&[100, 103, 101, 102, 104]), [1, 3, 4, 2, 5]);
+        assert_eq!(order(&[100, 100, 103, 100]), [1, 2, 4, 3], "those of one time stay in order");
+        assert_eq!(order(&[5_000, 5_001, 3_000, 3_001]), [1, 2, 3, 4], "the clock was set");
+        assert_eq!(order(&[5, 0, 6]), [1, 2, 3], "a packet without a time");
     }
 }

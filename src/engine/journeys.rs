@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::products::Products;
 use crate::rules::ends::{left_idle, needs_journey};
-use crate::rules::journey::{Journey, Leg, View};
+use crate::rules::journey::{Journey, Leg, Then, View};
 use crate::rules::verdict::Knowledge;
 use crate::rules::{Seen, guilt, recovery, run};
 use crate::store::{self, Row};
@@ -35,6 +35,8 @@ pub struct Plan {
     rivals: HashMap<ExchangeId, usize, foldhash::fast::RandomState>,
     /// The captures show more than one leg of anything, or were taken at several places.
     several_legs: bool,
+    /// When the first and the last packet of each input was captured. Empty where not all is joined at once.
+    spans: Vec<Option<(Timestamp, Timestamp)>>,
     /// Exchanges that are second copies.
     copies: u64,
     /// The same, where all is joined at once.
@@ -80,9 +82,9 @@ pub(super) fn plan(
         let (kept, other) = kept.zip(other)?;
         Some(Copied { kept: kept.id, flow: other.flow, at: other.request.at, seen_as: twin.seen_as })
     }));
-    let ended: Vec<Option<Timestamp>> = inputs.iter().map(|input| input.last).collect();
+    plan.spans = inputs.iter().map(|input| input.first.zip(input.last)).collect();
     for twin in &joined.twins {
-        let ends = |x: &Exchange| ended.get(usize::from(x.request.at.input())).copied().flatten();
+        let ends = |x: &Exchange| Some(plan.span(x.request.at.input())?.1);
         let copies = exchanges.get(twin.kept).zip(exchanges.get(twin.other));
         let lost = copies.and_then(|(kept, other)| hops::lost(kept, other, &ends));
         let Some(x) = exchanges.get_mut(twin.kept).filter(|_| lost.is_some() || twin.seen_as.is_some()) else {
@@ -162,6 +164,23 @@ impl Plan {
         part
     }
 
+    /// From when to when an input was captured. `None`: it is not known.
+    fn span(&self, input: u16) -> Option<(Timestamp, Timestamp)> {
+        self.spans.get(usize::from(input)).copied().flatten()
+    }
+
+    /// Whether the capture of the far leg ended while it went on, as the near one shows.
+    fn is_cut(&self, near: &Exchange, far: &Exchange) -> bool {
+        let [a, b] = [near, far].map(|x| x.request.at.input());
+        let Some((_, last)) = self.span(b).filter(|_| a != b) else { return false };
+        let later = |at: Option<Timestamp>| at.is_some_and(|at| at > last);
+        match (&near.response, &far.response) {
+            (Some(answer), None) => answer.first > last,
+            (Some(_), Some(_)) if far.status() == Some(101) => far.end.tcp_at.is_none() && later(near.end.tcp_at),
+            _ => false,
+        }
+    }
+
     /// Whether this exchange is a chain by itself, or the first of several.
     pub(super) fn is_alone(&self, id: ExchangeId) -> bool {
         self.later.is_empty() || !self.several.contains_key(&id) && !self.later.contains(&id)
@@ -190,6 +209,9 @@ pub(super) struct Journeys<'a> {
     tried: HashMap<ExchangeId, Vec<(Attempted, usize)>, foldhash::fast::RandomState>,
     /// When requests left each hop that belong to no leg before it, by the address of its host, in order.
     strays: HashMap<IpAddr, Vec<Timestamp>, foldhash::fast::RandomState>,
+    /// The inputs in which legs behind each hop were seen, by the address of its host, and whether one ended while such a
+    /// leg went on.
+    behind: HashMap<IpAddr, Vec<(u16, bool)>, foldhash::fast::RandomState>,
     /// When connections in TLS that were not read were opened, in order, and by whom.
     unread: Vec<(Timestamp, IpAddr)>,
 }
@@ -223,6 +245,7 @@ impl<'a> Journeys<'a> {
             software: Known::default(),
             tried: HashMap::default(),
             strays: HashMap::default(),
+            behind: HashMap::default(),
             unread: sealed.iter().map(|flow| (flow.syn_at, flow.client.ip)).collect(),
         };
         journeys.unread.sort_unstable();
@@ -231,6 +254,12 @@ impl<'a> Journeys<'a> {
             for (_, far) in plan.behind.get(&near.id).into_iter().flatten().filter(|(edge, _)| !edge.unseen) {
                 if let Some(far) = journeys.row(*far) {
                     software.learn(products, hosts, near, &far.exchange);
+                    let (input, cut) = (far.exchange.request.at.input(), plan.is_cut(near, &far.exchange));
+                    let inputs = journeys.behind.entry(hosts.root(near.server.ip)).or_default();
+                    match inputs.iter_mut().find(|(known, _)| *known == input) {
+                        Some((_, known)) => *known |= cut,
+                        None => inputs.push((input, cut)),
+                    }
                 }
             }
         }
@@ -311,6 +340,7 @@ impl<'a> Journeys<'a> {
         let asker = self.asker(&first.exchange);
         let view = View {
             behind_last: self.is_hop(last),
+            behind_then: self.behind_then(&last.exchange),
             several_legs: self.plan.several_legs || !tried.is_empty() || !self.software.is_empty(),
             rivals: ids.iter().filter_map(|id| self.plan.rivals.get(id)).copied().max().unwrap_or(0),
             responder: responder.as_ref(),
@@ -445,6 +475,17 @@ impl<'a> Journeys<'a> {
         let Some(times) = self.strays.get(&self.plan.hosts.root(x.server.ip)) else { return false };
         let next = times.get(times.partition_point(|at| *at < x.request.first));
         next.is_some_and(|at| *at <= until)
+    }
+
+    /// Whether what is behind this leg's server was captured while it was asked.
+    fn behind_then(&self, x: &Exchange) -> Then {
+        let until = x.response.as_ref().map_or(x.request.first, |response| response.first);
+        let inputs = self.behind.get(&self.plan.hosts.root(x.server.ip)).map(Vec::as_slice).unwrap_or_default();
+        let other_time = |(first, last): (Timestamp, Timestamp)| last < x.request.first || first > until;
+        if inputs.is_empty() || !inputs.iter().all(|(input, _)| self.plan.span(*input).is_some_and(other_time)) {
+            return Then::Captured;
+        }
+        if inputs.iter().any(|(_, cut)| *cut) { Then::Over } else { Then::Quiet }
     }
 
     /// Whether other chains show what stands behind this leg's server.

@@ -222,6 +222,7 @@ fn weigh(
         })
         .collect();
     one_way(&mut scored);
+    no_rings(&mut scored, cards);
     support(&mut scored, cards, sent);
     // How many candidates of each leg share a value with it.
     let mut sharing: Map<(bool, usize, MatchKey), u32> = Map::default();
@@ -322,6 +323,45 @@ fn one_way(scored: &mut Scored) {
     worse.iter().for_each(|pair| {
         scored.remove(pair);
     });
+}
+
+/// Legs do not go round in a ring: a pair that stands the wrong way round by the clock, which only their slack allows,
+/// gives way where better ones lead from its far leg to its near one over others.
+fn no_rings(scored: &mut Scored, cards: &Map<usize, Card>) {
+    let began = |at: &usize| cards.get(at).map(|card| card.from);
+    let mut turned: Vec<((usize, usize), i32)> = scored
+        .iter()
+        .filter(|((near, far), _)| began(far) <= began(near))
+        .map(|(&pair, score)| (pair, score.points))
+        .collect();
+    if turned.is_empty() {
+        return;
+    }
+    turned.sort_unstable_by_key(|&(pair, points)| (points, pair));
+    let mut onward: Map<usize, Vec<(usize, i32)>> = Map::default();
+    for (&(near, far), score) in scored.iter() {
+        onward.entry(near).or_default().push((far, score.points));
+    }
+    onward.values_mut().for_each(|list| list.sort_unstable());
+    for (pair, points) in turned {
+        let (near, far) = pair;
+        // All legs that better pairs reach from the far one.
+        let mut reached: Set<usize> = Set::from_iter([far]);
+        let mut next = vec![far];
+        while let Some(at) = next.pop() {
+            let better = onward.get(&at).into_iter().flatten().filter(|&&(_, other)| other >= points);
+            next.extend(better.map(|&(to, _)| to).filter(|&to| (at, to) != pair && reached.insert(to)));
+            if reached.len() > limits::JOIN_KNOT || reached.contains(&near) {
+                break;
+            }
+        }
+        if reached.contains(&near) {
+            scored.remove(&pair);
+            if let Some(list) = onward.get_mut(&near) {
+                list.retain(|&(to, _)| to != far);
+            }
+        }
+    }
 }
 
 /// Pairs that are proven, and better than any other of their legs by far.

@@ -294,7 +294,7 @@ fn on_leg(
     });
     let confidence = if unseen || blind { finding.confidence.lower() } else { finding.confidence };
     let summary = sentence::summary(at.x, rule, finding, &local, page.as_ref(), unseen);
-    if hop.is_none() && !by_client && blame.role == Role::Server && (own || journey.view.behind_last) {
+    if hop.is_none() && !by_client && blame.role == Role::Server && (own || journey.view.shows_behind()) {
         // Of a hop whose legs are captured, and that has none behind this one.
         blame.role = Role::Hop;
     }
@@ -359,7 +359,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
             let last = journey.last().is_some_and(|last| last.x.id == leg.x.id);
             let limit =
                 sure.is_some() && matches!(rule.fix, Some(FaultClass::Idle)) || rule.id == "lifetime-limit-match";
-            let is_hop = last && (journey.view.behind_last || limit && sure.is_some());
+            let is_hop = last && (journey.view.shows_behind() || limit && sure.is_some());
             let blame = server(leg.x);
             let role = if is_hop { Role::Hop } else { blame.role };
             (Blame { role, ..blame }, leg.x, false, sure.filter(|_| last))

@@ -38,11 +38,32 @@ pub struct Journey<'a> {
     pub view: &'a View<'a>,
 }
 
+/// What the captures of the legs behind a hop say of the time in which it was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Then {
+    /// They have packets from before and after it, or nothing is known of it.
+    #[default]
+    Captured,
+    /// Their last packet came before it, or their first behind it: they may have ended early, or begun late.
+    Quiet,
+    /// They surely ended before it: a leg that they show went on behind that.
+    Over,
+}
+
+impl View<'_> {
+    /// Whether other chains show this hop's connections to its backends, and nothing tells that their capture was over.
+    pub fn shows_behind(&self) -> bool {
+        self.behind_last && self.behind_then != Then::Over
+    }
+}
+
 /// What the captures show of the hop that answers a chain's last leg.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
     /// Whether other chains show that this hop's connections to its backends are captured too.
     pub behind_last: bool,
+    /// And whether they were captured while this was asked.
+    pub behind_then: Then,
     /// Whether the captures show more than one leg of anything.
     pub several_legs: bool,
     /// Legs that fitted equally well, so that none was joined: how many.

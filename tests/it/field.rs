@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::read::{self, Captured};
 use crate::support::run;
 
 #[test]
@@ -77,17 +78,47 @@ fn what_is_slow_by_design_or_by_the_network_is_no_warning() {
     }
 }
 
+/// Whoever captures all legs into one file, or merges the files, is told the same.
+#[test]
+fn legs_in_one_file_are_joined_as_in_several() {
+    let merged = tempfile::tempdir().unwrap();
+    for case in [
+        "backend-431-header-fields-too-large-cookies-pass-two-proxies",
+        "caddy-two-gateways-cdn-ipv6-to-ipv4-healthy",
+        "cdn-101-to-client-but-backend-saw-no-upgrade",
+        "chain3-middle-haproxy",
+        "chain4-first-hop-haproxy-del-upgrade",
+        "four-hops-cdn-waf-ingress-pod-waf-answers-406-to-missing-user-agent",
+        "middle-leg-missing-second-haproxy-cuts-query-401",
+        "nginx-regex-location-for-pages-and-exact-location-for-ws-healthy",
+    ] {
+        let legs = inputs(&folder().join(case)).1.into_iter().map(|path| read::captured(&fs::read(path).unwrap()));
+        let file = merged.path().join("legs.pcapng");
+        fs::write(&file, Captured::merged(legs).write()).unwrap();
+        assert_eq!(verdicts_of(&[], &[file]), verdicts(&folder().join(case)), "{case}");
+    }
+}
+
 /// Verdicts of all chains, equal ones counted, in order of their words.
 fn verdicts(folder: &Path) -> Value {
+    let (keys, inputs) = inputs(folder);
+    verdicts_of(&keys, &inputs)
+}
+
+/// The key logs of a case, and its captures.
+fn inputs(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut inputs: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
-    let (keys, inputs): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|path| path.ends_with("keys.log"));
+    inputs.into_iter().partition(|path| path.ends_with("keys.log"))
+}
+
+fn verdicts_of(keys: &[PathBuf], inputs: &[PathBuf]) -> Value {
     let mut command = run::hopscope();
     command.args(["report", "--quiet", "--format", "json"]);
     for keys in keys {
         command.arg("--keylog").arg(keys);
     }
-    let out = command.args(&inputs).output().unwrap();
+    let out = command.args(inputs).output().unwrap();
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
     let mut counted: BTreeMap<String, (u64, Value)> = BTreeMap::new();
     for chain in report["chains"].as_array().unwrap() {

@@ -2,7 +2,7 @@
 
 use crate::model::{Confidence, Outcome, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, answerer, refusal, status_line, told};
-use crate::rules::journey::{Journey, Leg};
+use crate::rules::journey::{Journey, Leg, Then};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
 
 pub(super) static RULE: Rule = Rule {
@@ -62,12 +62,13 @@ fn sure(journey: &Journey<'_>, leg: &Leg<'_>) -> Option<Confidence> {
     let alone = journey.legs.len() == 1;
     let known = view.responder.is_some_and(|r| r.confidence >= Confidence::Likely);
     match () {
-        () if view.behind_last => Some(Confidence::Certain),
+        () if view.behind_last && view.behind_then == Then::Captured => Some(Confidence::Certain),
         // A gateway's error: it got nothing useful from a backend, which may not be captured.
         () if matches!(leg.x.status(), Some(502..=504)) => alone.then_some(Confidence::Possible),
         // Behind another hop, a server with such a page may be the backend: then it still is its own answer.
         () if view.own_page => Some(if alone { Confidence::Certain } else { Confidence::Likely }),
-        () if alone && known && leg.x.proxied.is_none() => Some(Confidence::Likely),
+        () if view.behind_last && view.behind_then == Then::Quiet => Some(Confidence::Likely),
+        () if alone && known && leg.x.proxied.is_none() && view.behind_then != Then::Over => Some(Confidence::Likely),
         () if alone => Some(Confidence::Possible),
         () => None,
     }
@@ -110,6 +111,14 @@ mod tests {
         let strays = View { behind_last: true, strays: true, ..several };
         assert_eq!(found(strays), None, "a request left it meanwhile, whose it is not known");
         assert_eq!(found(View { own_page: true, ..strays }), Some((Severity::Error, Confidence::Certain)));
+    }
+
+    #[test]
+    fn a_capture_behind_that_was_over_shows_nothing_of_a_backend() {
+        let behind = |behind_then| View { several_legs: true, behind_last: true, behind_then, ..View::default() };
+        assert_eq!(found(behind(Then::Quiet)), Some((Severity::Error, Confidence::Likely)), "quiet, or over");
+        assert_eq!(found(behind(Then::Over)), Some((Severity::Info, Confidence::Possible)), "only a note");
+        assert_eq!(found(View { own_page: true, ..behind(Then::Over) }), Some((Severity::Error, Confidence::Certain)));
     }
 
     #[test]

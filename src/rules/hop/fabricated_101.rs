@@ -74,7 +74,7 @@ fn check_alone(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let did = "answered 101 and sent no request on; nothing of what the client said was answered";
     out.add(told(&answerer(journey, leg), Text::own(did), head.at, None))
         // Somebody who only listens is silent too.
-        .severity(if view.behind_last { Severity::Error } else { Severity::Warning })
+        .severity(if view.shows_behind() { Severity::Error } else { Severity::Warning })
         .confidence(Confidence::Likely)
         .expected(Text::own("a request to a backend before the 101"))
         .found(Text::own("none"))

@@ -44,7 +44,7 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         told(out, text, request, mark, "the leg before this one");
     }
     let proxy = view.responder.is_some_and(|r| r.confidence >= Confidence::Likely);
-    if proxy && !view.behind_last && !view.own_page {
+    if proxy && !view.shows_behind() && !view.own_page {
         let who = answerer(journey, leg);
         let did = match leg.x.status() {
             Some(code) => format!("answered {code}"),
