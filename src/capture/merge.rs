@@ -2,9 +2,8 @@
 //!
 //! Each input has its own reader; the one whose next packet is earliest hands out a run: its packets
 //! up to the next packet of any other. Inputs of equal time come in the order given, those that have begun
-//! first. An input whose own times go backwards by more
-//! than `limits::DISORDER_MS` keeps its order. With one input a run is a whole batch, and
-//! merging costs nothing.
+//! first. An input whose own times go backwards by more than `limits::DISORDER_MS` keeps its order. With one
+//! input a run is a whole batch, and merging costs nothing.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -196,7 +196,7 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
     let mut nested = true;
     if let (Some(near_at), Some(far_at)) = (near.answered, far.answered) {
         let back = near_at.since(far_at);
-        if places && near_at.since(near.from) < far_at.since(far.from) {
+        if places && near_at.since(near.from) < far_at.since(far.from) && !is_bridged(near, far) {
             // By any clocks, the near leg takes longer.
             tally.points -= 30;
         }
@@ -219,14 +219,23 @@ fn time(near: &Card, far: &Card, topology: &Topology, tally: &mut Tally) -> Opti
 }
 
 /// Whether the hop may be an application that accepts its client's WebSocket and then opens one of its own, with its own
-/// key: what the client said in one was said in the other, and what was answered does not contradict.
+/// key: what the client said in one was said in the other, and what was answered does not contradict; or a field names
+/// the client.
 fn is_bridged(near: &Card, far: &Card) -> bool {
     let granted = [near.status, far.status] == [Some(101), Some(101)];
     if !granted || near.key.is_none() || far.key.is_none() || near.key == far.key {
         return false;
     }
+    if is_named(near, far) {
+        return true;
+    }
     let [asked, answered] = [0, 1].map(|side| near.said[side].points(&far.said[side]));
     asked.is_some_and(|points| points > 0) && answered.is_none_or(|points| points > 0)
+}
+
+/// Whether a field of the far leg names the near one's client.
+fn is_named(near: &Card, far: &Card) -> bool {
+    far.forwarded.last == Some(near.client.ip)
 }
 
 /// What names one journey by itself.
@@ -356,7 +365,8 @@ fn after(near: &Card, far: &Card, tally: &mut Tally) {
     {
         same += if a == b { 12 } else { -8 };
     }
-    tally.add(same, MatchKey::Messages);
+    // That a hop changed what was said is no sign that it is another journey, where it says whose it is.
+    tally.add(if is_named(near, far) { same.max(-8) } else { same }, MatchKey::Messages);
 }
 
 /// Points against a pair that stands the wrong way round by so much, within the slack: one for each twentieth

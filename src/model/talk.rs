@@ -269,6 +269,8 @@ pub struct Transport {
     pub swallowed: Option<Swallowed>,
     /// Bytes that never came to the place of capture, nor to their receiver behind it: the first ones.
     pub undelivered: Option<Undelivered>,
+    /// Keep-alive probes that got no answer (RFC 9293 §3.8.4); `at` and `first` are of the first of them.
+    pub probed: Option<Resent>,
     /// What ICMP says of packets that did not arrive.
     pub rejected: Option<Rejected>,
 }
@@ -479,7 +481,8 @@ impl Talk {
         }
         if let Some(transport) = &mut self.transport {
             transport.stalls.iter_mut().flatten().for_each(|stall| move_on(&mut stall.from));
-            for resent in [&mut transport.resent, &mut transport.overcome].into_iter().flatten() {
+            let sent = [&mut transport.resent, &mut transport.overcome, &mut transport.probed];
+            for resent in sent.into_iter().flatten() {
                 move_on(&mut resent.first);
                 move_on(&mut resent.last);
             }

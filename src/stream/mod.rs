@@ -104,6 +104,8 @@ pub struct Signs {
     pub closes_window: bool,
     /// It is next in line: neither sent again nor a keep-alive.
     pub new: bool,
+    /// It asks only whether the other side is there: a keep-alive, or a question about its window (RFC 9293 §3.8.4, §3.8.6.1).
+    pub probe: bool,
     /// Bytes of the other side's stream that it acknowledges. `None`: it tells nothing of that.
     pub acked: Option<u64>,
 }

@@ -315,8 +315,10 @@ impl<I: Inline> Table<I> {
             short,
             ready: segments.ready(at),
         };
-        if (d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0) && !track.has(flag::IGNORED) {
-            tell_signs(track, opened, d, handler);
+        let probe = is_probe(track, d);
+        let telling = probe || d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0;
+        if telling && !track.has(flag::IGNORED) {
+            tell_signs(track, opened, d, probe, handler);
         }
         if track.has(flag::IGNORED) {
             if track.tag & H::GLIMPSED != 0 {
@@ -762,7 +764,18 @@ fn split(index: u32) -> (usize, usize) {
 
 /// Tells what a segment says beside its bytes.
 #[cold]
-fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, handler: &mut H) {
+
+/// Whether a segment stands where the last byte before it stood, and brings nothing: it asks for an acknowledgement.
+fn is_probe(track: &Track, d: &Entry) -> bool {
+    const OTHERS: u8 = Flags::SYN | Flags::FIN | Flags::RST;
+    d.payload_len <= 1
+        && d.flags.0 & OTHERS == 0
+        && d.seq.wrapping_add(1) == track.next[d.side.index()]
+        && track.is(flag::STARTED, d.side)
+        && !track.is(flag::FIN, d.side)
+}
+
+fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, probe: bool, handler: &mut H) {
     let signs = Signs {
         ts: d.ts,
         at: d.at,
@@ -770,6 +783,7 @@ fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, handler
         rst: d.flags.rst(),
         closes_window: d.flags.0 & CLOSES_WINDOW != 0,
         new: track.is(flag::STARTED, d.side) && d.seq == track.next[d.side.index()],
+        probe,
         acked: track.acked(d),
     };
     let mut tag = track.tag;

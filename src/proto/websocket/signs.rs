@@ -81,6 +81,8 @@ impl Watched {
 
     /// A segment of this side. `true`: the next ones are wanted too.
     pub(super) fn take(&mut self, from: Direction, usual: u8, signs: Signs) -> bool {
+        // Somebody is there.
+        self.transport.probed.take_if(|probed| probed.by != from);
         if signs.rst {
             if usual != 0 && usual != signs.ttl && self.transport.rst_ttl.is_none() {
                 self.transport.rst_ttl = Some((usual, signs.ttl));
@@ -91,6 +93,9 @@ impl Watched {
         if let Some(resent) = self.transport.resent.take_if(|resent| resent.by != from) {
             let most = self.transport.overcome.map_or(1, |before| before.times);
             self.transport.overcome = Some(resent).filter(|resent| resent.times > most).or(self.transport.overcome);
+        }
+        if signs.probe {
+            self.probe(from, signs);
         }
         let unheard = &mut self.swallowed[usize::from(from == Direction::ClientToServer)];
         if let (Some((swallowed, at)), Some(acked)) = (unheard.as_mut(), signs.acked) {
@@ -106,8 +111,18 @@ impl Watched {
         // Whose bytes wait: those of the other side.
         let waits = usize::from(from == Direction::ClientToServer);
         self.window(waits, signs);
-        let waits = self.transport.resent.is_some() || self.swallowed.iter().any(Option::is_some);
+        let waits = self.transport.resent.is_some()
+            || self.transport.probed.is_some()
+            || self.swallowed.iter().any(Option::is_some);
         self.closed.iter().any(Option::is_some) || waits
+    }
+
+    fn probe(&mut self, by: Direction, signs: Signs) {
+        match &mut self.transport.probed {
+            Some(probed) if signs.ts.since(probed.last) < AT_ONCE => {}
+            Some(probed) => (probed.times, probed.last) = (probed.times.saturating_add(1), signs.ts),
+            probed => *probed = Some(Resent { by, times: 1, at: signs.at, first: signs.ts, last: signs.ts }),
+        }
     }
 
     fn window(&mut self, waits: usize, signs: Signs) {
@@ -156,8 +171,31 @@ mod tests {
             rst: false,
             closes_window,
             new: true,
+            probe: false,
             acked: None,
         }
+    }
+
+    #[test]
+    fn probes_count_while_nobody_answers_them() {
+        let probe =
+            |ms: i64| Signs { ts: Timestamp(0) + Nanos::from_millis(ms), probe: true, new: false, ..sign(1, false) };
+        let probed =
+            |watched: Watched| watched.tell().and_then(|told| told.probed).map(|probed| (probed.by, probed.times));
+        let mut watched = Watched::default();
+        assert!(watched.take(SERVER, 64, probe(1_000)), "what comes next is wanted");
+        watched.take(SERVER, 64, probe(1_001));
+        watched.take(SERVER, 64, probe(2_000));
+        assert!(!watched.take(SERVER, 64, Signs { rst: true, ..sign(3, false) }));
+        assert_eq!(probed(watched), Some((SERVER, 2)), "a copy of a packet is no second probe");
+        let mut watched = Watched::default();
+        watched.take(SERVER, 64, probe(1_000));
+        assert!(!watched.take(CLIENT, 64, sign(2, false)), "it was answered");
+        assert_eq!(probed(watched), None);
+        let mut watched = Watched::default();
+        watched.take(SERVER, 64, probe(1_000));
+        watched.take(CLIENT, 64, Signs { rst: true, ..sign(2, false) });
+        assert_eq!(probed(watched), None, "a reset is an answer too");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `peer-vanished`.
 
-use crate::base::Nanos;
-use crate::model::{Confidence, EndHow, Evidence, Exchange, IcmpWhy, Severity, Text};
+use crate::base::{Nanos, Timestamp};
+use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, IcmpWhy, Resent, Severity, Text, Transport};
 use crate::rules::frames::support::{against, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     title: "one side does not answer any more, not even its machine",
     about: "What one side sent was sent again and again, and no packet of the other side came any more, not even an \
         acknowledgement, in the midst of a talk: no box had time to forget the connection. Its machine left the network, \
-        or the path to it broke.\n\nWhoever vanished is told. It may be back under another address: phones and laptops \
+        or the path to it broke. The same is told where TCP keep-alives \
+        of one side went unanswered until it reset the connection.\n\nWhoever vanished is told. It may be back under another address: phones and laptops \
         are, and open a new WebSocket.",
     refs: &["RFC 9293 §3.8.3", "RFC 6298 §5"],
     causes: &[
@@ -29,45 +30,75 @@ pub(super) static RULE: Rule = Rule {
 const TIMES: u32 = 3;
 const IN_VAIN: Nanos = Nanos::from_secs(1);
 
+/// Nobody asks more often for keep-alives: so long after the last one, whoever resets the connection has waited in vain.
+const NEXT_PROBE: Nanos = Nanos::from_millis(500);
+
 /// A silence before it in which a box may forget a connection.
 const LONG: Nanos = Nanos::from_secs(2);
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some(talk) = talk(x) else { return };
-    let resent = talk.transport.as_ref().and_then(|transport| transport.resent);
-    let Some(resent) = resent.filter(|resent| resent.times >= TIMES && resent.last.since(resent.first) >= IN_VAIN)
-    else {
-        return;
-    };
-    // A box had time to forget it (silent-drop), or what is lost is known (lost-between).
-    let long = talk.before_last.is_some_and(|silence| silence.length >= LONG);
+    let Some(transport) = talk(x).and_then(|talk| talk.transport.as_ref()) else { return };
+    let Some(in_vain) = in_vain(x, transport) else { return };
+    // What is lost is known (lost-between), or a router says why (tunnel-rejected).
     let lost = x.twice.as_ref().is_some_and(|twice| twice.lost.is_some());
     // Both directions must be in view, or the answers may have gone another way.
     let seen = !x.quality.no_client_packets && !x.quality.no_server_packets;
-    let over = x.end.how == EndHow::CloseFrame || x.end.tcp_at.is_some_and(|end| end < resent.first);
-    // Or a router says why (tunnel-rejected).
-    if long || lost || !seen || over || ends::is_rejected(x) {
+    let asked = in_vain.of;
+    let over = x.end.how == EndHow::CloseFrame || x.end.tcp_at.is_some_and(|end| end < asked.first);
+    if lost || !seen || over || ends::is_rejected(x) {
         return;
     }
-    let (sender, vanished) = (resent.by.sender(), against(resent.by));
-    let text = format!(
-        "The {} vanished: what the {sender} sent was sent again {} times in {}, and nothing came back, not even an \
-         acknowledgement.",
-        vanished.sender(),
-        resent.times,
-        ends::spell(resent.last.since(resent.first))
-    );
-    let found = out
+    let (sender, vanished) = (asked.by.sender(), against(asked.by));
+    let (times, time) = (asked.times, ends::spell(in_vain.until.since(asked.first)));
+    let what = match (in_vain.probes, times) {
+        (true, 1) => format!("a TCP keep-alive of the {sender} had no answer in {time}"),
+        (true, _) => format!("{times} TCP keep-alives of the {sender} had no answer in {time}"),
+        (false, _) => {
+            format!("what the {sender} sent was sent again {times} times in {time}, and nothing came back")
+        }
+    };
+    let text = format!("The {} vanished: {what}, not even an acknowledgement.", vanished.sender());
+    let mut found = out
         .add(Text::own(text))
         .confidence(Confidence::Likely)
         .expected(Text::own("an acknowledgement"))
         .found(Text::own("nothing"))
-        .evidence(Evidence { at: resent.at, direction: Some(vanished), bytes: None });
-    let told = talk.transport.as_ref().and_then(|transport| transport.rejected);
-    if let Some(told) = told.filter(|told| told.of == resent.by && told.why == IcmpWhy::HostUnreachable) {
+        .evidence(Evidence { at: asked.at, direction: Some(vanished), bytes: None });
+    if in_vain.probes {
+        found = found.cause(
+            "its host or its network is gone, or a firewall or NAT on the path forgot the idle connection and drops its \
+             packets",
+        );
+    } else if vanished == Direction::ServerToClient {
+        found = found.cause("its host hangs, was switched off or lost its network, or the path to it broke");
+    }
+    if let Some(told) = transport.rejected.filter(|told| told.of == asked.by && told.why == IcmpWhy::HostUnreachable) {
         found
             .cause(format!("its host is gone: {} gets no answer from it any more (ICMP host unreachable)", told.by))
             .evidence(Evidence { at: told.at, direction: Some(vanished), bytes: None });
+    }
+}
+
+/// What one side asked of the other in vain, until when.
+struct InVain {
+    of: Resent,
+    probes: bool,
+    until: Timestamp,
+}
+
+fn in_vain(x: &Exchange, transport: &Transport) -> Option<InVain> {
+    // A box had time to forget it (silent-drop).
+    let long = talk(x)?.before_last.is_some_and(|silence| silence.length >= LONG);
+    let enough = |asked: &Resent| asked.times >= TIMES && asked.last.since(asked.first) >= IN_VAIN;
+    if let Some(resent) = transport.resent.filter(|resent| enough(resent) && !long) {
+        return Some(InVain { of: resent, probes: false, until: resent.last });
+    }
+    let probed = transport.probed?;
+    // Whoever asked gave up when the next probe was due.
+    let gave_up = x.end.tcp_at.filter(|_| x.end.tcp_how == EndHow::Rst && x.end.tcp_by == Some(probed.by));
+    match gave_up.filter(|at| at.since(probed.last) >= NEXT_PROBE) {
+        Some(until) => Some(InVain { of: probed, probes: true, until }),
+        None => enough(&probed).then_some(InVain { of: probed, probes: true, until: probed.last }),
     }
 }
 
@@ -75,7 +106,6 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 mod tests {
     use super::*;
     use crate::base::PacketRef;
-    use crate::model::{Resent, Transport};
     use crate::rules::frames::testing::{CLIENT, SERVER, found, later, talked};
     use crate::rules::testing::{With as _, words};
 
@@ -99,6 +129,29 @@ mod tests {
              acknowledgement."
         );
         assert_eq!(crate::rules::frames::sender(&all[0]), Some(CLIENT));
+    }
+
+    #[test]
+    fn keep_alives_without_an_answer_are_told_where_their_sender_gave_up() {
+        let probed = |times: u32, rst_after: i64| {
+            talked().with(|x| {
+                let (first, last) = (later(10), later(12));
+                let probed = Some(Resent { by: SERVER, times, at: PacketRef::new(0, 30), first, last });
+                x.talk
+                    .iter_mut()
+                    .for_each(|talk| talk.transport = Some(Box::new(Transport { probed, ..Transport::default() })));
+                (x.end.how, x.end.tcp_how) = (EndHow::Rst, EndHow::Rst);
+                (x.end.tcp_by, x.end.tcp_at) = (Some(SERVER), Some(later(12 + rst_after)));
+            })
+        };
+        let all = found(&RULE, &probed(2, 1));
+        assert_eq!(
+            words(&all[0].message),
+            "The client vanished: 2 TCP keep-alives of the server had no answer in 3.0 s, not even an acknowledgement."
+        );
+        assert!(found(&RULE, &probed(2, 0)).is_empty(), "it did not wait for the answer");
+        assert_eq!(found(&RULE, &probed(3, 0)).len(), 1);
+        assert!(found(&RULE, &probed(2, 1).with(|x| x.end.tcp_by = Some(CLIENT))).is_empty());
     }
 
     #[test]

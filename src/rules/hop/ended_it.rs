@@ -35,6 +35,7 @@ pub(super) static RULE: Rule = Rule {
         "lifetime-limit-match",
         "mass-end",
         "not-websocket-after-101",
+        "peer-vanished",
         "res-101-then-http",
         "res-101-then-tls",
         "rst-injected",
