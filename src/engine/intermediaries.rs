@@ -100,7 +100,13 @@ impl Known {
         match host.ports.as_slice() {
             [(_, votes)] if !host.crowded => votes.winner(),
             ports if host.crowded => ports.iter().find(|(port, _)| *port == server.port)?.1.winner(),
-            ports => ports.iter().fold(Votes::default(), |all, (_, votes)| all.with(votes)).winner(),
+            ports => {
+                let all = ports.iter().fold(Votes::default(), |all, (_, votes)| all.with(votes)).winner()?;
+                // Another program may listen at this port: one that bears none of the signs that the others have.
+                let here = ports.iter().find(|(port, _)| *port == server.port).map(|(_, votes)| votes);
+                let other = here.filter(|votes| votes.all.iter().all(|vote| vote.software.slug != all.slug));
+                Some(other.and_then(Votes::winner).unwrap_or(all))
+            }
         }
     }
 }

@@ -412,7 +412,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         Some(leg) if hop.is_none() => rule.fix.or_else(|| mending::class_of(leg.x, finding, page.as_ref())),
         _ => rule.fix.or_else(|| last.and_then(|leg| mending::fix_class(leg.x, &finding.rule))),
     };
-    let class = class.or(hop::ended_fix_class(finding));
+    let class = hop::large_fix_class(finding).or(class).or(hop::ended_fix_class(finding));
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
     let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);
     let class = class.filter(|_| known_as || !BEHIND_FORWARDING.contains(&rule.id));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::model::{Blame, Direction, Exchange, FaultClass, Finding, Fix, Part, Role};
 use crate::rules::verdict::{Page, Writer, sender};
-use crate::rules::{find, frames, response};
+use crate::rules::{find, frames, hop, response};
 
 /// Which kind of mending a verdict calls for, with what the page says. `None` where there is none.
 pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> Option<FaultClass> {
@@ -15,7 +15,8 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
         // What a proxy itself forbids is not mended by what it passes on.
         Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,
         _ => {
-            let class = frames::fix_class(finding).or_else(|| fix_class(x, &finding.rule));
+            let class = hop::large_fix_class(finding).or_else(|| frames::fix_class(finding));
+            let class = class.or_else(|| fix_class(x, &finding.rule));
             let by_client = || find(&finding.rule).is_some_and(|r| sender(r, finding) == Direction::ClientToServer);
             if class == Some(FaultClass::Backend) && by_client() { Some(FaultClass::Client) } else { class }
         }
@@ -44,6 +45,7 @@ pub fn fix_classes(slug: &str) -> Vec<FaultClass> {
     use FaultClass::{Fwd, Head, Host, Idle, Life, Limit, Path, Reload};
     let code = slug.strip_prefix("refused-").and_then(|code| code.parse().ok());
     match (find(slug).and_then(|rule| rule.fix), slug, code) {
+        (_, "hop-101-swallowed", _) => vec![Fwd, Head],
         (Some(class), ..) => vec![class],
         (None, "hop-answered-locally" | "refused-<code>", _) => vec![Fwd, Host, Path, Head, Limit],
         (None, "hop-ended-it", _) => vec![Idle, Life, Reload],

@@ -59,6 +59,7 @@ mod together;
 pub(super) mod tried;
 
 pub(super) use ended_it::fix_class as ended_fix_class;
+pub(super) use swallowed_101::large_fix_class;
 mod tunnel_dead;
 mod xff_missing;
 mod xfp_wrong;

@@ -1,6 +1,6 @@
 //! The backend's 101 reached the hop, and the client never saw one.
 
-use crate::model::{Direction, Evidence, FaultClass, Severity, Text};
+use crate::model::{Direction, Evidence, FaultClass, Finding, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, lost_101, told};
 use crate::rules::journey::HopView;
 use crate::rules::response::FAULTS_OF_101;
@@ -27,26 +27,40 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Hop(check),
 };
 
-const SYMPTOM_OF: &[&str] = &crate::rules::rule::both::<{ FAULTS_OF_101.len() + 2 }>(
+const SYMPTOM_OF: &[&str] = &crate::rules::rule::both::<{ FAULTS_OF_101.len() + 3 }>(
     FAULTS_OF_101,
     // The one names which answer came before the 101; by the other it never came to the hop.
-    &["hop-interim-mishandled", "lost-between"],
+    &["hop-interim-mishandled", "lost-between", "res-line-format"],
 );
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let Some((granted, instead)) = lost_101(view) else { return };
     let near = view.near.x;
     let did = Text::own(format!("got a 101 from its backend and {}", instead.words()));
-    let finding = out
+    let mut finding = out
         .add(told(&view.who(), did, granted.at, instead.at()))
         .expected(Text::own("101 Switching Protocols"))
         .found(instead.found())
         .start_line(granted, ANSWER);
+    let bytes = granted.text.len();
+    if bytes > SMALL {
+        finding = finding.cause(format!("{LARGE}: it has {bytes} bytes"));
+    }
     match (&near.response, instead.at()) {
         (Some(head), _) => finding.start_line(head, ANSWER),
         (None, Some(at)) => finding.evidence(Evidence { at, direction: Some(ANSWER), bytes: None }),
         (None, None) => finding.start_line(&near.request, Direction::ClientToServer),
     };
+}
+
+/// Any hop takes a head of so many bytes: nginx, which takes the least, has a buffer of 4 KiB for it.
+const SMALL: usize = 4_000;
+const LARGE: &str = "the head of the 101 is larger than the proxy takes";
+
+/// Limits on heads mend what became of a 101 that was too large.
+pub(in crate::rules) fn large_fix_class(finding: &Finding) -> Option<FaultClass> {
+    let large = finding.rule == RULE.id && finding.causes.first().is_some_and(|cause| cause.starts_with(LARGE));
+    large.then_some(FaultClass::Head)
 }
 
 #[cfg(test)]
@@ -73,6 +87,17 @@ mod tests {
         assert!(words(&silent[0].message).contains("got a 101 from its backend and never answered its client"));
         let closed = run_hop_of(&RULE, ended(Direction::ServerToClient, 1_010), far(), |_| {});
         assert!(words(&closed[0].message).contains("closed its client's connection"));
+    }
+
+    #[test]
+    fn a_101_with_a_large_head_is_too_large_for_the_hop() {
+        let large = granted().replace("\r\n\r\n", &format!("\r\nSet-Cookie: a={}\r\n\r\n", "x".repeat(5_000)));
+        let refused = || exchange(GOOD, Some("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
+        let found = run_hop_of(&RULE, refused(), exchange(GOOD, Some(&large)), |_| {});
+        assert!(found[0].causes[0].starts_with("the head of the 101 is larger than the proxy takes: it has 5"));
+        assert_eq!(large_fix_class(&found[0]), Some(FaultClass::Head));
+        let found = run_hop_of(&RULE, refused(), exchange(GOOD, Some(&granted())), |_| {});
+        assert_eq!(large_fix_class(&found[0]), None);
     }
 
     #[test]

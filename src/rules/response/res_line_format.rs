@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
     refs: &["RFC 9112 §2.2", "RFC 9112 §5.1", "RFC 9112 §5.2"],
     causes: &["a server or script that writes its head by hand", "a filter that edits heads as text"],
     fix: Some(FaultClass::Backend),
-    explains: &[Explains::Broken],
+    explains: &[Explains::Broken, Explains::Refused],
     symptom_of: &[],
     check: Check::Exchange(check),
 };
