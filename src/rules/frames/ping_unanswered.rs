@@ -70,13 +70,23 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         let late: Vec<OpenPing> = pings.open.iter().enumerate().filter_map(late).collect();
         let Some(first) = late.first() else { continue };
         let mut found = tell(from, pings, first, late.len(), until, given_up, out);
-        if !sent_again(x, from) && !x.is_stream() {
+        if answers_otherwise(x, from, pings) {
+            found.cause(OTHERWISE);
+        } else if !sent_again(x, from) && !x.is_stream() {
             for cause in SILENT {
                 found = found.cause(cause);
             }
         }
     }
 }
+
+/// Whether the other side sent more Pongs than Pings of this one were answered.
+fn answers_otherwise(x: &Exchange, from: Direction, pings: &Pings) -> bool {
+    let pongs = x.ws.map(|ws| if from == Direction::ClientToServer { ws.server.pong } else { ws.client.pong });
+    pongs.is_some_and(|pongs| u64::from(pongs) > u64::from(pings.answered))
+}
+
+const OTHERWISE: &str = "its Pongs do not carry the payload of the Pings, so that they count as no answer (RFC 6455 §5.5.3)";
 
 /// Whether this side's bytes were sent again, since nobody acknowledged them.
 fn sent_again(x: &Exchange, from: Direction) -> bool {

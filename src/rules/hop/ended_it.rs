@@ -2,6 +2,7 @@
 
 use crate::base::Nanos;
 use crate::model::{Confidence, EndHow, Evidence, FaultClass, Finding, Severity, Text};
+use crate::rules::frames::against;
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{self, Side, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -110,7 +111,10 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     // Where all is on one host others may be other programs'.
     let elsewhere = near.x.client.ip != ip && far.x.server.ip != ip;
     let alone = !goodbye && elsewhere && is_busy(first);
-    if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
+    let minded = [near, far].iter().find_map(what_it_minded);
+    if let Some(minded) = minded {
+        found = found.cause(minded);
+    } else if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
         let (ended, open) = (mass.ended, mass.open);
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
     } else if aged >= 2 && ends::is_whole(life) {
@@ -131,6 +135,26 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
 
 const AGED: &str = "a limit of the proxy on the life of tunnels";
 const ALONE: &str = "the proxy ended this one on purpose: an operator, a rule or a limit for a single session";
+
+/// What the hop's own Close says that it would not take of a side. `None`: it says nothing of that.
+fn what_it_minded(side: &Side<'_>) -> Option<String> {
+    let ours = side.x.end.how == EndHow::CloseFrame && side.x.end.by == Some(side.hop);
+    let code = side.x.end.close.as_ref().filter(|_| ours)?.code?;
+    let other = against(side.hop);
+    let sender = other.sender();
+    match code {
+        1009 => {
+            let talk = side.x.talk.as_ref()?;
+            let spoken = talk.of(other);
+            let bytes = spoken.largest_text.max(spoken.largest_binary);
+            Some(format!("{LARGE}: the largest that the {sender} sent has {bytes} bytes as on the wire"))
+        }
+        1002 | 1003 | 1007 | 1008 => Some(format!("the proxy would not take what the {sender} sent: its Close says {code}")),
+        _ => None,
+    }
+}
+
+const LARGE: &str = "a message is larger than the proxy takes (1009)";
 
 /// Whether payload had just passed.
 fn is_busy(side: &Side<'_>) -> bool {
