@@ -512,6 +512,7 @@ fn beside(
     for (chain, found) in a.chains.iter_mut().zip(some.into_iter().chain(rest)) {
         let found: Vec<_> = found.into_iter().flatten().filter(|beside| taken.insert(beside.flow.id)).collect();
         chain.sealed = found.into();
+        unveil(chain, &a.rows, &mut a.findings, judge.products);
     }
     // What only passed on the end that came from behind it has no end of its own.
     let ended = hops::Ended::new(sealed.iter().filter(|flow| rules::ends::ended_idle(flow)));
@@ -526,6 +527,26 @@ fn beside(
         a.flows.push(flow.clone());
     }
     a.flows.sort_by_key(|flow| flow.id);
+}
+
+/// Lays the end of a chain at the door of whom the leg in TLS before it shows to have ended it.
+fn unveil(chain: &mut Chain, rows: &[Row], findings: &mut [Finding], products: &Products) {
+    let first = chain.legs.first().and_then(|&id| store::row(rows, id));
+    let before = chain.sealed.iter().find(|beside| beside.stands == Stands::Before);
+    let Some((first, before)) = first.zip(before) else { return };
+    let x = &*first.exchange;
+    let Some(told) = rules::veiled::told(x, &chain.verdict, &before.flow) else { return };
+    let rule = chain.verdict.told_by().to_owned();
+    for at in &chain.findings {
+        if let Some(finding) = findings.get_mut(*at).filter(|finding| finding.rule == rule) {
+            finding.causes.insert(0, told.cause.clone().into());
+        }
+    }
+    let fix = told.class.map(|class| Known(products).fixes(x, Direction::ClientToServer, class)).unwrap_or_default();
+    let verdict = Arc::make_mut(&mut chain.verdict);
+    (verdict.blame, verdict.summary, verdict.fix) = (Some(told.blame), told.summary, fix);
+    // That the two are one journey is never more than possible.
+    verdict.confidence = verdict.confidence.min(Confidence::Likely);
 }
 
 /// What the failures share.

@@ -28,6 +28,7 @@ pub mod sentence;
 pub(crate) mod testing;
 pub mod tunnels;
 mod unknown;
+pub mod veiled;
 pub mod verdict;
 
 pub use mending::fix_classes;

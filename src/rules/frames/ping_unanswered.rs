@@ -86,7 +86,8 @@ fn answers_otherwise(x: &Exchange, from: Direction, pings: &Pings) -> bool {
     pongs.is_some_and(|pongs| u64::from(pongs) > u64::from(pings.answered))
 }
 
-const OTHERWISE: &str = "its Pongs do not carry the payload of the Pings, so that they count as no answer (RFC 6455 §5.5.3)";
+const OTHERWISE: &str =
+    "its Pongs do not carry the payload of the Pings, so that they count as no answer (RFC 6455 §5.5.3)";
 
 /// Whether this side's bytes were sent again, since nobody acknowledged them.
 fn sent_again(x: &Exchange, from: Direction) -> bool {

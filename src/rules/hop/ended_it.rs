@@ -149,7 +149,9 @@ fn what_it_minded(side: &Side<'_>) -> Option<String> {
             let bytes = spoken.largest_text.max(spoken.largest_binary);
             Some(format!("{LARGE}: the largest that the {sender} sent has {bytes} bytes as on the wire"))
         }
-        1002 | 1003 | 1007 | 1008 => Some(format!("the proxy would not take what the {sender} sent: its Close says {code}")),
+        1002 | 1003 | 1007 | 1008 => {
+            Some(format!("the proxy would not take what the {sender} sent: its Close says {code}"))
+        }
         _ => None,
     }
 }

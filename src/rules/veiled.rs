@@ -1,0 +1,132 @@
+//! Who ended a leg behind a proxy whose other leg is in TLS and was not read: which of its two ends came first is in view
+//! all the same.
+
+use crate::base::{Nanos, limits};
+use crate::model::{Blame, Direction, EndHow, Exchange, FaultClass, FlowFacts, Role, Text, Verdict};
+use crate::rules::ends;
+use crate::rules::sentence::CAUSE;
+
+/// What the leg in TLS says of the end of the one behind it.
+#[derive(Debug)]
+pub struct Told {
+    pub blame: Blame,
+    pub summary: Text,
+    /// What it comes of, most likely.
+    pub cause: String,
+    /// Which kind of mending that calls for. `None`: none that is known.
+    pub class: Option<FaultClass>,
+}
+
+/// How far apart a hop may end its two legs.
+const TOGETHER: Nanos = Nanos::from_secs(2);
+/// A silence before the end that may be why.
+const QUIET: Nanos = Nanos::from_millis(1_500);
+
+/// What the leg in TLS that is possibly before this one says of its end, which was laid at its client. `None`: nothing.
+pub fn told(x: &Exchange, verdict: &Verdict, before: &FlowFacts) -> Option<Told> {
+    let of_end = matches!(verdict.told_by(), "end-without-close" | "end-reset");
+    let by_client = verdict.blame.as_ref().is_some_and(|blame| blame.role == Role::Client);
+    let cut = matches!(x.end.tcp_how, EndHow::Fin | EndHow::Rst) && x.end.how != EndHow::CloseFrame;
+    let end = &before.said.as_ref()?.end;
+    let (here, there) = (x.end.tcp_at?, end.at.or(end.tcp_at)?);
+    let apart = here.since(there);
+    if !of_end || !by_client || !cut || x.end.tcp_by != Some(Direction::ClientToServer) || apart.0.abs() > TOGETHER.0 {
+        return None;
+    }
+    let (hop, product) = (before.server, verdict.blame.as_ref().and_then(|blame| blame.product.clone()));
+    let how = if x.end.tcp_how == EndHow::Rst { "RST" } else { "FIN" };
+    let blame = |role, ip: std::net::IpAddr, product| Blame { role, address: Some(ip.to_string()), product };
+    match end.by? {
+        Direction::ServerToClient => {
+            let idle = x.end.idle_before.filter(|idle| *idle >= QUIET);
+            let silence = idle.map(|idle| format!(", after {} without a byte", ends::spell(idle))).unwrap_or_default();
+            let text = format!(
+                "The proxy at {} ended both of its connections without a Close frame{silence}: this one ({how}), and the one \
+                 before it, in TLS, of the client {}, and neither the client nor the server had ended it",
+                hop.ip, before.client.ip
+            );
+            let cause = match idle {
+                Some(idle) => format!("an idle limit of the proxy: nothing had been sent for {}", ends::spell(idle)),
+                None => {
+                    "the proxy was reloaded or stopped, a limit on the life of tunnels ran out, or it failed".to_owned()
+                }
+            };
+            let class = idle.map(|_| FaultClass::Idle);
+            Some(Told { blame: blame(Role::Hop, hop.ip, product), summary: sentence(text, &cause), cause, class })
+        }
+        Direction::ClientToServer if apart.0 >= -limits::JOIN_SLACK_MS * 1_000_000 => {
+            let text = format!(
+                "The client {} ended its connection in TLS to the proxy at {}, and the proxy then this one ({how}), and no \
+                 Close frame came through",
+                before.client.ip, hop.ip
+            );
+            let cause = "the client's program ended without a Close frame, or its network did".to_owned();
+            let blame = blame(Role::Client, before.client.ip, None);
+            Some(Told { blame, summary: sentence(text, &cause), cause, class: None })
+        }
+        Direction::ClientToServer => None,
+    }
+}
+
+fn sentence(text: String, cause: &str) -> Text {
+    Text::own(text + CAUSE + cause + ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Confidence, ConnectState, Severity};
+    use crate::model::{End, Said};
+    use crate::rules::ends::testing::cut;
+    use crate::rules::testing::{flow, words};
+
+    const FROM_CLIENT: Direction = Direction::ClientToServer;
+    const FROM_SERVER: Direction = Direction::ServerToClient;
+
+    fn verdict(rule: &'static str) -> Verdict {
+        Verdict {
+            rule: rule.into(),
+            because: None,
+            severity: Severity::Warning,
+            confidence: Confidence::Certain,
+            blame: Some(Blame { role: Role::Client, address: None, product: None }),
+            summary: Text::default(),
+            fix: Vec::new(),
+        }
+    }
+
+    fn before(by: Direction, x: &Exchange, ms: i64) -> FlowFacts {
+        let at = x.end.tcp_at.map(|at| at + Nanos::from_millis(ms));
+        let end = End { by: Some(by), how: EndHow::Fin, at, tcp_by: Some(by), tcp_at: at, ..End::default() };
+        FlowFacts { said: Some(Box::new(Said { end, ..Said::default() })), ..flow(ConnectState::Established, 1) }
+    }
+
+    #[test]
+    fn a_proxy_that_ended_both_legs_after_a_silence_is_at_fault() {
+        let x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
+        let told = told(&x, &verdict("end-without-close"), &before(FROM_SERVER, &x, 3)).expect("it is told");
+        assert_eq!((told.blame.role, told.class), (Role::Hop, Some(FaultClass::Idle)));
+        assert!(
+            words(&told.summary).contains("ended both of its connections without a Close frame, after 3.0 s without")
+        );
+    }
+
+    #[test]
+    fn a_client_that_left_first_is_told_by_its_own_address() {
+        let x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
+        let told = |by, ms| told(&x, &verdict("end-reset"), &before(by, &x, ms));
+        let before = before(FROM_CLIENT, &x, -3);
+        let blame = told(FROM_CLIENT, -3).expect("it is told").blame;
+        assert_eq!((blame.role, blame.address), (Role::Client, Some(before.client.ip.to_string())));
+        assert!(told(FROM_CLIENT, 300).is_none(), "the proxy was first, or the clocks differ");
+        assert!(told(FROM_SERVER, 9_000).is_none(), "an end of its own");
+    }
+
+    #[test]
+    fn what_is_no_end_by_the_client_is_left_alone() {
+        let x = cut(FROM_SERVER, EndHow::Fin, 3_000);
+        assert!(told(&x, &verdict("end-without-close"), &before(FROM_SERVER, &x, 3)).is_none());
+        let x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
+        assert!(told(&x, &verdict("accept-mismatch"), &before(FROM_SERVER, &x, 3)).is_none());
+    }
+}
