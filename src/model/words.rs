@@ -98,6 +98,14 @@ impl Direction {
         }
     }
 
+    /// The other way.
+    pub fn other(self) -> Self {
+        match self {
+            Direction::ClientToServer => Direction::ServerToClient,
+            Direction::ServerToClient => Direction::ClientToServer,
+        }
+    }
+
     /// Who sends this way.
     pub fn sender(self) -> &'static str {
         match self {

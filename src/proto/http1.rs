@@ -7,13 +7,13 @@ use std::slice::from_ref;
 use prefetch_index::prefetch_index;
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{End, EndHow, Exchange, Head, Times, Undelivered};
-use crate::stream::{Chunk, GapWhy, Side, What};
+use crate::model::{Direction, End, EndHow, Exchange, Head, Times, Undelivered};
+use crate::stream::{Chunk, GapWhy, Side, Track, What};
 
 use super::around::Around;
 use super::messages::{Messages, State, UnderWay};
 use super::pending::Pending;
-use super::upgraded::{self, Over, Upgraded};
+use super::upgraded::{self, Hole, Over, Upgraded};
 use super::websocket::Closed;
 use super::{Flow, Step, direction};
 
@@ -81,12 +81,13 @@ impl Http {
             self.holed |= !matches!(why, GapWhy::Undelivered { .. });
             self.snapped |= why == GapWhy::Cut;
         }
-        let step = match (chunk.what, &self.tunnel) {
+        let step = match (chunk.what, &mut self.tunnel) {
             (What::Data(data), Some(_)) => {
                 self.tunnel_data(flow, chunk, data);
                 Step::Stay
             }
             (What::Gap { len, why }, Some(tunnel)) => {
+                tunnel.hole = Hole::new(chunk.side, chunk.offset, len).filter(|_| why == GapWhy::Lost);
                 if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
                     let from = direction(self.client, chunk.side);
                     talk.gap(flow.inline.beside(chunk.side.index()), from, len, &mut flow.shared.common);
@@ -188,11 +189,14 @@ impl Http {
 
     /// The first Close of all was seen. `spoken`: when client and server had last spoken before it.
     #[cold]
-    pub fn closed(&mut self, closed: Closed, spoken: [Timestamp; 2]) {
+    pub fn closed(&mut self, closed: Closed, track: &Track, spoken: [Timestamp; 2]) {
         // The order of the streams decides, not that of the capture's times. After a FIN or RST of the connection
         // a Close is no longer what ended it.
         if let (Some(tunnel), None) = (&mut self.tunnel, &self.tcp_end) {
-            tunnel.over = Some(Box::new(Over { close: Some(closed), spoken }));
+            let from = if closed.by == Direction::ClientToServer { self.client } else { self.client.other() };
+            let hole = tunnel.hole.and_then(|hole| hole.last_of(track, from));
+            let answers = hole.is_some_and(|hole| hole.is_close(closed.length, hole.of() == self.client));
+            tunnel.over = Some(Box::new(Over { close: Some(closed), spoken, answers }));
         }
     }
 
@@ -222,7 +226,7 @@ impl Http {
             let place = (chunk.ts, chunk.at, chunk.offset);
             let first = talk.push(beside, from, data, place, &mut flow.shared.common);
             if first && let Some(closed) = talk.closed() {
-                self.closed(closed, spoken);
+                self.closed(closed, flow.context.track, spoken);
             }
         }
     }

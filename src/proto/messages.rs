@@ -187,10 +187,17 @@ impl Messages<'_> {
             CloseHow::Replaced | CloseHow::CaptureEnd => None,
         };
         if let (Some(how), None) = (tcp, &self.http.tcp_end) {
-            self.http.tcp_end = Some((chunk.side, how, chunk.ts, chunk.at));
+            // The FIN before it was lost to the capture alone.
+            let hole = self.http.tunnel.as_ref().and_then(|tunnel| tunnel.hole);
+            let hole = hole.and_then(|hole| hole.last_of(flow.context.track, chunk.side));
+            let (by, how) = match hole.filter(|hole| hole.is_fin()) {
+                Some(hole) => (hole.of(), EndHow::Fin),
+                None => (chunk.side, how),
+            };
+            self.http.tcp_end = Some((by, how, chunk.ts, chunk.at));
             let spoken = self.http.spoken(flow);
             if let Some(tunnel) = &mut self.http.tunnel {
-                tunnel.over.get_or_insert_with(|| Box::new(Over { close: None, spoken }));
+                tunnel.over.get_or_insert_with(|| Box::new(Over { close: None, spoken, answers: false }));
             }
         }
         if how == CloseHow::Fin {

@@ -396,7 +396,7 @@ impl<S: Sink> Protocols<S> {
                         spoken.swap(0, 1);
                     }
                     if let Some(place) = tag_now.machine().and_then(|index| self.machines.get_mut(index)) {
-                        place.http.closed(closed, spoken);
+                        place.http.closed(closed, context.track, spoken);
                     }
                 }
                 return Interest::All;

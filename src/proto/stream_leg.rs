@@ -164,7 +164,8 @@ impl Leg {
                 granted.lanes.sides[side].last = mark.ts;
                 // Behind the end of its side a Close is no longer what ended it.
                 if let (true, Some(closed), None) = (first, talk.closed(), self.ending) {
-                    granted.upgraded.over = Some(Box::new(Over { close: Some(closed), spoken: self.spoken }));
+                    granted.upgraded.over =
+                        Some(Box::new(Over { close: Some(closed), spoken: self.spoken, answers: false }));
                 }
             }
         } else if client

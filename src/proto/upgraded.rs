@@ -3,6 +3,8 @@
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Close, Direction, End, EndHow, Exchange, Preview, WsCounts};
 
+use crate::stream::{Side, Track};
+
 use super::Shared;
 use super::websocket::{Closed, Lanes};
 
@@ -13,7 +15,51 @@ pub(super) struct Upgraded {
     pub(super) talk: Option<u32>,
     /// How the end began: with a Close, or with the end of the transport. `None`: neither came.
     pub(super) over: Option<Box<Over>>,
+    /// What only the capture lost at the end of one direction, as far as it goes.
+    pub(super) hole: Option<Hole>,
 }
+
+/// Bytes that one side sent last and the capture lost.
+#[derive(Clone, Copy)]
+pub(super) struct Hole {
+    of: Side,
+    bytes: u16,
+    /// Where it ends in its direction's stream, modulo 2³².
+    end: u32,
+}
+
+impl Hole {
+    /// `None`: too long for what ends a tunnel.
+    pub(super) fn new(of: Side, offset: u64, bytes: u64) -> Option<Self> {
+        let end = offset.saturating_add(bytes) & u64::from(u32::MAX);
+        Some(Hole { of, bytes: u16::try_from(bytes).ok()?, end: u32::try_from(end).ok()? })
+    }
+
+    /// Whose bytes are missing, if they are the last of its stream before the other side spoke. `None`: more came.
+    pub(super) fn last_of(self, track: &Track, heard: Side) -> Option<Self> {
+        let at_end = track.offset(self.of) & u64::from(u32::MAX) == u64::from(self.end);
+        (at_end && self.of != heard).then_some(self)
+    }
+
+    pub(super) fn of(self) -> Side {
+        self.of
+    }
+
+    /// Whether it is as long as a FIN, which counts as one byte (RFC 9293 §3.4): no frame is so short.
+    pub(super) fn is_fin(self) -> bool {
+        self.bytes == 1
+    }
+
+    /// Whether it is as long as the Close frame was that one of `answer` bytes answers with the same code and reason: masked by
+    /// the client alone (RFC 6455 §5.5.1, §5.3). A FIN may have come with it.
+    pub(super) fn is_close(self, answer: u32, by_client: bool) -> bool {
+        let asked = if by_client { answer.checked_add(MASK) } else { answer.checked_sub(MASK) };
+        asked.is_some_and(|asked| [asked, asked + 1].contains(&u32::from(self.bytes)))
+    }
+}
+
+/// Bytes of a mask (RFC 6455 §5.2).
+const MASK: u32 = 4;
 
 /// What came first of all that ends an upgrade.
 #[derive(Clone, Copy)]
@@ -22,6 +68,8 @@ pub(super) struct Over {
     pub(super) close: Option<Closed>,
     /// When client and server had last spoken before it: what comes behind it is no activity before it.
     pub(super) spoken: [Timestamp; 2],
+    /// That Close is an answer: the one before it, of the other side, was lost to the capture.
+    pub(super) answers: bool,
 }
 
 /// Keeps the first bytes of a direction.
@@ -56,8 +104,9 @@ pub(super) fn end(
         && let Some(over) = upgraded.over.as_deref()
     {
         spoken = over.spoken;
-        if let Some(Closed { by, ts, at }) = over.close {
-            (end.by, end.how, end.at, end.packet) = (Some(by), EndHow::CloseFrame, Some(ts), Some(at));
+        if let Some(Closed { by, ts, at, .. }) = over.close {
+            let first = if over.answers { by.other() } else { by };
+            (end.by, end.how, end.at, end.packet) = (Some(first), EndHow::CloseFrame, Some(ts), Some(at));
             end.close = shared.talks.get(upgraded.talk).and_then(|talk| talk.close_of(by)).or(Some(Close::default()));
         }
     }
@@ -83,5 +132,20 @@ impl Upgraded {
             }
             x.talk = Some(talk);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hole_is_known_by_its_length() {
+        let hole = |bytes| Hole::new(Side::Low, 7, bytes);
+        assert!(hole(1).is_some_and(Hole::is_fin) && !hole(2).is_some_and(Hole::is_fin));
+        let close = |bytes, answer, by_client| hole(bytes).is_some_and(|hole| hole.is_close(answer, by_client));
+        assert!(close(4, 8, false) && close(5, 8, false), "the server's before the client's, also with its FIN");
+        assert!(close(8, 4, true) && !close(8, 4, false) && !close(6, 8, false));
+        assert!(hole(1 << 16).is_none());
     }
 }

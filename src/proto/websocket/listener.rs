@@ -139,7 +139,8 @@ impl<'a> Listener<'a> {
             self.speaker().state |= state::CLOSED;
             let by = self.from();
             self.tunnel.both.flags |= flag::CLOSED;
-            self.tunnel.cold.closed.get_or_insert(Closed { by, ts: self.ts, at: self.at });
+            let length = u32::try_from(h.payload).unwrap_or(u32::MAX).saturating_add(h.length.into());
+            self.tunnel.cold.closed.get_or_insert(Closed { by, ts: self.ts, at: self.at, length });
         }
         let (at, ts) = (self.at, self.ts);
         self.control = Some(Control { header: *h, at, ts, offset, bytes: [0; super::live::CONTROL_BYTES], len: 0 });

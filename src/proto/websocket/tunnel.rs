@@ -155,6 +155,8 @@ pub struct Closed {
     pub by: Direction,
     pub ts: Timestamp,
     pub at: PacketRef,
+    /// Bytes of header and payload.
+    pub length: u32,
 }
 
 /// Frames kept to be shown: the first ones, and a ring of the last ones. One piece of memory, and how many frames there

@@ -97,10 +97,7 @@ pub(super) fn bytes(from: Direction, at: crate::base::PacketRef, offset: u64, le
 
 /// The other direction.
 pub(in crate::rules) fn against(from: Direction) -> Direction {
-    match from {
-        Direction::ClientToServer => Direction::ServerToClient,
-        Direction::ServerToClient => Direction::ClientToServer,
-    }
+    from.other()
 }
 
 /// A number of bytes in words.
