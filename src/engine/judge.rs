@@ -512,7 +512,23 @@ fn beside(
     for (chain, found) in a.chains.iter_mut().zip(some.into_iter().chain(rest)) {
         let found: Vec<_> = found.into_iter().flatten().filter(|beside| taken.insert(beside.flow.id)).collect();
         chain.sealed = found.into();
-        unveil(chain, &a.rows, &mut a.findings, judge.products);
+        let why = chain.sealed.iter().find(|beside| beside.stands == Stands::Before).and_then(|beside| {
+            let (found, _, verdict) = judge.flow(&beside.flow)?;
+            rules::veiled::is_why(&verdict, &chain.verdict).then(|| (beside.flow.clone(), found, verdict))
+        });
+        match why {
+            Some((flow, found, verdict)) => {
+                chain.verdict = Arc::new(verdict);
+                let from = a.findings.len();
+                for mut finding in found {
+                    finding.allowed = allowed(&finding, None);
+                    a.findings.push(finding);
+                }
+                chain.findings.extend(from..a.findings.len());
+                a.flows.push(*flow);
+            }
+            None => unveil(chain, &a.rows, &mut a.findings, judge.products),
+        }
     }
     // What only passed on the end that came from behind it has no end of its own.
     let ended = hops::Ended::new(sealed.iter().filter(|flow| rules::ends::ended_idle(flow)));

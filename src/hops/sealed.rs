@@ -71,15 +71,23 @@ impl<'a> Around<'a> {
                 .map(|span| span.at)
                 .filter(|at| self.all.get(*at).is_some_and(|flow| in_time(flow, x, stands)))
         };
+        // Captured on both sides of a router it is one, which keeps at least the port, where it can.
+        let twins = |a: &FlowFacts, b: &FlowFacts| {
+            a.syn.input() != b.syn.input() && (a.client.port, a.server) == (b.client.port, b.server)
+        };
+        let twins =
+            |a: &mut usize, b: &mut usize| self.all.get(*a).zip(self.all.get(*b)).is_some_and(|(a, b)| twins(a, b));
         let sized = |at: &usize| self.all.get(*at).is_some_and(|flow| in_size(flow, x, stands));
-        let here: Vec<usize> = near(of_host).collect();
+        let mut here: Vec<usize> = near(of_host).collect();
+        here.dedup_by(twins);
         let by_size: Vec<usize> = here.iter().copied().filter(sized).take(2).collect();
         let (at, why): (usize, &[MatchKey]) = match (here.as_slice(), by_size.as_slice()) {
             (_, [one]) => (*one, &[MatchKey::Time, MatchKey::Size, MatchKey::Topology]),
             ([one], []) => (*one, &[MatchKey::Time, MatchKey::Topology]),
             ([], _) => {
                 // Of a host with several addresses, not all may be known.
-                let anywhere: Vec<usize> = near(&self.by_begin).take(2).collect();
+                let mut anywhere: Vec<usize> = near(&self.by_begin).take(3).collect();
+                anywhere.dedup_by(twins);
                 match anywhere.as_slice() {
                     [one] if sized(one) => (*one, &[MatchKey::Time, MatchKey::Size]),
                     _ => return None,

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::Direction;
+use crate::model::{Direction, Transport};
 
 /// What TLS shows without its secrets: sizes, times, and how it ended. Nothing in it is of what runs inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Sealed {
     pub alpn_offered: Box<[Box<[u8]>]>,
     /// Of client and server.
     pub sides: [SealedSide; 2],
+    /// What TCP tells beside the bytes, once its first records were seen. `None`: nothing of note.
+    pub transport: Option<Box<Transport>>,
 }
 
 /// One direction of it.
@@ -98,5 +100,6 @@ impl Sealed {
             side.records.iter_mut().for_each(|record| record.ts = record.ts + by);
             side.last.iter_mut().for_each(|last| last.ts = last.ts + by);
         }
+        self.transport.iter_mut().for_each(|transport| transport.shift(by));
     }
 }

@@ -275,6 +275,31 @@ pub struct Transport {
     pub rejected: Option<Rejected>,
 }
 
+impl Transport {
+    /// Moves all of its times: another clock is believed.
+    pub(super) fn shift(&mut self, by: Nanos) {
+        let move_on = |ts: &mut Timestamp| *ts = *ts + by;
+        self.stalls.iter_mut().flatten().for_each(|stall| move_on(&mut stall.from));
+        let sent = [&mut self.resent, &mut self.overcome, &mut self.probed];
+        for resent in sent.into_iter().flatten() {
+            move_on(&mut resent.first);
+            move_on(&mut resent.last);
+        }
+        if let Some(swallowed) = &mut self.swallowed {
+            move_on(&mut swallowed.first);
+            move_on(&mut swallowed.last);
+        }
+        if let Some(lost) = &mut self.undelivered {
+            move_on(&mut lost.first);
+            move_on(&mut lost.last);
+        }
+        if let Some(told) = &mut self.rejected {
+            move_on(&mut told.ts);
+            move_on(&mut told.last);
+        }
+    }
+}
+
 /// A time in which a receiver took nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stall {
@@ -479,26 +504,7 @@ impl Talk {
                 rare.shift(by);
             }
         }
-        if let Some(transport) = &mut self.transport {
-            transport.stalls.iter_mut().flatten().for_each(|stall| move_on(&mut stall.from));
-            let sent = [&mut transport.resent, &mut transport.overcome, &mut transport.probed];
-            for resent in sent.into_iter().flatten() {
-                move_on(&mut resent.first);
-                move_on(&mut resent.last);
-            }
-            if let Some(swallowed) = &mut transport.swallowed {
-                move_on(&mut swallowed.first);
-                move_on(&mut swallowed.last);
-            }
-            if let Some(lost) = &mut transport.undelivered {
-                move_on(&mut lost.first);
-                move_on(&mut lost.last);
-            }
-            if let Some(told) = &mut transport.rejected {
-                move_on(&mut told.ts);
-                move_on(&mut told.last);
-            }
-        }
+        self.transport.iter_mut().for_each(|transport| transport.shift(by));
     }
 }
 

@@ -561,6 +561,9 @@ impl<S: Sink> Handler for Protocols<S> {
             let by = direction(Tag(*tag).client(), side);
             talk.again(inline.beside(side.index()), by, context.track.last, of);
             *tag |= WATCHED;
+        } else if let Some(sealed) = self.sealed(Tag(*tag)) {
+            sealed.again(inline, side, context.track.last, (offset, bytes.len()));
+            *tag |= WATCHED;
         }
         if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
             && http.disagrees(side, offset, bytes)
@@ -571,14 +574,13 @@ impl<S: Sink> Handler for Protocols<S> {
     }
 
     #[cold]
-    fn signs(&mut self, context: Context<'_>, tag: &mut u64, side: Side, signs: Signs) {
-        *tag &= !WATCHED;
-        if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
-            let usual = context.opened.ttl[side.index()];
-            if talk.signs(direction(Tag(*tag).client(), side), usual, signs) {
-                *tag |= WATCHED;
-            }
-        }
+    fn signs(&mut self, context: Context<'_>, tag: &mut u64, inline: &Inline, side: Side, signs: Signs) {
+        let usual = context.opened.ttl[side.index()];
+        let wanted = match self.shared.talks.get_mut(Tag(*tag).talk()) {
+            Some(talk) => talk.signs(direction(Tag(*tag).client(), side), usual, signs),
+            None => self.sealed(Tag(*tag)).is_some_and(|sealed| sealed.signs(inline, side, usual, signs)),
+        };
+        *tag = if wanted { *tag | WATCHED } else { *tag & !WATCHED };
     }
 
     #[cold]

@@ -9,7 +9,7 @@ use std::mem::offset_of;
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{self, Direction, End, EndHow, Said, SealedRecord, SealedSegment, SealedSide, Wrapper};
-use crate::stream::{Chunk, CloseHow, Glimpse, Side, What};
+use crate::stream::{Chunk, CloseHow, Glimpse, Side, Signs, What};
 use crate::wire::tls::record::{self, HEADER_BYTES, Header};
 use crate::wire::tls::suite::{self, Cipher};
 
@@ -18,7 +18,7 @@ use super::fetch::fetch_around;
 use super::handshake::{self, Fatal, Hellos};
 use super::tls::{Facts, Session};
 use super::watch::{facts as facts_of, said};
-use super::websocket::Lane;
+use super::websocket::{Lane, Watched};
 use super::{Flow, Inline, Step, direction};
 
 /// One connection.
@@ -46,6 +46,8 @@ pub struct Sealed {
     alerts: [Option<SealedSegment>; 2],
     /// What its packets are wrapped in, told while that is known.
     around: Vec<Wrapper>,
+    /// What TCP says beside the bytes. `None`: nothing.
+    watched: Option<Box<Watched>>,
 }
 
 /// Bytes of an alert: level and description.
@@ -164,6 +166,7 @@ impl Sealed {
             }),
             alerts: [None; 2],
             around: Vec::new(),
+            watched: None,
         }
     }
 
@@ -243,6 +246,23 @@ impl Sealed {
         } else if seen.fin {
             self.ends(inline, seen.side, EndHow::Fin, seen.ts, seen.at);
         }
+    }
+
+    /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have. `true`: what the next ones
+    /// say is wanted too.
+    pub(super) fn signs(&mut self, inline: &Inline, side: Side, usual: u8, signs: Signs) -> bool {
+        if let Some((offset, bytes)) = signs.again {
+            self.again(inline, side, signs.ts, (offset, bytes as usize));
+        }
+        self.watched.get_or_insert_default().take(direction(self.client, side), usual, signs)
+    }
+
+    /// Bytes of this side came again. `of`: where they stand in their direction's stream, and how many they are.
+    pub(super) fn again(&mut self, inline: &Inline, side: Side, ts: Timestamp, of: (u64, usize)) {
+        let Some(sent) = last(&inline.sides[side.index()]) else { return };
+        let heard = inline.sides.iter().filter_map(last).map(|segment| segment.ts).max().unwrap_or(sent.ts);
+        let by = direction(self.client, side);
+        self.watched.get_or_insert_default().again(by, sent.at, (heard, ts), of);
     }
 
     /// Keeps what is to be known of a side's last segment.
@@ -327,6 +347,7 @@ impl Sealed {
                 last: end.or(data),
             };
         }
+        facts.transport = self.watched.take().and_then(|watched| watched.tell());
         let first = flow.context.opened.first;
         let end = self.end.map_or_else(End::default, |(side, how, ts, at)| {
             let by = Some(direction(self.client, side));

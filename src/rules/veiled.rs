@@ -2,7 +2,7 @@
 //! all the same.
 
 use crate::base::{Nanos, limits};
-use crate::model::{Blame, Direction, EndHow, Exchange, FaultClass, FlowFacts, Role, Text, Verdict};
+use crate::model::{Blame, Direction, EndHow, Exchange, FaultClass, FlowFacts, Role, Severity, Text, Verdict};
 use crate::rules::ends;
 use crate::rules::sentence::CAUSE;
 
@@ -15,6 +15,13 @@ pub struct Told {
     pub cause: String,
     /// Which kind of mending that calls for. `None`: none that is known.
     pub class: Option<FaultClass>,
+}
+
+/// Whether what a leg in TLS says of its own end is why the one behind it ended, too.
+pub fn is_why(of_tls: &Verdict, behind: &Verdict) -> bool {
+    let by_network = matches!(&*of_tls.rule, "peer-vanished" | "rst-injected") && of_tls.severity >= Severity::Warning;
+    let symptoms = ["ok", "end-reset", "end-without-close", "idle-timeout", "lifetime-limit-match", "ping-unanswered"];
+    by_network && symptoms.contains(&behind.told_by())
 }
 
 /// How far apart a hop may end its two legs.
@@ -73,9 +80,10 @@ fn sentence(text: String, cause: &str) -> Text {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::model::{Confidence, ConnectState, Severity};
+    use crate::model::{Confidence, ConnectState};
     use crate::model::{End, Said};
     use crate::rules::ends::testing::cut;
     use crate::rules::testing::{flow, words};
@@ -104,7 +112,7 @@ mod tests {
     #[test]
     fn a_proxy_that_ended_both_legs_after_a_silence_is_at_fault() {
         let x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
-        let told = told(&x, &verdict("end-without-close"), &before(FROM_SERVER, &x, 3)).expect("it is told");
+        let told = told(&x, &verdict("end-without-close"), &before(FROM_SERVER, &x, 3)).unwrap();
         assert_eq!((told.blame.role, told.class), (Role::Hop, Some(FaultClass::Idle)));
         assert!(
             words(&told.summary).contains("ended both of its connections without a Close frame, after 3.0 s without")
@@ -116,10 +124,20 @@ mod tests {
         let x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
         let told = |by, ms| told(&x, &verdict("end-reset"), &before(by, &x, ms));
         let before = before(FROM_CLIENT, &x, -3);
-        let blame = told(FROM_CLIENT, -3).expect("it is told").blame;
+        let blame = told(FROM_CLIENT, -3).unwrap().blame;
         assert_eq!((blame.role, blame.address), (Role::Client, Some(before.client.ip.to_string())));
         assert!(told(FROM_CLIENT, 300).is_none(), "the proxy was first, or the clocks differ");
         assert!(told(FROM_SERVER, 9_000).is_none(), "an end of its own");
+    }
+
+    #[test]
+    fn what_the_network_did_to_the_leg_in_tls_explains_what_became_of_the_other() {
+        let of = |rule: &'static str, severity| Verdict { severity, ..verdict(rule) };
+        let gone = of("peer-vanished", Severity::Warning);
+        assert!(is_why(&gone, &verdict("ok")) && is_why(&gone, &verdict("ping-unanswered")));
+        assert!(!is_why(&gone, &verdict("accept-mismatch")), "a fault of its own");
+        assert!(!is_why(&of("peer-vanished", Severity::Info), &verdict("ok")), "perhaps no WebSocket");
+        assert!(!is_why(&of("idle-timeout-encrypted", Severity::Warning), &verdict("ok")));
     }
 
     #[test]

@@ -185,6 +185,18 @@ fn ends_tunnel(finding: &Finding) -> bool {
     find(&finding.rule).is_some_and(|rule| rule.explains == [Explains::Ended])
 }
 
+/// Who is to blame for the end of a flow, by what tells of it.
+fn whom(flow: &FlowFacts, cut: &Finding) -> Blame {
+    let vanished = cut.evidence.first().and_then(|evidence| evidence.direction);
+    let (role, address) = match (&*cut.rule, vanished) {
+        // Whoever sent it has no address here.
+        ("rst-injected", _) => (Role::Unknown, None),
+        ("peer-vanished", Some(Direction::ClientToServer)) => (Role::Client, Some(flow.client.ip)),
+        _ => (Role::Server, Some(flow.server.ip)),
+    };
+    Blame { role, address: address.map(|ip| ip.to_string()), product: None }
+}
+
 /// The verdict on a WebSocket whose handshake is not in view, and whose end tells enough.
 fn cut_off(flow: &FlowFacts, cut: &Finding, known: &dyn Knowledge) -> Verdict {
     let class = find(&cut.rule).and_then(|rule| rule.fix);
@@ -193,8 +205,11 @@ fn cut_off(flow: &FlowFacts, cut: &Finding, known: &dyn Knowledge) -> Verdict {
         rule: cut.rule.clone(),
         severity: cut.severity,
         confidence: cut.confidence,
-        blame: Some(Blame { role: Role::Server, address: Some(flow.server.ip.to_string()), product: None }),
-        summary: cut.message.clone(),
+        blame: Some(whom(flow, cut)),
+        summary: match &*cut.rule {
+            "idle-timeout-encrypted" => cut.message.clone(),
+            slug => find(slug).map_or_else(|| cut.message.clone(), |rule| guilt::sentence(rule, cut)),
+        },
         fix: class.map(|class| known.fixes_of(None, class)).unwrap_or_default(),
     }
 }

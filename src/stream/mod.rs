@@ -106,6 +106,8 @@ pub struct Signs {
     pub new: bool,
     /// It asks only whether the other side is there: a keep-alive, or a question about its window (RFC 9293 §3.8.4, §3.8.6.1).
     pub probe: bool,
+    /// It brings only bytes that came before: where they stand in their direction's stream, and how many they are.
+    pub again: Option<(u64, u32)>,
     /// Bytes of the other side's stream that it acknowledges. `None`: it tells nothing of that.
     pub acked: Option<u64>,
 }
@@ -268,7 +270,7 @@ pub trait Handler {
     fn again(&mut self, flow: Context<'_>, tag: &mut u64, inline: &mut Self::Inline, side: Side, from: (u64, &[u8]));
 
     /// What a segment says beside its bytes, before these are dealt with. Only of flows of interest.
-    fn signs(&mut self, _flow: Context<'_>, _tag: &mut u64, _side: Side, _signs: Signs) {}
+    fn signs(&mut self, _flow: Context<'_>, _tag: &mut u64, _inline: &Self::Inline, _side: Side, _signs: Signs) {}
 
     /// A segment of this side was not delivered, as an ICMP message says. Only of flows of interest.
     fn rejected(&mut self, _flow: Context<'_>, _tag: &mut u64, _inline: &mut Self::Inline, _side: Side, _told: Note) {}

@@ -5,6 +5,7 @@ mod fetch;
 mod finish;
 mod glimpses;
 mod notes;
+mod signs;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -21,10 +22,11 @@ use super::namesakes::{Namesakes, fits};
 use super::reassembly::{Flow, Held, Segment, is_known};
 use super::segments::{CLOSES_WINDOW, Entry, Segments};
 use super::slots::{Hasher, Slots};
-use super::{CloseHow, Context, Handler, Inline, Signs, reset};
+use super::{CloseHow, Context, Handler, Inline, reset};
 
 use fetch::fetch_record;
 use glimpses::{glimpse, new_bytes, over};
+use signs::{is_probe, tell_signs};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -268,12 +270,15 @@ impl<I: Inline> Table<I> {
         }
         if track.has(flag::IGNORED) && d.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) == 0 {
             track.set(flag::SEEN, d.side);
-            if track.tag & H::GLIMPSED != 0
-                && let Some(new) = new_bytes(track, d)
-            {
+            if track.tag & H::GLIMPSED != 0 {
+                let new = new_bytes(track, d);
+                let nothing_new = || d.payload_len != 0 || is_probe(track, d);
+                if track.tag & H::WATCHED != 0 || new.is_none() && nothing_new() {
+                    tell_signs(track, &record.inline, opened, d, handler);
+                }
                 let from = (d.ts, d.at);
-                let glimpsed = record.inline.glimpse(d.side, from, (d.payload_len, d.cut()), d.ends_with_alert());
-                if glimpsed {
+                let Some(new) = new else { return };
+                if record.inline.glimpse(d.side, from, (d.payload_len, d.cut()), d.ends_with_alert()) {
                     track.advance(d.side, new);
                 } else {
                     glimpse(record, opened, d, segments.payload(d, bytes), handler);
@@ -315,10 +320,10 @@ impl<I: Inline> Table<I> {
             short,
             ready: segments.ready(at),
         };
-        let probe = is_probe(track, d);
-        let telling = probe || d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0;
-        if telling && !track.has(flag::IGNORED) {
-            tell_signs(track, opened, d, probe, handler);
+        let news = d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0;
+        let heeded = !track.has(flag::IGNORED) || track.tag & H::GLIMPSED != 0;
+        if heeded && (news || is_probe(track, d)) {
+            tell_signs(track, &record.inline, opened, d, handler);
         }
         if track.has(flag::IGNORED) {
             if track.tag & H::GLIMPSED != 0 {
@@ -760,33 +765,4 @@ fn later(ts: Timestamp, by: Nanos) -> Timestamp {
 #[inline]
 fn split(index: u32) -> (usize, usize) {
     (index as usize / BLOCK, index as usize % BLOCK)
-}
-
-/// Tells what a segment says beside its bytes.
-#[cold]
-
-/// Whether a segment stands where the last byte before it stood, and brings nothing: it asks for an acknowledgement.
-fn is_probe(track: &Track, d: &Entry) -> bool {
-    const OTHERS: u8 = Flags::SYN | Flags::FIN | Flags::RST;
-    d.payload_len <= 1
-        && d.flags.0 & OTHERS == 0
-        && d.seq.wrapping_add(1) == track.next[d.side.index()]
-        && track.is(flag::STARTED, d.side)
-        && !track.is(flag::FIN, d.side)
-}
-
-fn tell_signs<H: Handler>(track: &mut Track, opened: &Opened, d: &Entry, probe: bool, handler: &mut H) {
-    let signs = Signs {
-        ts: d.ts,
-        at: d.at,
-        ttl: d.ttl(),
-        rst: d.flags.rst(),
-        closes_window: d.flags.0 & CLOSES_WINDOW != 0,
-        new: track.is(flag::STARTED, d.side) && d.seq == track.next[d.side.index()],
-        probe,
-        acked: track.acked(d),
-    };
-    let mut tag = track.tag;
-    handler.signs(Context { track, opened }, &mut tag, d.side, signs);
-    track.tag = tag;
 }

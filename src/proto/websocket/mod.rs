@@ -23,4 +23,5 @@ mod window;
 
 pub use frames::{Ear, Frames};
 pub use lane::{Lane, Lanes};
+pub use signs::Watched;
 pub use tunnel::{Beside, Closed, Common, Tunnel};

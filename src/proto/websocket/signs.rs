@@ -12,7 +12,7 @@ const ALIVE: Nanos = Nanos::from_secs(1);
 
 /// What was seen of one tunnel.
 #[derive(Default)]
-pub(super) struct Watched {
+pub struct Watched {
     transport: Transport,
     /// Since when the bytes of client (server) are not taken, and the packet that says so.
     closed: [Option<(Timestamp, PacketRef)>; 2],
@@ -26,7 +26,7 @@ pub(super) struct Watched {
 impl Watched {
     /// Bytes of this side came again. `first`: when somebody last said something new, in packet `at`. `offset`: of these
     /// bytes in their direction's stream.
-    pub(super) fn again(
+    pub fn again(
         &mut self,
         by: Direction,
         at: PacketRef,
@@ -65,14 +65,14 @@ impl Watched {
     }
 
     /// Bytes were lost on their way, which end there in their direction's stream. The first ones are told.
-    pub(super) fn undelivered(&mut self, bytes: Undelivered, to: u64) {
+    pub fn undelivered(&mut self, bytes: Undelivered, to: u64) {
         if self.transport.undelivered.is_none() {
             (self.transport.undelivered, self.undelivered_to) = (Some(bytes), to);
         }
     }
 
     /// A packet did not arrive, as ICMP says.
-    pub(super) fn rejected(&mut self, told: Rejected) {
+    pub fn rejected(&mut self, told: Rejected) {
         match &mut self.transport.rejected {
             Some(known) => known.again(told),
             none => *none = Some(told),
@@ -80,7 +80,7 @@ impl Watched {
     }
 
     /// A segment of this side. `true`: the next ones are wanted too.
-    pub(super) fn take(&mut self, from: Direction, usual: u8, signs: Signs) -> bool {
+    pub fn take(&mut self, from: Direction, usual: u8, signs: Signs) -> bool {
         // Somebody is there.
         self.transport.probed.take_if(|probed| probed.by != from);
         if signs.rst {
@@ -146,7 +146,7 @@ impl Watched {
     }
 
     /// What there is to tell.
-    pub(super) fn tell(mut self) -> Option<Box<Transport>> {
+    pub fn tell(mut self) -> Option<Box<Transport>> {
         for (stall, closed) in self.transport.stalls.iter_mut().zip(self.closed) {
             if let Some(stall) = stall {
                 stall.lasts = closed.is_some_and(|(from, _)| from == stall.from);
@@ -172,6 +172,7 @@ mod tests {
             closes_window,
             new: true,
             probe: false,
+            again: None,
             acked: None,
         }
     }

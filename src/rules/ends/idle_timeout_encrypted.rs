@@ -111,8 +111,11 @@ mod tests {
         let record = SealedRecord { ts: Timestamp(0), bytes: 200, kind: 23 };
         let last = SealedSegment { ts: Timestamp(0), at: PacketRef::new(0, 9), bytes: 24, close_notify: Some(true) };
         let side = SealedSide { records: Box::new([record]), bytes: 700, last: Some(last) };
-        let sealed =
-            Sealed { alpn_offered: offered.iter().map(|&name| name.into()).collect(), sides: [side.clone(), side] };
+        let sealed = Sealed {
+            alpn_offered: offered.iter().map(|&name| name.into()).collect(),
+            sides: [side.clone(), side],
+            transport: None,
+        };
         let tls = Tls { server_name: Some(b"chat.example".as_slice().into()), ..Tls::default() };
         let end = End {
             by: Some(by),

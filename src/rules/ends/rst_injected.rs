@@ -2,7 +2,7 @@
 
 use super::support::{last_packet, name, tunnel};
 use crate::base::Nanos;
-use crate::model::{Confidence, EndHow, Exchange, Severity, Text};
+use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, FlowFacts, Severity, Text, Transport};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Ended],
     symptom_of: &[],
-    check: Check::Exchange(check),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 
 const FORGOT: &str = "a box on the path forgot the connection";
@@ -32,27 +32,52 @@ const FIRST: [u8; 4] = [32, 64, 128, 255];
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(by) = x.end.tcp_by.filter(|_| tunnel(x).is_some() && x.end.tcp_how == EndHow::Rst) else { return };
-    let transport = x.talk.as_ref().and_then(|talk| talk.transport.as_ref());
-    let Some((usual, reset)) = transport.and_then(|transport| transport.rst_ttl) else { return };
+    let Some(talk) = x.talk.as_ref() else { return };
+    let silent = talk.before_last.is_some_and(|silence| silence.length >= SILENT);
+    let Some(ttl) = talk.transport.as_ref().and_then(|transport| foreign(transport)) else { return };
+    tell(by, ttl, (silent, Severity::Warning), last_packet(x, by), out);
+}
+
+/// The same of a connection in TLS that was not read.
+fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+    let Some((said, sealed)) = flow.said.as_ref().zip(flow.sealed()) else { return };
+    let Some(by) = said.end.tcp_by.filter(|_| said.end.tcp_how == EndHow::Rst) else { return };
+    let Some(ttl) = sealed.transport.as_ref().and_then(|transport| foreign(transport)) else { return };
+    let silent = said.end.idle_before.is_some_and(|idle| idle >= SILENT);
+    let severity = if sealed.talks_like_websocket() { Severity::Warning } else { Severity::Info };
+    let evidence = said.end.packet.map(|at| Evidence { at, direction: Some(by), bytes: None });
+    tell(by, ttl, (silent, severity), evidence, out);
+}
+
+/// The usual TTL and that of a reset, where another box must have sent it.
+fn foreign(transport: &Transport) -> Option<(u8, u8)> {
+    let (usual, reset) = transport.rst_ttl?;
     // One more or less is a way that changed, unless no router at all was on it.
     let from_beside = FIRST.contains(&reset) && usual < reset;
-    if usual.abs_diff(reset) < 2 && !from_beside {
-        return;
-    }
+    (usual.abs_diff(reset) >= 2 || from_beside).then_some((usual, reset))
+}
+
+fn tell(
+    by: Direction,
+    (usual, reset): (u8, u8),
+    (silent, severity): (bool, Severity),
+    evidence: Option<Evidence>,
+    out: &mut Findings<'_>,
+) {
     let text = format!(
         "The RST in the name of the {} has TTL {reset}, and its other packets have {usual}: another box sent it.",
         name(by)
     );
     let mut found = out
         .add(Text::own(text))
+        .severity(severity)
         .confidence(if steps(usual) == steps(reset) { Confidence::Possible } else { Confidence::Likely })
         .expected(Text::own(format!("TTL {usual}")))
         .found(Text::own(format!("TTL {reset}")));
-    let silence = x.talk.as_ref().and_then(|talk| talk.before_last);
-    if silence.is_some_and(|silence| silence.length >= SILENT) {
+    if silent {
         found = found.cause(FORGOT);
     }
-    if let Some(packet) = last_packet(x, by) {
+    if let Some(packet) = evidence {
         found.evidence(packet);
     }
 }
@@ -65,7 +90,7 @@ fn steps(ttl: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Silence, Transport};
+    use crate::model::Silence;
     use crate::rules::ends::testing::*;
 
     fn reset(ttl: Option<(u8, u8)>) -> Exchange {

@@ -1,7 +1,9 @@
 //! `peer-vanished`.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, IcmpWhy, Resent, Severity, Text, Transport};
+use crate::model::{
+    Confidence, Direction, End, EndHow, Evidence, Exchange, FlowFacts, IcmpWhy, Resent, Severity, Text, Transport,
+};
 use crate::rules::frames::support::{against, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
@@ -23,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Ended],
     symptom_of: &["hop-tunnel-dead", "lost-between", "mtu-black-hole", "receiver-stuck", "rst-injected", "silent-drop"],
-    check: Check::Exchange(check),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 
 /// So often must bytes be sent again in vain, and for so long.
@@ -37,17 +39,34 @@ const NEXT_PROBE: Nanos = Nanos::from_millis(500);
 const LONG: Nanos = Nanos::from_secs(2);
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some(transport) = talk(x).and_then(|talk| talk.transport.as_ref()) else { return };
-    let Some(in_vain) = in_vain(x, transport) else { return };
+    let Some(talk) = talk(x) else { return };
+    let Some(transport) = talk.transport.as_ref() else { return };
+    // A box had time to forget it (silent-drop).
+    let long = talk.before_last.is_some_and(|silence| silence.length >= LONG);
+    let Some(in_vain) = in_vain(transport, &x.end, long) else { return };
     // What is lost is known (lost-between), or a router says why (tunnel-rejected).
     let lost = x.twice.as_ref().is_some_and(|twice| twice.lost.is_some());
     // Both directions must be in view, or the answers may have gone another way.
     let seen = !x.quality.no_client_packets && !x.quality.no_server_packets;
-    let asked = in_vain.of;
-    let over = x.end.how == EndHow::CloseFrame || x.end.tcp_at.is_some_and(|end| end < asked.first);
-    if lost || !seen || over || ends::is_rejected(x) {
+    if lost || !seen || ends::is_rejected(x) {
         return;
     }
+    tell(&in_vain, transport, "", Severity::Warning, out);
+}
+
+/// The same of a connection in TLS that was not read.
+fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+    let Some((said, sealed)) = flow.said.as_ref().zip(flow.sealed()) else { return };
+    let used = sealed.sides.iter().all(|side| side.data().next().is_some());
+    let Some(transport) = sealed.transport.as_ref().filter(|_| used && !said.gap) else { return };
+    let Some(in_vain) = in_vain(transport, &said.end, false) else { return };
+    // Of what ran inside nothing is known, but by the lengths of its records.
+    let severity = if sealed.talks_like_websocket() { Severity::Warning } else { Severity::Info };
+    tell(&in_vain, transport, ", in a TLS connection that was not read", severity, out);
+}
+
+fn tell(in_vain: &InVain, transport: &Transport, place: &str, severity: Severity, out: &mut Findings<'_>) {
+    let asked = in_vain.of;
     let (sender, vanished) = (asked.by.sender(), against(asked.by));
     let (times, time) = (asked.times, ends::spell(in_vain.until.since(asked.first)));
     let what = match (in_vain.probes, times) {
@@ -57,14 +76,15 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             format!("what the {sender} sent was sent again {times} times in {time}, and nothing came back")
         }
     };
-    let text = format!("The {} vanished: {what}, not even an acknowledgement.", vanished.sender());
+    let text = format!("The {} vanished: {what}, not even an acknowledgement{place}.", vanished.sender());
     let mut found = out
         .add(Text::own(text))
+        .severity(severity)
         .confidence(Confidence::Likely)
         .expected(Text::own("an acknowledgement"))
         .found(Text::own("nothing"))
         .evidence(Evidence { at: asked.at, direction: Some(vanished), bytes: None });
-    if in_vain.probes {
+    if in_vain.probes || !place.is_empty() {
         found = found.cause(
             "its host or its network is gone, or a firewall or NAT on the path forgot the idle connection and drops its \
              packets",
@@ -86,16 +106,16 @@ struct InVain {
     until: Timestamp,
 }
 
-fn in_vain(x: &Exchange, transport: &Transport) -> Option<InVain> {
-    // A box had time to forget it (silent-drop).
-    let long = talk(x)?.before_last.is_some_and(|silence| silence.length >= LONG);
+/// `long`: a silence was before it in which a box may forget a connection.
+fn in_vain(transport: &Transport, end: &End, long: bool) -> Option<InVain> {
+    let open = |asked: &Resent| end.how != EndHow::CloseFrame && end.tcp_at.is_none_or(|at| at >= asked.first);
     let enough = |asked: &Resent| asked.times >= TIMES && asked.last.since(asked.first) >= IN_VAIN;
-    if let Some(resent) = transport.resent.filter(|resent| enough(resent) && !long) {
+    if let Some(resent) = transport.resent.filter(|resent| enough(resent) && open(resent) && !long) {
         return Some(InVain { of: resent, probes: false, until: resent.last });
     }
-    let probed = transport.probed?;
+    let probed = transport.probed.filter(open)?;
     // Whoever asked gave up when the next probe was due.
-    let gave_up = x.end.tcp_at.filter(|_| x.end.tcp_how == EndHow::Rst && x.end.tcp_by == Some(probed.by));
+    let gave_up = end.tcp_at.filter(|_| end.tcp_how == EndHow::Rst && end.tcp_by == Some(probed.by));
     match gave_up.filter(|at| at.since(probed.last) >= NEXT_PROBE) {
         Some(until) => Some(InVain { of: probed, probes: true, until }),
         None => enough(&probed).then_some(InVain { of: probed, probes: true, until: probed.last }),
@@ -161,5 +181,27 @@ mod tests {
         assert!(found(&RULE, &in_vain(4, 2).with(|x| x.quality.no_client_packets = true)).is_empty());
         let closed = in_vain(4, 2).with(|x| x.end.how = EndHow::CloseFrame);
         assert!(found(&RULE, &closed).is_empty(), "a Close that comes again is told by others");
+    }
+
+    #[test]
+    fn of_tls_that_was_not_read_it_is_told_too() {
+        use crate::model::{ConnectState, FlowFacts, Said, Sealed, SealedRecord, SealedSide};
+        use crate::rules::testing::{flow, run_flow};
+        let of = |times| {
+            let resent = Resent { by: SERVER, times, at: PacketRef::new(0, 30), first: later(10), last: later(12) };
+            let record = SealedRecord { ts: later(1), bytes: 200, kind: 23 };
+            let side = SealedSide { records: Box::new([record]), ..SealedSide::default() };
+            let transport = Transport { resent: Some(resent), ..Transport::default() };
+            let sealed =
+                Sealed { sides: [side.clone(), side], transport: Some(Box::new(transport)), ..Sealed::default() };
+            let said = Said { sealed: Some(Box::new(sealed)), ..Said::default() };
+            FlowFacts { said: Some(Box::new(said)), ..flow(ConnectState::Established, 1) }
+        };
+        let all = run_flow(&RULE, &of(4));
+        assert!(
+            words(&all[0].message).ends_with("not even an acknowledgement, in a TLS connection that was not read.")
+        );
+        assert_eq!(all[0].severity, Severity::Info, "what ran inside is not known");
+        assert!(run_flow(&RULE, &of(2)).is_empty());
     }
 }

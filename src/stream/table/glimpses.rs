@@ -15,6 +15,14 @@ pub(super) fn new_bytes(track: &Track, d: &Entry) -> Option<u64> {
     (ahead > 0 && length > 0).then(|| u64::from(ahead.unsigned_abs()))
 }
 
+/// Where the bytes of a segment stand that brings no others than came before, and how many they are.
+pub(super) fn again(track: &Track, d: &Entry) -> Option<(u64, u32)> {
+    let length = d.payload_len.wrapping_add(d.cut());
+    let behind = track.next[d.side.index()].wrapping_sub(d.seq);
+    let old = length != 0 && behind.cast_signed() > 0 && new_bytes(track, d).is_none();
+    old.then(|| (track.offset(d.side).saturating_sub(u64::from(behind)), length))
+}
+
 /// Shows a segment of a flow of no interest.
 #[inline(never)]
 pub(super) fn glimpse<H: Handler>(
