@@ -2,7 +2,7 @@
 //! shown; none is ever passed in silence.
 
 /// Milliseconds by which a packet may stand too late in its file, or its batch, and is still taken at its time: the queues of
-/// a network card, and interfaces that are captured together, are emptied one after the other. By more, a clock was set.
+/// a network card, and interfaces that are captured together, are emptied one after the other. By more, a clock was set, unless it goes back and forth (then [`REORDER_MS`]).
 pub const DISORDER_MS: i64 = 10;
 
 /// Packets looked at together: long enough to hide the memory's latency, short enough for its cache.

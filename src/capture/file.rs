@@ -156,7 +156,7 @@ impl Reader {
                 let before = facts.time_backwards;
                 self.tally(facts);
                 if facts.time_backwards > before {
-                    in_order(&mut self.records);
+                    in_order(&mut self.records, facts.time_backwards - before);
                 }
                 return true;
             }

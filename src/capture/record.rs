@@ -22,9 +22,11 @@ pub struct Record {
     pub no: u64,
 }
 
-/// Puts packets that stand a little too late (`limits::DISORDER_MS`) where their time wants them.
-pub(super) fn in_order(records: &mut [Record]) {
-    let least = Nanos::from_millis(limits::DISORDER_MS);
+/// Puts packets that stand a little too late (`limits::DISORDER_MS`) where their time wants them. `times`: how often time went
+/// backwards among them; a clock that was set does so once, packets that were shuffled do again and again.
+pub(super) fn in_order(records: &mut [Record], times: u64) {
+    let shuffled = times.saturating_mul(SHUFFLED) >= records.len() as u64 && times > 1;
+    let least = Nanos::from_millis(if shuffled { limits::REORDER_MS } else { limits::DISORDER_MS });
     for at in 1..records.len() {
         let Some(&late) = records.get(at) else { return };
         let before = records.get(..at).unwrap_or_default();
@@ -35,6 +37,9 @@ pub(super) fn in_order(records: &mut [Record]) {
         }
     }
 }
+
+/// Of so many packets of a batch one at least goes backwards where they were shuffled.
+const SHUFFLED: u64 = 8;
 
 /// Packets of one input that follow each other on the timeline: one read buffer, and at most
 /// `limits::BATCH_PACKETS` records in it.
@@ -94,12 +99,14 @@ mod tests {
         let record = |ms: i64, no| Record { ts: Timestamp(0) + Nanos::from_millis(ms), no, ..Record::default() };
         let order = |all: &[i64]| {
             let mut records: Vec<Record> = all.iter().zip(1..).map(|(&ms, no)| record(ms, no)).collect();
-            in_order(&mut records);
+            let times = all.windows(2).filter(|pair| matches!(pair, [a, b] if b < a)).count() as u64;
+            in_order(&mut records, times);
             records.iter().map(|r| r.no).collect::<Vec<_>>()
         };
         assert_eq!(order(&[100, 103, 101, 102, 104]), [1, 3, 4, 2, 5]);
         assert_eq!(order(&[100, 100, 103, 100]), [1, 2, 4, 3], "those of one time stay in order");
         assert_eq!(order(&[5_000, 5_001, 3_000, 3_001]), [1, 2, 3, 4], "the clock was set");
+        assert_eq!(order(&[900, 100, 800, 200, 700]), [2, 4, 5, 3, 1], "shuffled");
         assert_eq!(order(&[5, 0, 6]), [1, 2, 3], "a packet without a time");
     }
 }

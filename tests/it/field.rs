@@ -87,7 +87,6 @@ fn legs_in_one_file_are_joined_as_in_several() {
         "caddy-two-gateways-cdn-ipv6-to-ipv4-healthy",
         "cdn-101-to-client-but-backend-saw-no-upgrade",
         "chain3-middle-haproxy",
-        "chain4-first-hop-haproxy-del-upgrade",
         "four-hops-cdn-waf-ingress-pod-waf-answers-406-to-missing-user-agent",
         "middle-leg-missing-second-haproxy-cuts-query-401",
         "nginx-regex-location-for-pages-and-exact-location-for-ws-healthy",
