@@ -73,6 +73,19 @@ impl Known {
         }
     }
 
+    /// Looks at what a host that is a hop answered by itself: a page of its own names it.
+    pub(super) fn learn_own(&mut self, products: &Products, hosts: &Hosts, x: &Exchange) {
+        let host = self.0.get_mut(&hosts.root(x.server.ip));
+        let Some(votes) = host.and_then(|host| host.at_port(x.server.port)) else { return };
+        if votes.pairs > limits::PAIRS_RECOGNISED {
+            return;
+        }
+        let own = products.responder(x).filter(|own| own.confidence >= Confidence::Likely);
+        if let Some(own) = own.filter(|_| products.writes_itself(x)) {
+            votes.add(software(&own));
+        }
+    }
+
     /// Whether another leg was seen behind what answers here.
     pub(super) fn has(&self, hosts: &Hosts, server: Endpoint) -> bool {
         let host = self.0.get(&hosts.root(server.ip)).or_else(|| self.0.get(&server.ip));

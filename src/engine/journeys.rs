@@ -263,6 +263,12 @@ impl<'a> Journeys<'a> {
                 }
             }
         }
+        if !software.is_empty() {
+            let alone = rows.iter().map(|row| &*row.exchange).filter(|x| x.status().is_some_and(|status| status >= 400));
+            for x in alone.filter(|x| plan.is_alone(x.id)) {
+                software.learn_own(products, hosts, x);
+            }
+        }
         journeys.software = software;
         if !journeys.software.is_empty() {
             for x in rows.iter().map(|row| &row.exchange).filter(|x| plan.is_alone(x.id) && !x.tentative) {

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::base::PacketRef;
-use crate::model::Fix;
+use crate::base::{Endpoint, PacketRef};
+use crate::model::{Chain, Fix};
 use crate::report::text::facts::{self, Group};
 use crate::report::text::page::{Page, Tone, count};
 use crate::report::text::{Context, block};
@@ -65,8 +65,9 @@ fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize, again
     let rest: Vec<_> = group.chains.iter().skip(shown).filter_map(|&i| c.a.chains.get(i)).collect();
     let like = if shown > 0 || again { "more like it" } else { "broken upgrades" };
     let mut text = format!("… and {} {like}: {}", rest.len(), group.rule);
-    if let Some(server) = group.server {
-        text.push_str(&format!(" at {server}"));
+    let place = guilty(&rest, group.server).or(group.server.map(|server| server.to_string()));
+    if let Some(place) = place {
+        text.push_str(&format!(" at {place}"));
     }
     let times: Vec<_> = rest.iter().filter_map(|chain| facts::began(c.a, chain)).collect();
     if let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) {
@@ -91,4 +92,12 @@ fn rest(c: &Context<'_>, page: &mut Page<'_>, group: &Group, shown: usize, again
         page.verbatim("all of them", &format!("--format csv -Y 'verdict:{}{server}'", group.rule))?;
     }
     Ok(())
+}
+
+/// The one address at which the fault of all of them lies, where that is not where their clients went.
+fn guilty(chains: &[&Chain], server: Option<Endpoint>) -> Option<String> {
+    let address = |chain: &Chain| chain.verdict.blame.as_ref()?.address.clone();
+    let first = address(chains.first()?)?;
+    let asked = server.is_some_and(|server| server.ip.to_string() == first);
+    (!asked && chains.iter().all(|chain| address(chain).as_ref() == Some(&first))).then_some(first)
 }

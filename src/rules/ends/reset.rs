@@ -2,7 +2,8 @@
 
 use super::support::{closed, is_probe, last_packet, name, spans, tunnel};
 use super::without_close;
-use crate::model::{Confidence, EndHow, Exchange, FaultClass, Severity, Text};
+use crate::base::Nanos;
+use crate::model::{Confidence, Direction, EndHow, Exchange, FaultClass, Severity, Text};
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -34,16 +35,36 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let text = format!("The {} reset the connection (RST) {behind}{}.", name(by), spans(x));
     // A Close or a FIN may be among what is missing.
     let lost = x.ws.is_some_and(|ws| ws.client.lost || ws.server.lost);
-    let found = out
+    let mut found = out
         .add(Text::own(text))
         .confidence(if lost { Confidence::Possible } else { Confidence::Certain })
         // What a client did that is not in view, nobody knows: it may be the answer.
         .severity(if closed || note || x.quality.no_client_packets { Severity::Info } else { Severity::Warning })
         .expected(Text::own("Close frames and FIN"))
         .found(Text::own("RST"));
+    if !closed && forgot(x, by) {
+        found = found.cause(FORGOT);
+    }
     if let Some(packet) = last_packet(x, by) {
         found.evidence(packet);
     }
+}
+
+const FORGOT: &str = "its system did not know the connection any more when the other side spoke again: it was restarted, or a \
+    firewall there forgot it";
+
+/// A silence in which a system may be restarted, or a box forget a connection; and how soon behind what ends it the reset must
+/// come to be the answer.
+const SILENT: Nanos = Nanos::from_secs(2);
+const AT_ONCE: Nanos = Nanos::from_secs(1);
+
+/// Whether the reset of this side answers what the other said after a silence, or asked by a keep-alive.
+fn forgot(x: &Exchange, by: Direction) -> bool {
+    let Some(talk) = x.talk.as_ref() else { return false };
+    let last = |side| talk.of(side).last.map(|last| last.ts);
+    let answers = last(by.other()).is_some_and(|other| last(by).is_none_or(|own| own < other));
+    let silent = talk.before_last.is_some_and(|silence| silence.length >= SILENT);
+    answers && silent && x.end.idle_before.is_some_and(|idle| idle <= AT_ONCE)
 }
 
 #[cfg(test)]

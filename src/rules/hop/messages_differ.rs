@@ -1,7 +1,7 @@
 //! Other messages left a hop than came to it: some were lost, came twice, or were put together.
 
 use crate::base::Nanos;
-use crate::model::{Confidence, Message, Severity, Text};
+use crate::model::{Confidence, Direction, Message, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::said::{Way, is_same, ordinal, ways};
 use crate::rules::hop::side::one_clock;
@@ -15,8 +15,9 @@ pub(super) static RULE: Rule = Rule {
     about: "Messages left the hop as they came, up to one from which on they are others: the hop passed nothing more on \
         although messages still came, or left one out, sent one twice, or made one of two. The first messages of each \
         direction are compared, by content.\n\nAn application may do that on purpose between two WebSockets of its own, so \
-        it is a warning, and an error where whoever got them ended the WebSocket over it: with another code than 1000 \
-        and 1001. What came in the last second before the other leg's end is not looked for.",
+        it is a warning, and an error where whoever got them ended the WebSocket over it, with another code than 1000 \
+        and 1001, or where the hop hangs: nothing is passed on in either direction any more, or what came is \
+        not even read. What came in the last second before the other leg's end is not looked for.",
     refs: &["RFC 6455 §5.4", "RFC 6455 §5.6"],
     causes: &[
         "a fault in how the proxy or gateway takes messages apart, queues them and puts them together",
@@ -29,11 +30,28 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Hop(check),
 };
 
+const FROZEN: &str =
+    "the proxy's program hangs: it passes nothing on in either direction, while its machine takes what is sent";
+
+const FULL: &str =
+    "the proxy's program hangs: it does not read any more what came, until its machine has no room for more";
+
 /// Messages that came later than this before the end may have been on their way.
 const ON_ITS_WAY: Nanos = Nanos::from_secs(1);
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
-    for way in ways(view) {
+    let ways = ways(view);
+    let stopped = |way: &Way<'_>| {
+        let found = difference(view, way, way.counts().1.messages).filter(|_| !way.holed());
+        found.is_some_and(|difference| difference.what == What::Stopped)
+    };
+    // It stands still, while its machine goes on to take what is sent, as long as there is room.
+    let frozen = match () {
+        () if ways.iter().all(stopped) => Some(FROZEN),
+        () if ways.iter().any(|way| stopped(way) && is_full(way)) => Some(FULL),
+        () => None,
+    };
+    for way in ways {
         let (came, left) = way.counts();
         // Of as many it is hop-bytes-altered.
         if way.holed() || came.messages == left.messages {
@@ -45,15 +63,25 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         let gave_up = way.closed_with().is_some_and(|code| !matches!(code, 1000 | 1001));
         let mut found = out
             .add(Text::own(text).packets([came.at, left.map_or(came.at, |left| left.at)]).say(")."))
-            .severity(if gave_up { Severity::Error } else { Severity::Warning })
+            .severity(if gave_up || frozen.is_some() { Severity::Error } else { Severity::Warning })
             .confidence(if what == What::Merged { Confidence::Likely } else { Confidence::Certain })
             .expected(Text::own("the messages that came, each once"))
             .evidence(way.place(came));
         if let Some(left) = left {
             found = found.evidence(way.place(left));
         }
+        if let Some(cause) = frozen {
+            found = found.cause(cause);
+        }
         found.found(Text::own(what.found()));
     }
+}
+
+/// Whether the hop's machine has no more room for what comes, to the end, because its program does not read.
+fn is_full(way: &Way<'_>) -> bool {
+    let stalls = way.from_talk.transport.as_ref().map(|transport| transport.stalls);
+    let stall = stalls.and_then(|stalls| stalls[usize::from(way.direction == Direction::ServerToClient)]);
+    stall.is_some_and(|stall| stall.lasts)
 }
 
 /// Where the messages that left are no longer those that came.
@@ -121,7 +149,7 @@ fn difference<'a>(view: &HopView<'_>, way: &Way<'a>, sent: u32) -> Option<Differ
     }
     let here = here.filter(|_| usize::try_from(sent) == Ok(alike))?;
     let stalls = way.to_talk.transport.as_ref().is_some_and(|t| t.stalls.iter().any(Option::is_some));
-    let end = way.to.x.end.at.or(way.to.x.end.tcp_at)?;
+    let end = way.to.x.end.at.or(way.to.x.end.tcp_at).or(way.to.x.times.last)?;
     let late = one_clock(view) && end.since(here.ts) >= ON_ITS_WAY;
     // A single one may be one that the hop keeps to itself.
     let more = came.iter().skip(alike).filter(|m| end.since(m.ts) >= ON_ITS_WAY).count() > 1;
@@ -135,7 +163,7 @@ const BETWEEN: u32 = 2;
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::model::{Close, Direction, EndHow, Exchange, Finding};
+    use crate::model::{Close, EndHow, Exchange, Finding};
     use crate::rules::hop::said::tests::{leg, text};
     use crate::rules::testing::{With as _, run_hop_of, words};
 
@@ -179,5 +207,28 @@ mod tests {
         let came = ["one", "two", "three"];
         assert!(found(&came, &came, 4002).is_empty());
         assert!(found(&came, &["one", "two"], 4002).is_empty(), "a single one at the end");
+    }
+
+    #[test]
+    fn a_hop_that_hangs_is_told_as_that() {
+        use crate::base::PacketRef;
+        use crate::model::{Stall, Transport};
+        let said = |n: i64| (1..=n).map(|n| text("word", n * 100)).collect::<Vec<_>>();
+        let until =
+            |x: Exchange| x.with(|x| x.times.last = x.response.as_ref().map(|head| head.last + Nanos::from_secs(5)));
+        let (near, far) = (until(leg(&said(5), &said(2))), until(leg(&said(2), &said(5))));
+        let found = run_hop_of(&RULE, near, far, |_| {});
+        assert_eq!((found.len(), found[0].severity, &*found[0].causes[0]), (2, Severity::Error, FROZEN));
+        let stall = |lasts| {
+            let from = Timestamp::default();
+            let stall = Stall { at: PacketRef::new(0, 9), from, length: Nanos::from_secs(4), times: 1, lasts };
+            let transport = Transport { stalls: [None, Some(stall)], ..Transport::default() };
+            let far = leg(&[], &said(5)).with(|x| {
+                x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
+            });
+            run_hop_of(&RULE, until(leg(&[], &said(2))), far, |_| {})
+        };
+        assert_eq!((stall(true)[0].severity, &*stall(true)[0].causes[0]), (Severity::Error, FULL));
+        assert_eq!(stall(false)[0].severity, Severity::Warning, "there was room again");
     }
 }
