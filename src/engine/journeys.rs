@@ -264,7 +264,8 @@ impl<'a> Journeys<'a> {
             }
         }
         if !software.is_empty() {
-            let alone = rows.iter().map(|row| &*row.exchange).filter(|x| x.status().is_some_and(|status| status >= 400));
+            let alone =
+                rows.iter().map(|row| &*row.exchange).filter(|x| x.status().is_some_and(|status| status >= 400));
             for x in alone.filter(|x| plan.is_alone(x.id)) {
                 software.learn_own(products, hosts, x);
             }
