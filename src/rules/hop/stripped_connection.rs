@@ -1,6 +1,6 @@
 //! `Connection: Upgrade` reached the hop and did not leave it.
 
-use crate::model::{FaultClass, Severity, Text};
+use crate::model::{Confidence, FaultClass, Outcome, Severity, Text};
 use crate::rules::hop::asked::{REQUEST, asks_to_upgrade, breaks, far_whole, sentence, show};
 use crate::rules::hop::support::FAILURES;
 use crate::rules::journey::HopView;
@@ -28,11 +28,19 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (&view.near.x.request, &view.far.x.request);
-    if !asks_to_upgrade(view) || !far_whole(view) || far.has_token("connection", "upgrade") {
+    if !asks_to_upgrade(view) || far.has_token("connection", "upgrade") {
         return;
     }
+    // Of a head that is not whole, a field of that name is: few hops write a second one.
+    let other = far.lines("connection").next().is_some_and(|field| !far.is_cut(field));
+    let confidence = match far_whole(view) {
+        true => Confidence::Certain,
+        false if other && view.near.outcome == Outcome::Refused => Confidence::Likely,
+        false => return,
+    };
     out.add(sentence(view, Text::own("forwarded the request without Connection: Upgrade")))
         .severity(breaks(view))
+        .confidence(confidence)
         .expected(Text::own("Connection: Upgrade"))
         .found(show(far, "Connection"))
         .field(near, "connection", REQUEST)
@@ -42,7 +50,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{GOOD, changed, fires_hop, run_hop, words};
+    use crate::rules::testing::{GOOD, REFUSED, With as _, changed, exchange, fires_hop, run_hop, run_hop_of, words};
 
     #[test]
     fn an_option_that_does_not_leave_the_hop_is_found() {
@@ -54,6 +62,20 @@ mod tests {
             let findings = run_hop(&RULE, (GOOD, None), (&changed("Connection: Upgrade\r\n", far), None));
             assert_eq!(words(&findings[0].found), found);
         }
+    }
+
+    #[test]
+    fn of_a_head_that_was_cut_the_field_that_is_there_tells() {
+        let cut = |far: &str| {
+            let far = changed("Connection: Upgrade\r\n", far);
+            let far = exchange(&far, Some(REFUSED)).with(|x| {
+                x.request.complete = false;
+                x.quality.request_gap = true;
+            });
+            run_hop_of(&RULE, exchange(GOOD, Some(REFUSED)), far, |_| {})
+        };
+        assert_eq!(cut("Connection: close\r\n")[0].confidence, Confidence::Likely);
+        assert!(cut("").is_empty(), "it may have been among what is missing");
     }
 
     #[test]
