@@ -11,9 +11,11 @@ pub(in crate::rules) fn tunnel(x: &Exchange) -> Option<&Head> {
     x.granted().filter(|r| x.is_websocket() && (x.is_stream() || is_websocket(r)))
 }
 
-/// Other protocols have no Close frame. A 101 without the field is judged by other rules.
+/// Other protocols have no Close frame. A 101 without the field is judged by other rules, and where a head breaks off in it
+/// the rest may name WebSocket.
 fn is_websocket(response: &Head) -> bool {
-    !response.has("upgrade") || response.upgrades_to_websocket()
+    let cut = || response.lines("upgrade").any(|field| response.is_cut(field));
+    !response.has("upgrade") || response.upgrades_to_websocket() || cut()
 }
 
 /// Whether this side (any side) sent a Close frame.
