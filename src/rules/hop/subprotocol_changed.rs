@@ -1,6 +1,7 @@
 //! The list of subprotocols, or the one that was chosen, did not come through the hop as it was.
 
 use crate::model::{AcceptVerdict, Direction, FaultClass, Outcome, Severity, Text};
+use crate::rules::hop::answer::told;
 use crate::rules::hop::asked::{HARD, REQUEST, answered, applies, breaks, members, more, sentence, show, whole};
 use crate::rules::hop::support::FAILURES;
 use crate::rules::journey::{HopView, Leg};
@@ -133,13 +134,20 @@ fn of_response(view: &HopView<'_>, out: &mut Findings<'_>) {
         (false, true) => without_one(view),
         (false, false) => Severity::Warning,
     };
-    out.add(sentence(view, what))
+    let found = out
+        .add(told(&view.who(), what, far.at, Some(near.at)))
         .severity(severity)
         .expected(show(far, NAME))
         .found(show(near, NAME))
         .field(far, NAME, ANSWER)
         .field(near, NAME, ANSWER);
+    if near.count(NAME) > far.count(NAME) && far.has(NAME) {
+        found.cause(ADDED);
+    }
 }
+
+const ADDED: &str = "a rule of the proxy adds the field to answers, beside the backend's own (add_header in nginx, http-response \
+    add-header in HAProxy)";
 
 #[cfg(test)]
 mod tests {
@@ -169,6 +177,15 @@ mod tests {
 
     fn severities(found: &[Finding]) -> Vec<Severity> {
         found.iter().map(|f| f.severity).collect()
+    }
+
+    #[test]
+    fn a_line_that_the_hop_adds_beside_the_backends_is_told_as_that() {
+        let add = |head: &str| head.replacen("\r\n\r\n", "\r\nSec-WebSocket-Protocol: chat\r\n\r\n", 1);
+        let (asked, answer) = (add(GOOD), add(&granted()));
+        let twice = add(&answer);
+        let found = run_hop(&RULE, (&asked, Some(&twice)), (&asked, Some(&answer)));
+        assert_eq!(found[0].causes, [ADDED]);
     }
 
     #[test]
