@@ -28,8 +28,9 @@ struct Host {
 struct Votes {
     /// By the product's file and version, in the order of their first sign.
     all: Vec<Vote>,
-    /// Pairs of legs looked at.
+    /// Pairs of legs looked at, and answers of its own.
     pairs: usize,
+    own: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -75,11 +76,11 @@ impl Known {
 
     /// Looks at what a host that is a hop answered by itself: a page of its own names it.
     pub(super) fn learn_own(&mut self, products: &Products, hosts: &Hosts, x: &Exchange) {
-        let host = self.0.get_mut(&hosts.root(x.server.ip));
-        let Some(votes) = host.and_then(|host| host.at_port(x.server.port)) else { return };
-        if votes.pairs > limits::PAIRS_RECOGNISED {
-            return;
-        }
+        let ports = self.0.get_mut(&hosts.root(x.server.ip)).map(|host| &mut host.ports);
+        // A port behind which nothing was seen is not made one by this.
+        let known = ports.and_then(|ports| ports.iter_mut().find(|(port, _)| *port == x.server.port));
+        let Some((_, votes)) = known.filter(|(_, votes)| votes.own < limits::PAIRS_RECOGNISED) else { return };
+        votes.own += 1;
         let own = products.responder(x).filter(|own| own.confidence >= Confidence::Likely);
         if let Some(own) = own.filter(|_| products.writes_itself(x)) {
             votes.add(software(&own));

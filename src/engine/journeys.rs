@@ -173,10 +173,14 @@ impl Plan {
     fn is_cut(&self, near: &Exchange, far: &Exchange) -> bool {
         let [a, b] = [near, far].map(|x| x.request.at.input());
         let Some((_, last)) = self.span(b).filter(|_| a != b) else { return false };
-        let later = |at: Option<Timestamp>| at.is_some_and(|at| at > last);
         match (&near.response, &far.response) {
             (Some(answer), None) => answer.first > last,
-            (Some(_), Some(_)) if far.status() == Some(101) => far.end.tcp_at.is_none() && later(near.end.tcp_at),
+            // What was said on the near one must have shown on the far one.
+            (Some(_), Some(_)) if far.status() == Some(101) && far.end.tcp_at.is_none() => {
+                let spoken =
+                    near.end.at.zip(near.end.idle_before).map(|(at, idle)| Timestamp(at.0.saturating_sub(idle.0)));
+                spoken.is_some_and(|spoken| spoken > last)
+            }
             _ => false,
         }
     }
@@ -263,13 +267,6 @@ impl<'a> Journeys<'a> {
                 }
             }
         }
-        if !software.is_empty() {
-            let alone =
-                rows.iter().map(|row| &*row.exchange).filter(|x| x.status().is_some_and(|status| status >= 400));
-            for x in alone.filter(|x| plan.is_alone(x.id)) {
-                software.learn_own(products, hosts, x);
-            }
-        }
         journeys.software = software;
         if !journeys.software.is_empty() {
             for x in rows.iter().map(|row| &row.exchange).filter(|x| plan.is_alone(x.id) && !x.tentative) {
@@ -285,6 +282,16 @@ impl<'a> Journeys<'a> {
             journeys.strays.entry(hosts.root(flow.client.ip)).or_default().extend(sent);
         }
         journeys.strays.values_mut().for_each(|times| times.sort_unstable());
+        if !journeys.software.is_empty() {
+            let mut software = std::mem::take(&mut journeys.software);
+            let alone =
+                rows.iter().map(|row| &*row.exchange).filter(|x| x.status().is_some_and(|status| status >= 400));
+            // A page that came from behind it is another's.
+            for x in alone.filter(|x| plan.is_alone(x.id) && !journeys.has_strays(x)) {
+                software.learn_own(products, hosts, x);
+            }
+            journeys.software = software;
+        }
         if !flows.is_empty() {
             let all: Vec<&Exchange> = rows.iter().map(|row| &*row.exchange).collect();
             let places: HashMap<FlowId, usize, foldhash::fast::RandomState> =
@@ -488,11 +495,13 @@ impl<'a> Journeys<'a> {
     fn behind_then(&self, x: &Exchange) -> Then {
         let until = x.response.as_ref().map_or(x.request.first, |response| response.first);
         let inputs = self.behind.get(&self.plan.hosts.root(x.server.ip)).map(Vec::as_slice).unwrap_or_default();
-        let other_time = |(first, last): (Timestamp, Timestamp)| last < x.request.first || first > until;
+        let before = |(_, last): (Timestamp, Timestamp)| last < x.request.first;
+        let other_time = |span: (Timestamp, Timestamp)| before(span) || span.0 > until;
         if inputs.is_empty() || !inputs.iter().all(|(input, _)| self.plan.span(*input).is_some_and(other_time)) {
             return Then::Captured;
         }
-        if inputs.iter().any(|(_, cut)| *cut) { Then::Over } else { Then::Quiet }
+        let over = |(input, cut): &(u16, bool)| *cut && self.plan.span(*input).is_some_and(before);
+        if inputs.iter().any(over) { Then::Over } else { Then::Quiet }
     }
 
     /// Whether other chains show what stands behind this leg's server.

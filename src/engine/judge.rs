@@ -499,6 +499,12 @@ fn beside(
         return;
     }
     let around = hops::Around::new(sealed, hosts);
+    let torn = around.torn();
+    let between = |flow: &FlowFacts, verdict: &mut Verdict| {
+        if verdict.rule == "peer-vanished" && torn.contains(&(flow.client.port, flow.server)) {
+            rules::veiled::between(verdict);
+        }
+    };
     let mut taken = HashSet::<FlowId, foldhash::fast::RandomState>::default();
     let rows = &a.rows;
     let leg = |id| store::row(rows, id).map(|row| &*row.exchange);
@@ -512,12 +518,20 @@ fn beside(
     for (chain, found) in a.chains.iter_mut().zip(some.into_iter().chain(rest)) {
         let found: Vec<_> = found.into_iter().flatten().filter(|beside| taken.insert(beside.flow.id)).collect();
         chain.sealed = found.into();
-        let why = chain.sealed.iter().find(|beside| beside.stands == Stands::Before).and_then(|beside| {
-            let (found, _, verdict) = judge.flow(&beside.flow)?;
-            rules::veiled::is_why(&verdict, &chain.verdict).then(|| (beside.flow.clone(), found, verdict))
+        let before = chain.sealed.iter().find(|beside| beside.stands == Stands::Before);
+        let why = before.zip(chain.legs.first().and_then(|&id| leg(id))).and_then(|(beside, x)| {
+            around.copies(&beside.flow).find_map(|flow| {
+                let (found, _, mut verdict) = judge.flow(flow)?;
+                // That the two are one journey is never more than possible.
+                verdict.confidence = verdict.confidence.min(Confidence::Likely);
+                between(flow, &mut verdict);
+                let why = rules::veiled::is_why(&verdict, flow, &chain.verdict, x);
+                why.then(|| (flow.clone(), found, verdict))
+            })
         });
         match why {
             Some((flow, found, verdict)) => {
+                taken.insert(flow.id);
                 chain.verdict = Arc::new(verdict);
                 let from = a.findings.len();
                 for mut finding in found {
@@ -525,7 +539,7 @@ fn beside(
                     a.findings.push(finding);
                 }
                 chain.findings.extend(from..a.findings.len());
-                a.flows.push(*flow);
+                a.flows.push(flow);
             }
             None => unveil(chain, &a.rows, &mut a.findings, judge.products),
         }
@@ -534,7 +548,8 @@ fn beside(
     let ended = hops::Ended::new(sealed.iter().filter(|flow| rules::ends::ended_idle(flow)));
     let tell = |flow: &&FlowFacts| !taken.contains(&flow.id) && !ended.came_from_behind(flow);
     for flow in sealed.iter().filter(tell) {
-        let Some((findings, outcome, verdict)) = judge.flow(flow) else { continue };
+        let Some((findings, outcome, mut verdict)) = judge.flow(flow) else { continue };
+        between(flow, &mut verdict);
         let indices = a.add(findings, |f| allowed(f, None));
         let mut chain = chain_of_flow(flow, outcome, verdict, indices);
         let legs = [Stands::Before, Stands::Behind].into_iter().filter_map(|stands| around.of_flow(flow, stands));

@@ -259,9 +259,9 @@ fn identity(near: &Card, far: &Card, tally: &mut Tally) {
     if known.last == Some(far.client.ip) && f.last.is_none() {
         // The near leg is forwarded for the far one's client: it is the other way round.
         tally.points -= PROOF;
-    } else if known.last.is_some() && f.last.is_none() {
+    } else if known.last.is_some() && f.last.is_none() && near.server.ip != far.client.ip {
         // Hops seldom take away for whom it was forwarded: rather it is the other way round.
-        tally.points -= 30;
+        tally.points -= if is_bridged(near, far) { 12 } else { 30 };
     }
     if let Some(ip) = f.last {
         let grown = known.last.is_none() || f.others.last().copied() == known.last || f.others.is_empty();

@@ -3,11 +3,11 @@
 
 use std::ops::RangeInclusive;
 
-use crate::base::{Nanos, Timestamp, limits};
+use crate::base::{Endpoint, Nanos, Timestamp, limits};
 use crate::model::{Beside, Direction, Exchange, FlowFacts, MatchKey, SealedRecord, Stands};
 
-use super::Map;
 use super::hosts::Hosts;
+use super::{Map, Set};
 
 /// Such connections, to be asked for.
 pub struct Around<'a> {
@@ -71,23 +71,26 @@ impl<'a> Around<'a> {
                 .map(|span| span.at)
                 .filter(|at| self.all.get(*at).is_some_and(|flow| in_time(flow, x, stands)))
         };
-        // Captured on both sides of a router it is one, which keeps at least the port, where it can.
-        let twins = |a: &FlowFacts, b: &FlowFacts| {
-            a.syn.input() != b.syn.input() && (a.client.port, a.server) == (b.client.port, b.server)
+        let each_once = |all: &mut dyn Iterator<Item = usize>| {
+            let mut once: Vec<usize> = Vec::new();
+            for at in all.filter(|at| self.all.get(*at).is_some()) {
+                match once.iter_mut().find(|known| self.are_twins(**known, at)) {
+                    // The list runs backwards: the one that began first is nearer to whoever opened it.
+                    Some(known) => *known = at,
+                    None => once.push(at),
+                }
+            }
+            once
         };
-        let twins =
-            |a: &mut usize, b: &mut usize| self.all.get(*a).zip(self.all.get(*b)).is_some_and(|(a, b)| twins(a, b));
         let sized = |at: &usize| self.all.get(*at).is_some_and(|flow| in_size(flow, x, stands));
-        let mut here: Vec<usize> = near(of_host).collect();
-        here.dedup_by(twins);
+        let here = each_once(&mut near(of_host));
         let by_size: Vec<usize> = here.iter().copied().filter(sized).take(2).collect();
         let (at, why): (usize, &[MatchKey]) = match (here.as_slice(), by_size.as_slice()) {
             (_, [one]) => (*one, &[MatchKey::Time, MatchKey::Size, MatchKey::Topology]),
             ([one], []) => (*one, &[MatchKey::Time, MatchKey::Topology]),
             ([], _) => {
                 // Of a host with several addresses, not all may be known.
-                let mut anywhere: Vec<usize> = near(&self.by_begin).take(3).collect();
-                anywhere.dedup_by(twins);
+                let anywhere = each_once(&mut near(&self.by_begin).take(3));
                 match anywhere.as_slice() {
                     [one] if sized(one) => (*one, &[MatchKey::Time, MatchKey::Size]),
                     _ => return None,
@@ -97,6 +100,32 @@ impl<'a> Around<'a> {
         };
         let flow = self.all.get(at)?.clone();
         Some(Beside { flow: Box::new(flow), stands, of: Some(x.id), joined_by: why.into() })
+    }
+
+    /// Whether two are one that was captured at two places, on both sides of a router, which keeps at least its port where it
+    /// can.
+    fn are_twins(&self, a: usize, b: usize) -> bool {
+        self.all.get(a).zip(self.all.get(b)).is_some_and(|(a, b)| are_twins(a, b))
+    }
+
+    /// This connection, and what was captured of it elsewhere.
+    pub fn copies<'s>(&'s self, flow: &'s FlowFacts) -> impl Iterator<Item = &'s FlowFacts> {
+        let known = self.to.get(&self.hosts.root(flow.server.ip)).map_or(&[][..], Vec::as_slice);
+        let others = known.iter().filter_map(|span| self.all.get(span.at)).filter(|other| are_twins(flow, other));
+        std::iter::once(flow).chain(others.take(limits::JOIN_INPUTS))
+    }
+
+    /// Connections that both ends sent into in vain, as captures at its two places show: the path between broke. By the
+    /// client's port and the server.
+    pub fn torn(&self) -> Set<(u16, Endpoint)> {
+        let asked = |flow: &FlowFacts| Some(flow.sealed()?.transport.as_ref()?.resent?.by);
+        let mut of: Map<(u16, Endpoint), Vec<&FlowFacts>> = Map::default();
+        for flow in self.all.iter().filter(|flow| asked(flow).is_some()) {
+            of.entry((flow.client.port, flow.server)).or_default().push(flow);
+        }
+        let both =
+            |all: &Vec<&FlowFacts>| all.iter().any(|a| all.iter().any(|b| are_twins(a, b) && asked(a) != asked(b)));
+        of.into_iter().filter(|(_, all)| all.len() <= limits::JOIN_INPUTS && both(all)).map(|(ends, _)| ends).collect()
     }
 
     /// What may be the leg before this connection, which is not read either, or behind it.
@@ -145,6 +174,10 @@ impl<'a> Ended<'a> {
             .take(limits::JOIN_CANDIDATES)
             .any(|(_, far)| far.syn_at > near.syn_at && far.client.ip != near.client.ip && may_be_legs(near, far))
     }
+}
+
+fn are_twins(a: &FlowFacts, b: &FlowFacts) -> bool {
+    a.syn.input() != b.syn.input() && (a.client.port, a.server) == (b.client.port, b.server)
 }
 
 fn ended(flow: &FlowFacts) -> Option<Timestamp> {

@@ -87,7 +87,7 @@ impl Http {
                 Step::Stay
             }
             (What::Gap { len, why }, Some(tunnel)) => {
-                tunnel.hole = Hole::new(chunk.side, chunk.offset, len).filter(|_| why == GapWhy::Lost);
+                tunnel.hole = Hole::new(chunk, len, flow.context.track).filter(|_| why == GapWhy::Lost);
                 if let Some(talk) = flow.shared.talks.get_mut(tunnel.talk) {
                     let from = direction(self.client, chunk.side);
                     talk.gap(flow.inline.beside(chunk.side.index()), from, len, &mut flow.shared.common);
@@ -195,6 +195,7 @@ impl Http {
         if let (Some(tunnel), None) = (&mut self.tunnel, &self.tcp_end) {
             let from = if closed.by == Direction::ClientToServer { self.client } else { self.client.other() };
             let hole = tunnel.hole.and_then(|hole| hole.last_of(track, from));
+            let hole = hole.filter(|hole| hole.is_answered_by(&closed, track));
             let answers = hole.is_some_and(|hole| hole.is_close(closed.length, hole.of() == self.client));
             tunnel.over = Some(Box::new(Over { close: Some(closed), spoken, answers }));
         }

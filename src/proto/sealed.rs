@@ -251,10 +251,11 @@ impl Sealed {
     /// What a segment of this side says beside its bytes; `usual`: the TTL that its packets have. `true`: what the next ones
     /// say is wanted too.
     pub(super) fn signs(&mut self, inline: &Inline, side: Side, usual: u8, signs: Signs) -> bool {
+        let wanted = self.watched.get_or_insert_default().take(direction(self.client, side), usual, signs);
         if let Some((offset, bytes)) = signs.again {
             self.again(inline, side, signs.ts, (offset, bytes as usize));
         }
-        self.watched.get_or_insert_default().take(direction(self.client, side), usual, signs)
+        wanted || signs.again.is_some()
     }
 
     /// Bytes of this side came again. `of`: where they stand in their direction's stream, and how many they are.

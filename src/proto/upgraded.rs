@@ -3,7 +3,7 @@
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Close, Direction, End, EndHow, Exchange, Preview, WsCounts};
 
-use crate::stream::{Side, Track};
+use crate::stream::{Chunk, Side, Track};
 
 use super::Shared;
 use super::websocket::{Closed, Lanes};
@@ -24,21 +24,29 @@ pub(super) struct Upgraded {
 pub(super) struct Hole {
     of: Side,
     bytes: u16,
-    /// Where it ends in its direction's stream, modulo 2³².
+    /// Where it ends in its direction's stream, and how far the other side had come when that was known, modulo 2³².
     end: u32,
+    heard: u32,
+    /// When that was.
+    ts: Timestamp,
 }
 
 impl Hole {
-    /// `None`: too long for what ends a tunnel.
-    pub(super) fn new(of: Side, offset: u64, bytes: u64) -> Option<Self> {
-        let end = offset.saturating_add(bytes) & u64::from(u32::MAX);
-        Some(Hole { of, bytes: u16::try_from(bytes).ok()?, end: u32::try_from(end).ok()? })
+    /// What this chunk says that is missing. `None`: too long for what ends a tunnel.
+    pub(super) fn new(chunk: &Chunk<'_>, bytes: u64, track: &Track) -> Option<Self> {
+        let (end, heard) = (low(chunk.offset.saturating_add(bytes)), low(track.offset(chunk.side.other())));
+        Some(Hole { of: chunk.side, bytes: u16::try_from(bytes).ok()?, end, heard, ts: chunk.ts })
     }
 
-    /// Whose bytes are missing, if they are the last of its stream before the other side spoke. `None`: more came.
-    pub(super) fn last_of(self, track: &Track, heard: Side) -> Option<Self> {
-        let at_end = track.offset(self.of) & u64::from(u32::MAX) == u64::from(self.end);
-        (at_end && self.of != heard).then_some(self)
+    /// The hole, if its side sent nothing behind it, and it is not the one that speaks now.
+    pub(super) fn last_of(self, track: &Track, speaks: Side) -> Option<Self> {
+        (low(track.offset(self.of)) == self.end && self.of != speaks).then_some(self)
+    }
+
+    /// Whether the other side sent nothing since but this Close, and that at once.
+    pub(super) fn is_answered_by(self, closed: &Closed, track: &Track) -> bool {
+        let since = low(track.offset(self.of.other())).wrapping_sub(self.heard);
+        since <= closed.length && closed.ts.since(self.ts) <= ANSWERED
     }
 
     pub(super) fn of(self) -> Side {
@@ -61,6 +69,14 @@ impl Hole {
 /// Bytes of a mask (RFC 6455 §5.2).
 const MASK: u32 = 4;
 
+/// So soon a Close is answered.
+const ANSWERED: Nanos = Nanos::from_secs(1);
+
+/// A place in a stream, modulo 2³².
+fn low(offset: u64) -> u32 {
+    u32::try_from(offset & u64::from(u32::MAX)).unwrap_or_default()
+}
+
 /// What came first of all that ends an upgrade.
 #[derive(Clone, Copy)]
 pub(super) struct Over {
@@ -68,7 +84,8 @@ pub(super) struct Over {
     pub(super) close: Option<Closed>,
     /// When client and server had last spoken before it: what comes behind it is no activity before it.
     pub(super) spoken: [Timestamp; 2],
-    /// That Close is an answer: the one before it, of the other side, was lost to the capture.
+    /// That Close is most likely an answer: the other side sent as many bytes right before it as its Close would have, and the
+    /// capture lost them.
     pub(super) answers: bool,
 }
 
@@ -141,11 +158,10 @@ mod tests {
 
     #[test]
     fn a_hole_is_known_by_its_length() {
-        let hole = |bytes| Hole::new(Side::Low, 7, bytes);
+        let hole = |bytes| Some(Hole { of: Side::Low, bytes, end: 0, heard: 0, ts: Timestamp(0) });
         assert!(hole(1).is_some_and(Hole::is_fin) && !hole(2).is_some_and(Hole::is_fin));
         let close = |bytes, answer, by_client| hole(bytes).is_some_and(|hole| hole.is_close(answer, by_client));
         assert!(close(4, 8, false) && close(5, 8, false), "the server's before the client's, also with its FIN");
         assert!(close(8, 4, true) && !close(8, 4, false) && !close(6, 8, false));
-        assert!(hole(1 << 16).is_none());
     }
 }

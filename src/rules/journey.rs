@@ -46,7 +46,7 @@ pub enum Then {
     Captured,
     /// Their last packet came before it, or their first behind it: they may have ended early, or begun late.
     Quiet,
-    /// They surely ended before it: a leg that they show went on behind that.
+    /// They ended before it: what a leg that they show carried behind that, or its answer, is not in them.
     Over,
 }
 

@@ -17,15 +17,34 @@ pub struct Told {
     pub class: Option<FaultClass>,
 }
 
-/// Whether what a leg in TLS says of its own end is why the one behind it ended, too.
-pub fn is_why(of_tls: &Verdict, behind: &Verdict) -> bool {
+/// Whether what a leg in TLS says of its own end is why the one behind it, this one, ended, too.
+pub fn is_why(of_tls: &Verdict, flow: &FlowFacts, behind: &Verdict, x: &Exchange) -> bool {
     let by_network = matches!(&*of_tls.rule, "peer-vanished" | "rst-injected") && of_tls.severity >= Severity::Warning;
     let symptoms = ["ok", "end-reset", "end-without-close", "idle-timeout", "lifetime-limit-match", "ping-unanswered"];
-    by_network && symptoms.contains(&behind.told_by())
+    // What had come to its end before, or in order, did not end by it.
+    let clean = x.end.close.as_ref().is_some_and(|close| matches!(close.code, None | Some(1000 | 1001)));
+    let transport = flow.sealed().and_then(|sealed| sealed.transport.as_ref());
+    let asked = transport.and_then(|transport| transport.resent.or(transport.probed)).map(|asked| asked.first);
+    let began = if of_tls.rule == "peer-vanished" { asked } else { flow.said.as_ref().and_then(|said| said.end.at) };
+    let before = x.end.at.zip(began).is_some_and(|(end, began)| end + AT_ONCE < began);
+    by_network && !clean && !before && symptoms.contains(&behind.told_by())
+}
+
+/// Lays it at the path that neither end reached the other: captures at both show it.
+pub fn between(verdict: &mut Verdict) {
+    verdict.blame = Some(Blame { role: Role::Unknown, address: None, product: None });
+    let what = "Neither end of a TLS connection, which was not read, reached the other any more: what both sent was sent again in \
+                vain, as captures at both places show";
+    verdict.summary =
+        sentence(what.to_owned(), "the path between the two places broke, or a firewall there drops its packets");
 }
 
 /// How far apart a hop may end its two legs.
 const TOGETHER: Nanos = Nanos::from_secs(2);
+/// A box that resets both ends of a connection does so at once.
+const AT_ONCE: Nanos = Nanos::from_millis(100);
+/// What a client says so soon before the end may be its goodbye.
+const GOODBYE: Nanos = Nanos::from_millis(1_500);
 /// A silence before the end that may be why.
 const QUIET: Nanos = Nanos::from_millis(1_500);
 
@@ -43,9 +62,13 @@ pub fn told(x: &Exchange, verdict: &Verdict, before: &FlowFacts) -> Option<Told>
     let (hop, product) = (before.server, verdict.blame.as_ref().and_then(|blame| blame.product.clone()));
     let how = if x.end.tcp_how == EndHow::Rst { "RST" } else { "FIN" };
     let blame = |role, ip: std::net::IpAddr, product| Blame { role, address: Some(ip.to_string()), product };
+    // Its client may have said goodbye in TLS, whose server then closes first (RFC 6455 §7.1.1).
+    let goodbye = end.idle_before.is_some_and(|idle| idle < GOODBYE);
     match end.by? {
+        Direction::ServerToClient if goodbye => None,
         Direction::ServerToClient => {
-            let idle = x.end.idle_before.filter(|idle| *idle >= QUIET);
+            let idle = x.end.idle_before.zip(end.idle_before).map(|(here, there)| here.min(there));
+            let idle = idle.or(x.end.idle_before).filter(|idle| *idle >= QUIET);
             let silence = idle.map(|idle| format!(", after {} without a byte", ends::spell(idle))).unwrap_or_default();
             let text = format!(
                 "The proxy at {} ended both of its connections without a Close frame{silence}: this one ({how}), and the one \
@@ -83,7 +106,7 @@ fn sentence(text: String, cause: &str) -> Text {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::model::{Confidence, ConnectState};
+    use crate::model::{Close, Confidence, ConnectState};
     use crate::model::{End, Said};
     use crate::rules::ends::testing::cut;
     use crate::rules::testing::{flow, words};
@@ -134,10 +157,19 @@ mod tests {
     fn what_the_network_did_to_the_leg_in_tls_explains_what_became_of_the_other() {
         let of = |rule: &'static str, severity| Verdict { severity, ..verdict(rule) };
         let gone = of("peer-vanished", Severity::Warning);
-        assert!(is_why(&gone, &verdict("ok")) && is_why(&gone, &verdict("ping-unanswered")));
-        assert!(!is_why(&gone, &verdict("accept-mismatch")), "a fault of its own");
-        assert!(!is_why(&of("peer-vanished", Severity::Info), &verdict("ok")), "perhaps no WebSocket");
-        assert!(!is_why(&of("idle-timeout-encrypted", Severity::Warning), &verdict("ok")));
+        let mut x = cut(FROM_CLIENT, EndHow::Fin, 3_000);
+        let flow = before(FROM_SERVER, &x, 3);
+        let why = |tls: &Verdict, rule, x: &Exchange| is_why(tls, &flow, &verdict(rule), x);
+        assert!(why(&gone, "ok", &x) && why(&gone, "ping-unanswered", &x));
+        assert!(!why(&gone, "accept-mismatch", &x), "a fault of its own");
+        assert!(!why(&of("peer-vanished", Severity::Info), "ok", &x), "perhaps no WebSocket");
+        assert!(!why(&of("idle-timeout-encrypted", Severity::Warning), "ok", &x));
+        let reset = of("rst-injected", Severity::Warning);
+        assert!(why(&reset, "ok", &x));
+        let late = before(FROM_SERVER, &x, 300);
+        assert!(!is_why(&reset, &late, &verdict("ok"), &x), "it had ended before");
+        x.end.close = Some(Close { code: Some(1000), ..Close::default() });
+        assert!(!why(&gone, "ok", &x), "it ended in order");
     }
 
     #[test]

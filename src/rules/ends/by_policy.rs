@@ -1,6 +1,6 @@
 //! `end-by-policy`.
 
-use super::close_code_meaning::{close, evidence, known, meant};
+use super::close_code_meaning::{close, evidence, is_inferred, known, meant};
 use super::support::{FROM_SERVER, name, spell, tunnel};
 use crate::model::{Confidence, Evidence, Exchange, Severity, Text};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -72,7 +72,7 @@ fn said_so(x: &Exchange, out: &mut Findings<'_>) -> bool {
     }
     let mut found = out
         .add(text.say(": it does not let this client go on."))
-        .confidence(confidence)
+        .confidence(if is_inferred(x, by) { confidence.lower() } else { confidence })
         .expected(Text::own("a client that may go on"))
         .found(Text::own(format!("Close {code}")));
     for cause in meant(x, code, reason) {

@@ -1,7 +1,7 @@
 //! `close-code-meaning`.
 
 use super::support::{FROM_CLIENT, FROM_SERVER, name, tunnel};
-use crate::model::{Direction, EndHow, Evidence, Exchange, Severity, Text};
+use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, Severity, Text};
 use crate::products::{SaysClose, said};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -62,12 +62,17 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     if !reason.is_empty() {
         text = text.say(" (its reason: ").bytes(reason).say(")");
     }
+    let inferred = is_inferred(x, by);
+    if inferred {
+        text = text.say("; its Close itself was not captured, only the answer to it");
+    }
     if let Some(largest) = largest(x, by).filter(|_| code == 1009) {
         text = text.say(format!("; the largest that the other side sent has {largest} bytes as on the wire"));
     }
     let mut found = out
         .add(text.say("."))
         .severity(if left { Severity::Info } else { Severity::Warning })
+        .confidence(if inferred { Confidence::Likely } else { Confidence::Certain })
         .expected(Text::own("1000, or no end"))
         .found(Text::own(code.to_string()));
     for cause in meant(x, code, reason) {
@@ -114,8 +119,15 @@ pub(super) fn close(x: &Exchange) -> Option<(Direction, u16, &[u8])> {
     Some((x.end.by?, close.code?, &close.reason))
 }
 
-/// The Close frame of this side, or the packet that brought it.
+/// Whether that this side closed first is only concluded from the answer to its Close.
+pub(super) fn is_inferred(x: &Exchange, by: Direction) -> bool {
+    let sent = |side| x.talk.as_ref().is_some_and(|talk| talk.of(side).close().is_some());
+    !sent(by) && sent(by.other())
+}
+
+/// The Close frame of this side, or the packet that brought it; or the one that answers it.
 pub(super) fn evidence(x: &Exchange, by: Direction) -> Option<Evidence> {
+    let by = if is_inferred(x, by) { by.other() } else { by };
     let sent = x.talk.as_ref().and_then(|talk| talk.of(by).close());
     let bytes = sent.map(|sent| sent.offset..sent.offset.saturating_add(sent.length.into()));
     let at = sent.map(|sent| sent.at).or(x.end.packet)?;

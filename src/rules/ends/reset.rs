@@ -50,13 +50,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
 }
 
-const FORGOT: &str = "its system did not know the connection any more when the other side spoke again: it was restarted, or a \
-    firewall there forgot it";
+const FORGOT: &str = "it was restarted, or a firewall there forgot the connection, while nothing was sent; or it crashed over what \
+    came then";
 
 /// A silence in which a system may be restarted, or a box forget a connection; and how soon behind what ends it the reset must
 /// come to be the answer.
 const SILENT: Nanos = Nanos::from_secs(2);
-const AT_ONCE: Nanos = Nanos::from_secs(1);
+const AT_ONCE: Nanos = Nanos::from_millis(100);
 
 /// Whether the reset of this side answers what the other said after a silence, or asked by a keep-alive.
 fn forgot(x: &Exchange, by: Direction) -> bool {

@@ -35,18 +35,19 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some(talk) = x.talk.as_ref() else { return };
     let silent = talk.before_last.is_some_and(|silence| silence.length >= SILENT);
     let Some(ttl) = talk.transport.as_ref().and_then(|transport| foreign(transport)) else { return };
-    tell(by, ttl, (silent, Severity::Warning), last_packet(x, by), out);
+    tell(by, ttl, silent, last_packet(x, by), out);
 }
 
 /// The same of a connection in TLS that was not read.
 fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     let Some((said, sealed)) = flow.said.as_ref().zip(flow.sealed()) else { return };
-    let Some(by) = said.end.tcp_by.filter(|_| said.end.tcp_how == EndHow::Rst) else { return };
+    // What else runs in TLS is of no interest.
+    let reset = said.end.tcp_how == EndHow::Rst && sealed.talks_like_websocket();
+    let Some(by) = said.end.tcp_by.filter(|_| reset) else { return };
     let Some(ttl) = sealed.transport.as_ref().and_then(|transport| foreign(transport)) else { return };
     let silent = said.end.idle_before.is_some_and(|idle| idle >= SILENT);
-    let severity = if sealed.talks_like_websocket() { Severity::Warning } else { Severity::Info };
     let evidence = said.end.packet.map(|at| Evidence { at, direction: Some(by), bytes: None });
-    tell(by, ttl, (silent, severity), evidence, out);
+    tell(by, ttl, silent, evidence, out);
 }
 
 /// The usual TTL and that of a reset, where another box must have sent it.
@@ -57,20 +58,13 @@ fn foreign(transport: &Transport) -> Option<(u8, u8)> {
     (usual.abs_diff(reset) >= 2 || from_beside).then_some((usual, reset))
 }
 
-fn tell(
-    by: Direction,
-    (usual, reset): (u8, u8),
-    (silent, severity): (bool, Severity),
-    evidence: Option<Evidence>,
-    out: &mut Findings<'_>,
-) {
+fn tell(by: Direction, (usual, reset): (u8, u8), silent: bool, evidence: Option<Evidence>, out: &mut Findings<'_>) {
     let text = format!(
         "The RST in the name of the {} has TTL {reset}, and its other packets have {usual}: another box sent it.",
         name(by)
     );
     let mut found = out
         .add(Text::own(text))
-        .severity(severity)
         .confidence(if steps(usual) == steps(reset) { Confidence::Possible } else { Confidence::Likely })
         .expected(Text::own(format!("TTL {usual}")))
         .found(Text::own(format!("TTL {reset}")));

@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     about: "What one side sent was sent again and again, and no packet of the other side came any more, not even an \
         acknowledgement, in the midst of a talk: no box had time to forget the connection. Its machine left the network, \
         or the path to it broke. The same is told where TCP keep-alives \
-        of one side went unanswered until it reset the connection.\n\nWhoever vanished is told. It may be back under another address: phones and laptops \
+        of one side went unanswered, until it reset the connection or three times at least.\n\nWhoever vanished is told. It may be back under another address: phones and laptops \
         are, and open a new WebSocket.",
     refs: &["RFC 9293 §3.8.3", "RFC 6298 §5"],
     causes: &[
@@ -48,10 +48,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let lost = x.twice.as_ref().is_some_and(|twice| twice.lost.is_some());
     // Both directions must be in view, or the answers may have gone another way.
     let seen = !x.quality.no_client_packets && !x.quality.no_server_packets;
+    // Where packets are missing, the answer to a keep-alive may be among them.
+    let seen = seen && !(in_vain.probes && x.quality.gap);
     if lost || !seen || ends::is_rejected(x) {
         return;
     }
-    tell(&in_vain, transport, "", Severity::Warning, out);
+    tell(&in_vain, transport, "", out);
 }
 
 /// The same of a connection in TLS that was not read.
@@ -61,25 +63,22 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     let Some(transport) = sealed.transport.as_ref().filter(|_| used && !said.gap) else { return };
     let Some(in_vain) = in_vain(transport, &said.end, false) else { return };
     // Of what ran inside nothing is known, but by the lengths of its records.
-    let severity = if sealed.talks_like_websocket() { Severity::Warning } else { Severity::Info };
-    tell(&in_vain, transport, ", in a TLS connection that was not read", severity, out);
+    if sealed.talks_like_websocket() {
+        tell(&in_vain, transport, ", in a TLS connection that was not read", out);
+    }
 }
 
-fn tell(in_vain: &InVain, transport: &Transport, place: &str, severity: Severity, out: &mut Findings<'_>) {
+fn tell(in_vain: &InVain, transport: &Transport, place: &str, out: &mut Findings<'_>) {
     let asked = in_vain.of;
     let (sender, vanished) = (asked.by.sender(), against(asked.by));
     let (times, time) = (asked.times, ends::spell(in_vain.until.since(asked.first)));
-    let what = match (in_vain.probes, times) {
-        (true, 1) => format!("a TCP keep-alive of the {sender} had no answer in {time}"),
-        (true, _) => format!("{times} TCP keep-alives of the {sender} had no answer in {time}"),
-        (false, _) => {
-            format!("what the {sender} sent was sent again {times} times in {time}, and nothing came back")
-        }
+    let what = match in_vain.probes {
+        true => format!("{times} TCP keep-alives of the {sender} had no answer in {time}"),
+        false => format!("what the {sender} sent was sent again {times} times in {time}, and nothing came back"),
     };
     let text = format!("The {} vanished: {what}, not even an acknowledgement{place}.", vanished.sender());
     let mut found = out
         .add(Text::own(text))
-        .severity(severity)
         .confidence(Confidence::Likely)
         .expected(Text::own("an acknowledgement"))
         .found(Text::own("nothing"))
@@ -116,7 +115,7 @@ fn in_vain(transport: &Transport, end: &End, long: bool) -> Option<InVain> {
     let probed = transport.probed.filter(open)?;
     // Whoever asked gave up when the next probe was due.
     let gave_up = end.tcp_at.filter(|_| end.tcp_how == EndHow::Rst && end.tcp_by == Some(probed.by));
-    match gave_up.filter(|at| at.since(probed.last) >= NEXT_PROBE) {
+    match gave_up.filter(|at| probed.times > 1 && at.since(probed.last) >= NEXT_PROBE) {
         Some(until) => Some(InVain { of: probed, probes: true, until }),
         None => enough(&probed).then_some(InVain { of: probed, probes: true, until: probed.last }),
     }
@@ -187,21 +186,22 @@ mod tests {
     fn of_tls_that_was_not_read_it_is_told_too() {
         use crate::model::{ConnectState, FlowFacts, Said, Sealed, SealedRecord, SealedSide};
         use crate::rules::testing::{flow, run_flow};
-        let of = |times| {
+        let of = |times, short| {
             let resent = Resent { by: SERVER, times, at: PacketRef::new(0, 30), first: later(10), last: later(12) };
-            let record = SealedRecord { ts: later(1), bytes: 200, kind: 23 };
-            let side = SealedSide { records: Box::new([record]), ..SealedSide::default() };
+            let record = |&(s, bytes): &(i64, u16)| SealedRecord { ts: later(s), bytes, kind: 23 };
+            let side =
+                |all: &[(i64, u16)]| SealedSide { records: all.iter().map(record).collect(), ..SealedSide::default() };
             let transport = Transport { resent: Some(resent), ..Transport::default() };
-            let sealed =
-                Sealed { sides: [side.clone(), side], transport: Some(Box::new(transport)), ..Sealed::default() };
+            let sides = [side(&[(1, 300), (3, short)]), side(&[(2, 200), (4, 40)])];
+            let sealed = Sealed { sides, transport: Some(Box::new(transport)), ..Sealed::default() };
             let said = Said { sealed: Some(Box::new(sealed)), ..Said::default() };
             FlowFacts { said: Some(Box::new(said)), ..flow(ConnectState::Established, 1) }
         };
-        let all = run_flow(&RULE, &of(4));
+        let all = run_flow(&RULE, &of(4, 30));
         assert!(
             words(&all[0].message).ends_with("not even an acknowledgement, in a TLS connection that was not read.")
         );
-        assert_eq!(all[0].severity, Severity::Info, "what ran inside is not known");
-        assert!(run_flow(&RULE, &of(2)).is_empty());
+        assert!(run_flow(&RULE, &of(4, 300)).is_empty(), "these are requests");
+        assert!(run_flow(&RULE, &of(2, 30)).is_empty());
     }
 }

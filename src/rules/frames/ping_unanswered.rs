@@ -80,10 +80,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
 }
 
-/// Whether the other side sent more Pongs than Pings of this one were answered.
+/// Whether the other side sent a Pong for each Ping of this one, and none answers one.
 fn answers_otherwise(x: &Exchange, from: Direction, pings: &Pings) -> bool {
     let pongs = x.ws.map(|ws| if from == Direction::ClientToServer { ws.server.pong } else { ws.client.pong });
-    pongs.is_some_and(|pongs| u64::from(pongs) > u64::from(pings.answered))
+    // Who answers some as it should sends the others by itself.
+    pings.answered == 0
+        && pongs.is_some_and(|pongs| usize::try_from(pongs).is_ok_and(|pongs| pongs >= pings.open.len()))
 }
 
 const OTHERWISE: &str =

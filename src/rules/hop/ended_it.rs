@@ -111,7 +111,8 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     // Where all is on one host others may be other programs'.
     let elsewhere = near.x.client.ip != ip && far.x.server.ip != ip;
     let alone = !goodbye && elsewhere && is_busy(first);
-    let minded = [near, far].iter().find_map(what_it_minded);
+    let minded =
+        [near, far].iter().filter_map(what_it_minded).max_by_key(|(bytes, _)| *bytes).map(|(_, minded)| minded);
     if let Some(minded) = minded {
         found = found.cause(minded);
     } else if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
@@ -136,26 +137,29 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
 const AGED: &str = "a limit of the proxy on the life of tunnels";
 const ALONE: &str = "the proxy ended this one on purpose: an operator, a rule or a limit for a single session";
 
-/// What the hop's own Close says that it would not take of a side. `None`: it says nothing of that.
-fn what_it_minded(side: &Side<'_>) -> Option<String> {
+/// What the hop's own Close says that it would not take of a side, and the bytes of the largest message of that side. `None`:
+/// it says nothing of that, or that side had said nothing for a while.
+fn what_it_minded(side: &Side<'_>) -> Option<(u32, String)> {
     let ours = side.x.end.how == EndHow::CloseFrame && side.x.end.by == Some(side.hop);
     let code = side.x.end.close.as_ref().filter(|_| ours)?.code?;
     let other = against(side.hop);
-    let sender = other.sender();
-    match code {
-        1009 => {
-            let talk = side.x.talk.as_ref()?;
-            let spoken = talk.of(other);
-            let bytes = spoken.largest_text.max(spoken.largest_binary);
-            Some(format!("{LARGE}: the largest that the {sender} sent has {bytes} bytes as on the wire"))
+    let spoken = side.x.talk.as_ref()?.of(other);
+    let last = spoken.last.filter(|last| side.x.end.at.is_some_and(|at| at.since(last.ts) < BUSY));
+    let (sender, bytes) = (other.sender(), spoken.largest_text.max(spoken.largest_binary));
+    let minded = match code {
+        // One that had not ended yet does not count.
+        1009 if bytes >= SHORT => {
+            format!("{LARGE}: the largest that the {sender} sent has {bytes} bytes as on the wire")
         }
-        1002 | 1003 | 1007 | 1008 => {
-            Some(format!("the proxy would not take what the {sender} sent: its Close says {code}"))
-        }
-        _ => None,
-    }
+        1009 => LARGE.to_owned(),
+        1002 | 1003 | 1007 => format!("the proxy would not take what the {sender} sent: its Close says {code}"),
+        _ => return None,
+    };
+    last.map(|_| (bytes, minded))
 }
 
+/// No limit is as small.
+const SHORT: u32 = 1_000;
 const LARGE: &str = "a message is larger than the proxy takes (1009)";
 
 /// Whether payload had just passed.

@@ -1,7 +1,7 @@
 //! Other messages left a hop than came to it: some were lost, came twice, or were put together.
 
 use crate::base::Nanos;
-use crate::model::{Confidence, Direction, Message, Severity, Text};
+use crate::model::{Confidence, Direction, EndHow, Message, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::said::{Way, is_same, ordinal, ways};
 use crate::rules::hop::side::one_clock;
@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &["hop-extensions-split", "hop-first-frames-lost", "hop-tunnel-dead"],
+    symptom_of: &["hop-extensions-split", "hop-first-frames-lost", "hop-tunnel-dead", "peer-vanished"],
     check: Check::Hop(check),
 };
 
@@ -46,7 +46,11 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         found.is_some_and(|difference| difference.what == What::Stopped)
     };
     // It stands still, while its machine goes on to take what is sent, as long as there is room.
+    // What speaks for itself on both sides may keep to itself what it likes, and what passes a Close on does not hang.
+    let (near, far) = (view.near.x, view.far.x);
+    let alive = near.key() != far.key() || [near, far].iter().all(|x| x.end.how == EndHow::CloseFrame);
     let frozen = match () {
+        () if alive => None,
         () if ways.iter().all(stopped) => Some(FROZEN),
         () if ways.iter().any(|way| stopped(way) && is_full(way)) => Some(FULL),
         () => None,
@@ -80,8 +84,13 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
 /// Whether the hop's machine has no more room for what comes, to the end, because its program does not read.
 fn is_full(way: &Way<'_>) -> bool {
     let stalls = way.from_talk.transport.as_ref().map(|transport| transport.stalls);
-    let stall = stalls.and_then(|stalls| stalls[usize::from(way.direction == Direction::ServerToClient)]);
-    stall.is_some_and(|stall| stall.lasts)
+    let side = usize::from(way.direction == Direction::ServerToClient);
+    let Some(stall) = stalls.and_then(|stalls| stalls[side]).filter(|stall| stall.lasts) else { return false };
+    // Nor does it pass on the rest of what it had.
+    let end = &way.to.x.end;
+    end.at
+        .zip(end.idle_of[side])
+        .is_some_and(|(at, idle)| at.since(stall.from).0 <= idle.0.saturating_add(ON_ITS_WAY.0))
 }
 
 /// Where the messages that left are no longer those that came.
@@ -148,7 +157,11 @@ fn difference<'a>(view: &HopView<'_>, way: &Way<'a>, sent: u32) -> Option<Differ
         return merged.then_some(Difference { what: What::Merged, came: here, left: Some(odd), index: alike });
     }
     let here = here.filter(|_| usize::try_from(sent) == Ok(alike))?;
-    let stalls = way.to_talk.transport.as_ref().is_some_and(|t| t.stalls.iter().any(Option::is_some));
+    // Who takes nothing, or is not there any more, is not the hop.
+    let stalls = way.to_talk.transport.as_ref().is_some_and(|t| {
+        let in_vain = t.resent.is_some() || t.probed.is_some() || t.swallowed.is_some() || t.rejected.is_some();
+        in_vain || t.stalls.iter().any(Option::is_some)
+    });
     let end = way.to.x.end.at.or(way.to.x.end.tcp_at).or(way.to.x.times.last)?;
     let late = one_clock(view) && end.since(here.ts) >= ON_ITS_WAY;
     // A single one may be one that the hop keeps to itself.
@@ -163,7 +176,7 @@ const BETWEEN: u32 = 2;
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::model::{Close, EndHow, Exchange, Finding};
+    use crate::model::{Close, Exchange, Finding};
     use crate::rules::hop::said::tests::{leg, text};
     use crate::rules::testing::{With as _, run_hop_of, words};
 
@@ -219,14 +232,23 @@ mod tests {
         let (near, far) = (until(leg(&said(5), &said(2))), until(leg(&said(2), &said(5))));
         let found = run_hop_of(&RULE, near, far, |_| {});
         assert_eq!((found.len(), found[0].severity, &*found[0].causes[0]), (2, Severity::Error, FROZEN));
+        let closed = |x: Exchange| x.with(|x| x.end.how = EndHow::CloseFrame);
+        let passed = [leg(&said(5), &said(2)), leg(&said(2), &said(5))].map(|x| closed(until(x)));
+        let [near, far] = passed;
+        let found = run_hop_of(&RULE, near, far, |_| {});
+        assert!(found.iter().all(|f| f.severity == Severity::Warning), "it passed the Close on");
         let stall = |lasts| {
-            let from = Timestamp::default();
+            let mut near = until(leg(&[], &said(2)));
+            let granted = near.response.as_ref().map_or(Timestamp::default(), |head| head.last);
+            (near.end.how, near.end.at) = (EndHow::Fin, Some(granted + Nanos::from_secs(5)));
+            near.end.idle_of = [None, Some(Nanos::from_millis(4_800))];
+            let from = granted + Nanos::from_millis(200);
             let stall = Stall { at: PacketRef::new(0, 9), from, length: Nanos::from_secs(4), times: 1, lasts };
             let transport = Transport { stalls: [None, Some(stall)], ..Transport::default() };
             let far = leg(&[], &said(5)).with(|x| {
                 x.talk.iter_mut().for_each(|talk| talk.transport = Some(Box::new(transport.clone())));
             });
-            run_hop_of(&RULE, until(leg(&[], &said(2))), far, |_| {})
+            run_hop_of(&RULE, near, far, |_| {})
         };
         assert_eq!((stall(true)[0].severity, &*stall(true)[0].causes[0]), (Severity::Error, FULL));
         assert_eq!(stall(false)[0].severity, Severity::Warning, "there was room again");
