@@ -27,6 +27,7 @@ use super::feed::Feed;
 #[cfg(feature = "live")]
 use super::keep::Noted;
 use super::keys::Keys;
+use super::out_file::refuse_inputs;
 use super::progress::Progress;
 use super::{code, colours, columns, complain, print, stdout_is_terminal, streaming, told};
 
@@ -50,7 +51,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     let mut keys = super::feed::keys(args)?;
     let mut out = None;
     let mut feed = Feed::open(args, &mut || {
-        out = Some(output(args.output.as_deref())?);
+        out = Some(output(args.output.as_deref(), &args.inputs)?);
         Ok(())
     })?;
     known.load_ahead();
@@ -65,7 +66,7 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         progress.tell(at);
         !interrupted.load(Ordering::Relaxed)
     };
-    let mut out = out.map_or_else(|| output(args.output.as_deref()), Ok)?;
+    let mut out = out.map_or_else(|| output(args.output.as_deref(), &args.inputs), Ok)?;
     let worst;
     let facts: Vec<InputFacts>;
     #[cfg(feature = "live")]
@@ -319,10 +320,11 @@ fn options(args: &Report) -> Options {
     }
 }
 
-/// Standard output, or the file named by `-o`.
-pub(super) fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
+/// Standard output, or the file named by `-o`, which must be none of those that are read.
+pub(super) fn output(path: Option<&Path>, inputs: &Inputs) -> anyhow::Result<Box<dyn Write>> {
     Ok(match path {
         Some(path) => {
+            refuse_inputs(path, inputs.files.iter().chain(&inputs.keylogs))?;
             let file = File::create(path)
                 .with_context(|| format!("{}: cannot be written{}", path.display(), super::why_refused()))?;
             Box::new(BufWriter::new(file))

@@ -50,7 +50,7 @@ pub(super) fn audit(args: &Audit) -> anyhow::Result<u8> {
         progress.tell(at);
         !interrupted.load(Ordering::Relaxed)
     };
-    let mut out = analyse::output(args.output.as_deref())?;
+    let mut out = analyse::output(args.output.as_deref(), &args.inputs)?;
     let read = analyse::read(&args.inputs, inputs, &mut keys, &mut on_progress)?;
     let allow = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
     let mut a = judge::whole_by(&mut judge, read.collected, read.counters, read.facts, &allow);

@@ -11,6 +11,15 @@ use crate::base::escape::escape;
 
 use super::stdout_is_terminal;
 
+/// Refuses a place where one of the `inputs` lies, also by another name.
+pub(super) fn refuse_inputs<'p>(path: &Path, inputs: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if inputs.into_iter().any(|input| input.canonicalize().is_ok_and(|input| input == place)) {
+        bail!("-o {}: that is one of the inputs; name another file", name(path));
+    }
+    Ok(())
+}
+
 /// Where results go.
 pub(super) enum OutFile {
     Stdout(BufWriter<io::StdoutLock<'static>>),
@@ -35,9 +44,7 @@ impl OutFile {
         }
         // A link is followed: what it leads to is written, not the link.
         let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == place)) {
-            bail!("-o {name}: that is one of the inputs; name another file");
-        }
+        refuse_inputs(path, inputs)?;
         let failed = || format!("{name}: cannot write there{}", super::why_refused());
         match place.metadata() {
             Ok(about) if about.is_dir() => bail!("-o {name}: that is a directory; name a file in it"),

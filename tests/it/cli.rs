@@ -372,3 +372,16 @@ fn every_command_that_the_manual_names_has_a_page() {
     }
     hopscope(&["man", "nonsense"]).code(2).stderr(contains("no command"));
 }
+
+#[test]
+fn no_result_is_written_over_what_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mine = folder.path().join("mine.pcap");
+    let sample = fs::read(BROKEN).expect("a sample");
+    fs::write(&mine, &sample).expect("room for a file");
+    let name = mine.to_str().expect("UTF-8");
+    for command in ["report", "audit"] {
+        hopscope(&[command, "-o", name, name]).code(2).stderr(contains("one of the inputs; name another file"));
+        assert!(fs::read(&mine).expect("it is still there") == sample, "{command}");
+    }
+}
