@@ -98,6 +98,37 @@ fn legs_in_one_file_are_joined_as_in_several() {
     }
 }
 
+/// A capture of what is behind a hop that ended too early says nothing of later answers.
+#[test]
+fn what_came_behind_the_end_of_one_capture_is_no_certain_answer_of_the_hops_own() {
+    let case = folder().join("apache-location-root-below-location-ws-overrides-it-426");
+    let cut = tempfile::tempdir().unwrap();
+    let mut backend = read::captured(&fs::read(case.join("2-backend.pcap")).unwrap());
+    let all = backend.packets.len();
+    backend.packets.truncate(all * 3 / 4);
+    let file = cut.path().join("backend.pcapng");
+    fs::write(&file, backend.write()).unwrap();
+    let confidence = |far: PathBuf| -> Vec<Value> {
+        let inputs = [case.join("1-client.pcap"), far];
+        let out = run::hopscope().args(["report", "--quiet", "--format", "json"]).args(inputs).output().unwrap();
+        let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+        let own = |found: &&Value| found["rule"] == "hop-answered-locally";
+        report["findings"].as_array().unwrap().iter().filter(own).map(|found| found["confidence"].clone()).collect()
+    };
+    assert!(confidence(case.join("2-backend.pcap")).is_empty());
+    let early = confidence(file);
+    assert!(!early.is_empty() && early.iter().all(|sure| *sure != "certain"), "{early:?}");
+}
+
+/// Of those that are only counted the report names who is guilty, not where their clients went.
+#[test]
+fn the_guilty_one_of_those_that_are_counted_is_named() {
+    let inputs = inputs(&folder().join("haproxy-502-backend-101-has-illegal-field-name")).1;
+    let out = run::hopscope().args(["report", "--quiet"]).args(inputs).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(text.contains("… and 2 more like it: res-line-format at 10.2.0.21, "), "{text}");
+}
+
 /// Verdicts of all chains, equal ones counted, in order of their words.
 fn verdicts(folder: &Path) -> Value {
     let (keys, inputs) = inputs(folder);

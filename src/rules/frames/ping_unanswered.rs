@@ -254,6 +254,23 @@ mod tests {
     }
 
     #[test]
+    fn pongs_without_the_payload_of_the_pings_are_told_as_that() {
+        let cause = |answered: u32, pongs: u32| {
+            let x = pinged(SERVER, &[40]).with(|x| {
+                ends(x, SERVER, 60);
+                close(x, SERVER, Some(1011), 60);
+                x.ws.get_or_insert_default().client.pong = pongs;
+                let rare = x.talk.as_mut().and_then(|talk| talk.server.rare.as_mut());
+                rare.into_iter().flat_map(|rare| &mut rare.pings).for_each(|pings| pings.answered = answered);
+            });
+            found(&RULE, &x).first().and_then(|found| Some(found.causes.first()?.to_string())).unwrap_or_default()
+        };
+        assert_eq!(cause(0, 1), OTHERWISE);
+        assert_eq!(cause(0, 0), SILENT[0], "it sent none");
+        assert_eq!(cause(2, 3), SILENT[0], "who answers some sends the others by itself");
+    }
+
+    #[test]
     fn nobody_need_answer_behind_a_close() {
         assert_eq!(told(&pinged(SERVER, &[5]).with(|x| close(x, CLIENT, Some(1000), 10))), "");
         assert_ne!(told(&pinged(SERVER, &[5]).with(|x| close(x, CLIENT, Some(1000), 50))), "");

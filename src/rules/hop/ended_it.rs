@@ -227,6 +227,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_hops_own_close_minded_is_the_cause() {
+        use crate::model::{LastFrame, Spoken, Talk};
+        let cause = |code: u16, bytes: u32, before_ms: i64| {
+            let said = |by| {
+                ended(by, EndHow::CloseFrame, 3_000).with(|x| {
+                    x.end.close = Some(Close { code: Some(code), reason: Box::default() });
+                    let ts = x.end.at.unwrap_or_default() + Nanos::from_millis(-before_ms);
+                    let last = Some(LastFrame { ts, at: PacketRef::new(0, 19), bits: 0x81 });
+                    let client = Spoken { last, largest_text: bytes, ..Spoken::default() };
+                    x.talk = Some(Box::new(Talk { client, ..Talk::default() }));
+                })
+            };
+            found(said(SERVER), said(CLIENT))[0].causes.first().map(ToString::to_string).unwrap_or_default()
+        };
+        assert_eq!(
+            cause(1009, 90_000, 2),
+            format!("{LARGE}: the largest that the client sent has 90000 bytes as on the wire")
+        );
+        assert_eq!(cause(1009, 2, 2), LARGE, "the large one had not ended");
+        assert_eq!(cause(1002, 2, 2), "the proxy would not take what the client sent: its Close says 1002");
+        for (code, before_ms) in [(1002, 2_500), (1008, 2), (1001, 2)] {
+            let cause = cause(code, 2, before_ms);
+            assert!(!cause.contains("would not take"), "{code}: {cause}");
+        }
+    }
+
+    #[test]
     fn one_that_is_ended_while_others_go_on_or_each_at_the_same_age_was_not_a_restart() {
         let cause = |others: &[Exchange], close: bool, idle: i64| {
             let said = |by| {
