@@ -518,30 +518,35 @@ fn beside(
     for (chain, found) in a.chains.iter_mut().zip(some.into_iter().chain(rest)) {
         let found: Vec<_> = found.into_iter().flatten().filter(|beside| taken.insert(beside.flow.id)).collect();
         chain.sealed = found.into();
+    }
+    let mut whys = Vec::new();
+    for (at, chain) in a.chains.iter().enumerate() {
         let before = chain.sealed.iter().find(|beside| beside.stands == Stands::Before);
-        let why = before.zip(chain.legs.first().and_then(|&id| leg(id))).and_then(|(beside, x)| {
-            around.copies(&beside.flow).find_map(|flow| {
-                let (found, _, mut verdict) = judge.flow(flow)?;
-                // That the two are one journey is never more than possible.
-                verdict.confidence = verdict.confidence.min(Confidence::Likely);
-                between(flow, &mut verdict);
-                let why = rules::veiled::is_why(&verdict, flow, &chain.verdict, x);
-                why.then(|| (flow.clone(), found, verdict))
-            })
+        let Some((beside, x)) = before.zip(chain.legs.first().and_then(|&id| leg(id))) else { continue };
+        let why = around.copies(&beside.flow).find_map(|flow| {
+            let (found, _, mut verdict) = judge.flow(flow)?;
+            // That the two are one journey is never more than possible.
+            verdict.confidence = verdict.confidence.min(Confidence::Likely);
+            between(flow, &mut verdict);
+            let mine = flow.id == beside.flow.id || !taken.contains(&flow.id);
+            let why = mine && rules::veiled::is_why(&verdict, flow, &chain.verdict, x);
+            why.then(|| (flow.clone(), found, verdict))
         });
-        match why {
-            Some((flow, found, verdict)) => {
-                taken.insert(flow.id);
+        taken.extend(why.iter().map(|(flow, ..)| flow.id));
+        whys.push((at, why));
+    }
+    for (at, why) in whys {
+        let told = why.map(|(flow, found, verdict)| {
+            a.flows.push(flow);
+            (a.add(found, |f| allowed(f, None)), verdict)
+        });
+        match (a.chains.get_mut(at), told) {
+            (Some(chain), Some((indices, verdict))) => {
                 chain.verdict = Arc::new(verdict);
-                let from = a.findings.len();
-                for mut finding in found {
-                    finding.allowed = allowed(&finding, None);
-                    a.findings.push(finding);
-                }
-                chain.findings.extend(from..a.findings.len());
-                a.flows.push(flow);
+                chain.findings.extend(indices);
             }
-            None => unveil(chain, &a.rows, &mut a.findings, judge.products),
+            (Some(chain), None) => unveil(chain, &a.rows, &mut a.findings, judge.products),
+            (None, _) => {}
         }
     }
     // What only passed on the end that came from behind it has no end of its own.

@@ -111,7 +111,10 @@ impl<'a> Around<'a> {
     /// This connection, and what was captured of it elsewhere.
     pub fn copies<'s>(&'s self, flow: &'s FlowFacts) -> impl Iterator<Item = &'s FlowFacts> {
         let known = self.to.get(&self.hosts.root(flow.server.ip)).map_or(&[][..], Vec::as_slice);
-        let others = known.iter().filter_map(|span| self.all.get(span.at)).filter(|other| are_twins(flow, other));
+        // Both saw it begin at one time.
+        let from = known.partition_point(|span| span.begin + HOP < flow.syn_at);
+        let near = known.get(from..).unwrap_or_default().iter().take_while(|span| span.begin <= flow.syn_at + HOP);
+        let others = near.filter_map(|span| self.all.get(span.at)).filter(|other| are_twins(flow, other));
         std::iter::once(flow).chain(others.take(limits::JOIN_INPUTS))
     }
 

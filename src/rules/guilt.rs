@@ -223,9 +223,7 @@ fn on_leg(
         match journey.legs.iter().find(|leg| leg.x.id == other) {
             Some(leg) if has(leg) && !SAID_BY_ANSWER.contains(&rule.id) => at = *leg,
             // The hop passed the Ping on, and got no Pong either.
-            Some(leg)
-                if rule.id == "ping-unanswered" && frames::asked_in_vain(leg.x, at.x, frames::against(sender)) =>
-            {
+            Some(leg) if rule.id == "ping-unanswered" && frames::asked_in_vain(leg.x, at.x, sender.other()) => {
                 at = *leg
             }
             // What the hop did not take, the side behind it had stopped to take before.

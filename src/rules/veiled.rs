@@ -43,10 +43,8 @@ pub fn between(verdict: &mut Verdict) {
 const TOGETHER: Nanos = Nanos::from_secs(2);
 /// A box that resets both ends of a connection does so at once.
 const AT_ONCE: Nanos = Nanos::from_millis(100);
-/// What a client says so soon before the end may be its goodbye.
-const GOODBYE: Nanos = Nanos::from_millis(1_500);
-/// A silence before the end that may be why.
-const QUIET: Nanos = Nanos::from_millis(1_500);
+/// A silence before the end that may be why. What a client said sooner may be its goodbye.
+const QUIET: Nanos = ends::QUIET;
 
 /// What the leg in TLS that is possibly before this one says of its end, which was laid at its client. `None`: nothing.
 pub fn told(x: &Exchange, verdict: &Verdict, before: &FlowFacts) -> Option<Told> {
@@ -63,7 +61,7 @@ pub fn told(x: &Exchange, verdict: &Verdict, before: &FlowFacts) -> Option<Told>
     let how = if x.end.tcp_how == EndHow::Rst { "RST" } else { "FIN" };
     let blame = |role, ip: std::net::IpAddr, product| Blame { role, address: Some(ip.to_string()), product };
     // Its client may have said goodbye in TLS, whose server then closes first (RFC 6455 §7.1.1).
-    let goodbye = end.idle_before.is_some_and(|idle| idle < GOODBYE);
+    let goodbye = end.idle_before.is_some_and(|idle| idle < QUIET);
     match end.by? {
         Direction::ServerToClient if goodbye => None,
         Direction::ServerToClient => {

@@ -1,6 +1,6 @@
 //! `close-code-meaning`.
 
-use super::support::{FROM_CLIENT, FROM_SERVER, name, tunnel};
+use super::support::{FROM_CLIENT, name, tunnel};
 use crate::model::{Confidence, Direction, EndHow, Evidence, Exchange, Severity, Text};
 use crate::products::{SaysClose, said};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -108,8 +108,7 @@ pub(in crate::rules) fn is_peers_fault(x: &Exchange) -> bool {
 /// Bytes of the largest message of the other side. `None`: it sent none.
 fn largest(x: &Exchange, by: Direction) -> Option<u32> {
     let talk = x.talk.as_ref()?;
-    let other = if by == FROM_CLIENT { FROM_SERVER } else { FROM_CLIENT };
-    let spoken = talk.of(other);
+    let spoken = talk.of(by.other());
     Some(spoken.largest_text.max(spoken.largest_binary)).filter(|bytes| *bytes > 0)
 }
 

@@ -40,7 +40,7 @@ pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
 pub(in crate::rules) use support::{beats, cut_by, is_probe, is_whole, spans, spell};
 pub(in crate::rules) use tunnel_rejected::{blame as rejected, is_rejected};
-pub(in crate::rules) use without_close::{CAUSES, quiet_fix_class};
+pub(in crate::rules) use without_close::{CAUSES, QUIET, quiet_fix_class};
 
 /// The rules of this folder, sorted as in the catalogue.
 pub(super) static RULES: &[&Rule] = &[

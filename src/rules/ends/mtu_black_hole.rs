@@ -5,7 +5,6 @@ use crate::base::Nanos;
 use crate::model::{
     Confidence, Direction, Evidence, Exchange, IcmpWhy, Rejected, Severity, Swallowed, Text, Transport, Undelivered,
 };
-use crate::rules::frames::against;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -66,7 +65,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             lost.smallest,
             lost.times,
             spell(lost.last.since(lost.first)),
-            name(against(lost.by)),
+            name(lost.by.other()),
         );
         let told = transport(x).and_then(|transport| transport.rejected);
         let told =
@@ -93,7 +92,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             lost.bytes,
             name(lost.by),
             spell(lost.last.since(lost.first)),
-            name(against(lost.by)),
+            name(lost.by.other()),
         );
         let found = format!("{} bytes that were never delivered", lost.bytes);
         tell(text, found, true, Evidence { at: lost.at, direction: Some(lost.by), bytes: None }, out);

@@ -88,7 +88,7 @@ fn unanswered(x: &Exchange) -> Option<(Direction, PacketRef, String)> {
     }
     let reset = x.end.tcp_how == EndHow::Rst && x.end.idle_before.is_some_and(|idle| idle <= AT_ONCE);
     let by = x.end.tcp_by.filter(|_| reset)?;
-    let sender = if by == Direction::ClientToServer { Direction::ServerToClient } else { Direction::ClientToServer };
+    let sender = by.other();
     let last = |side| talk.of(side).last.map(|last| (last.ts, last.at));
     // The RST answers the other side's bytes, not its own sender's.
     let (sent, own) = (last(sender)?, last(by));

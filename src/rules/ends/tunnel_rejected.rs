@@ -7,7 +7,6 @@ use crate::base::Nanos;
 use crate::model::{
     Blame, Confidence, Direction, EndHow, Evidence, Exchange, IcmpWhy, Rejected, Role, Severity, Text, Transport,
 };
-use crate::rules::frames::against;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -79,7 +78,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let text = format!(
         "What the {} sends does not reach the {} any more: {} rejected it {} times in {} by ICMP: {}.",
         name(told.of),
-        name(against(told.of)),
+        name(told.of.other()),
         told.who(from, to),
         told.times,
         spell(told.last.since(told.ts)),
@@ -90,7 +89,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("an acknowledgement"))
         .found(Text::own(format!("ICMP {}, {} times", told.why.name(), told.times)))
         .cause(told.cause(to))
-        .evidence(Evidence { at: told.at, direction: Some(against(told.of)), bytes: None });
+        .evidence(Evidence { at: told.at, direction: Some(told.of.other()), bytes: None });
 }
 
 fn transport(x: &Exchange) -> Option<&Transport> {

@@ -75,7 +75,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 }
 
 /// A silence before the end that may be why.
-const QUIET: Nanos = Nanos::from_millis(1_500);
+pub(in crate::rules) const QUIET: Nanos = Nanos::from_millis(1_500);
 
 const IDLE: &str = "an idle limit of its own, or of what stands behind it: nothing had been sent for a while";
 

@@ -45,7 +45,6 @@ mod utf8_invalid;
 pub(super) use mqtt_keep_alive::is_broken as is_promise_broken;
 pub(super) use ping_unanswered::asked_in_vain;
 pub(super) use receiver_stuck::stuck_before;
-pub(super) use support::against;
 
 use crate::model::{Direction, FaultClass, Finding};
 use crate::rules::Rule;
@@ -98,7 +97,7 @@ pub(super) fn sender(finding: &Finding) -> Option<Direction> {
     // The evidence is the Ping, or the Close, the fault the missing answer; or a refusal of who asked.
     let missing = [ping_unanswered::RULE.id, peer_silent::RULE.id, mqtt_keep_alive::RULE.id].contains(&&*finding.rule)
         || app_refused::is_askers_fault(finding);
-    Some(if missing { against(from) } else { from })
+    Some(if missing { from.other() } else { from })
 }
 
 /// Which kind of mending a finding of these rules calls for: in the code of whoever sent it. `None`: it is of another

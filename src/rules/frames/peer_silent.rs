@@ -3,7 +3,7 @@
 use super::ping_unanswered::may_be_lost;
 use crate::base::{Nanos, Timestamp};
 use crate::model::{Beat, Confidence, Direction, EndHow, Exchange, FaultClass, Severity, Talk, Text};
-use crate::rules::frames::support::{against, bytes, talk};
+use crate::rules::frames::support::{bytes, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
 pub(super) static RULE: Rule = Rule {
@@ -69,7 +69,7 @@ const OTHERS: &[&str] =
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let Some((talk, by)) = talk(x).zip(x.end.by).filter(|_| x.end.how == EndHow::CloseFrame) else { return };
-    let silent = against(by);
+    let silent = by.other();
     let Some(close) = talk.of(by).close().filter(|_| !may_be_lost(x, silent)) else { return };
     let [own, theirs] = [by, silent].map(|side| x.end.idle_of[usize::from(side == Direction::ServerToClient)]);
     let reason = String::from_utf8_lossy(&close.reason).to_lowercase();
@@ -137,7 +137,7 @@ fn stopped<'a>(x: &Exchange, talk: &'a Talk, silent: Direction, theirs: Nanos) -
     let of = |side: Direction| talk.of(side).beats().iter().filter(steady);
     // Of what came twice the second one alone is known: it is a heartbeat where the other side sends the same steadily.
     let same =
-        |beat: &Beat| of(against(silent)).find(|other| other.content == beat.content).map(|other| other.period.longest);
+        |beat: &Beat| of(silent.other()).find(|other| other.content == beat.content).map(|other| other.period.longest);
     talk.of(silent).beats().iter().find(|beat| {
         let every = match beat.period.count {
             1 => same(beat),
@@ -154,7 +154,7 @@ fn stopped<'a>(x: &Exchange, talk: &'a Talk, silent: Direction, theirs: Nanos) -
             let later = other.period.last.since(last) >= every;
             known && later && end.since(other.period.last).0 <= other.period.longest.0 * 3 / 2
         };
-        missed && mute && of(against(silent)).any(goes_on)
+        missed && mute && of(silent.other()).any(goes_on)
     })
 }
 

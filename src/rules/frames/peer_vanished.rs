@@ -4,7 +4,7 @@ use crate::base::{Nanos, Timestamp};
 use crate::model::{
     Confidence, Direction, End, EndHow, Evidence, Exchange, FlowFacts, IcmpWhy, Resent, Severity, Text, Transport,
 };
-use crate::rules::frames::support::{against, talk};
+use crate::rules::frames::support::talk;
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
 pub(super) static RULE: Rule = Rule {
@@ -70,7 +70,7 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
 
 fn tell(in_vain: &InVain, transport: &Transport, place: &str, out: &mut Findings<'_>) {
     let asked = in_vain.of;
-    let (sender, vanished) = (asked.by.sender(), against(asked.by));
+    let (sender, vanished) = (asked.by.sender(), asked.by.other());
     let (times, time) = (asked.times, ends::spell(in_vain.until.since(asked.first)));
     let what = match in_vain.probes {
         true => format!("{times} TCP keep-alives of the {sender} had no answer in {time}"),

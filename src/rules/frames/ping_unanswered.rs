@@ -2,7 +2,7 @@
 
 use crate::base::{Nanos, Timestamp};
 use crate::model::{Direction, EndHow, Exchange, FaultClass, OpenPing, Pings, Severity, Talk, Text};
-use crate::rules::frames::support::{BOTH, against, bytes, talk};
+use crate::rules::frames::support::{BOTH, bytes, talk};
 use crate::rules::response::length;
 use crate::rules::rule::Builder;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -49,7 +49,7 @@ const GIVEN_UP_ON_MUTE: Nanos = Nanos::from_secs(1);
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     for from in BOTH {
         let Some(pings) = talk(x).and_then(|talk| talk.of(from).pings()) else { continue };
-        if pings.open.is_empty() || may_be_lost(x, against(from)) {
+        if pings.open.is_empty() || may_be_lost(x, from.other()) {
             continue;
         }
         let Some(until) = until(x, from) else { continue };
@@ -59,7 +59,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
             let wait = patience(ping, next);
             let waited = until.since(ping.ts);
             // Who never answers any, and said nothing since, is why even sooner.
-            let mute = pings.answered == 0 && talk(x).is_some_and(|talk| is_mute(talk, against(from), ping));
+            let mute = pings.answered == 0 && talk(x).is_some_and(|talk| is_mute(talk, from.other(), ping));
             let enough = match (says_so(x, from), mute) {
                 (true, _) => Nanos::ZERO,
                 (_, true) => GIVEN_UP_ON_MUTE,
@@ -106,7 +106,7 @@ fn tell<'o>(
     given_up: bool,
     out: &'o mut Findings<'_>,
 ) -> Builder<'o> {
-    let (asked, silent) = (from.sender(), against(from).sender());
+    let (asked, silent) = (from.sender(), from.other().sender());
     let many = late.saturating_add(usize::try_from(pings.open_more).unwrap_or(usize::MAX));
     let what = if many > 1 { format!("{many} Pings") } else { "a Ping".to_owned() };
     let waited = length(first.ts, until);
@@ -137,7 +137,7 @@ fn until(x: &Exchange, from: Direction) -> Option<Timestamp> {
     let talk = x.talk.as_deref()?;
     let seen = [x.times.last, x.end.at, x.end.tcp_at].into_iter().flatten().max()?;
     // Behind a Close nobody need answer.
-    let closed = [from, against(from)].into_iter().filter_map(|side| talk.of(side).close()).map(|close| close.ts).min();
+    let closed = [from, from.other()].into_iter().filter_map(|side| talk.of(side).close()).map(|close| close.ts).min();
     Some(closed.map_or(seen, |closed| closed.min(seen)))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::{Exchange, FrameFaultKind, Severity, Text};
 use crate::rules::frames::ping_unanswered::may_be_lost;
-use crate::rules::frames::support::{SENDER, against, each};
+use crate::rules::frames::support::{SENDER, each};
 use crate::rules::{Check, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     // The Ping may be among the bytes that were not captured.
-    for it in each(x, FrameFaultKind::PongMismatch).filter(|it| !may_be_lost(x, against(it.from))) {
+    for it in each(x, FrameFaultKind::PongMismatch).filter(|it| !may_be_lost(x, it.from.other())) {
         it.tell(out, "sent a Pong whose payload no waiting Ping has")
             .expected(Text::own("the payload of the latest Ping"))
             .found(Text::own("another payload"));

@@ -2,7 +2,7 @@
 
 use crate::base::Nanos;
 use crate::model::{Close, Confidence, Direction, EndHow, Evidence, Exchange, FaultClass, Severity, Text};
-use crate::rules::frames::support::{BOTH, against, talk};
+use crate::rules::frames::support::{BOTH, talk};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
 pub(super) static RULE: Rule = Rule {
@@ -47,7 +47,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         if !over || length <= LEAST || end.since(stall.from + length) > BEHIND || end < stall.from {
             continue;
         }
-        let receiver = against(sender);
+        let receiver = sender.other();
         let ended = if sender == by { "ended the WebSocket" } else { "reset the connection with what it had not read" };
         let text = format!(
             "The {} took nothing for {} while the {} had something to send, and the {} {ended}.",

@@ -69,13 +69,13 @@ impl Found<'_> {
 
     /// The other side's Close behind the fault.
     fn answer(&self) -> Option<&SentClose> {
-        let close = self.x.talk.as_deref()?.of(against(self.from)).close()?;
+        let close = self.x.talk.as_deref()?.of(self.from.other()).close()?;
         (close.ts >= self.fault.ts).then_some(close)
     }
 
     /// What the other side did about it, behind a semicolon. Empty: nothing that is known to be about it.
     fn reaction(&self) -> String {
-        let other = against(self.from).sender();
+        let other = self.from.other().sender();
         if let Some(close) = self.answer() {
             return match close.code {
                 // It left as it would have without the fault.
@@ -84,7 +84,7 @@ impl Found<'_> {
             };
         }
         let end = &self.x.end;
-        let cut = end.tcp_by == Some(against(self.from)) && matches!(end.tcp_how, EndHow::Fin | EndHow::Rst);
+        let cut = end.tcp_by == Some(self.from.other()) && matches!(end.tcp_how, EndHow::Fin | EndHow::Rst);
         let soon = |at: crate::base::Timestamp| (Nanos::ZERO..=REACTION).contains(&at.since(self.fault.ts));
         if cut && end.tcp_at.is_some_and(soon) { format!("; the {other} cut the connection") } else { String::new() }
     }
@@ -93,11 +93,6 @@ impl Found<'_> {
 /// Evidence: these bytes of a direction's stream.
 pub(super) fn bytes(from: Direction, at: crate::base::PacketRef, offset: u64, length: u32) -> Evidence {
     Evidence { at, direction: Some(from), bytes: Some(offset..offset.saturating_add(length.into())) }
-}
-
-/// The other direction.
-pub(in crate::rules) fn against(from: Direction) -> Direction {
-    from.other()
 }
 
 /// A number of bytes in words.

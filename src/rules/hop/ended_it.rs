@@ -2,7 +2,6 @@
 
 use crate::base::Nanos;
 use crate::model::{Confidence, EndHow, Evidence, FaultClass, Finding, Severity, Text};
-use crate::rules::frames::against;
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{self, Side, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -142,7 +141,7 @@ const ALONE: &str = "the proxy ended this one on purpose: an operator, a rule or
 fn what_it_minded(side: &Side<'_>) -> Option<(u32, String)> {
     let ours = side.x.end.how == EndHow::CloseFrame && side.x.end.by == Some(side.hop);
     let code = side.x.end.close.as_ref().filter(|_| ours)?.code?;
-    let other = against(side.hop);
+    let other = side.hop.other();
     let spoken = side.x.talk.as_ref()?.of(other);
     let last = spoken.last.filter(|last| side.x.end.at.is_some_and(|at| at.since(last.ts) < BUSY));
     let (sender, bytes) = (other.sender(), spoken.largest_text.max(spoken.largest_binary));

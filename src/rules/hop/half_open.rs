@@ -2,7 +2,6 @@
 
 use crate::base::{Nanos, Timestamp};
 use crate::model::{Confidence, Evidence, LastFrame, Severity, Spoken, Text};
-use crate::rules::frames::against;
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{Side, apart, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -52,7 +51,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         // which a library sends. A Close that the hop sent there waits for its answer (RFC 6455 §7.1.1).
         let talk = open.x.talk.as_ref();
         let waits = talk.is_some_and(|talk| talk.of(open.hop).close().is_some());
-        let party = talk.filter(|_| !waits).map(|talk| talk.of(against(open.hop)));
+        let party = talk.filter(|_| !waits).map(|talk| talk.of(open.hop.other()));
         let gave_up =
             |party: &Spoken| party.close().is_some_and(|close| !matches!(close.code, None | Some(1000 | 1001)));
         let spoke = party.and_then(|party| {
