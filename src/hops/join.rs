@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Endpoint, Nanos, limits};
+use crate::base::{Endpoint, Nanos, Timestamp, limits};
 use crate::model::{Confidence, Exchange, HopKind, MatchKey};
 
 use super::assign::{self, Pair};
@@ -222,7 +222,7 @@ fn weigh(
         })
         .collect();
     one_way(&mut scored);
-    no_rings(&mut scored, cards);
+    no_rings(&mut scored, |at| cards.get(&at).map(|card| card.from));
     support(&mut scored, cards, sent);
     // How many candidates of each leg share a value with it.
     let mut sharing: Map<(bool, usize, MatchKey), u32> = Map::default();
@@ -327,11 +327,10 @@ fn one_way(scored: &mut Scored) {
 
 /// Legs do not go round in a ring: a pair that stands the wrong way round by the clock, which only their slack allows,
 /// gives way where better ones lead from its far leg to its near one over others.
-fn no_rings(scored: &mut Scored, cards: &Map<usize, Card>) {
-    let began = |at: &usize| cards.get(at).map(|card| card.from);
+fn no_rings(scored: &mut Scored, began: impl Fn(usize) -> Option<Timestamp>) {
     let mut turned: Vec<((usize, usize), i32)> = scored
         .iter()
-        .filter(|((near, far), _)| began(far) <= began(near))
+        .filter(|((near, far), _)| began(*far) <= began(*near))
         .map(|(&pair, score)| (pair, score.points))
         .collect();
     if turned.is_empty() {
@@ -441,4 +440,28 @@ fn retries(joined: &mut Joined, scored: &Scored, cards: &Map<usize, Card>) {
     }
     let again: Set<usize> = joined.edges.iter().filter(|e| e.retry).map(|e| e.near).collect();
     joined.edges.iter_mut().filter(|e| again.contains(&e.near)).for_each(|e| e.retry = true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of these pairs, whose legs begin at such times, in milliseconds.
+    fn left(pairs: &[(usize, usize, i32)], began: &[i64]) -> Vec<(usize, usize)> {
+        let mut scored: Scored =
+            pairs.iter().map(|&(near, far, points)| ((near, far), Score { points, why: Vec::new() })).collect();
+        no_rings(&mut scored, |at| began.get(at).map(|&ms| Timestamp(0) + Nanos::from_millis(ms)));
+        let mut left: Vec<_> = scored.into_keys().collect();
+        left.sort_unstable();
+        left
+    }
+
+    #[test]
+    fn a_pair_that_stands_the_wrong_way_round_closes_no_ring_of_better_ones() {
+        let ring = [(0, 1, 186), (1, 2, 221), (2, 0, 156)];
+        assert_eq!(left(&ring, &[10, 11, 12]), [(0, 1), (1, 2)]);
+        assert_eq!(left(&ring, &[10, 10, 10]), [(0, 1), (1, 2)], "of one time the weakest goes");
+        assert_eq!(left(&[(0, 1, 186), (2, 0, 156)], &[10, 11, 12]), [(0, 1), (2, 0)], "no ring");
+        assert_eq!(left(&[(0, 1, 90), (1, 2, 221), (2, 0, 156)], &[10, 11, 12]).len(), 3, "not all of them are better");
+    }
 }
