@@ -39,6 +39,8 @@ struct Copies {
     /// Where those stand that did not end yet.
     open: HashMap<ExchangeId, usize, foldhash::fast::RandomState>,
     lone: VecDeque<FlowFacts>,
+    /// Connections in TLS that were not read.
+    sealed: VecDeque<FlowFacts>,
     changes: u64,
     /// The copy that goes next, and those that went.
     hand: usize,
@@ -82,16 +84,27 @@ impl Copies {
     }
 
     fn put_lone(&mut self, flow: FlowFacts, latest: bool) {
-        if self.lone.len() >= limits::PREVIEWED {
-            if !latest {
-                return;
-            }
-            self.lone.pop_front();
-            self.gone += 1;
-        }
-        self.lone.push_back(flow);
+        let Some(gone) = put_flow(&mut self.lone, flow, latest) else { return };
+        self.gone += gone;
         self.changes += 1;
     }
+
+    fn put_sealed(&mut self, flow: FlowFacts, latest: bool) {
+        let Some(gone) = put_flow(&mut self.sealed, flow, latest) else { return };
+        self.gone += gone;
+        self.changes += 1;
+    }
+}
+
+/// Adds a connection. How many had to go for it; `None`: there is no room.
+fn put_flow(flows: &mut VecDeque<FlowFacts>, flow: FlowFacts, latest: bool) -> Option<u64> {
+    let full = flows.len() >= limits::PREVIEWED;
+    if full && !latest {
+        return None;
+    }
+    let gone = if full { flows.pop_front() } else { None };
+    flows.push_back(flow);
+    Some(u64::from(gone.is_some()))
 }
 
 impl Previewed {
@@ -113,7 +126,7 @@ impl Preview {
     }
 
     /// What is known so far, as if the capture ended here: at most `limits::PREVIEWED` exchanges, and as many
-    /// connections without a request.
+    /// connections without a request, and in TLS that was not read.
     pub fn collected(&self) -> Collected {
         let mut out = Collected::default();
         loop {
@@ -125,11 +138,12 @@ impl Preview {
             if some.is_empty() {
                 break;
             }
+            out.tentative |= some.iter().any(|x| x.tentative);
             out.exchanges.extend(some);
         }
-        (out.lone, out.evicted) = self.with(|copies| {
+        (out.lone, out.sealed, out.evicted) = self.with(|copies| {
             copies.looks += 1;
-            (copies.lone.iter().cloned().collect(), copies.gone)
+            (copies.lone.iter().cloned().collect(), copies.sealed.iter().cloned().collect(), copies.gone)
         });
         out
     }
@@ -180,6 +194,11 @@ impl Sink for Previewed {
     fn lone(&mut self, flow: FlowFacts) {
         self.seen.with(|copies| copies.put_lone(flow.clone(), self.latest));
         self.collected.lone(flow);
+    }
+
+    fn sealed(&mut self, flow: FlowFacts) {
+        self.seen.with(|copies| copies.put_sealed(flow.clone(), self.latest));
+        self.collected.sealed(flow);
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::base::ExchangeId;
-use crate::model::{Attempted, Beside, Confidence, Hop, Severity, Text};
+use crate::model::{Attempted, Beside, Confidence, Hop, Severity, Stands, Text};
 
 /// What became of the upgrade, as the client saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +91,14 @@ pub struct Chain {
     /// Indices into the analysis' findings, in report order: those about the chain and its hops, and
     /// those about its legs.
     pub findings: Vec<usize>,
+}
+
+impl Chain {
+    /// Connections in TLS that were not read and may be its legs: at most one before its first leg, and one behind its
+    /// last.
+    pub fn beside(&self) -> impl Iterator<Item = &Beside> {
+        self.sealed.iter().filter(|beside| beside.stands != Stands::Itself)
+    }
 }
 
 /// What failed chains share and the others do not.

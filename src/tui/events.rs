@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use crate::base::{Endpoint, ExchangeId, PacketRef, Timestamp};
 use crate::model::{
-    Chain, ConnectState, Direction, EndHow, Exchange, FlowFacts, FrameRecord, Head, SentClose, Severity,
+    Chain, ConnectState, Direction, EndHow, Exchange, FlowFacts, FrameRecord, Head, SentClose, Severity, Stands,
 };
 use crate::wire::websocket;
 
 use super::shared::{Shared, bytes};
 use super::theme::Tone;
+use super::unread;
 
 /// Frames of one sort that follow each other are one event from this many on.
 const FOLD_FROM: usize = 3;
@@ -70,11 +71,29 @@ pub fn of(s: &Shared, chain: &Chain) -> Events {
         let Some(&(near, far)) = place.get(&x.id) else { continue };
         Of { s, x, leg, near, far, out: &mut all }.all();
     }
+    // Of a connection without a request: between whom it runs.
+    let own = usize::from(chain.beside().any(|beside| beside.stands == Stands::Before));
+    let own = (own, (own + 1).min(lanes.len().saturating_sub(1)));
+    for beside in chain.beside() {
+        let Some(sealed) = beside.flow.sealed() else { continue };
+        let between = match beside.stands {
+            Stands::Before => (0, 1),
+            // The lane of whom the last leg went to.
+            Stands::Behind | Stands::Itself => {
+                let last = chain.legs.last().and_then(|id| place.get(id)).map_or(own.1, |ends| ends.1);
+                (last, lanes.len().saturating_sub(1))
+            }
+        };
+        unread::events(&beside.flow, sealed, between, &mut all);
+    }
     let tried = chain.tried.iter().map(|tried| (tried.flow, place.get(&tried.behind).map(|ends| ends.1)));
-    for (id, near) in tried.chain(chain.flow.map(|id| (id, Some(0)))) {
+    for (id, near) in tried.chain(chain.flow.map(|id| (id, Some(own.0)))) {
         let Some(flow) = s.flow(id) else { continue };
         let far = lanes.iter().position(|lane| lane.end == flow.server).unwrap_or(lanes.len().saturating_sub(1));
-        connection(flow, near.unwrap_or(0), far, &mut all);
+        match flow.sealed().filter(|_| chain.flow == Some(id)) {
+            Some(sealed) => unread::events(flow, sealed, own, &mut all),
+            None => connection(flow, near.unwrap_or(0), far, &mut all),
+        }
     }
     all.sort_by_key(|event| event.ts);
     let mut events = Events { lanes, all, others: Vec::new() };
@@ -113,13 +132,20 @@ impl Events {
 fn lanes(s: &Shared, chain: &Chain) -> (Vec<Lane>, HashMap<ExchangeId, (usize, usize)>) {
     let mut lanes: Vec<Lane> = Vec::new();
     let mut place: HashMap<ExchangeId, (usize, usize)> = HashMap::new();
+    let beside = |stands| chain.beside().find(move |beside| beside.stands == stands);
+    let before = beside(Stands::Before);
+    if let Some(before) = before {
+        lanes.push(Lane { name: "client".to_owned(), end: before.flow.client });
+        lanes.push(Lane { name: "proxy?".to_owned(), end: before.flow.server });
+    }
+    let first = usize::from(before.is_some());
     for x in s.legs(chain) {
         let hop = chain.hops.iter().find(|hop| hop.between.1 == x.id);
         let near = hop.and_then(|hop| place.get(&hop.between.0)).map(|ends| ends.1).unwrap_or_else(|| {
             if lanes.is_empty() {
                 lanes.push(Lane { name: "client".to_owned(), end: x.client });
             }
-            0
+            first
         });
         // Only a lane farther on: a way that comes back to a host is drawn as a way on.
         let known = lanes.iter().enumerate().skip(near + 1).find(|(_, lane)| lane.end == x.server).map(|(at, _)| at);
@@ -141,15 +167,18 @@ fn lanes(s: &Shared, chain: &Chain) -> (Vec<Lane>, HashMap<ExchangeId, (usize, u
         if lanes.is_empty() {
             lanes.push(Lane { name: "client".to_owned(), end: flow.client });
         }
-        if !lanes.iter().any(|lane| lane.end == flow.server) {
+        if !lanes.iter().any(|lane| lane.end == flow.server) || chain.flow == Some(flow.id) {
             lanes.push(Lane { name: "server".to_owned(), end: flow.server });
         }
+    }
+    if let Some(behind) = beside(Stands::Behind) {
+        lanes.push(Lane { name: "backend?".to_owned(), end: behind.flow.server });
     }
     (lanes, place)
 }
 
 /// The last one: the blamed product where it is its own, else a word.
-fn server_name(s: &Shared, chain: &Chain, x: &Exchange) -> String {
+pub(super) fn server_name(s: &Shared, chain: &Chain, x: &Exchange) -> String {
     let blame = chain.verdict.blame.as_ref();
     let here = |address: &str| address == x.server.to_string() || address == x.server.ip.to_string();
     let product = blame.filter(|b| b.address.as_deref().is_some_and(here)).and_then(|b| b.product.as_deref());

@@ -71,7 +71,8 @@ impl Facts {
                 alone += 1;
             }
             let rows = || legs.iter().filter_map(|at| a.rows.get(*at)).map(|row| &*row.exchange);
-            facts.connections.push(connections(rows()) + alone);
+            let beside = u32::try_from(chain.beside().count()).unwrap_or(NONE);
+            facts.connections.push(connections(rows()) + alone + beside);
             let lone = lone.and_then(|at| a.flows.get(at));
             let first = chain.legs.first().and_then(|id| a.place(*id)).and_then(|at| a.rows.get(at));
             let began = first.map(|row| row.exchange.request.first).or_else(|| lone.map(|flow| flow.syn_at));

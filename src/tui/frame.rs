@@ -203,6 +203,10 @@ fn status(s: &Shared, f: &Framed<'_>, area: Rect, buf: &mut Buffer) {
     for (word, n) in lost.into_iter().filter(|(_, n)| *n > 0) {
         line.push(Tone::Warning, format!("  {word} {}", grouped(n)));
     }
+    let lacks = |at: &usize| s.a.findings.get(*at).is_some_and(|f| f.rule.starts_with("cap-"));
+    if s.facts.lone().iter().any(lacks) {
+        line.push(Tone::Warning, "  limits: 5");
+    }
     put(buf, s.theme, (area.x, area.y), area.width, &line, Style::new());
     put_right(s, &verdicts(s), area, buf);
 }

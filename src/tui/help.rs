@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::keys::{self, Action, Binding};
-use super::paint::{self, Line, fill, wrap};
+use super::paint::{Line, fill, wrap};
+use super::scroll::Scroll;
 use super::shared::Mark;
 use super::theme::{Theme, Tone};
 
@@ -13,35 +14,21 @@ const KEYS: usize = 16;
 
 pub(super) struct Help {
     place: &'static str,
-    top: usize,
-    rows: usize,
-    height: usize,
+    scroll: Scroll,
 }
 
 impl Help {
     pub(super) fn new(place: &'static str) -> Help {
-        Help { place, top: 0, rows: 0, height: 0 }
+        Help { place, scroll: Scroll::default() }
     }
 
     pub(super) fn act(&mut self, action: Action) {
-        let page = self.height.max(1);
-        self.top = match action {
-            Action::Down => self.top + 1,
-            Action::Up => self.top.saturating_sub(1),
-            Action::PageDown | Action::HalfDown => self.top + page,
-            Action::PageUp | Action::HalfUp => self.top.saturating_sub(page),
-            Action::Top => 0,
-            Action::Bottom => self.rows,
-            _ => self.top,
-        };
+        self.scroll.act(action);
     }
 
     pub(super) fn draw(&mut self, theme: Theme, area: Rect, buf: &mut Buffer) {
         let all = lines(self.place, usize::from(area.width));
-        self.rows = all.len();
-        self.height = usize::from(area.height);
-        self.top = self.top.min(self.rows.saturating_sub(self.height));
-        paint::lines(buf, theme, area, all.get(self.top..).unwrap_or_default());
+        self.scroll.draw(theme, &all, area, buf);
     }
 }
 

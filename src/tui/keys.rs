@@ -47,6 +47,7 @@ pub enum Action {
     Hold,
     Bytes,
     Flows,
+    Summary,
     Mark,
     Export,
     Redraw,
@@ -166,6 +167,13 @@ pub static BINDINGS: &[Binding] = &[
         "the bytes as they were sent, read again from the input",
     ),
     key(&["4"], Action::Flows, &[], "", "screen: TCP connections"),
+    key(
+        &["5"],
+        Action::Summary,
+        &[],
+        "",
+        "screen: summary of the whole capture: its limits, who is on the way, what failures share",
+    ),
     key(
         &["Space"],
         Action::Mark,

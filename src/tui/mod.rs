@@ -18,6 +18,7 @@ pub mod paint;
 pub mod palette;
 pub mod phases;
 pub mod ready;
+pub mod scroll;
 pub mod shared;
 pub mod shown;
 pub mod streams;
@@ -25,6 +26,7 @@ pub mod terminal;
 pub mod theme;
 pub mod tree;
 pub mod ui;
+pub mod unread;
 pub mod views;
 pub mod which;
 

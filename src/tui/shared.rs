@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::{ExchangeId, FlowId, Nanos, Timestamp};
-use crate::model::{Chain, Exchange, Finding, FlowFacts, Hop, HopKind, Role, Severity};
+use crate::model::{Chain, ConnectState, Exchange, Finding, FlowFacts, Hop, HopKind, Role, Severity};
 use crate::report::build;
 use crate::report::time::{Clock, human};
 use crate::rules::journey::full_name;
@@ -275,9 +275,19 @@ impl Shared {
         legs.or_else(|| self.flow(chain.flow?).map(|flow| flow.end_at.unwrap_or(flow.syn_at)))
     }
 
+    /// When the connection was opened of which the chain's first request is the first. `None`: it is not, or that was
+    /// not captured.
+    pub fn opened(&self, chain: &Chain) -> Option<Timestamp> {
+        let x = chain.legs.first().and_then(|id| self.leg(*id))?;
+        x.times.syn.filter(|_| x.index_in_flow == 0)
+    }
+
     /// From the first request to the end, as far as it was seen.
     pub fn lasted(&self, chain: &Chain) -> Option<Nanos> {
-        let x = chain.legs.first().and_then(|id| self.leg(*id))?;
+        let Some(x) = chain.legs.first().and_then(|id| self.leg(*id)) else {
+            let flow = self.flow(chain.flow?).filter(|flow| flow.state == ConnectState::Established)?;
+            return flow.end_at.map(|end| end.since(flow.syn_at));
+        };
         x.end.lifetime.or_else(|| x.times.last.map(|last| last.since(x.request.first)))
     }
 
@@ -338,6 +348,11 @@ impl Shared {
             (Times::Since, Some(first)) => format!("+{:.6}", ts.since(first).as_secs_f64()),
             _ => self.clock.time(ts),
         }
+    }
+
+    /// Whether times are told in UTC.
+    pub fn utc(&self) -> bool {
+        self.utc
     }
 
     /// When the capture began.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::base::PacketRef;
 use crate::model::{InputFacts, Text};
 use crate::report::mask::{Masker, own};
 
@@ -51,6 +52,11 @@ impl Shown {
     /// Captured bytes that are no secret by their place.
     pub fn bytes(&self, bytes: &[u8]) -> String {
         self.with(|masker| masker.bytes(cut(bytes)))
+    }
+
+    /// `packet 4`, or `packet 4 of edge.pcap` where the inputs are several.
+    pub fn packet(&self, at: PacketRef) -> String {
+        self.text(&Text::new().packets([at]))
     }
 
     /// A sentence.

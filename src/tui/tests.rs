@@ -22,6 +22,13 @@ const FORGETS: &[&str] = &["nginx-forgets-upgrade-client-side.pcap", "nginx-forg
 const RIGHT: &[&str] = &["nginx-right-client-side.pcap", "nginx-right-server-side.pcap"];
 const MANY: &[&str] = &["120-clients-three-locations.pcapng"];
 
+/// TLS that was not read before a plain leg, and alone.
+const UNREAD: &[&str] = &[
+    "../tests/field/nginx-stream-tls-term-proxy-timeout-2s/leg1.pcap",
+    "../tests/field/nginx-stream-tls-term-proxy-timeout-2s/leg2.pcap",
+];
+const ALONE: &[&str] = &["../tests/field/tls-rst-injected-both-sides-ttl255/leg1.pcap"];
+
 /// A name, captures, and the keys that lead to the screen.
 const SCREENS: &[(&str, &[&str], &str)] = &[
     ("chains", MANY, "j"),
@@ -48,6 +55,11 @@ const SCREENS: &[(&str, &[&str], &str)] = &[
     ("help", FORGETS, "?"),
     ("palette", FORGETS, ": f r a"),
     ("export", MANY, "Space e j"),
+    ("summary", MANY, "5"),
+    ("summary-limits", UNREAD, "5 j"),
+    ("ladder-unread", UNREAD, "Enter G"),
+    ("ladder-unread-alone", ALONE, "Enter"),
+    ("flows-unread", UNREAD, "4"),
 ];
 
 #[test]
@@ -86,6 +98,14 @@ fn what_comes_while_it_reads_leaves_the_cursor_where_the_user_put_it() {
     type_in(&mut ui, "F", (80, 24));
     ui.take(Ready::new(testing::many(8, 1)));
     assert_eq!((ui.cursor(), ui.s.chain().map(|chain| chain.id)), ((8, 9), Some(9)));
+    type_in(&mut ui, "r", (80, 24));
+    ui.take(Ready::new(testing::many(9, 1)));
+    let newest = ((0, 10), Some(10));
+    assert_eq!((ui.cursor(), ui.s.chain().map(|chain| chain.id)), newest, "the newest one, in whatever order");
+    type_in(&mut ui, "r : 2 Enter", (80, 24));
+    ui.take(Ready::new(testing::many(8, 1)));
+    assert_eq!(ui.s.chain().map(|chain| chain.id), Some(2), "who goes to a number stays there");
+    type_in(&mut ui, "F", (80, 24));
     type_in(&mut ui, "k", (80, 24));
     ui.take(Ready::new(testing::many(9, 1)));
     assert_eq!(ui.s.chain().map(|chain| chain.id), Some(8), "moving up ends following");

@@ -317,13 +317,13 @@ impl Ui {
     }
 
     fn changed(&mut self) {
+        // Chains are numbered in the order of time, however they are sorted.
+        let newest = self.s.visible.iter().max().filter(|_| self.follow);
+        if let Some(at) = newest.and_then(|at| usize::try_from(*at).ok()) {
+            self.s.chosen = at;
+        }
         for view in &mut self.stack {
             view.changed(&mut self.s);
-        }
-        if self.follow
-            && let Some(home) = self.stack.first_mut()
-        {
-            home.act(Action::Bottom, &mut self.s);
         }
     }
 
@@ -405,7 +405,9 @@ impl Ui {
     fn ask_screen(&mut self, action: Action) -> Effect {
         let Some(view) = self.stack.last_mut() else { return Effect::Nothing };
         self.s.touched = true;
-        if matches!(action, Action::Up | Action::HalfUp | Action::PageUp | Action::Top) {
+        // Who goes elsewhere wants to stay there.
+        let leaves = [Action::Up, Action::HalfUp, Action::PageUp, Action::Top, Action::Next, Action::Previous];
+        if leaves.contains(&action) {
             self.follow = false;
         }
         match view.act(action, &mut self.s) {
@@ -479,7 +481,7 @@ impl Ui {
             self.s.filter("");
             self.say(format!("#{number} does not match the filter, which was taken away"));
         }
-        (self.s.chosen, self.s.touched) = (at, true);
+        (self.s.chosen, self.s.touched, self.follow) = (at, true, false);
         self.stack.truncate(1);
         self.changed();
     }
@@ -505,6 +507,7 @@ impl Ui {
                     return Effect::Nothing;
                 }
                 let hit = self.stack.last_mut().is_some_and(|view| view.click(at, &mut self.s));
+                self.follow &= !hit;
                 if hit && again {
                     self.clicked = None;
                     return self.ask_screen(Action::Enter);

@@ -112,3 +112,4 @@ mod traps_askers;
 mod tried;
 mod tshark;
 mod tunnels;
+mod watched;

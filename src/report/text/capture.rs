@@ -7,7 +7,7 @@ use std::io;
 use crate::base::{Endpoint, Nanos, escape::escape, limits};
 use crate::model::{InputFacts, Quality};
 use crate::report::text::page::{Page, Tone, clip, count, grouped};
-use crate::report::text::{Context, facts};
+use crate::report::text::{Context, LIMITS, facts};
 use crate::report::time::human;
 use crate::rules::LARGER_BUFFER;
 use crate::store::Analysis;
@@ -30,7 +30,7 @@ pub(super) fn write(c: &Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
     if lacks.is_empty() {
         return Ok(());
     }
-    page.say(Tone::Warning, "Limits of this capture:")?;
+    page.say(Tone::Warning, LIMITS)?;
     let beyond = lacks.len().saturating_sub(LINES);
     let lines = if beyond > 0 { LINES - 1 } else { LINES };
     for lack in lacks.iter().take(lines) {

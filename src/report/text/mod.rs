@@ -40,11 +40,17 @@ struct Context<'a> {
     masker: Masker,
 }
 
+impl<'a> Context<'a> {
+    fn new(a: &'a Analysis, options: &'a Options) -> Self {
+        let facts = Facts::new(a);
+        let clock = Clock::new(options.utc, facts.first);
+        Context { a, facts, options, clock, masker: Masker::new(options.show_secrets).naming(&a.inputs) }
+    }
+}
+
 /// Writes the report.
 pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let facts = Facts::new(a);
-    let clock = Clock::new(options.utc, facts.first);
-    let mut context = Context { a, facts, options, clock, masker: Masker::new(options.show_secrets).naming(&a.inputs) };
+    let mut context = Context::new(a, options);
     let mut page = Page::new(out, options.color, options.columns);
     if let Some(n) = options.filtered_out {
         let plural = if n == 1 { "" } else { "s" };
@@ -56,9 +62,7 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
         )?;
         return page.flush();
     }
-    capture::write(&context, &mut page)?;
-    summary::write(&mut context, &mut page)?;
-    patterns::write(&mut context, &mut page)?;
+    begin(&mut context, &mut page)?;
     groups::write(&mut context, &mut page)?;
     if !options.quiet {
         healthy::write(&mut context, &mut page)?;
@@ -66,6 +70,27 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
         hint(&context, &mut page)?;
     }
     page.flush()
+}
+
+/// What [`write`] begins with: what the capture lacks, what happened, what the failures share; without colours, and of
+/// all chains, whatever a filter hides.
+pub fn opening(a: &Analysis, options: &Options) -> String {
+    let mut out = Vec::new();
+    let mut context = Context::new(a, options);
+    let mut page = Page::new(&mut out, false, options.columns);
+    // Nothing fails that is written into memory.
+    let _ = begin(&mut context, &mut page).and_then(|()| page.flush());
+    drop(page);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What the first section is called, where there is one.
+pub const LIMITS: &str = "Limits of this capture:";
+
+fn begin(context: &mut Context<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    capture::write(context, page)?;
+    summary::write(context, page)?;
+    patterns::write(context, page)
 }
 
 /// Where to read on.

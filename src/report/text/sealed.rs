@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::model::{Beside, Chain, Direction, FlowFacts, Sealed, SealedSide, Stands};
+use crate::model::{Beside, Chain, Direction, FlowFacts, Sealed, SealedSide};
 use crate::report::build;
 use crate::report::text::Context;
 use crate::report::text::block::{VALUE, how_it_ended};
@@ -46,7 +46,7 @@ fn sent(flow: &FlowFacts, side: &SealedSide) -> String {
 
 /// Connections that may be legs of this chain.
 pub(super) fn beside(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
-    for Beside { flow, stands, joined_by, .. } in chain.sealed.iter().filter(|b| b.stands != Stands::Itself) {
+    for Beside { flow, stands, joined_by, .. } in chain.beside() {
         let by: Vec<&str> = joined_by.iter().map(|key| key.word()).collect();
         let via = flow.said.iter().flat_map(|said| said.via.last());
         let via: Vec<String> = via.map(|wrapper| build::via_at_length(wrapper, &mut c.masker)).collect();

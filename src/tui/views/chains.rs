@@ -286,6 +286,7 @@ fn cell(s: &Shared, chain: &Chain, x: Option<&Exchange>, kind: Kind) -> (Tone, S
         Kind::Host => or_dash(x.and_then(|x| x.request.first_value("host")).map(|host| s.text.bytes(host))),
         Kind::Path => match (x, flow) {
             (Some(x), _) => (Tone::Plain, s.text.url(x.request.target())),
+            (None, Some(flow)) if flow.sealed().is_some() => (Tone::Dim, format!("(TLS, not read) {}", flow.server)),
             (None, Some(flow)) => (Tone::Dim, format!("(no request) {}", flow.server)),
             (None, None) => (Tone::Plain, String::new()),
         },

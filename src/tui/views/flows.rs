@@ -85,7 +85,8 @@ fn of_chain(s: &Shared, chain: &Chain) -> Vec<Flow> {
     }
     let alone = chain.flow.into_iter().chain(chain.tried.iter().map(|tried| tried.flow));
     let alone = alone.filter_map(|id| s.flow(id)).map(|flow| of_flow(s, chain.id, flow));
-    legs.values().filter_map(|all| of_legs(s, chain.id, all)).chain(alone).collect()
+    let beside = chain.beside().map(|beside| of_flow(s, chain.id, &beside.flow));
+    legs.values().filter_map(|all| of_legs(s, chain.id, all)).chain(alone).chain(beside).collect()
 }
 
 fn of_legs(s: &Shared, chain: i64, all: &[&Exchange]) -> Option<Flow> {
@@ -127,14 +128,26 @@ fn of_legs(s: &Shared, chain: i64, all: &[&Exchange]) -> Option<Flow> {
 }
 
 fn of_flow(s: &Shared, chain: i64, flow: &FlowFacts) -> Flow {
+    let said = flow.said.as_ref();
+    let sealed = flow.sealed().is_some();
+    let end = said.filter(|_| sealed).map(|said| &said.end);
+    let by = end.and_then(|end| end.tcp_by).map(|by| format!(" {}", by.sender())).unwrap_or_default();
+    let ended = end.map(|end| match end.tcp_how {
+        EndHow::Fin => format!("FIN{by}"),
+        EndHow::Rst => format!("RST{by}"),
+        EndHow::CloseFrame | EndHow::Silent | EndHow::Open => "open".to_owned(),
+    });
     let state = match flow.state {
         ConnectState::Established => "no request",
         ConnectState::Refused => "refused",
         ConnectState::Unanswered => "no answer",
         ConnectState::Midstream => "midstream",
     };
-    let said = flow.said.as_ref();
-    let nothing = if said.is_some() { "nothing that is read" } else { "nothing was said" };
+    let nothing = match said {
+        Some(_) if sealed => "not read",
+        Some(_) => "nothing that is read",
+        None => "nothing was said",
+    };
     Flow {
         client: flow.client,
         server: flow.server,
@@ -142,7 +155,7 @@ fn of_flow(s: &Shared, chain: i64, flow: &FlowFacts) -> Flow {
         lasted: flow.end_at.map(|end| end.since(flow.syn_at)),
         exchanges: 0,
         chain,
-        state: state.to_owned(),
+        state: ended.unwrap_or_else(|| state.to_owned()),
         speaks: stack(s, said.map(|said| said.via.as_slice()).unwrap_or_default(), vec![nothing.to_owned()]),
         missing: if said.is_some_and(|said| said.gap) { "bytes lost".to_owned() } else { String::new() },
     }

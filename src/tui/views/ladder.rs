@@ -226,6 +226,11 @@ impl Ladder {
                 here(&mut out);
                 if !proved.is_empty() {
                     out.push(Line::new());
+                    let is_verdict = |&i: &usize| s.a.findings.get(i).is_some_and(|f| f.rule == chain.verdict.rule);
+                    if !proved.iter().any(is_verdict) {
+                        // Whose fault it is and what mends it is told of the verdict, not of these.
+                        out.extend(verdict::headline(s, chain, columns).into_iter().take(1));
+                    }
                     fix(&mut out);
                 }
             }
@@ -245,7 +250,7 @@ impl Ladder {
     }
 
     /// What is chosen, and the names of the panes.
-    fn pane_title(&self, s: &Shared) -> Line {
+    fn pane_title(&self, s: &Shared, columns: usize) -> Line {
         let mut title = Line::new();
         for (pane, name) in Pane::ALL {
             let tone = if pane == self.pane { Tone::Accent } else { Tone::Dim };
@@ -258,8 +263,10 @@ impl Ladder {
                 title.push(Tone::Dim, format!(", leg {}", event.leg));
             }
             if let Some(at) = event.at {
-                let input = if s.a.inputs.len() > 1 { format!(" of input {}", at.input()) } else { String::new() };
-                title.push(Tone::Dim, format!(", packet {}{input}", at.number()));
+                let left = columns.saturating_sub(title.width() + 6);
+                let words = s.text.packet(at);
+                let short = format!("packet {}", at.number());
+                title.push(Tone::Dim, format!(", {}", if width(&words) > left { short } else { words }));
             }
         }
         title
@@ -296,9 +303,13 @@ impl View for Ladder {
             pane = Rect { y: main.bottom(), height: area.height - main.height, ..area };
         }
         let lanes = gap(main.width, u16::try_from(self.events.lanes.len()).unwrap_or(1)) >= GAP && main.height > 5;
-        let header = if lanes { 3 } else { 0 };
+        let header = if lanes { 3 } else { u16::from(main.height > 5) };
         if lanes {
             self.lanes(s, main, buf);
+        } else if header > 0 {
+            let names: Vec<&str> = self.events.lanes.iter().map(|lane| lane.name.as_str()).collect();
+            let line = Line::of(Tone::Strong, format!("            {}", names.join(" → ")));
+            put(buf, s.theme, (main.left(), main.top()), main.width, &line, Style::new());
         }
         self.top = main.top() + header;
         let window = self.list.window(usize::from(main.height.saturating_sub(header)), self.events.all.len());
@@ -314,7 +325,7 @@ impl View for Ladder {
             }
             pane = Rect { x: pane.x + 1, width: pane.width - 1, ..pane };
         }
-        paint::rule(buf, s.theme, Rect { height: 1, ..pane }, &self.pane_title(s));
+        paint::rule(buf, s.theme, Rect { height: 1, ..pane }, &self.pane_title(s, usize::from(pane.width)));
         let inner = Rect { y: pane.y + 1, height: pane.height - 1, ..pane };
         paint::lines(buf, s.theme, inner, &self.pane(s, usize::from(inner.width), beside));
     }
@@ -340,6 +351,14 @@ impl View for Ladder {
                     }
                     Some(What::Frames(leg, first, _)) => frames::open_at(s, self.which.index(s), leg, first),
                     _ => Step::Say("this is no message with a head".to_owned()),
+                };
+            }
+            Action::Frames => {
+                let at = self.event().and_then(|event| event.leg.checked_sub(1));
+                let leg = at.zip(self.which.get(s)).and_then(|(at, chain)| s.leg(*chain.legs.get(at)?));
+                return match leg.filter(|x| x.talk.as_ref().is_some_and(|talk| !talk.frames.is_empty())) {
+                    Some(x) => frames::open_at(s, self.which.index(s), x.id, 0),
+                    None => Step::Ignored,
                 };
             }
             Action::Copy => {

@@ -7,7 +7,8 @@ use crate::base::ExchangeId;
 use crate::model::{Direction, Exchange, Head, LineFaults, StartLine};
 use crate::tui::events::What;
 use crate::tui::keys::Action;
-use crate::tui::paint::{self, Line, wrap};
+use crate::tui::paint::{Line, wrap};
+use crate::tui::scroll::Scroll;
 use crate::tui::shared::{self, Shared};
 use crate::tui::theme::Tone;
 use crate::tui::which::Which;
@@ -51,14 +52,12 @@ struct Message {
     /// All messages of the chain, leg by leg.
     all: Vec<What>,
     at: What,
-    top: usize,
-    rows: usize,
-    height: usize,
+    scroll: Scroll,
 }
 
 impl Message {
     fn new() -> Message {
-        Message { which: Which::default(), all: Vec::new(), at: What::Tcp, top: 0, rows: 0, height: 0 }
+        Message { which: Which::default(), all: Vec::new(), at: What::Tcp, scroll: Scroll::default() }
     }
 
     fn step(&mut self, back: bool) {
@@ -67,7 +66,7 @@ impl Message {
         let next = if back { here + count - 1 } else { here + 1 } % count;
         if let Some(what) = self.all.get(next) {
             self.at = *what;
-            self.top = 0;
+            self.scroll.top = 0;
         }
     }
 }
@@ -104,34 +103,24 @@ impl View for Message {
             all.push(Line::new());
             all.extend(verdict::finding(s, finding, columns));
         }
-        self.rows = all.len();
-        self.height = usize::from(area.height);
-        self.top = self.top.min(self.rows.saturating_sub(self.height));
-        paint::lines(buf, s.theme, area, all.get(self.top..).unwrap_or_default());
+        self.scroll.draw(s.theme, &all, area, buf);
     }
 
     fn act(&mut self, action: Action, s: &mut Shared) -> Step {
-        let page = self.height.max(1);
+        if self.scroll.act(action) {
+            return Step::Done;
+        }
         match action {
-            Action::Down => self.top += 1,
-            Action::Up => self.top = self.top.saturating_sub(1),
-            Action::HalfDown => self.top += page.div_ceil(2),
-            Action::HalfUp => self.top = self.top.saturating_sub(page.div_ceil(2)),
-            Action::PageDown => self.top += page,
-            Action::PageUp => self.top = self.top.saturating_sub(page),
-            Action::Top => self.top = 0,
-            Action::Bottom => self.top = self.rows,
             Action::Pane | Action::Right => self.step(false),
             Action::PaneBack | Action::Left => self.step(true),
             Action::Bytes => return bytes::open_at(s, self.which.index(s), self.at),
             _ => return Step::Ignored,
         }
-        self.top = self.top.min(self.rows.saturating_sub(self.height));
         Step::Done
     }
 
     fn cursor(&self, _: &Shared) -> (usize, usize) {
-        (self.top, self.rows.max(1))
+        self.scroll.cursor()
     }
 }
 
@@ -168,7 +157,7 @@ pub(super) fn lines_of(s: &Shared, what: What) -> Option<Vec<Line>> {
         Direction::ClientToServer => (x.client, x.server),
         Direction::ServerToClient => (x.server, x.client),
     };
-    let mut out = vec![Line::of(Tone::Dim, format!(" {from} → {to}  packet {}", head.at.number()))];
+    let mut out = vec![Line::of(Tone::Dim, format!(" {from} → {to}  {}", s.text.packet(head.at)))];
     out.push(start(s, head));
     for field in head.fields.iter() {
         let name = head.name(field);
@@ -213,7 +202,7 @@ fn faults(line: &mut Line, faults: LineFaults) {
 }
 
 /// A line that is too long, as several; all of it in the tone of its last piece.
-fn broken(line: Line, columns: usize) -> Vec<Line> {
+pub(super) fn broken(line: Line, columns: usize) -> Vec<Line> {
     if line.width() <= columns {
         return vec![line];
     }

@@ -17,6 +17,7 @@ pub mod flows;
 pub mod frames;
 pub mod ladder;
 pub mod message;
+pub mod summary;
 pub mod timeline;
 pub mod verdict;
 
@@ -42,6 +43,7 @@ pub static SCREENS: &[&Screen] = &[
     &frames::SCREEN,
     &flows::SCREEN,
     &bytes::SCREEN,
+    &summary::SCREEN,
 ];
 
 /// What became of an action.

@@ -63,7 +63,12 @@ impl Timeline {
 
     /// The window that shows all that matches.
     fn fit(&mut self, s: &Shared) {
-        let ends = s.visible.iter().filter_map(|at| s.facts.span(usize::try_from(*at).ok()?));
+        let ends = s.visible.iter().filter_map(|at| {
+            let at = usize::try_from(*at).ok()?;
+            let (began, ended) = s.facts.span(at)?;
+            let opened = s.a.chains.get(at).and_then(|chain| s.opened(chain));
+            Some((opened.map_or(began, |opened| opened.min(began)), ended))
+        });
         let bounds = ends.reduce(|(from, to), (a, b)| (from.min(a), to.max(b)));
         self.show(bounds);
     }

@@ -4,6 +4,7 @@ use crate::base::Endpoint;
 use crate::model::{Chain, Confidence, Finding, Role};
 use crate::rules;
 
+use crate::tui::events;
 use crate::tui::paint::{Line, wrap};
 use crate::tui::shared::{Mark, Shared};
 use crate::tui::theme::Tone;
@@ -134,7 +135,7 @@ pub fn way(s: &Shared, chain: &Chain) -> Vec<(String, Endpoint)> {
     }
     for x in s.legs(chain) {
         let hop = chain.hops.iter().find(|hop| hop.between.0 == x.id);
-        out.push((hop.map_or_else(|| "backend".to_owned(), |hop| s.hop_name(hop)), x.server));
+        out.push((hop.map_or_else(|| events::server_name(s, chain, x), |hop| s.hop_name(hop)), x.server));
     }
     out
 }

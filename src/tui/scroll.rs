@@ -1,0 +1,52 @@
+//! Lines that are read, not chosen from: which of them are in view.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::keys::Action;
+use super::paint::{self, Line};
+use super::theme::Theme;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scroll {
+    /// The first line in view.
+    pub top: usize,
+    /// Lines, and room for them, when they were drawn last.
+    rows: usize,
+    height: usize,
+}
+
+impl Scroll {
+    pub fn draw(&mut self, theme: Theme, lines: &[Line], area: Rect, buf: &mut Buffer) {
+        (self.rows, self.height) = (lines.len(), usize::from(area.height));
+        self.top = self.top.min(self.last());
+        paint::lines(buf, theme, area, lines.get(self.top..).unwrap_or_default());
+    }
+
+    /// Moves what is in view; whether the action was one of a list.
+    pub fn act(&mut self, action: Action) -> bool {
+        let page = self.height.max(1);
+        self.top = match action {
+            Action::Down => self.top + 1,
+            Action::Up => self.top.saturating_sub(1),
+            Action::HalfDown => self.top + page.div_ceil(2),
+            Action::HalfUp => self.top.saturating_sub(page.div_ceil(2)),
+            Action::PageDown => self.top + page,
+            Action::PageUp => self.top.saturating_sub(page),
+            Action::Top => 0,
+            Action::Bottom => self.rows,
+            _ => return false,
+        }
+        .min(self.last());
+        true
+    }
+
+    /// The first line in view, and how many there are.
+    pub fn cursor(&self) -> (usize, usize) {
+        (self.top, self.rows.max(1))
+    }
+
+    fn last(&self) -> usize {
+        self.rows.saturating_sub(self.height)
+    }
+}
