@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use crate::capture::{Progress, Source};
 use crate::cli::{Extract, Inputs, Numbers};
 use crate::engine::stretch::{self, Ask, Stretch};
-use crate::report::{self, Options, build, redact};
+use crate::report::{self, Options, build};
 use crate::store::{Analysis, select};
 use crate::tui::{Beside, Form, Request, Scope};
 
@@ -24,7 +24,7 @@ const NAMES: usize = 1_000;
 pub(super) struct Exporter {
     pub(super) inputs: Inputs,
     pub(super) utc: bool,
-    /// Addresses and hosts are replaced in what is written.
+    /// In the analysis addresses and hosts are replaced: what would show the captured ones is not to be had.
     pub(super) redact: bool,
     /// The inputs were a capture that ran.
     pub(super) live: bool,
@@ -76,14 +76,10 @@ impl Exporter {
             Scope::Filter(text) => select::chains(a, &analyse::parse_filter(text)?.with_inputs(&a.inputs)),
         };
         let all = keep.iter().all(|keep| *keep);
-        if all && !self.redact {
+        if all {
             (format.write)(a, &options, out)?;
         } else {
-            let mut part = if all { a.clone() } else { select::part(a, &keep) };
-            if self.redact {
-                redact::redact(&mut part);
-            }
-            (format.write)(&part, &options, out)?;
+            (format.write)(&select::part(a, &keep), &options, out)?;
         }
         out.flush()?;
         let chains = keep.iter().filter(|keep| **keep).count();
@@ -125,6 +121,9 @@ impl Exporter {
 impl Exporter {
     /// Reads some of an exchange's stream again, while it is wanted.
     pub(super) fn look(&self, ask: &Ask, a: &Analysis, is_wanted: &dyn Fn() -> bool) -> anyhow::Result<Stretch> {
+        if self.redact {
+            bail!("with --redact nothing is read again");
+        }
         let known = self.again()?;
         let Some(row) = build::row(a, ask.exchange) else { bail!("it is not in the analysis any more") };
         let mut inputs = known.open(&self.inputs)?;

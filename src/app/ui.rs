@@ -10,6 +10,7 @@ use crate::base::Counters;
 use crate::cli::{Report, Screen, ThemeName};
 use crate::engine::{Collected, Judge, Preview, Previewed, judge};
 use crate::model::Finding;
+use crate::report;
 use crate::store::Analysis;
 use crate::tui::{self, Palette, Shared, Tell, Theme, Ui};
 
@@ -55,6 +56,7 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     let (named, leave) = (args.inputs.clone(), Arc::clone(&exporter));
     let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);
+    let redact = args.shown.redact;
     let read = move |tell: &Tell| -> Result<Analysis, String> {
         let facts = inputs.facts().to_vec();
         let (window, clocks) = (inputs.window(), inputs.clocks().to_vec());
@@ -62,7 +64,10 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
             let mut judge = Judge::new(&products);
             judge.told.clone_from(&told);
             let allows = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
-            let a = judge::whole_by(&mut judge, collected, counters, facts, &allows);
+            let mut a = judge::whole_by(&mut judge, collected, counters, facts, &allows);
+            if redact {
+                report::redact::redact(&mut a);
+            }
             (a, judge.copied)
         };
         let seen = Preview::default();

@@ -13,6 +13,7 @@ use crate::base::{Counters, limits};
 use crate::cli::{Report, Screen};
 use crate::engine::{Collected, Engine, Judge, Preview, Previewed, judge};
 use crate::model::{Finding, InputFacts, Severity};
+use crate::report;
 use crate::store::Analysis;
 use crate::tui::{self, Alive, Shared, Tell, Ui};
 
@@ -52,13 +53,18 @@ pub(super) fn run(args: &Report, screen: Screen) -> anyhow::Result<u8> {
     });
     let mut shared = Shared::new(theme(args, screen), args.shown.show_secrets, args.utc);
     shared.filter(&filter);
-    let show_secrets = args.shown.show_secrets;
+    let (show_secrets, redact) = (args.shown.show_secrets, args.shown.redact);
     let (ended, end): (Sender<End>, Receiver<End>) = channel();
     let read = move |tell: &Tell| -> Result<Analysis, String> {
         let judged = |collected: Collected, counters: Counters, facts: Vec<InputFacts>| {
             let mut judge = Judge::new(&products);
             judge.told.clone_from(&told);
-            judge::whole_by(&mut judge, collected, counters, facts, &|f: &Finding, x: Option<&_>| allowed.allows(f, x))
+            let allows = |f: &Finding, x: Option<&_>| allowed.allows(f, x);
+            let mut a = judge::whole_by(&mut judge, collected, counters, facts, &allows);
+            if redact {
+                report::redact::redact(&mut a);
+            }
+            a
         };
         let known = Arc::new(Mutex::new(feed.facts().to_vec()));
         let (seen, over) = (Preview::default(), Gate::default());

@@ -140,11 +140,14 @@ fn export_json_then_packets(tmux: &Tmux) {
 
 #[test]
 #[ignore = "needs tmux"]
-fn what_is_exported_is_redacted_where_the_user_says_so() {
+fn what_is_shown_and_exported_is_redacted_where_the_user_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let sample = sources::root().join("samples/accept-in-hex.pcap");
     let tmux = Tmux::run_in(&format!("cd {};", folder.path().display()), &format!("--redact {}", sample.display()));
-    tmux.wait("accept-mismatch");
+    let shown = tmux.wait("accept-mismatch");
+    tmux.keys(&["x"]);
+    tmux.wait("with --redact nothing is read again");
+    tmux.keys(&["Escape"]);
     export_json_then_packets(&tmux);
     tmux.wait("with --redact only reports are written here");
     tmux.keys(&["C-c"]);
@@ -154,7 +157,9 @@ fn what_is_exported_is_redacted_where_the_user_says_so() {
     let open: serde_json::Value = serde_json::from_slice(&open).expect("JSON");
     for end in ["client", "server"] {
         let address = open["exchanges"][0][end]["ip"].as_str().expect("an address");
-        assert!(json.contains("198.18.0.1") && !json.contains(address), "{json}");
+        for text in [&json, &shown] {
+            assert!(text.contains("198.18.0.2") && !text.contains(address), "{text}");
+        }
     }
     assert!(!folder.path().join("hopscope-1.pcapng").exists());
 }

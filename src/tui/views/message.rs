@@ -157,7 +157,8 @@ pub(super) fn lines_of(s: &Shared, what: What) -> Option<Vec<Line>> {
         Direction::ClientToServer => (x.client, x.server),
         Direction::ServerToClient => (x.server, x.client),
     };
-    let mut out = vec![Line::of(Tone::Dim, format!(" {from} → {to}  {}", s.text.packet(head.at)))];
+    let mut out = vec![Line::of(Tone::Dim, format!(" {from} → {to}"))];
+    out.push(Line::of(Tone::Dim, format!(" {}", s.text.packet(head.at))));
     out.push(start(s, head));
     for field in head.fields.iter() {
         let name = head.name(field);
