@@ -5,7 +5,7 @@
 //! `key~text` is a part of it; `key>5`, `key<200ms`, `>=` and `<=` compare. A word alone is searched
 //! in path, host, addresses and rules. Quotes hold spaces together. Letter case counts for `key` and
 //! `accept` only. Of a journey over several legs, one leg must have all that is asked for, and none what
-//! is ruled out; `hop:` is the address or name of a proxy on the way, `product:` what is at fault or what
+//! is ruled out; an address may be a network (`client:10.0.0.0/8`); `hop:` is the address or name of a proxy on the way, `product:` what is at fault or what
 //! a proxy on the way runs.
 
 use crate::model::{Chain, Finding, FlowFacts, InputFacts};
@@ -16,6 +16,7 @@ mod bits;
 mod column;
 mod columns;
 mod keys;
+mod known;
 mod parse;
 mod parts;
 mod pattern;
@@ -202,6 +203,11 @@ mod tests {
             ("file:edge* packet:14", &[2]),
             ("input:0 packet>20", &[3]),
             ("10.0.1.9:8080", &[2]),
+            ("client:10.0.0.0/8 server:10.0.1.8/31", &[2]),
+            ("ip:10.0.1.8/29", &[2]),
+            ("-server:10.0.1.9/32", &[1, 3]),
+            ("ip:2001:db8::/32", &[]),
+            ("path:10.0.0.0/8", &[]),
             ("accept-mis", &[2]),
             ("\"chat room\"", &[]),
             ("path:\"/chat*\"", &[1, 2, 3]),
@@ -222,6 +228,26 @@ mod tests {
         insta::assert_snapshot!(message("a or"), @"filter, character 3: `or` stands between two terms: status:101 or status:200");
         insta::assert_snapshot!(message("or a"), @"filter, character 1: `or` stands between two terms: status:101 or status:200");
         insta::assert_snapshot!(message("-"), @"filter, character 1: `-` negates the term behind it: -status:101");
+        insta::assert_snapshot!(message("status=101"), @"filter, character 1: `=` compares nothing here: write status:101, or \"status=101\" for these words");
+        insta::assert_snapshot!(message("rule:acept-mismatch"), @"filter, character 1: there is no rule `acept-mismatch`; did you mean accept-mismatch?");
+        insta::assert_snapshot!(message("verdict:foo*"), @"filter, character 1: there is no rule `foo*`; see: hopscope rules");
+        insta::assert_snapshot!(message("severity:critical"), @"filter, character 1: `severity` is never `critical`; it is one of error, warning, info");
+        insta::assert_snapshot!(message("outcome:failed"), @"filter, character 1: `outcome` is never `failed`; it is one of upgraded, broken, refused, redirected, unanswered, unknown");
+        insta::assert_snapshot!(message("ip:10.0.0.0/33"), @"filter, character 1: `10.0.0.0/33` should be a network, such as 10.0.0.0/8 or 2001:db8::/32");
+        for good in [
+            "rule:refused-403",
+            "verdict:refused-4*",
+            "rule:hop-*",
+            "verdict:ok",
+            "-severity:error",
+            "end:rst",
+            "kind:guid-*",
+            "\"status=101\"",
+            "a=b",
+            "?status=1",
+        ] {
+            assert!(Filter::parse(good).is_ok(), "{good}");
+        }
         insta::assert_snapshot!(message("a \"b"), @r#"filter, character 3: this quote is not closed; add another " at the end of the words"#);
     }
 

@@ -33,6 +33,7 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain, fix
     evidence(c, page, chain)?;
     if let Some(x) = facts::first_leg(c.a, chain).map(|row| &row.exchange) {
         logs(c, page, chain, x)?;
+        legs::other_side(page, chain, x)?;
     } else if let Some(flow) = facts::flow(c.a, chain) {
         page.items("in the logs", &[seen_at(c, flow.client, flow.syn_at)])?;
     }

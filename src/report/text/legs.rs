@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io;
 
 use crate::base::Timestamp;
-use crate::model::Chain;
+use crate::model::{Chain, Exchange, Role};
 use crate::report::mask;
 use crate::report::text::page::{Page, Tone};
 use crate::report::text::{Context, facts};
@@ -88,6 +88,21 @@ fn lies_within(nearer: &Row, farther: &Row) -> bool {
         (None, _) => n.end.at.is_none_or(|end| f.request.first <= end),
     };
     elsewhere && began && ended
+}
+
+/// What captures the other side of a proxy of which one side was seen, and whose fault it seems to be. Nothing but an
+/// address is put in.
+pub(super) fn other_side(page: &mut Page<'_>, chain: &Chain, x: &Exchange) -> io::Result<()> {
+    let v = &chain.verdict;
+    let alone = chain.legs.len() == 1 && chain.hops.is_empty() && chain.tried.is_empty() && chain.sealed.is_empty();
+    // What is known by comparing both sides needs no other one.
+    let compared = v.told_by().starts_with("hop-");
+    let hop = v.blame.as_ref().filter(|blame| blame.role == Role::Hop).and_then(|blame| blame.address.as_deref());
+    let end = [x.client.ip, x.server.ip].into_iter().find(|ip| hop.is_some_and(|hop| hop == ip.to_string()));
+    match end.filter(|ip| alone && !compared && !ip.is_loopback()) {
+        Some(ip) => page.verbatim("other side", &format!("on {ip}: tcpdump -i any -s 0 -U -w both.pcap tcp")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

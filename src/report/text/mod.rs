@@ -175,6 +175,7 @@ mod tests {
           body         origin not allowed
           evidence     frame.number in {24,26}
           in the logs  client 10.0.0.1:40003 at 02:14:09.311 UTC
+          other side   on 10.0.0.2: tcpdump -i any -s 0 -U -w both.pcap tcp
           fix          nginx >= 1.3.13:
                          proxy_set_header Host $host;
                          proxy_set_header Origin $http_origin;

@@ -145,6 +145,11 @@ impl Key {
         matches!(self, Key::Nonce | Key::Accept)
     }
 
+    /// Whether its values are addresses, so that a network may be asked for.
+    pub(super) fn is_address(self) -> bool {
+        matches!(self, Key::Client | Key::Server | Key::Ip | Key::Hop | Key::Blame)
+    }
+
     pub(super) fn find(name: &str) -> Option<Key> {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, key)| key)
     }

@@ -1,6 +1,7 @@
 //! From the text of a filter to its terms.
 
 use crate::store::filter::keys::{Key, Unit};
+use crate::store::filter::known;
 use crate::store::filter::pattern::Pattern;
 use crate::store::filter::{Compare, FilterError, Term, Test};
 
@@ -102,7 +103,14 @@ fn term(token: &Token) -> Result<Term, FilterError> {
             };
             condition(token, name, key, rest)?
         }
-        _ => Test::Anywhere(Pattern::part(text, false)),
+        _ => {
+            let assigned = text.split_once('=').filter(|_| !token.quoted);
+            if let Some((name, value)) = assigned.filter(|(name, _)| Key::find(name).is_some()) {
+                let why = format!("`=` compares nothing here: write {name}:{value}, or \"{text}\" for these words");
+                return Err(token.error(why));
+            }
+            Test::Anywhere(Pattern::part(text, false))
+        }
     };
     Ok(Term { negated, test })
 }
@@ -133,8 +141,18 @@ fn condition(token: &Token, name: &str, key: Key, rest: &str) -> Result<Test, Fi
         (None, Some(unit)) if operator == ":" && !value.contains('*') => {
             Ok(Test::Number(key, Compare::Equal, number(token, unit, value)?))
         }
-        (None, _) if operator == ":" => Ok(Test::Text(key, Pattern::whole(value, exact_case))),
-        (None, _) => Ok(Test::Text(key, Pattern::part(value, exact_case))),
+        (None, _) if operator == ":" && key.is_address() && value.contains('/') => {
+            let why = || token.error(format!("`{value}` should be a network, such as 10.0.0.0/8 or 2001:db8::/32"));
+            Ok(Test::Text(key, Pattern::network(value).ok_or_else(why)?))
+        }
+        (None, _) => {
+            let whole = operator == ":";
+            let pattern = if whole { Pattern::whole(value, exact_case) } else { Pattern::part(value, exact_case) };
+            match known::fault(key, name, value, &pattern) {
+                Some(why) => Err(token.error(why)),
+                None => Ok(Test::Text(key, pattern)),
+            }
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! Patterns over bytes: a whole value with `*` for anything, or a part of a value.
+//! Patterns over bytes: a whole value with `*` for anything, a part of a value, or an address in a network.
+
+use std::net::{IpAddr, SocketAddr};
 
 /// What a value is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -6,12 +8,40 @@ pub(super) struct Pattern {
     /// The pieces between the stars. One piece: no star, the whole value.
     pieces: Vec<Vec<u8>>,
     exact_case: bool,
+    /// It is an address in this network, with or without a port; then there are no pieces.
+    network: Option<Network>,
+}
+
+/// Addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    of: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    fn has(self, ip: IpAddr) -> bool {
+        match (self.of, ip) {
+            (IpAddr::V4(of), IpAddr::V4(ip)) => (of.to_bits() ^ ip.to_bits()).leading_zeros() >= u32::from(self.bits),
+            (IpAddr::V6(of), IpAddr::V6(ip)) => (of.to_bits() ^ ip.to_bits()).leading_zeros() >= u32::from(self.bits),
+            _ => false,
+        }
+    }
 }
 
 impl Pattern {
     /// The whole value; `*` stands for anything.
     pub(super) fn whole(text: &str, exact_case: bool) -> Self {
-        Pattern { pieces: text.split('*').map(|p| p.as_bytes().to_vec()).collect(), exact_case }
+        Pattern { pieces: text.split('*').map(|p| p.as_bytes().to_vec()).collect(), exact_case, network: None }
+    }
+
+    /// `10.0.0.0/8`. `None`: it is no network.
+    pub(super) fn network(text: &str) -> Option<Self> {
+        let (of, bits) = text.split_once('/')?;
+        let of: IpAddr = of.parse().ok()?;
+        let most = if of.is_ipv4() { 32 } else { 128 };
+        let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
+        Some(Pattern { pieces: Vec::new(), exact_case: false, network: Some(Network { of, bits }) })
     }
 
     /// A part of the value.
@@ -27,6 +57,12 @@ impl Pattern {
 
     /// Linear in the value's length for each piece: every piece is looked for once, from the left.
     pub(super) fn matches(&self, value: &[u8]) -> bool {
+        if let Some(network) = self.network {
+            let address = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse::<IpAddr>().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())));
+            return address.is_some_and(|ip| network.has(ip));
+        }
         let (Some((first, rest)), Some(last)) = (self.pieces.split_first(), self.pieces.last()) else { return true };
         if rest.is_empty() {
             return value.len() == first.len() && self.equal(value, first);
