@@ -11,7 +11,18 @@ use super::scope::Scope;
 pub(super) fn faults(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
     let found = scope.blamed_for();
     match (found.is_empty(), scope.fronts.len()) {
-        (false, _) => m.from("no-fault", "Failures by its fault", &found),
+        (false, _) => {
+            m.from("no-fault", "Failures by its fault", &found);
+            // The verdict says whose fault it is; a finding of an end, only what was seen there.
+            let worst = found.iter().max_by_key(|(chain, _)| chain.verdict.severity);
+            let summary = worst.map(|(chain, _)| m.masker.text(&chain.verdict.summary)).unwrap_or_default();
+            let severity = found.iter().map(|(chain, _)| chain.verdict.severity).max();
+            if let Some((line, severity)) = m.lines.last_mut().zip(severity).filter(|_| !summary.is_empty()) {
+                (line.status, line.severity) = (Status::of(severity), severity);
+                let times = if found.len() > 1 { format!("{} times; once: ", found.len()) } else { String::new() };
+                line.text = format!("{times}{summary}");
+            }
+        }
         (true, 0) => {
             m.plain("no-fault", "Failures by its fault", Status::NotObserved, "nothing went through it".to_owned());
         }
@@ -25,19 +36,19 @@ pub(super) fn faults(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
 /// `Upgrade`, `Connection`, the version, the key, the accept and the answers.
 pub(super) fn upgrade(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
     let fwd = Some(FaultClass::Fwd);
-    let tally = count(scope, Passed::upgrade_kept);
+    let tally = asked(scope, Passed::upgrade_kept);
     let words = ["passes Upgrade on", "does not pass Upgrade on"];
     m.tallied(("upgrade-passed", "Upgrade"), &tally, Status::Fail, words, fwd);
-    let tally = count(scope, Passed::connection_kept);
+    let tally = asked(scope, Passed::connection_kept);
     let words = ["renews Connection: Upgrade", "does not renew Connection: Upgrade"];
     m.tallied(("connection-passed", "Connection"), &tally, Status::Fail, words, fwd);
-    let tally = count(scope, |p| {
+    let tally = asked(scope, |p| {
         let upgrade = p.near.request.has("upgrade") && !is_stream(p);
         upgrade.then(|| p.far.request.version() != b"HTTP/1.0" || p.near.request.version() == b"HTTP/1.0")
     });
     let words = ["asks the backend in HTTP/1.1", "asks the backend in HTTP/1.0, which knows no upgrade"];
     m.tallied(("http-version", "HTTP version"), &tally, Status::Fail, words, fwd);
-    let tally = count(scope, |p| kept(p, "sec-websocket-version"));
+    let tally = asked(scope, |p| kept(p, "sec-websocket-version"));
     let words = ["passes Sec-WebSocket-Version on", "does not pass Sec-WebSocket-Version on"];
     m.tallied(("websocket-version", "Sec-WebSocket-Version"), &tally, Status::Fail, words, fwd);
     key(scope, m);
@@ -51,6 +62,10 @@ pub(super) fn upgrade(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
         "hop-answered-locally",
     ];
     m.found("answers-passed", "Answers", &slugs, answered as u64, "passes on what the backend answers");
+    let slugs = ["hop-routed-by-spelling", "hop-routed-elsewhere", "affinity-broken", "hop-retried"];
+    let sent = scope.hops.len() as u64;
+    m.found("routing", "Routing", &slugs, sent, "sends upgrades to a backend that takes them, and once");
+    m.found("delay", "Delay", &["hop-latency"], answered as u64, "passes requests and answers on at once");
 }
 
 /// Fields beside: who asks, for whom, from where.
@@ -168,6 +183,26 @@ fn count<'a>(scope: &Scope<'a>, good: impl Fn(&Passed<'a, 'a>) -> Option<bool>) 
     }
     tally
 }
+
+/// As [`count`], of what a request for an upgrade needs behind the hop. What is lost is a fault where a rule says so: not of a
+/// question whether the client may, of h2c, or where another hop had lost it before.
+fn asked<'a>(scope: &Scope<'a>, good: impl Fn(&Passed<'a, 'a>) -> Option<bool>) -> Tally<'a> {
+    let mut tally = Tally::default();
+    for (chain, p) in &scope.hops {
+        let good = good(p).filter(|good| *good || scope.is_found(chain, p, LOST));
+        tally.add(good, chain, both(p));
+    }
+    tally
+}
+
+/// Rules of what a hop loses of an upgrade.
+const LOST: &[&str] = &[
+    "hop-downgraded-http10",
+    "hop-rewrote-upgrade-value",
+    "hop-stripped-connection",
+    "hop-stripped-sec",
+    "hop-stripped-upgrade",
+];
 
 /// Whether a field is the same behind the hop. `None` where there is none, or where heads are not whole.
 fn kept(p: &Passed<'_, '_>, name: &str) -> Option<bool> {

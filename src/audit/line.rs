@@ -22,6 +22,14 @@ pub(super) enum Status {
 }
 
 impl Status {
+    /// Of a fault.
+    pub(super) fn of(severity: Severity) -> Status {
+        match severity {
+            Severity::Error => Status::Fail,
+            Severity::Warning | Severity::Info => Status::Warn,
+        }
+    }
+
     pub(super) fn word(self) -> &'static str {
         match self {
             Status::NotObserved => "not-observed",
@@ -112,10 +120,7 @@ impl<'m, 's> Maker<'m, 's> {
     /// A line from findings, of which there is at least one: as bad as the worst.
     pub(super) fn from(&mut self, id: &'static str, title: &'static str, found: &[(&Chain, &Finding)]) {
         let Some(&(_, worst)) = found.iter().max_by_key(|(_, f)| f.severity) else { return };
-        let status = match worst.severity {
-            Severity::Error => Status::Fail,
-            Severity::Warning | Severity::Info => Status::Warn,
-        };
+        let status = Status::of(worst.severity);
         let times = if found.len() > 1 { format!("{} times; once: ", found.len()) } else { String::new() };
         let text = format!("{times}{}", self.masker.text(&worst.message));
         let severity = worst.severity;

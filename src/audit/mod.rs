@@ -178,4 +178,15 @@ mod tests {
         assert!(audited(&a).cards.is_empty());
         assert_eq!(worst(&audited(&Analysis::default())), None);
     }
+
+    #[test]
+    fn every_rule_about_hops_has_a_line() {
+        let lines = [include_str!("fields.rs"), include_str!("tunnels.rs"), include_str!("measured.rs")].concat();
+        // Counted at the heads themselves, or no fault at all.
+        let others = ["hop-stripped-upgrade", "hop-stripped-connection", "hop-downgraded-http10", "hop-refragmented"];
+        let all = crate::rules::all().map(|rule| rule.id).filter(|id| id.starts_with("hop-"));
+        let missing: Vec<&str> =
+            all.filter(|id| !others.contains(id) && !lines.contains(&format!("\"{id}\""))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

@@ -11,6 +11,18 @@ use crate::report::build;
 use crate::report::passed::Passed;
 use crate::store::Analysis;
 
+/// What a hop cannot but do where somebody else is at fault.
+const BROUGHT_ABOUT: &[&str] = &[
+    "h2-connect-refused",
+    "h2-hop-by-hop-field",
+    "h2-setting-advertised-unsupported",
+    "h2-status-101",
+    "hop-101-swallowed",
+    "hop-answered-locally",
+    "hop-ended-it",
+    "hop-tunnel-dead",
+];
+
 /// One intermediary, and all that went through it.
 pub(super) struct Scope<'a> {
     pub(super) a: &'a Analysis,
@@ -69,15 +81,12 @@ impl<'a> Scope<'a> {
     /// What its fault is in the chains whose verdict blames it, unless it is allowed.
     pub(super) fn blamed_for(&self) -> Vec<(&'a Chain, &'a Finding)> {
         let mut all = Vec::new();
-        let fronts: HashSet<ExchangeId> = self.fronts.iter().map(|(_, x)| x.id).collect();
-        for (chain, front) in self.fronts.iter().filter(|(chain, _)| self.is_blamed(chain)) {
+        // Also those of which only the side behind it was captured.
+        for chain in self.a.chains.iter().filter(|chain| self.is_blamed(chain)) {
             let legs = chain.legs.iter().filter_map(|&leg| build::row(self.a, leg)).flat_map(|row| &row.findings);
             let found = chain.findings.iter().chain(legs).filter_map(|&index| self.a.findings.get(index));
-            let behind = found.filter(|f| !f.allowed && f.rule == chain.verdict.rule);
-            // Each chain once, whatever the number of its legs there.
-            if chain.legs.iter().find(|leg| fronts.contains(leg)) == Some(&front.id) {
-                all.extend(behind.take(1).map(|f| (*chain, f)));
-            }
+            let mut behind = found.filter(|f| !f.allowed && f.rule == chain.verdict.rule);
+            all.extend(behind.next().map(|f| (chain, f)));
         }
         all
     }
@@ -99,7 +108,8 @@ impl<'a> Scope<'a> {
 
     pub(super) fn verdicts(&self) -> BTreeMap<&'a str, u64> {
         let mut all = BTreeMap::new();
-        for (chain, _) in &self.fronts {
+        let reached: HashSet<i64> = self.fronts.iter().map(|(chain, _)| chain.id).collect();
+        for chain in self.a.chains.iter().filter(|chain| reached.contains(&chain.id) || self.is_blamed(chain)) {
             *all.entry(&*chain.verdict.rule).or_default() += 1;
         }
         all
@@ -126,10 +136,17 @@ impl<'a> Scope<'a> {
 
     /// Whether a finding is about this hop of the chain and not about another.
     fn is_mine(&self, chain: &Chain, front: &Exchange, found: &Finding) -> bool {
+        if self.is_of_others(chain, found) {
+            return false;
+        }
         let mine: Vec<&Passed<'_, '_>> = self.hops_of(chain).filter(|p| p.near.id == front.id).collect();
         let legs: HashSet<ExchangeId> = mine.iter().flat_map(|p| [p.near.id, p.far.id]).chain([front.id]).collect();
         if let Subject::Exchange(id) = found.subject {
             return legs.contains(&id);
+        }
+        if found.rule == "hop-answered-locally" {
+            // It is about who answered, which is the one that this answer came from.
+            return front.response.as_ref().is_some_and(|head| found.evidence.iter().any(|e| e.at == head.at));
         }
         if chain.hops.iter().all(|hop| mine.iter().any(|p| p.hop == hop)) {
             return true;
@@ -146,15 +163,32 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Whether the chain's verdict lays what was found at somebody else's door, or says that somebody else brought it about.
+    fn is_of_others(&self, chain: &Chain, found: &Finding) -> bool {
+        let v = &chain.verdict;
+        let role = v.blame.as_ref().map(|blame| blame.role);
+        let failed = !matches!(&*v.rule, "ok" | "unknown") && !self.is_blamed(chain);
+        let of_ends = found.rule == v.rule && matches!(role, Some(Role::Client | Role::Server));
+        failed && (of_ends || BROUGHT_ABOUT.contains(&&*found.rule))
+    }
+
+    /// Whether a rule has found this of the hop in this chain, and the user does not allow it.
+    pub(super) fn is_found(&self, chain: &Chain, hop: &Passed<'_, '_>, rules: &[&str]) -> bool {
+        let found = chain.findings.iter().filter_map(|&index| self.a.findings.get(index));
+        found.filter(|f| !f.allowed && is_one(&f.rule, rules)).any(|f| self.is_mine(chain, hop.near, f))
+    }
+
     /// Whether the chain's verdict blames this intermediary.
     pub(super) fn is_blamed(&self, chain: &Chain) -> bool {
         let blame = chain.verdict.blame.as_ref().filter(|blame| blame.role == Role::Hop);
-        blame.and_then(|b| b.address.as_deref()).is_some_and(|address| {
-            self.proxy
-                .places()
-                .iter()
-                .any(|place| address == place || address.strip_prefix(place).is_some_and(|rest| rest.starts_with(':')))
-        })
+        let Some(address) = blame.and_then(|b| b.address.as_deref()) else { return false };
+        let at = |place: &String| address == place || address.strip_prefix(place).is_some_and(|on| on.starts_with(':'));
+        // Of several programs at one address, the one that the chain went through.
+        let here = |ip: IpAddr| {
+            let mut legs = chain.legs.iter().filter_map(|&leg| build::leg(self.a, leg));
+            self.proxy.addresses.contains(&ip) && legs.any(|x| self.proxy.is_at(x.server) || x.client.ip == ip)
+        };
+        self.proxy.places().iter().any(at) || address.parse().is_ok_and(here)
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) fn lines(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
         "hop-tunnel-dead",
         "hop-first-frames-lost",
         "hop-bytes-altered",
+        "hop-messages-differ",
         "hop-buffered",
         "hop-remasked",
         "hop-half-open",

@@ -41,7 +41,12 @@ fn what_the_terminal_shows_of_a_capture_is_what_its_report_says() {
 }
 
 /// Reads the captures of a case into a sink, and judges what it has.
-fn of<S: Sink>(case: &Path, sink: S, products: &Products, collected: impl FnOnce(S) -> Collected) -> (usize, Analysis) {
+pub(crate) fn of<S: Sink>(
+    case: &Path,
+    sink: S,
+    products: &Products,
+    collected: impl FnOnce(S) -> Collected,
+) -> (usize, Analysis) {
     let mut inputs = open(case);
     let mut engine = Engine::new(sink);
     read(&mut inputs, &mut engine, &mut |_| true).expect("a readable capture");
