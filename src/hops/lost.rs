@@ -33,8 +33,9 @@ pub fn lost(a: &Exchange, b: &Exchange, ends: &dyn Fn(&Exchange) -> Option<Times
         let transport = sent.talk.as_ref()?.transport.as_ref();
         let all = transport.map(|transport| [transport.resent, transport.overcome]);
         let resent = all.into_iter().flatten().flatten().find(|resent| resent.by == from);
+        let swallowed = transport.and_then(|transport| transport.swallowed).filter(|lost| lost.by == from);
         let reset = forged(sent, came, from);
-        let since = resent.map(|resent| resent.first).or(reset)?;
+        let since = resent.map(|resent| resent.first).or(swallowed.map(|lost| lost.first)).or(reset)?;
         let until = came.talk.as_ref().and_then(|talk| talk.of(from).last).map_or(answer.last, |last| last.ts);
         let goes_on = ends(came)? >= since + GOES_ON;
         let frames = sent_frames.frames.saturating_sub(came_frames.frames);

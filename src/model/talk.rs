@@ -339,6 +339,11 @@ pub struct Swallowed {
     /// Packets with something new of the other side, a second and more behind the first sending again, each of which
     /// acknowledged only what came before.
     pub signs: u32,
+    /// Those of them before the last sending again: a side that was gone and came back gives none.
+    pub between: u32,
+    /// Packets of the other side, a second and more behind the first sending again, that brought again what had been
+    /// acknowledged to it: it does not hear that either.
+    pub deaf: u32,
     /// The packet that began their side's last frame before they were sent again.
     pub at: PacketRef,
     /// When they were sent again for the first time.

@@ -170,6 +170,9 @@ pub(crate) enum Step {
     Unheard(u32),
     /// A large message of the server that never arrives, sent again so many times.
     Swallowed(u32),
+    /// A message of the client and all its acknowledgements are lost from here on: it is sent again so many times, and so is
+    /// what the server said last.
+    OneWay(u32),
     /// A Ping of the client and the Pong that answers it, so many times, each after so many milliseconds.
     Pings(Pings),
 }
@@ -341,6 +344,7 @@ impl Step {
             Step::Ttl(Of { of, is }) => script.ttl(of.side(), *is),
             Step::Unheard(times) => script.unheard(Side::Client, "anybody there?", *times),
             Step::Swallowed(times) => script.swallowed(*times),
+            Step::OneWay(times) => script.one_way(*times),
             Step::Pings(Pings { times, every_ms }) => (0..*times).fold(script, |script, n| {
                 let number = n.to_string();
                 let script = script.wait_ms(*every_ms).frame(Side::Client, 9, number.as_bytes());

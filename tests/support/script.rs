@@ -229,6 +229,24 @@ impl Script {
         script.acknowledge(acknowledge)
     }
 
+    /// A small message of the client that never arrives, like its acknowledgements: both sides send again so many times.
+    pub(crate) fn one_way(self, times: u32) -> Script {
+        let acknowledge = self.acknowledge;
+        let mut script = self.frame(Side::Server, 1, b"news");
+        let heard = script.segments.iter().rev().find(|sent| sent.from == Side::Server && !sent.payload.is_empty());
+        let heard = heard.cloned().expect("it was just sent");
+        script = script.acknowledge(false).frame(Side::Client, 1, b"word");
+        let sent = script.segments.last().cloned().expect("it was just sent");
+        for n in 0..times {
+            script.now_ns += 300_000_000 << n;
+            script.segments.push(Segment { at_ns: script.now_ns, ..sent.clone() });
+            script.now_ns += STEP_NS;
+            script.segments.push(Segment { at_ns: script.now_ns, ..heard.clone() });
+            script = script.ack(Side::Client);
+        }
+        script.acknowledge(acknowledge)
+    }
+
     /// How many segments there are so far.
     pub(crate) fn len(&self) -> usize {
         self.segments.len()

@@ -19,6 +19,8 @@ pub struct Watched {
     /// What client (server) sent again and the other side has not acknowledged, and where that stands in its direction's
     /// stream.
     swallowed: [Option<(Swallowed, u64)>; 2],
+    /// How far client (server) has acknowledged what the other side sent, since something was sent again.
+    acked: [u64; 2],
     /// Where the bytes of [`Transport::undelivered`] end in their direction's stream.
     undelivered_to: u64,
 }
@@ -35,6 +37,12 @@ impl Watched {
     ) {
         // They came after all.
         self.transport.undelivered.take_if(|lost| lost.by == by && offset < self.undelivered_to);
+        let other = usize::from(by == Direction::ClientToServer);
+        if let Some((unheard, _)) = self.swallowed[other].as_mut().filter(|_| offset < self.acked[other])
+            && ts.since(unheard.first) >= ALIVE
+        {
+            unheard.deaf = unheard.deaf.saturating_add(1);
+        }
         self.swallow(by, at, ts, (offset, bytes));
         match &mut self.transport.resent {
             Some(resent) if resent.by == by => {
@@ -55,10 +63,21 @@ impl Watched {
             Some((same, from)) if *from == offset => {
                 (same.times, same.last) = (same.times.saturating_add(1), ts);
                 same.smallest = same.smallest.min(length);
+                same.between = same.signs;
             }
             swallowed => {
-                let new =
-                    Swallowed { by, times: 1, smallest: length, before: offset, signs: 0, at, first: ts, last: ts };
+                let new = Swallowed {
+                    by,
+                    times: 1,
+                    smallest: length,
+                    before: offset,
+                    signs: 0,
+                    between: 0,
+                    deaf: 0,
+                    at,
+                    first: ts,
+                    last: ts,
+                };
                 *swallowed = Some((new, offset));
             }
         }
@@ -97,6 +116,8 @@ impl Watched {
         if signs.probe {
             self.probe(from, signs);
         }
+        let acked = &mut self.acked[usize::from(from == Direction::ServerToClient)];
+        *acked = signs.acked.unwrap_or_default().max(*acked);
         let unheard = &mut self.swallowed[usize::from(from == Direction::ClientToServer)];
         if let (Some((swallowed, at)), Some(acked)) = (unheard.as_mut(), signs.acked) {
             if acked > *at {
@@ -152,7 +173,12 @@ impl Watched {
                 stall.lasts = closed.is_some_and(|(from, _)| from == stall.from);
             }
         }
-        self.transport.swallowed = self.swallowed.into_iter().flatten().map(|(one, _)| one).max_by_key(|one| one.signs);
+        self.transport.swallowed = self
+            .swallowed
+            .into_iter()
+            .flatten()
+            .map(|(one, _)| one)
+            .max_by_key(|one| one.signs.saturating_add(one.deaf));
         (self.transport != Transport::default()).then(|| Box::new(self.transport))
     }
 }
@@ -269,7 +295,18 @@ mod tests {
         }
         watched.take(CLIENT, 64, Signs { acked: Some(14), ..sign(5, false) });
         let (first, last) = (ts(1), ts(4));
-        let swallowed = Swallowed { by: CLIENT, times: 4, smallest: 1_400, before: 40, signs: 3, at, first, last };
+        let swallowed = Swallowed {
+            by: CLIENT,
+            times: 4,
+            smallest: 1_400,
+            before: 40,
+            signs: 3,
+            between: 2,
+            deaf: 0,
+            at,
+            first,
+            last,
+        };
         assert_eq!(watched.swallowed, [Some((swallowed, 40)), None]);
         watched.take(SERVER, 64, Signs { acked: Some(41), ..sign(9, false) });
         assert_eq!(watched.swallowed, [None, None]);
@@ -298,5 +335,23 @@ mod tests {
         assert_eq!(watched.transport.rst_ttl, None);
         watched.take(SERVER, 64, Signs { rst: true, ttl: 251, ..sign(1, true) });
         assert_eq!(watched.transport.rst_ttl, Some((64, 251)));
+    }
+
+    #[test]
+    fn who_says_again_what_was_acknowledged_does_not_hear() {
+        let ts = |s| sign(s, false).ts;
+        let again = |watched: &mut Watched, by, s, offset| {
+            watched.again(by, PacketRef::new(0, 7), (ts(0), ts(s)), (offset, 9));
+        };
+        let deaf = |watched: Watched| watched.tell().and_then(|told| told.swallowed).map_or(0, |lost| lost.deaf);
+        let of = |acked, s| {
+            let mut watched = Watched::default();
+            again(&mut watched, CLIENT, 1, 40);
+            watched.take(CLIENT, 64, Signs { acked: Some(acked), ..sign(1, false) });
+            again(&mut watched, CLIENT, 2, 40);
+            again(&mut watched, SERVER, s, 10);
+            deaf(watched)
+        };
+        assert_eq!((of(20, 3), of(10, 3), of(20, 1)), (1, 0, 0), "acknowledged, not, and still under way");
     }
 }

@@ -29,6 +29,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-tunnel-dead",
         "idle-timeout-match",
         "mtu-black-hole",
+        "one-way-loss",
         "peer-vanished",
         "rst-injected",
         "silent-drop",

@@ -27,6 +27,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-half-open",
         "hop-tunnel-dead",
         "mtu-black-hole",
+        "one-way-loss",
         "peer-vanished",
         "rst-injected",
         "silent-drop",

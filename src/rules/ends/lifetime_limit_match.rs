@@ -22,7 +22,14 @@ pub(super) static RULE: Rule = Rule {
     causes: &["a limit on the life of connections"],
     fix: Some(FaultClass::Life),
     explains: &[Explains::Ended],
-    symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "mtu-black-hole", "rst-injected", "silent-drop"],
+    symptom_of: &[
+        "hop-first-frames-lost",
+        "hop-tunnel-dead",
+        "mtu-black-hole",
+        "one-way-loss",
+        "rst-injected",
+        "silent-drop",
+    ],
     check: Check::Chain(check),
 };
 

@@ -19,6 +19,7 @@ mod limit;
 mod lost_between;
 mod mass_end;
 mod mtu_black_hole;
+mod one_way_loss;
 mod ping_period_vs_timeout;
 mod reset;
 mod rst_injected;
@@ -51,6 +52,7 @@ pub(super) static RULES: &[&Rule] = &[
     &silent_drop::RULE,
     &lost_between::RULE,
     &mtu_black_hole::RULE,
+    &one_way_loss::RULE,
     &tunnel_rejected::RULE,
     &idle_timeout_match::RULE,
     &idle_timeout::RULE,
@@ -76,7 +78,10 @@ pub(super) fn is_end(rule: &Rule) -> bool {
 
 /// Rules about a third box, which nobody's address tells.
 pub(super) fn by_stranger(rule: &Rule) -> bool {
-    matches!(rule.id, "rst-injected" | "silent-drop" | "lost-between" | "mtu-black-hole" | "tunnel-rejected")
+    matches!(
+        rule.id,
+        "rst-injected" | "silent-drop" | "lost-between" | "mtu-black-hole" | "one-way-loss" | "tunnel-rejected"
+    )
 }
 
 /// Whether the end of this tunnel must be looked at over its whole journey.

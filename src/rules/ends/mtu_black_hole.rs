@@ -114,15 +114,21 @@ fn tell(text: String, found: String, sure: bool, evidence: Evidence, out: &mut F
 
 /// Captured before the place where they are lost.
 fn sent_in_vain(x: &Exchange) -> Option<Swallowed> {
-    let swallowed = transport(x)?.swallowed?;
-    let in_vain = swallowed.times >= TIMES && swallowed.last.since(swallowed.first) >= IN_VAIN && swallowed.signs > 0;
+    let swallowed = unheard(x).filter(|swallowed| swallowed.signs > 0)?;
     // Small messages that are sent again together are large, and all of them are lost.
     let spoken = x.talk.as_ref()?.of(swallowed.by);
     let one = spoken.largest_text.max(spoken.largest_binary) >= LARGE;
+    (one && swallowed.smallest >= LARGE).then_some(swallowed)
+}
+
+/// What was sent again often enough, for long enough, to a receiver that would take it.
+pub(super) fn unheard(x: &Exchange) -> Option<Swallowed> {
+    let swallowed = transport(x)?.swallowed?;
+    let in_vain = swallowed.times >= TIMES && swallowed.last.since(swallowed.first) >= IN_VAIN;
     // A receiver that takes nothing drops what comes.
     let stalls = transport(x)?.stalls[usize::from(swallowed.by == Direction::ServerToClient)];
     let taken = stalls.is_none_or(|stall| !stall.lasts && stall.from + stall.length < swallowed.first);
-    (in_vain && one && taken && swallowed.smallest >= LARGE).then_some(swallowed)
+    (in_vain && taken).then_some(swallowed)
 }
 
 /// Captured behind it.
@@ -149,7 +155,8 @@ mod tests {
             let (first, last) = (at(10), at(3_010));
             let by = Direction::ServerToClient;
             let at = PacketRef::new(0, 30);
-            let swallowed = Swallowed { by, times, smallest, before: 400, signs, at, first, last };
+            let swallowed =
+                Swallowed { by, times, smallest, before: 400, signs, between: signs, deaf: 0, at, first, last };
             let transport = Transport { swallowed: Some(swallowed), ..Transport::default() };
             x.talk.iter_mut().for_each(|talk| {
                 talk.server.largest_text = 6_000;

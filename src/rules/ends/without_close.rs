@@ -23,6 +23,7 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "lifetime-limit-match",
     "mqtt-keep-alive",
     "mtu-black-hole",
+    "one-way-loss",
     "not-websocket-after-101",
     "res-101-then-http",
     "res-101-then-tls",

@@ -37,6 +37,7 @@ pub(super) static RULE: Rule = Rule {
         "lifetime-limit-match",
         "lost-between",
         "mtu-black-hole",
+        "one-way-loss",
         "peer-vanished",
         "rst-injected",
         "silent-drop",

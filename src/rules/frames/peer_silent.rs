@@ -31,6 +31,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-tunnel-dead",
         "lost-between",
         "mtu-black-hole",
+        "one-way-loss",
         "ping-unanswered",
         "silent-drop",
     ],

@@ -24,7 +24,15 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: None,
     explains: &[Explains::Ended],
-    symptom_of: &["hop-tunnel-dead", "lost-between", "mtu-black-hole", "receiver-stuck", "rst-injected", "silent-drop"],
+    symptom_of: &[
+        "hop-tunnel-dead",
+        "lost-between",
+        "mtu-black-hole",
+        "one-way-loss",
+        "receiver-stuck",
+        "rst-injected",
+        "silent-drop",
+    ],
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
 

@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Read),
     explains: &[Explains::Ended],
-    symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "mtu-black-hole", "silent-drop"],
+    symptom_of: &["hop-first-frames-lost", "hop-tunnel-dead", "mtu-black-hole", "one-way-loss", "silent-drop"],
     check: Check::Exchange(check),
 };
 

@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     fix: Some(FaultClass::Read),
     explains: &[Explains::Ended],
-    symptom_of: &["hop-ended-it", "hop-tunnel-dead", "lost-between", "mtu-black-hole", "silent-drop"],
+    symptom_of: &["hop-ended-it", "hop-tunnel-dead", "lost-between", "mtu-black-hole", "one-way-loss", "silent-drop"],
     check: Check::Exchange(check),
 };
 

@@ -30,6 +30,7 @@ pub(super) static RULE: Rule = Rule {
         "hop-subprotocol-changed",
         "hop-tunnel-dead",
         "mtu-black-hole",
+        "one-way-loss",
         "req-early-data",
         "res-101-framed",
         "res-line-format",
