@@ -143,6 +143,9 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         judge.told = told;
         let mut analysis = judge::whole_by(&mut judge, collected, counters, inputs, &allow);
         progress.clear();
+        if !args.quiet && !analysis.rows.is_empty() {
+            told::complain_of_strangers(&judge.told.pins, &analysis);
+        }
         #[cfg(feature = "live")]
         {
             if let Some(notes) = &mut notes {

@@ -21,6 +21,9 @@ use crate::model::{InputFacts, Wrapper};
 use crate::proto::Sink;
 use crate::proto::tls::{KeyLog, Secrets};
 
+use super::complain;
+use super::out_file::name;
+
 /// What names a key log for browsers and libraries that write one.
 pub(super) const VARIABLE: &str = "SSLKEYLOGFILE";
 
@@ -88,6 +91,14 @@ impl Keys {
         Keys { grow: Some(Grow::default()), ..Keys::default() }.begin(args)
     }
 
+    /// Whether no more of them may come.
+    fn is_whole(&self) -> bool {
+        #[cfg(feature = "live")]
+        return self.grow.is_none();
+        #[cfg(not(feature = "live"))]
+        true
+    }
+
     /// What looks for more of them.
     #[cfg(feature = "live")]
     pub(super) fn take_grow(&mut self) -> Option<Grow> {
@@ -97,7 +108,15 @@ impl Keys {
     fn begin(mut self, args: &Inputs) -> anyhow::Result<Keys> {
         let keys = &mut self;
         for path in &args.keylogs {
+            let before = keys.secrets.counted.secrets;
             keys.file(path).with_context(|| format!("--keylog {}", path.display()))?;
+            if keys.is_whole() && keys.secrets.counted.secrets == before {
+                complain(&format!(
+                    "--keylog {}: no secret of TLS stands in it; its lines should begin like CLIENT_RANDOM or \
+                     CLIENT_TRAFFIC_SECRET_0 (docs/keys.md)",
+                    name(path)
+                ));
+            }
         }
         if args.keylogs.is_empty()
             && let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty())

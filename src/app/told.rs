@@ -8,6 +8,9 @@ use anyhow::{Context as _, bail};
 use crate::base::Nanos;
 use crate::cli::Inputs;
 use crate::hops::{Pin, Told};
+use crate::store::Analysis;
+
+use super::complain;
 
 /// What joining is told. Fails where an option cannot be read.
 pub(super) fn told(args: &Inputs) -> anyhow::Result<Told> {
@@ -15,6 +18,23 @@ pub(super) fn told(args: &Inputs) -> anyhow::Result<Told> {
     let pins = pins.collect::<anyhow::Result<Vec<Pin>>>()?;
     let clocks = clocks(args)?.into_iter().map(|(input, _)| u16::try_from(input).unwrap_or(u16::MAX)).collect();
     Ok(Told { pins, clocks, ..Told::default() })
+}
+
+/// Tells which addresses of `--hop` are on no connection that there is anything to tell of: slips of the pen, mostly.
+pub(super) fn complain_of_strangers(pins: &[Pin], a: &Analysis) {
+    let strangers: Vec<String> = strangers(pins, a).map(|ip| ip.to_string()).collect();
+    if !strangers.is_empty() {
+        complain(&format!("--hop: no upgrade came from or went to {}", strangers.join(", ")));
+    }
+}
+
+fn strangers<'p>(pins: &'p [Pin], a: &'p Analysis) -> impl Iterator<Item = IpAddr> + 'p {
+    let ends = |ip: IpAddr| {
+        a.rows.iter().any(|row| row.exchange.client.ip == ip || row.exchange.server.ip == ip)
+            || a.flows.iter().any(|flow| flow.client.ip == ip || flow.server.ip == ip)
+            || a.intermediaries.iter().any(|proxy| proxy.addresses.contains(&ip))
+    };
+    pins.iter().flat_map(|pin| &pin.addresses).map(|(ip, _)| *ip).filter(move |ip| !ends(*ip))
 }
 
 /// What is added to the times of inputs, by their places.

@@ -136,6 +136,18 @@ fn wrong_usage_is_exit_code_2() {
 // Output.
 
 #[test]
+fn what_helps_nothing_is_told() {
+    hopscope(&["report", "--keylog", "README.md", RIGHT])
+        .success()
+        .stderr(contains("--keylog README.md: no secret of TLS stands in it"));
+    let stray = "a=198.51.100.9";
+    hopscope(&["report", "--hop", stray, RIGHT])
+        .success()
+        .stderr(contains("--hop: no upgrade came from or went to 198.51.100.9\n"));
+    hopscope(&["report", "--quiet", "--hop", stray, RIGHT]).success().stderr(is_empty());
+}
+
+#[test]
 fn a_closed_pipe_is_success() {
     for format in ["json", "ndjson", "text", "csv", "markdown", "html", "mermaid", "sarif", "junit"] {
         let mut child = run::hopscope()
