@@ -86,6 +86,15 @@ fn the_screens_in_the_readme_are_real() {
 }
 
 #[test]
+fn where_nothing_was_seen_the_first_screen_says_why() {
+    let mut a = testing::sample();
+    (a.rows, a.chains, a.findings) = Default::default();
+    a.counters.http_requests = 0;
+    let screen = text(&draw(&mut ui(a, Theme::default()), 80, 24));
+    assert!(screen.contains("No upgrade was seen") && screen.contains("Possible reasons, and what to do:"), "{screen}");
+}
+
+#[test]
 fn what_comes_while_it_reads_leaves_the_cursor_where_the_user_put_it() {
     let mut ui = Ui::new(Shared::new(Theme::default(), false, true));
     draw(&mut ui, 80, 24);

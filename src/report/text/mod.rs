@@ -53,11 +53,11 @@ pub fn write(a: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result
     let mut context = Context::new(a, options);
     let mut page = Page::new(out, options.color, options.columns);
     if let Some(n) = options.filtered_out {
-        let plural = if n == 1 { "" } else { "s" };
+        let (are, plural) = if n == 1 { ("is", "") } else { ("are", "s") };
         page.say(
             page::Tone::Plain,
             &format!(
-                "Nothing matches the filter; without it there are {n} upgrade{plural} or connection{plural} to tell of."
+                "Nothing matches the filter; without it there {are} {n} upgrade{plural} or connection{plural} to tell of."
             ),
         )?;
         return page.flush();

@@ -12,7 +12,7 @@ use crate::tui::shared::{Mark, Shared, bytes, grouped, span};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Row, Tree};
 
-use super::{Screen, Step, View, verdict};
+use super::{Screen, Step, View, summary, verdict};
 
 pub static SCREEN: Screen = Screen { name: "chains", action: Action::Chains, open };
 
@@ -352,22 +352,10 @@ fn empty(s: &Shared, area: Rect, buf: &mut Buffer) {
         format!("Nothing matches the filter; without it there are {}.", grouped(all as u64))
     } else if s.a.inputs.is_empty() {
         String::new()
-    } else if s.a.counters.flows == 0 {
-        "No upgrade was seen: the capture holds no TCP connection.".to_owned()
-    } else if s.a.counters.flows_tls > 0 {
-        format!(
-            "No upgrade was seen: {} of {} TCP connections are TLS, and HTTP in it cannot be read. Capture behind what \
-             ends TLS.",
-            grouped(s.a.counters.flows_tls),
-            grouped(s.a.counters.flows)
-        )
     } else {
-        format!(
-            "No upgrade was seen in {} TCP connections with {} HTTP requests. hopscope report says what may be the \
-             reason.",
-            grouped(s.a.counters.flows),
-            grouped(s.a.counters.http_requests)
-        )
+        // Why there is none, and what to do, as a report says it.
+        let lines: Vec<Line> = summary::lines(s, usize::from(area.width));
+        return paint::lines(buf, s.theme, area, &lines);
     };
     let lines = paint::wrap(&text, usize::from(area.width.saturating_sub(4)));
     let lines: Vec<Line> = lines.into_iter().map(|line| Line::of(Tone::Plain, format!("  {line}"))).collect();

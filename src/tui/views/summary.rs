@@ -29,9 +29,7 @@ struct Summary {
 impl Summary {
     fn build(&mut self, s: &Shared, columns: usize) {
         self.made_for = (s.text.secrets(), columns);
-        let columns = Some(columns.saturating_sub(1));
-        let options = Options { utc: s.utc(), show_secrets: s.text.secrets(), columns, ..Options::default() };
-        self.lines = text::opening(&s.a, &options).lines().map(str::to_owned).collect();
+        self.lines = words(s, columns).lines().map(str::to_owned).collect();
     }
 }
 
@@ -49,8 +47,7 @@ impl View for Summary {
         if columns > 0 && self.made_for != (s.text.secrets(), columns) {
             self.build(s, columns);
         }
-        let lines = self.lines.iter().map(|line| Line::of(tone(line), format!(" {line}")));
-        let lines: Vec<Line> = lines.flat_map(|line| message::broken(line, columns)).collect();
+        let lines: Vec<Line> = self.lines.iter().flat_map(|line| shown(line, columns)).collect();
         self.scroll.draw(s.theme, &lines, area, buf);
     }
 
@@ -69,6 +66,21 @@ impl View for Summary {
     fn changed(&mut self, _: &mut Shared) {
         self.made_for.1 = 0;
     }
+}
+
+/// The same for a screen that has nothing else to show.
+pub(super) fn lines(s: &Shared, columns: usize) -> Vec<Line> {
+    words(s, columns).lines().flat_map(|line| shown(line, columns)).collect()
+}
+
+fn words(s: &Shared, columns: usize) -> String {
+    let columns = Some(columns.saturating_sub(1));
+    let options = Options { utc: s.utc(), show_secrets: s.text.secrets(), columns, ..Options::default() };
+    text::opening(&s.a, &options)
+}
+
+fn shown(line: &str, columns: usize) -> Vec<Line> {
+    message::broken(Line::of(tone(line), format!(" {line}")), columns)
 }
 
 fn tone(line: &str) -> Tone {
