@@ -475,7 +475,9 @@ fn may_refuse(opcode: u8, begins: &[u8]) -> bool {
     match begins {
         // CONNACK of MQTT.
         [0x20, _, _, code, ..] => opcode == BINARY && *code != 0,
-        [b'4', b'4', ..] => opcode == TEXT,
+        // DISCONNECT of MQTT 5.
+        [0xE0, _, code, ..] => opcode == BINARY && *code >= 0x80,
+        [b'4', b'4', ..] | [b'c', b'[', b'1' | b'2' | b'4', ..] => opcode == TEXT,
         [b'{' | b'[' | b'<' | b'E', ..] if opcode == TEXT => {
             STEMS.iter().any(|stem| memmem::find(begins, stem).is_some())
         }
