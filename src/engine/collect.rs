@@ -10,6 +10,8 @@ pub struct Collected {
     pub exchanges: Vec<Box<Exchange>>,
     /// Some of them are plain requests that may be legs.
     pub tentative: bool,
+    /// Of some of them nothing of the request was captured.
+    pub halved: bool,
     /// Flows without a request; at most `limits::LONE_FLOWS`.
     pub lone: Vec<FlowFacts>,
     /// Connections in TLS that were not read; at most `limits::SEALED_KEPT`.
@@ -35,6 +37,7 @@ impl Sink for Collected {
 
     fn ended(&mut self, x: Box<Exchange>) {
         self.tentative |= x.tentative;
+        self.halved |= x.is_request_unseen();
         let most = if self.latest == 0 { limits::EXCHANGES } else { self.latest };
         if self.exchanges.len() < most {
             self.exchanges.push(x);

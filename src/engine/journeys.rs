@@ -57,12 +57,15 @@ pub struct Copied {
 
 /// Makes of the exchanges what joining found, puts their times on one clock, and leaves out what is no leg of its own: second
 /// copies, those that a hop sends beside a leg that counts, and plain requests that belong to no upgrade.
+///
+/// `across`: of connections one direction each is in two inputs, which so are one place.
 #[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
 pub(super) fn plan(
     exchanges: &mut Vec<Box<Exchange>>,
     joined: Joined,
     lone: [&mut [FlowFacts]; 2],
     inputs: &mut [InputFacts],
+    across: bool,
 ) -> Plan {
     let mut lone = lone.into_iter().flatten().collect::<Vec<_>>();
     for clock in &joined.clocks {
@@ -76,7 +79,8 @@ pub(super) fn plan(
             facts.last = facts.last.map(|at| at + clock.offset);
         }
     }
-    let mut plan = Plan::of(exchanges, &joined, overlap(inputs));
+    let places = overlap(inputs) && !(across && inputs.len() == 2);
+    let mut plan = Plan::of(exchanges, &joined, places);
     plan.copied.extend(joined.twins.iter().filter_map(|twin| {
         let [kept, other] = [twin.kept, twin.other].map(|at| exchanges.get(at));
         let (kept, other) = kept.zip(other)?;

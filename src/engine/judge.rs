@@ -399,6 +399,7 @@ pub fn whole_by(
     let mut lone = collected.lone;
     let mut sealed = collected.sealed;
     exchanges.sort_by_cached_key(|x| x.id);
+    let united = if collected.halved { hops::unite(&mut exchanges) } else { hops::United::default() };
     hops::without_copies(&mut lone);
     if collected.tentative {
         exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.learn_plain(x));
@@ -408,7 +409,7 @@ pub fn whole_by(
     let (told, seen) = (&judge.told, &judge.seen);
     let (joined, noticed) = at_once(exchanges.len(), || hops::join(&exchanges, told), || notes(&exchanges, seen));
     let (before, moved) = (exchanges.len(), !joined.clocks.is_empty());
-    let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs);
+    let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs, united.across);
     judge.copied = std::mem::take(&mut plan.copied);
     let noticed = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noticed };
     judge.learn(&exchanges, noticed);
@@ -470,7 +471,7 @@ pub fn whole_by(
     let mut proxies = intermediaries::Proxies::default();
     journeys::proxies(&a.chains, &a.rows, plan.hosts(), &mut proxies);
     a.intermediaries = proxies.list();
-    a.counters.flows_seen_twice += plan.copies();
+    a.counters.flows_seen_twice += plan.copies() + united.count;
     for (index, facts) in inputs.iter().enumerate() {
         let findings = rules::run::input(u16::try_from(index).unwrap_or(u16::MAX), facts);
         a.add(findings, |f| allowed(f, None));

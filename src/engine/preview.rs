@@ -139,6 +139,7 @@ impl Preview {
                 break;
             }
             out.tentative |= some.iter().any(|x| x.tentative);
+            out.halved |= some.iter().any(|x| x.is_request_unseen());
             out.exchanges.extend(some);
         }
         (out.lone, out.sealed, out.evicted) = self.with(|copies| {

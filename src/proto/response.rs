@@ -243,7 +243,13 @@ impl Messages<'_> {
         if self.now.pending.is_empty() && self.now.request.start.is_some() && status != 100 {
             self.cut_request(flow, false);
         }
-        let wanted = self.now.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect) || status == 101;
+        // What it answers may have been captured by another name, or in another file.
+        let halved = (300..600).contains(&status)
+            && self.now.pending.is_empty()
+            && flow.shared.wanted.may_be_answered()
+            && !flow.context.track.seen(self.http.client);
+        let awaited = self.now.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect);
+        let wanted = awaited || halved || status == 101;
         let head = wanted.then(|| {
             let mut head = match known {
                 Known::Head(mut head) => {
@@ -358,6 +364,12 @@ impl Messages<'_> {
         let exchange = match pending {
             Some(Pending { exchange: Some(x), .. }) => Some(x),
             Some(pending) if connect => Some(self.promote(flow, &pending)),
+            None if let Some(head) = &head => {
+                flow.shared.wanted.keep();
+                let mut x = self.unseen_request(flow, head);
+                x.tentative = true;
+                Some(x)
+            }
             _ => None,
         };
         if let (Some(mut x), Some(head)) = (exchange, head) {

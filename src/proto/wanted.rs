@@ -49,6 +49,11 @@ impl Wanted {
         !self.ring.is_empty() && self.kept < limits::TENTATIVE && self.matches(target, cookie, forwarded)
     }
 
+    /// Whether an upgrade was asked for, of which an answer may come by another name, and another plain message may be kept.
+    pub(super) fn may_be_answered(&self) -> bool {
+        !self.ring.is_empty() && self.has_room()
+    }
+
     /// Whether another may be kept.
     pub(super) fn has_room(&self) -> bool {
         self.kept < limits::TENTATIVE
