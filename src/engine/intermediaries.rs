@@ -37,6 +37,8 @@ struct Votes {
 struct Vote {
     software: Software,
     times: usize,
+    /// How often it is seen makes it no surer.
+    has_doubles: bool,
 }
 
 /// Where a hop between two legs listens: of a transparent proxy, which takes the address of both legs' server for its
@@ -61,7 +63,7 @@ impl Known {
         if let Some(now) = products.request_hop(&far.request)
             && before.is_none_or(|before| before.product.slug != now.product.slug)
         {
-            votes.add(software(&now));
+            votes.add(software(&now), now.product.has_doubles);
         }
         let Some(response) = &near.response else { return };
         let Some(now) = products.responder_of(response, &near.body) else { return };
@@ -70,7 +72,7 @@ impl Known {
             behind.is_some_and(|behind| behind.product.slug == now.product.slug)
         });
         if !relayed {
-            votes.add(software(&now));
+            votes.add(software(&now), now.product.has_doubles);
         }
     }
 
@@ -83,7 +85,7 @@ impl Known {
         votes.own += 1;
         let own = products.responder(x).filter(|own| own.confidence >= Confidence::Likely);
         if let Some(own) = own.filter(|_| products.writes_itself(x)) {
-            votes.add(software(&own));
+            votes.add(software(&own), own.product.has_doubles);
         }
     }
 
@@ -137,7 +139,7 @@ impl Host {
 }
 
 impl Votes {
-    fn add(&mut self, new: Software) {
+    fn add(&mut self, new: Software, has_doubles: bool) {
         match self.all.iter_mut().find(|vote| vote.software.slug == new.slug) {
             Some(vote) => {
                 vote.times += 1;
@@ -150,14 +152,14 @@ impl Votes {
                     }
                 }
             }
-            None => self.all.push(Vote { software: new, times: 1 }),
+            None => self.all.push(Vote { software: new, times: 1, has_doubles }),
         }
     }
 
     /// These and those of another port.
     fn with(mut self, other: &Votes) -> Votes {
         for vote in &other.all {
-            self.add(vote.software.clone());
+            self.add(vote.software.clone(), vote.has_doubles);
             if let Some(known) = self.all.iter_mut().find(|known| known.software.slug == vote.software.slug) {
                 known.times += vote.times - 1;
             }
@@ -166,10 +168,11 @@ impl Votes {
     }
 
     fn winner(&self) -> Option<Software> {
-        let best = self.all.iter().max_by_key(|vote| (vote.software.confidence, vote.times))?;
+        let best = self.all.iter().max_by_key(|vote| (vote.software.confidence, !vote.has_doubles, vote.times))?;
         let mut software = best.software.clone();
         // Signs on both of its sides, or again and again, make each other surer.
-        if best.times > 1 && software.confidence == Confidence::Likely && self.all.len() == 1 {
+        let surer = best.times > 1 && !best.has_doubles && self.all.len() == 1;
+        if surer && software.confidence == Confidence::Likely {
             software.confidence = Confidence::Certain;
         }
         Some(software)

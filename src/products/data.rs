@@ -22,6 +22,9 @@ pub struct Product {
     /// Slug of the product whose fixes hold for it, because its configuration is the same.
     #[serde(default)]
     pub fixes_of: Option<String>,
+    /// Other software bears the same signs of shape: seen again and again they make nothing surer than `likely`.
+    #[serde(default)]
+    pub has_doubles: bool,
     /// Anything worth knowing, in a sentence or two.
     #[serde(default)]
     pub note: Option<String>,
