@@ -26,7 +26,7 @@ struct Reference<'a> {
 /// Which kind of redirect this is. The request is taken as sent over plain HTTP unless it came inside TLS, or a proxy
 /// says that the client used it (X-Forwarded-Proto).
 pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
-    let Some(to) = read(location) else { return Kind::Broken };
+    let Some(to) = read(location) else { return meant(request, inside_tls, location) };
     let asked = read_target(request.target());
     let host = asked.authority.or_else(|| request.host()).unwrap_or_default();
     let was_tls = inside_tls
@@ -58,6 +58,22 @@ pub(super) fn kind(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
         Kind::Host
     } else {
         Kind::Other
+    }
+}
+
+/// What a Location means whose scheme is that of WebSocket, as frameworks write it that build it from the request (Starlette,
+/// Werkzeug): no client follows it, but why it is sent is told by the rest.
+fn meant(request: &Head, inside_tls: bool, location: &[u8]) -> Kind {
+    let as_http = |scheme: &[u8], http: &[u8]| {
+        let begin = location.trim_ascii().split_at_checked(scheme.len());
+        begin.filter(|(begin, _)| begin.eq_ignore_ascii_case(scheme)).map(|(_, rest)| [http, rest].concat())
+    };
+    let secure = as_http(b"wss:", b"https:");
+    let is_secure = secure.is_some();
+    match secure.or_else(|| as_http(b"ws:", b"http:")).map(|location| kind(request, inside_tls, &location)) {
+        Some(kind @ Kind::Slash) => kind,
+        Some(kind @ (Kind::ToHttps | Kind::Loop)) if is_secure => kind,
+        _ => Kind::Broken,
     }
 }
 
@@ -272,6 +288,14 @@ mod tests {
         assert_eq!(of("/chat", "", "/Account/Login?ReturnUrl=%2Fchat"), Kind::Login);
         assert_eq!(of("/chat", "", "https://www.ws.example/chat"), Kind::Host);
         assert_eq!(of("/chat", "", "//eu.ws.example/chat"), Kind::Host);
+    }
+
+    #[test]
+    fn of_a_location_with_the_scheme_of_websocket_the_rest_tells_what_is_meant() {
+        assert_eq!(of("/chat", "", "ws://ws.example/chat/"), Kind::Slash);
+        assert_eq!(of("/chat", "", "wss://ws.example/chat"), Kind::ToHttps);
+        assert_eq!(of("/chat", "X-Forwarded-Proto: https\r\n", "wss://ws.example/chat"), Kind::Loop);
+        assert_eq!(of("/chat", "", "wss://other.example/chat"), Kind::Broken);
     }
 
     #[test]
