@@ -7,7 +7,7 @@ use crate::model::{Confidence, Direction, EndHow, Exchange, FaultClass, Severity
 use crate::rules::rule::both;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
-const OWN: &[&str] = &["client-abandoned", "peer-vanished", "receiver-stuck"];
+const OWN: &[&str] = &["client-abandoned", "hop-close-changed", "peer-vanished", "receiver-stuck"];
 
 pub(super) static RULE: Rule = Rule {
     id: "end-reset",

@@ -32,8 +32,15 @@ pub(in crate::rules) const CAUSES: &[&str] = &[
     "tunnel-rejected",
 ];
 
-const OWN: &[&str] =
-    &["app-refused", "client-abandoned", "end-half-closed", "end-reset", "peer-vanished", "receiver-stuck"];
+const OWN: &[&str] = &[
+    "app-refused",
+    "client-abandoned",
+    "end-half-closed",
+    "end-reset",
+    "hop-close-changed",
+    "peer-vanished",
+    "receiver-stuck",
+];
 
 pub(super) static RULE: Rule = Rule {
     id: "end-without-close",

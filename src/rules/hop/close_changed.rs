@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
         other side without any Close. So what one end said is not what the other end heard: an application that \
         reconnects, logs out or gives up by the code does the wrong thing, and whoever looks for the cause reads the \
         wrong code. An end without a Close is 1006 to a browser.\n\nA warning where a code of the application (3000 and \
-        above) came to the hop, and another one left it.",
+        above) came to the hop, and another one left it, or where the client heard none.",
     refs: &["RFC 6455 §5.5.1", "RFC 6455 §7.1.5", "RFC 6455 §7.4.1"],
     causes: &[
         "the proxy ends WebSocket on each side by itself and closes with a code of its own",
@@ -77,6 +77,8 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         };
         // Programs decide by a code of the application's own what to do next.
         let matters = came.code.is_some_and(|code| code >= 3_000) && left.as_ref().is_some_and(|l| l.code != came.code);
+        // A client that hears no Close takes it for a fault (1006), whatever the backend said.
+        let matters = matters || left.is_none() && direction == Direction::ServerToClient;
         let severity = if matters { Severity::Warning } else { Severity::Info };
         let mut found =
             out.add(text).severity(severity).confidence(Confidence::Certain).expected(close(&came)).found(found);
