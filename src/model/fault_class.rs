@@ -37,6 +37,8 @@ pub enum FaultClass {
     Read,
     /// Redirects that a WebSocket client does not follow.
     Redir,
+    /// The server does not allow an Origin that agrees with Host: no proxy changed either.
+    Origin,
     /// Reloads that cut tunnels.
     Reload,
     /// TLS on one side and none on the other.
@@ -51,11 +53,12 @@ pub enum FaultClass {
 
 impl FaultClass {
     /// All classes, in the order of the documentation.
-    pub const ALL: [FaultClass; 22] = [
+    pub const ALL: [FaultClass; 23] = [
         FaultClass::Fwd,
         FaultClass::Idle,
         FaultClass::Life,
         FaultClass::Host,
+        FaultClass::Origin,
         FaultClass::Path,
         FaultClass::Redir,
         FaultClass::H2,
@@ -91,6 +94,7 @@ impl FaultClass {
             FaultClass::Idle => "idle",
             FaultClass::Life => "life",
             FaultClass::Limit => "limit",
+            FaultClass::Origin => "origin",
             FaultClass::Path => "path",
             FaultClass::ProxyProtocol => "proxy-protocol",
             FaultClass::Reach => "reach",

@@ -190,6 +190,9 @@ fn fix_words(class: FaultClass) -> &'static str {
         FaultClass::Idle => "in the proxy: its idle limits, or a heartbeat in the application",
         FaultClass::Life => "in the proxy: its limit on the life of a connection; or in the client, which comes back",
         FaultClass::Limit => "in the hop or server that refuses: its limits and access rules",
+        FaultClass::Origin => {
+            "in the server that refuses: which origins it allows; or in the client, which names another"
+        }
         FaultClass::Path => "in the proxy: path and query on the way to the server",
         FaultClass::ProxyProtocol => "in the proxy and the server: both use the PROXY header, or neither",
         FaultClass::Reach => "in the server, which must listen there, or in the proxy: the backend's address and port",

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 
 use crate::model::{Blame, Direction, Exchange, FaultClass, Finding, Fix, Part, Role};
 use crate::rules::verdict::{Page, Writer, sender};
-use crate::rules::{find, frames, hop, response};
+use crate::rules::{find, frames, hop, request, response};
 
 /// Which kind of mending a verdict calls for, with what the page says. `None` where there is none.
 pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> Option<FaultClass> {
     match page {
         // This leg's request has what the backend missed, so it is not the client that must be mended.
         Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Client), .. }) => None,
+        Some(Page { class: Some(FaultClass::Host), .. }) if request::origin_agrees(&x.request) => {
+            Some(FaultClass::Origin)
+        }
         Some(Page { class: Some(class), .. }) => Some(*class),
         // What a proxy itself forbids is not mended by what it passes on.
         Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::model::{Blame, Exchange, FaultClass, Finding, Part, Role, Text};
-use crate::rules::Rule;
 use crate::rules::verdict::{Page, Writer};
+use crate::rules::{Rule, request};
 
 /// Parts the sentence of a summary from the likeliest cause behind it.
 pub const CAUSE: &str = "; likely cause: ";
@@ -49,7 +49,7 @@ pub(super) fn summary(
     if unseen {
         parts.push(Part::Own(Cow::Borrowed(", and the capture does not show what came of it")));
     }
-    let from_page = page.map(|page| cause_by_page(page, &who, blame));
+    let from_page = page.map(|page| cause_by_page(x, page, &who, blame));
     let from_rule =
         || finding.causes.first().map(|c| c.to_string()).or_else(|| rule.causes.first().map(|&c| c.to_owned()));
     if let Some(cause) = from_page.or_else(from_rule) {
@@ -60,10 +60,13 @@ pub(super) fn summary(
 }
 
 /// What the page says, and what follows from it.
-fn cause_by_page(page: &Page, who: &str, blame: &Blame) -> String {
-    let means = &page.means;
+fn cause_by_page(x: &Exchange, page: &Page, who: &str, blame: &Blame) -> String {
+    let mut means = page.means.as_str();
+    if request::origin_agrees(&x.request) {
+        means = means.strip_suffix(", or compares it with a Host that a proxy changed").unwrap_or(means);
+    }
     match (&page.by, page.class) {
-        (Writer::Proxy(_) | Writer::Somebody, _) => means.clone(),
+        (Writer::Proxy(_) | Writer::Somebody, _) => means.to_owned(),
         // This leg has what the backend missed: it was lost farther on.
         (Writer::Backend(stack), Some(class @ (FaultClass::Fwd | FaultClass::Client))) => {
             let hop = match &blame.product {

@@ -1,6 +1,6 @@
 //! Origin and Host name different servers.
 
-use crate::model::{Exchange, FaultClass, Severity, Text};
+use crate::model::{Exchange, FaultClass, Head, Severity, Text};
 use crate::rules::request::facts::{self, REQUEST};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -49,6 +49,12 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .found(Text::own("Origin: ").field(b"Origin", origin).say(", Host: ").field(b"Host", host))
         .field(request, "origin", REQUEST)
         .field(request, request.host_field(), REQUEST);
+}
+
+/// Whether Origin and Host of this request name the same host and port, so that no hop before it changed one of them alone.
+pub(in crate::rules) fn agrees(request: &Head) -> bool {
+    let both = request.first_value("origin").zip(request.host());
+    both.is_some_and(|(origin, host)| matches(origin, host) == Some(true))
 }
 
 /// Whether an origin (RFC 6454 §7) names the host, and the port where both are known. `None` where

@@ -5,7 +5,7 @@ use super::why;
 use crate::base::Timestamp;
 use crate::model::{Exchange, FaultClass, Head, Mechanism, Severity, Text};
 use crate::rules::verdict::sent_by_proxy;
-use crate::rules::{Check, Explains, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, request};
 
 pub(super) static RULE: Rule = Rule {
     id: "refused-<code>",
@@ -180,7 +180,7 @@ pub(super) fn is_envoy_without_upgrades(x: &Exchange, head: &Head) -> bool {
 pub(in crate::rules) fn fix_classes(code: u16) -> Vec<FaultClass> {
     match code {
         400 | 426 => vec![FaultClass::Fwd],
-        403 => vec![FaultClass::Host, FaultClass::Fwd, FaultClass::Limit],
+        403 => vec![FaultClass::Host, FaultClass::Origin, FaultClass::Fwd, FaultClass::Limit],
         421 => vec![FaultClass::Host],
         404 => vec![FaultClass::Path],
         414 | 431 => vec![FaultClass::Head],
@@ -197,6 +197,7 @@ pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass>
         _ if x.asks_permission().is_some() => None,
         403 if x.response.as_ref().is_some_and(|r| is_envoy_without_upgrades(x, r)) => Some(FaultClass::Fwd),
         // Without an Origin nothing was compared with Host.
+        403 if request::origin_agrees(&x.request) => Some(FaultClass::Origin),
         403 => x.request.has("origin").then_some(FaultClass::Host),
         421 => Some(FaultClass::Host),
         404 => Some(FaultClass::Path),
