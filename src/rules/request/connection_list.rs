@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     about: "`Connection: keep-alive, Upgrade` is right: the field is a list of tokens. Firefox and some \
         proxies (Kong, lighttpd) send it so. A server that compares the whole value with `Upgrade` finds \
         them unequal and refuses the upgrade.\n\n\
-        A fact as long as it works; a warning when the request was refused.",
+        A fact as long as it works; a warning when the request was refused as if it asked for no upgrade, and not by a proxy \
+        that is known to read lists.",
     refs: &["RFC 9110 §7.6.1", "RFC 9110 §5.6.1"],
     causes: &["the server compares Connection with one word instead of looking for the token upgrade"],
     fix: None,
@@ -26,8 +27,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         return;
     }
     let value = request.combined("connection").unwrap_or_default();
-    // 401 and 407 ask for credentials: the fields of the handshake were not the matter.
-    let status = x.status().filter(|s| (400..500).contains(s) && !matches!(s, 401 | 407));
+    // Others ask for credentials or forbid: the fields of the handshake were not the matter.
+    let status = x.status().filter(|status| matches!(status, 400 | 404 | 405 | 426) && !reads_lists(x));
     let message = Text::own("The Connection field is a list, ").field(b"Connection", &value);
     let (message, severity) = match status {
         Some(status) => (
@@ -45,6 +46,14 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     );
 }
 
+/// Whether the answer names, as the nearest server, one that is known to read lists: what stands behind it got a Connection of
+/// its own.
+fn reads_lists(x: &Exchange) -> bool {
+    const KNOWN: [&[u8]; 5] = [b"nginx", b"openresty", b"Apache", b"Caddy", b"envoy"];
+    let server = x.response.as_ref().and_then(|head| head.first_value("server")).unwrap_or_default();
+    KNOWN.iter().any(|name| server.starts_with(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,8 +64,10 @@ mod tests {
         let list = changed("Connection: Upgrade", "Connection: keep-alive, Upgrade");
         assert_eq!(run(&RULE, &exchange(&list, Some(&granted())))[0].severity, Severity::Info);
         assert_eq!(run(&RULE, &exchange(&list, Some(REFUSED)))[0].severity, Severity::Warning);
-        let login = "HTTP/1.1 401 Unauthorized\r\n\r\n";
-        assert_eq!(run(&RULE, &exchange(&list, Some(login)))[0].severity, Severity::Info);
+        for other in ["401 Unauthorized\r\n", "403 Forbidden\r\n", "426 Upgrade Required\r\nServer: nginx/1.22.1\r\n"] {
+            let answer = format!("HTTP/1.1 {other}\r\n");
+            assert_eq!(run(&RULE, &exchange(&list, Some(&answer)))[0].severity, Severity::Info, "{other}");
+        }
     }
 
     #[test]
