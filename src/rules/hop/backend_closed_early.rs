@@ -57,6 +57,9 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     if far.index_in_flow > 0 && at_once {
         found = found.cause(REUSED);
     }
+    if response::is_nobodys(far) {
+        found = found.cause(response::NOBODYS);
+    }
     if let Some(at) = far.end.packet {
         found = found.evidence(Evidence { at, direction: Some(ANSWER), bytes: None });
     }
@@ -96,6 +99,14 @@ mod tests {
 
     fn found(near: Exchange, far: Exchange) -> Vec<Finding> {
         run_hop_of(&RULE, near, far, |_| {})
+    }
+
+    #[test]
+    fn an_end_after_exactly_a_second_is_that_of_a_path_that_nobody_takes() {
+        let cause =
+            |how, ms| found(exchange(GOOD, Some(BAD_GATEWAY)), ended(ANSWER, how, ms))[0].causes.first().cloned();
+        assert_eq!(cause(EndHow::Fin, 1_003).as_deref(), Some(response::NOBODYS));
+        assert_eq!((cause(EndHow::Fin, 950), cause(EndHow::Rst, 1_003)), (None, None));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 const FORBIDDEN: &str = "the proxy's rules do not allow this host or port: many allow 443 only";
+const STRANGER: &str = "the proxy does not serve this client's address, as its page says (Tinyproxy: Allow)";
 const CREDENTIALS: &str = "the proxy wants credentials (407): the client sent none, or none that it accepts";
 const UNREACHABLE: &str = "the proxy cannot reach the host (502, 503, 504)";
 
@@ -31,6 +32,7 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let cause = match code {
         407 => CREDENTIALS,
         500..=599 => UNREACHABLE,
+        _ if memchr::memmem::find(&x.body, b"from your host").is_some() => STRANGER,
         _ => FORBIDDEN,
     };
     out.add(say_status(text, head).say("."))
@@ -57,6 +59,8 @@ mod tests {
         let x = exchange(CONNECT, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
         assert_eq!(run(&RULE, &x)[0].severity, Severity::Error);
         assert_eq!(run(&RULE, &x)[0].causes, [FORBIDDEN]);
+        let stranger = x.with(|x| x.body = b"not configured it to service requests from your host".as_slice().into());
+        assert_eq!(run(&RULE, &stranger)[0].causes, [STRANGER]);
         let x = exchange(CONNECT, Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
         assert_eq!(
             (run(&RULE, &x)[0].severity, &*run(&RULE, &x)[0].causes),

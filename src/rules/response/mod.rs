@@ -38,7 +38,7 @@ mod tls_handshake_failed;
 mod upgrade_ignored_200;
 mod why;
 
-pub(super) use no_response::{answered_late, is_unanswered};
+pub(super) use no_response::{NOBODYS, answered_late, is_nobodys, is_unanswered};
 pub(super) use redirect_target::{leads_to_other_port, location_host, redirected_to, wants_tls};
 pub(super) use refused::{INQUIRY, fix_class as refused_fix_class, fix_classes as refused_fix_classes};
 pub(super) use res_head_incomplete::breaks_off;

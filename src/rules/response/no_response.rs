@@ -30,6 +30,9 @@ pub(super) static RULE: Rule = Rule {
 const UNASKED: &str = "what came before the request was refused: the client's address, a PROXY header, or a client that \
     waits too long";
 const CLOSED: &str = "the server crashed over the request, or a filter in front of it dropped it on purpose";
+/// What a server of Socket.IO does with upgrades that none of its handlers takes (`destroyUpgradeTimeout` of engine.io).
+pub(in crate::rules) const NOBODYS: &str = "no handler of the server takes this path: engine.io (Socket.IO) ends such upgrades \
+    after exactly 1 s";
 const IMPATIENT: &str = "the client waits for less time than the server takes, or its page was left";
 const BUSY: &str =
     "the server, or what it waits for, is busy with others: it takes connections and does not serve them";
@@ -44,6 +47,13 @@ const LATE: Nanos = Nanos::from_secs(5);
 /// Whether the answer came so late that no client need have waited for it.
 pub(in crate::rules) fn answered_late(x: &Exchange) -> bool {
     x.response.as_ref().is_some_and(|answer| answer.first.since(x.request.last) >= LATE)
+}
+
+/// Whether the server ended the connection as engine.io does with an upgrade that is nobody's.
+pub(in crate::rules) fn is_nobodys(x: &Exchange) -> bool {
+    let fin = x.end.tcp_how == EndHow::Fin && x.end.tcp_by == Some(FROM_SERVER);
+    let waited = x.end.tcp_at.filter(|_| fin).map(|at| at.since(x.request.last).0 / 1_000_000);
+    waited.is_some_and(|ms| (1_000..1_060).contains(&ms))
 }
 
 /// Whether the request got no answer at all, and the capture can tell.
@@ -129,6 +139,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let unasked = x.end.tcp_at.is_some_and(|at| at < x.request.first);
     let found = found.cause(match (closed_by_server, early) {
         (true, _) if unasked => UNASKED,
+        (true, _) if is_nobodys(x) => NOBODYS,
         (true, _) => CLOSED,
         (_, true) => IMPATIENT,
         _ => SILENT,

@@ -97,6 +97,7 @@ pub(super) fn causes(x: &Exchange, head: &Head, code: u16) -> Vec<&'static str> 
             add(asked.upgrade, LOST_BEHIND);
             add(true, "the server speaks another Sec-WebSocket-Version");
         }
+        414 => add(true, "the target is longer than the server allows: a token or a session in the URL"),
         429 => add(true, "a rate or connection limit"),
         431 => add(true, "the head is larger than the server allows: cookies, or a token in the URL"),
         499 => add(true, "the client gave up first"),
