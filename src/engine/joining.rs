@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use hashbrown::{HashMap, HashSet};
 
 use crate::base::{ExchangeId, Nanos, Timestamp, limits};
-use crate::hops::{self, Hosts, Joined, Told};
+use crate::hops::{self, Clock, Hosts, Joined, Told};
 use crate::model::Exchange;
 
 use super::journeys::Plan;
@@ -56,7 +56,7 @@ struct Waiting {
     /// As they were when the chain was decided, until that is told.
     open: Vec<Box<Exchange>>,
     plan: Plan,
-    shifts: Vec<(u16, Nanos)>,
+    shifts: Vec<Clock>,
 }
 
 const WINDOW: Nanos = Nanos::from_secs(limits::JOIN_S);
@@ -168,7 +168,7 @@ impl Joining {
             })
             .collect();
         let plan = Plan::of(&open, &joined, self.places);
-        let shifts: Vec<(u16, Nanos)> = joined.clocks.iter().map(|clock| (clock.input, clock.offset)).collect();
+        let shifts: Vec<Clock> = joined.clocks.clone();
         let mut leaving: HashMap<usize, u64, foldhash::fast::RandomState> = HashMap::default();
         for legs in &settled {
             self.next += 1;
@@ -245,11 +245,11 @@ impl Waiting {
 
 /// By id, their times on one clock.
 #[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
-fn on_one_clock(mut exchanges: Vec<Box<Exchange>>, shifts: &[(u16, Nanos)]) -> Vec<Box<Exchange>> {
+fn on_one_clock(mut exchanges: Vec<Box<Exchange>>, shifts: &[Clock]) -> Vec<Box<Exchange>> {
     for x in &mut exchanges {
-        let input = x.request.at.input();
-        if let Some((_, by)) = shifts.iter().find(|(shifted, _)| *shifted == input) {
-            x.shift(*by);
+        let (input, server) = (x.request.at.input(), x.server.ip);
+        if let Some(clock) = shifts.iter().find(|clock| clock.is_of(input, server)) {
+            x.shift(clock.offset);
         }
     }
     exchanges.sort_by_key(|x| x.id);

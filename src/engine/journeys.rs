@@ -69,10 +69,13 @@ pub(super) fn plan(
 ) -> Plan {
     let mut lone = lone.into_iter().flatten().collect::<Vec<_>>();
     for clock in &joined.clocks {
-        let of = |at: PacketRef| at.input() == clock.input;
-        exchanges.iter_mut().filter(|x| of(x.request.at)).for_each(|x| x.shift(clock.offset));
-        lone.iter_mut().filter(|flow| of(flow.syn)).for_each(|flow| flow.shift(clock.offset));
-        if let Some(facts) = inputs.get_mut(usize::from(clock.input)) {
+        let of = |at: PacketRef, server: Endpoint| clock.is_of(at.input(), server.ip);
+        exchanges.iter_mut().filter(|x| of(x.request.at, x.server)).for_each(|x| x.shift(clock.offset));
+        lone.iter_mut().filter(|flow| of(flow.syn, flow.server)).for_each(|flow| flow.shift(clock.offset));
+        let Some(facts) = inputs.get_mut(usize::from(clock.input)) else { continue };
+        if let Some(server) = clock.server {
+            facts.clock_within = Some((server, clock.offset));
+        } else {
             facts.clock_offset = Nanos(facts.clock_offset.0.saturating_add(clock.offset.0));
             facts.clock_estimated = Some(ClockEstimate { pairs: clock.pairs, error: clock.error });
             facts.first = facts.first.map(|at| at + clock.offset);

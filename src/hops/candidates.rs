@@ -135,6 +135,16 @@ impl<'a> Candidates<'a> {
         })
     }
 
+    /// Two exchanges in one input with other servers, the only ones with their key or id.
+    pub(super) fn pairs_in_one(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.groups.iter().filter_map(|group| {
+            let [a, b] = group.as_slice() else { return None };
+            let (x, y) = (self.all.get(*a)?, self.all.get(*b)?);
+            let one = x.request.at.input() == y.request.at.input() && x.server.ip != y.server.ip;
+            one.then_some((*a, *b))
+        })
+    }
+
     /// The second copies of what was captured twice have no partners of their own.
     pub(super) fn drop_twins(&mut self, twins: &[Twin]) {
         self.gone.extend(twins.iter().map(|twin| twin.other));

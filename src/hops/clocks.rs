@@ -1,14 +1,17 @@
 //! How far the clocks of several inputs are apart, from legs that surely belong together.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 use crate::base::{Nanos, limits};
-use crate::model::Exchange;
+use crate::model::{Exchange, Head};
 
 /// The clock of one input beside the first input that it can be compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     pub input: u16,
+    /// Only of its connections to this server: the input was merged from captures of several clocks. `None`: of all.
+    pub server: Option<IpAddr>,
     /// To be added to its times.
     pub offset: Nanos,
     /// Pairs of legs that tell.
@@ -56,6 +59,59 @@ pub(super) fn estimate(pairs: &[(&Exchange, &Exchange)], fixed: &[u16]) -> Vec<C
     along(&differences, fixed)
 }
 
+impl Clock {
+    /// Whether it is the clock of a connection in this input, to this server.
+    pub fn is_of(&self, input: u16, server: IpAddr) -> bool {
+        self.input == input && self.server.is_none_or(|ip| ip == server)
+    }
+}
+
+/// The clocks inside of inputs that were merged: of two legs with one key and one answer neither lies inside the other, so
+/// that the times of the farther one, which takes the shorter time, are another clock's. `pairs`: of exchanges in one input.
+pub(super) fn within(pairs: &[(&Exchange, &Exchange)]) -> Vec<Clock> {
+    let slack = limits::JOIN_SLACK_MS * 1_000_000;
+    let mut found: BTreeMap<(u16, IpAddr), Vec<(i64, i64)>> = BTreeMap::new();
+    let mut seen: BTreeMap<(u16, IpAddr), usize> = BTreeMap::new();
+    for (a, b) in pairs {
+        let (Some(x), Some(y)) = (a.latency(), b.latency()) else { continue };
+        let (near, far) = if x >= y { (a, b) } else { (b, a) };
+        let (Some(answer), Some(behind)) = (&near.response, &far.response) else { continue };
+        let accept = |head: &Head| head.first_value("sec-websocket-accept").map(<[u8]>::to_vec);
+        if near.granted().is_none() || accept(answer).is_none() || accept(answer) != accept(behind) || x == y {
+            continue;
+        }
+        let place = (near.request.at.input(), far.server.ip);
+        *seen.entry(place).or_default() += 1;
+        let request = far.request.first.since(near.request.first).0;
+        let response = behind.first.since(answer.first).0;
+        if request >= -slack && response <= slack {
+            continue;
+        }
+        let all = found.entry(place).or_default();
+        if all.len() < limits::CLOCK_PAIRS {
+            all.push((request.saturating_add(response) / 2, x.0.max(y.0)));
+        }
+    }
+    let mut clocks: Vec<Clock> = Vec::new();
+    for (place, mut all) in found {
+        all.sort_unstable();
+        let Some(&(middle, _)) = all.get(all.len() / 2) else { continue };
+        // All of them, by as much as their round trips allow.
+        let agree = all.iter().all(|(other, open)| (other - middle).abs() <= *open + slack);
+        if !agree || seen.get(&place).is_some_and(|seen| *seen != all.len()) {
+            continue;
+        }
+        let error = all.iter().map(|(_, open)| open / 2).min().unwrap_or(0);
+        let pairs = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let offset = Nanos(middle.saturating_neg());
+        clocks.push(Clock { input: place.0, server: Some(place.1), offset, pairs, error: Nanos(error) });
+    }
+    // Of several in one input nobody knows which belong together.
+    let count = |input: u16| clocks.iter().filter(|clock| clock.input == input).count();
+    let single: Vec<Clock> = clocks.iter().filter(|clock| count(clock.input) == 1).copied().collect();
+    single
+}
+
 /// The clock of the later input beside the earlier one.
 fn difference(input: u16, all: &[Sighting]) -> Option<Clock> {
     let pairs = u64::try_from(all.len()).unwrap_or(u64::MAX);
@@ -71,7 +127,7 @@ fn difference(input: u16, all: &[Sighting]) -> Option<Clock> {
         }
     };
     if all.iter().filter(inside).count() * 10 >= all.len() * 9 {
-        return Some(Clock { input, offset: Nanos::ZERO, pairs, error: Nanos::ZERO });
+        return Some(Clock { input, server: None, offset: Nanos::ZERO, pairs, error: Nanos::ZERO });
     }
     // Of both legs the middle is the same moment, if both ways took the same time. Where there are answers,
     // pairs without them tell less.
@@ -94,7 +150,7 @@ fn difference(input: u16, all: &[Sighting]) -> Option<Clock> {
     middles.sort_unstable();
     let &(middle, _) = middles.get(middles.len() / 2)?;
     let error = middles.iter().map(|&(_, open)| open).min().unwrap_or(0);
-    Some(Clock { input, offset: Nanos(middle.saturating_neg()), pairs, error: Nanos(error) })
+    Some(Clock { input, server: None, offset: Nanos(middle.saturating_neg()), pairs, error: Nanos(error) })
 }
 
 /// The clocks of all inputs beside the first of those that are connected by pairs. What the user gave holds,
@@ -111,7 +167,7 @@ fn along(differences: &BTreeMap<(u16, u16), Clock>, fixed: &[u16]) -> Vec<Clock>
         if known.contains_key(&start) {
             continue;
         }
-        let zero = Clock { input: start, offset: Nanos::ZERO, pairs: 0, error: Nanos::ZERO };
+        let zero = Clock { input: start, server: None, offset: Nanos::ZERO, pairs: 0, error: Nanos::ZERO };
         known.insert(start, zero);
         let mut queue = VecDeque::from([zero]);
         while let Some(here) = queue.pop_front() {
@@ -127,7 +183,7 @@ fn along(differences: &BTreeMap<(u16, u16), Clock>, fixed: &[u16]) -> Vec<Clock>
                 let offset =
                     if fixed.contains(&there) { Nanos::ZERO } else { Nanos(here.offset.0.saturating_add(offset.0)) };
                 let error = Nanos(here.error.0.saturating_add(d.error.0));
-                let clock = Clock { input: there, offset, pairs: d.pairs, error };
+                let clock = Clock { input: there, server: None, offset, pairs: d.pairs, error };
                 known.insert(there, clock);
                 queue.push_back(clock);
             }
@@ -138,7 +194,36 @@ fn along(differences: &BTreeMap<(u16, u16), Clock>, fixed: &[u16]) -> Vec<Clock>
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::base::Timestamp;
+    use crate::hops::testing::head;
+
+    /// A granted leg to the server with this last octet, asked and answered at these times.
+    fn leg(server: u8, asked_ms: i64, answered_ms: i64) -> Exchange {
+        let at = |ms: i64| Timestamp(1_000_000_000_000 + ms * 1_000_000);
+        let mut x = Exchange::of(head("GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"));
+        (x.request.first, x.request.last) = (at(asked_ms), at(asked_ms));
+        x.server.ip = Ipv4Addr::new(192, 0, 2, server).into();
+        let granted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: a=\r\n\r\n";
+        x.response = Some(head(granted)).map(|head| Head { first: at(answered_ms), last: at(answered_ms), ..head });
+        x
+    }
+
+    #[test]
+    fn legs_of_a_merged_file_that_lie_beside_each_other_show_two_clocks() {
+        let near = [leg(1, 0, 10), leg(1, 500, 512)];
+        let far = [leg(2, -298, -290), leg(2, 201, 211)];
+        let all: Vec<_> = near.iter().zip(&far).collect();
+        let told = within(&all);
+        let [clock] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!((clock.server, clock.offset.0 / 1_000_000), (Some(far[0].server.ip), 299));
+        assert!(within(&[(&near[0], &leg(2, 1, 9))]).is_empty(), "inside of it");
+        assert!(within(&[all[0], (&near[1], &leg(2, 501, 511))]).is_empty(), "one of them is");
+        let apart = [all[0], (&near[1], &leg(2, 900, 910))];
+        assert!(within(&apart).is_empty(), "they do not agree");
+    }
 
     fn seen(request_ms: i64, response_ms: i64) -> Sighting {
         Sighting {
@@ -175,7 +260,8 @@ mod tests {
 
     #[test]
     fn offsets_add_up_along_a_road_and_what_the_user_gave_holds() {
-        let clock = |input, ms| Clock { input, offset: Nanos::from_millis(ms), pairs: 1, error: Nanos::ZERO };
+        let clock =
+            |input, ms| Clock { input, server: None, offset: Nanos::from_millis(ms), pairs: 1, error: Nanos::ZERO };
         let differences = BTreeMap::from([((0, 1), clock(1, -5_000)), ((1, 2), clock(2, 1_000))]);
         let offsets = |fixed: &[u16]| {
             along(&differences, fixed).iter().map(|c| (c.input, c.offset.0 / 1_000_000)).collect::<Vec<_>>()

@@ -17,7 +17,6 @@ pub struct United {
 }
 
 /// Puts halves together, and takes out answers that are in view as a whole elsewhere. In order of ids, before and behind.
-#[expect(clippy::vec_box, reason = "as they came from the reader, never copied")]
 pub fn unite(all: &mut Vec<Box<Exchange>>) -> United {
     let mut united = United::default();
     let answers: Vec<usize> = places(all, |x| x.is_request_unseen() && x.response.is_some());

@@ -84,9 +84,14 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     let sightings: Vec<(&Exchange, &Exchange)> =
         found.sure_pairs().filter_map(|(a, b)| Some((&**all.get(a)?, &**all.get(b)?))).collect();
     joined.clocks = clocks::estimate(&sightings, &told.clocks);
+    if joined.clocks.is_empty() && told.clocks.is_empty() {
+        let inside: Vec<(&Exchange, &Exchange)> =
+            found.pairs_in_one().filter_map(|(a, b)| Some((&**all.get(a)?, &**all.get(b)?))).collect();
+        joined.clocks = clocks::within(&inside);
+    }
     let shift = |x: &Exchange| {
-        let input = x.request.at.input();
-        joined.clocks.iter().find(|c| c.input == input).map_or(Nanos::ZERO, |c| c.offset)
+        let of = |clock: &&Clock| clock.is_of(x.request.at.input(), x.server.ip);
+        joined.clocks.iter().find(of).map_or(Nanos::ZERO, |c| c.offset)
     };
     joined.twins = twins::find(&found, all, &shift);
     found.drop_twins(&joined.twins);

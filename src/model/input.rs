@@ -37,6 +37,9 @@ pub struct InputFacts {
     pub clock_offset: Nanos,
     /// How that offset was estimated. `None`: it was not.
     pub clock_estimated: Option<ClockEstimate>,
+    /// Connections to this server have another clock than the others, to whose times this is added: the input was merged
+    /// from several captures. `None`: nothing shows that.
+    pub clock_within: Option<(IpAddr, Nanos)>,
     /// At most `limits::DAMAGES`.
     pub damage: Vec<Damage>,
     /// Damaged places beyond those in `damage`, and the bytes lost there.

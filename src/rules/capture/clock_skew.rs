@@ -20,6 +20,15 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(input: &InputFacts, out: &mut Findings<'_>) {
+    if let Some((server, offset)) = input.clock_within {
+        let (way, by) = if offset.0 > 0 { ("behind", offset.0) } else { ("ahead of", offset.0.saturating_neg()) };
+        let by = length(Nanos(by));
+        out.add(Text::own(format!(
+            "This capture was merged from several: the clock of its connections to {server} is {by} {way} the others', as legs \
+             with one key show; it was put right."
+        )))
+        .found(Text::own(by));
+    }
     let Some(estimate) = input.clock_estimated else { return };
     let offset = input.clock_offset;
     if offset.0.saturating_abs() <= estimate.error.0.saturating_abs() {
