@@ -79,6 +79,12 @@ impl Grow {
     }
 }
 
+/// Whether this key log has any by itself: they may be known from another one.
+fn has_secrets(path: &Path) -> bool {
+    let mut alone = Keys::default();
+    alone.file(path).is_ok() && alone.secrets.counted.secrets != 0
+}
+
 impl Keys {
     /// Reads the key logs that the user names. One of the environment need not be there yet.
     pub(super) fn read(args: &Inputs) -> anyhow::Result<Keys> {
@@ -110,7 +116,7 @@ impl Keys {
         for path in &args.keylogs {
             let before = keys.secrets.counted.secrets;
             keys.file(path).with_context(|| format!("--keylog {}", path.display()))?;
-            if keys.is_whole() && keys.secrets.counted.secrets == before {
+            if keys.is_whole() && keys.secrets.counted.secrets == before && !has_secrets(path) {
                 complain(&format!(
                     "--keylog {}: no secret of TLS stands in it; its lines should begin like CLIENT_RANDOM or \
                      CLIENT_TRAFFIC_SECRET_0 (docs/keys.md)",

@@ -169,6 +169,9 @@ impl Sink for Stream<'_> {
     }
 
     fn decided(&mut self, x: &Exchange) {
+        if is_half(x) {
+            return;
+        }
         self.pass(x);
         if !x.tentative {
             self.judge.seen.learn(x, true);
@@ -178,6 +181,9 @@ impl Sink for Stream<'_> {
     }
 
     fn ended(&mut self, x: Box<Exchange>) {
+        if is_half(&x) {
+            return;
+        }
         if x.tentative {
             self.judge.seen.learn_plain(&x);
         } else if x.response.is_none() {
@@ -315,4 +321,9 @@ impl Stream<'_> {
         let line = self.lines.chain_line(&chain, &|_| None, true);
         self.line(&line);
     }
+}
+
+/// An answer that is kept only to be put together with its request, for which all must be known.
+fn is_half(x: &Exchange) -> bool {
+    x.tentative && x.is_request_unseen()
 }

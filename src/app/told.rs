@@ -32,6 +32,12 @@ fn strangers<'p>(pins: &'p [Pin], a: &'p Analysis) -> impl Iterator<Item = IpAdd
     let ends = |ip: IpAddr| {
         a.rows.iter().any(|row| row.exchange.client.ip == ip || row.exchange.server.ip == ip)
             || a.flows.iter().any(|flow| flow.client.ip == ip || flow.server.ip == ip)
+            || a.rows
+                .iter()
+                .filter_map(|row| row.exchange.twice.as_ref())
+                .flat_map(|twice| &twice.names)
+                .any(|(client, server)| client.ip == ip || server.ip == ip)
+            || a.chains.iter().flat_map(|chain| &chain.sealed).any(|b| b.flow.client.ip == ip || b.flow.server.ip == ip)
             || a.intermediaries.iter().any(|proxy| proxy.addresses.contains(&ip))
     };
     pins.iter().flat_map(|pin| &pin.addresses).map(|(ip, _)| *ip).filter(move |ip| !ends(*ip))

@@ -185,8 +185,10 @@ impl<'a> Scope<'a> {
         let at = |place: &String| address == place || address.strip_prefix(place).is_some_and(|on| on.starts_with(':'));
         // Of several programs at one address, the one that the chain went through.
         let here = |ip: IpAddr| {
-            let mut legs = chain.legs.iter().filter_map(|&leg| build::leg(self.a, leg));
-            self.proxy.addresses.contains(&ip) && legs.any(|x| self.proxy.is_at(x.server) || x.client.ip == ip)
+            let legs = || chain.legs.iter().filter_map(|&leg| build::leg(self.a, leg));
+            let asked = legs().any(|x| x.server.ip == ip);
+            let it = |x: &Exchange| if asked { self.proxy.is_at(x.server) } else { x.client.ip == ip };
+            self.proxy.addresses.contains(&ip) && legs().any(it)
         };
         self.proxy.places().iter().any(at) || address.parse().is_ok_and(here)
     }

@@ -444,6 +444,9 @@ pub const SIGNS_SHOWN: usize = 4;
 /// legs of them are known.
 pub const WANTED: usize = 4_096;
 
+/// Answers without a request in view that are kept because what they answer may have been captured by another name.
+pub const HALVES: usize = 20_000;
+
 /// Plain requests kept because they may be legs.
 pub const TENTATIVE: usize = 20_000;
 

@@ -151,7 +151,7 @@ impl Joining {
     fn join(&mut self, mut is_settled: impl FnMut(&Joining, &[&Exchange]) -> bool) -> Vec<Group> {
         let mut open: Vec<Box<Exchange>> = self.open.drain().map(|(_, x)| x).collect();
         open.sort_by_key(|x| x.id);
-        let told = Told { hosts: self.hosts.clone(), ..self.told.clone() };
+        let told = Told { hosts: self.hosts.clone(), streamed: true, ..self.told.clone() };
         let joined = hops::join(&open, &told);
         self.hosts = joined.hosts.clone();
         if self.hosts.united() > limits::HOSTS_UNITED {

@@ -38,17 +38,21 @@ pub fn unite(all: &mut Vec<Box<Exchange>>) -> United {
     let mut gone: Vec<usize> = Vec::new();
     for &place in &answers {
         let Some(answer) = all.get(place) else { continue };
-        let by_client = asked.get(&answer.client).into_iter().flatten().copied();
-        let by_number = answer.seq[1].and_then(|seq| served.get(&seq)).into_iter().flatten().copied();
-        let whole = by_client.clone().chain(by_number).take(limits::JOIN_CANDIDATES);
-        if whole.filter_map(|at| all.get(at)).any(|x| is_copy(answer, x)) {
+        let by_client = asked.get(&answer.client).map(Vec::as_slice).unwrap_or_default();
+        let came = first(answer);
+        let end = by_client.partition_point(|at| all.get(*at).is_some_and(|x| x.request.first <= came));
+        // The last that were asked before it.
+        let before = by_client.get(end.saturating_sub(NEAR)..end).unwrap_or_default();
+        let by_number = answer.seq[1].and_then(|seq| served.get(&seq)).into_iter().flatten().take(NEAR);
+        if before.iter().chain(by_number).filter_map(|at| all.get(*at)).any(|x| is_copy(answer, x)) {
             gone.push(place);
             continue;
         }
-        // The last that was asked before it.
-        let mut before = by_client.filter_map(|at| Some((at, all.get(at)?)));
-        let half = before.rfind(|(_, x)| x.request.first <= first(answer)).filter(|(_, x)| is_asked(x));
-        let Some((at, _)) = half else { continue };
+        let mut open = before.iter().rev().filter_map(|at| Some((*at, all.get(*at)?))).filter(|(_, x)| is_asked(x));
+        let half = open.next().filter(|(at, x)| before.last() == Some(at) && is_answer(answer, x));
+        // A proxy may go from one port to two servers at a time: whose answer it is, nobody knows.
+        let mut unsure = |x: &Exchange| open.any(|(_, other)| other.server != x.server && other.end.tcp_at.is_none());
+        let Some((at, _)) = half.filter(|(_, x)| answer.server == x.server || !unsure(x)) else { continue };
         let answer = answer.clone();
         if let Some(x) = all.get_mut(at) {
             united.across |= x.request.at.input() != answer.request.at.input();
@@ -82,6 +86,17 @@ fn is_copy(answer: &Exchange, whole: &Exchange) -> bool {
         }
         _ => false,
     }
+}
+
+/// Requests of one client that are looked at for each answer.
+const NEAR: usize = 8;
+
+/// How long behind its request an answer is taken for its own.
+const LATEST: Nanos = Nanos::from_secs(120);
+
+/// Whether the answer has the place on its connection that the request has, and comes in time.
+fn is_answer(answer: &Exchange, x: &Exchange) -> bool {
+    answer.index_in_flow == x.index_in_flow && first(answer).since(x.request.first) <= LATEST
 }
 
 /// Whether it waits for an answer of which nothing was captured.

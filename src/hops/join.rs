@@ -26,6 +26,8 @@ pub struct Told {
     pub clocks: Vec<u16>,
     /// What is known of addresses already, the pins among it. Empty: nothing but the pins.
     pub hosts: Hosts,
+    /// Only some of the exchanges are there at a time, too few to tell clocks inside an input apart.
+    pub streamed: bool,
 }
 
 /// Two legs and the hop between them. `near` and `far` are places in the list that was joined.
@@ -84,7 +86,7 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     let sightings: Vec<(&Exchange, &Exchange)> =
         found.sure_pairs().filter_map(|(a, b)| Some((&**all.get(a)?, &**all.get(b)?))).collect();
     joined.clocks = clocks::estimate(&sightings, &told.clocks);
-    if joined.clocks.is_empty() && told.clocks.is_empty() {
+    if joined.clocks.is_empty() && told.clocks.is_empty() && !told.streamed {
         let inside: Vec<(&Exchange, &Exchange)> =
             found.pairs_in_one().filter_map(|(a, b)| Some((&**all.get(a)?, &**all.get(b)?))).collect();
         joined.clocks = clocks::within(&inside);

@@ -37,7 +37,7 @@ pub enum FaultClass {
     Read,
     /// Redirects that a WebSocket client does not follow.
     Redir,
-    /// The server does not allow an Origin that agrees with Host: no proxy changed either.
+    /// The server does not allow an Origin that agrees with Host: no proxy before it changed one of them.
     Origin,
     /// Reloads that cut tunnels.
     Reload,

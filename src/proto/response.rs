@@ -248,6 +248,10 @@ impl Messages<'_> {
             && self.now.pending.is_empty()
             && flow.shared.wanted.may_be_answered()
             && !flow.context.track.seen(self.http.client);
+        if !halved && status >= 200 && self.now.pending.is_empty() && !flow.context.track.seen(self.http.client) {
+            // The place of the next one on its connection.
+            self.http.requests = self.http.requests.saturating_add(1);
+        }
         let awaited = self.now.pending.front().is_some_and(|p| p.exchange.is_some() || p.connect);
         let wanted = awaited || halved || status == 101;
         let head = wanted.then(|| {
@@ -365,7 +369,7 @@ impl Messages<'_> {
             Some(Pending { exchange: Some(x), .. }) => Some(x),
             Some(pending) if connect => Some(self.promote(flow, &pending)),
             None if let Some(head) = &head => {
-                flow.shared.wanted.keep();
+                flow.shared.wanted.keep_half();
                 let mut x = self.unseen_request(flow, head);
                 x.tentative = true;
                 Some(x)

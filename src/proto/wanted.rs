@@ -16,8 +16,9 @@ pub(super) struct Wanted {
     ring: VecDeque<u64>,
     counts: HashMap<u64, u32, foldhash::fast::RandomState>,
     state: foldhash::fast::RandomState,
-    /// Plain requests kept so far.
+    /// Plain requests kept so far, and answers without a request.
     kept: usize,
+    halves: usize,
 }
 
 /// What a mark is of: equal bytes of different sorts are no match.
@@ -49,9 +50,15 @@ impl Wanted {
         !self.ring.is_empty() && self.kept < limits::TENTATIVE && self.matches(target, cookie, forwarded)
     }
 
-    /// Whether an upgrade was asked for, of which an answer may come by another name, and another plain message may be kept.
+    /// Whether an upgrade was asked for, of which an answer may come by another name, and another answer may be kept: at most
+    /// `limits::HALVES`.
     pub(super) fn may_be_answered(&self) -> bool {
-        !self.ring.is_empty() && self.has_room()
+        !self.ring.is_empty() && self.halves < limits::HALVES
+    }
+
+    /// An answer without a request is kept.
+    pub(super) fn keep_half(&mut self) {
+        self.halves += 1;
     }
 
     /// Whether another may be kept.

@@ -11,9 +11,7 @@ pub(super) fn class_of(x: &Exchange, finding: &Finding, page: Option<&Page>) -> 
     match page {
         // This leg's request has what the backend missed, so it is not the client that must be mended.
         Some(Page { by: Writer::Backend(_), class: Some(FaultClass::Client), .. }) => None,
-        Some(Page { class: Some(FaultClass::Host), .. }) if request::origin_agrees(&x.request) => {
-            Some(FaultClass::Origin)
-        }
+        Some(Page { class: Some(FaultClass::Host), .. }) if request::origin_agrees(x) => Some(FaultClass::Origin),
         Some(Page { class: Some(class), .. }) => Some(*class),
         // What a proxy itself forbids is not mended by what it passes on.
         Some(Page { by: Writer::Proxy(_), .. }) if x.status() == Some(403) => None,

@@ -62,7 +62,7 @@ pub(super) fn summary(
 /// What the page says, and what follows from it.
 fn cause_by_page(x: &Exchange, page: &Page, who: &str, blame: &Blame) -> String {
     let mut means = page.means.as_str();
-    if request::origin_agrees(&x.request) {
+    if request::origin_agrees(x) {
         means = means.strip_suffix(", or compares it with a Host that a proxy changed").unwrap_or(means);
     }
     match (&page.by, page.class) {

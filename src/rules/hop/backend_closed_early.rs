@@ -103,8 +103,12 @@ mod tests {
 
     #[test]
     fn an_end_after_exactly_a_second_is_that_of_a_path_that_nobody_takes() {
-        let cause =
-            |how, ms| found(exchange(GOOD, Some(BAD_GATEWAY)), ended(ANSWER, how, ms))[0].causes.first().cloned();
+        let cause = |how, ms| {
+            let asked = GOOD.replace("/chat", "/socket.io/");
+            let mut far = ended(ANSWER, how, ms);
+            far.request = exchange(&asked, None).request;
+            found(exchange(&asked, Some(BAD_GATEWAY)), far)[0].causes.first().cloned()
+        };
         assert_eq!(cause(EndHow::Fin, 1_003).as_deref(), Some(response::NOBODYS));
         assert_eq!((cause(EndHow::Fin, 950), cause(EndHow::Rst, 1_003)), (None, None));
     }

@@ -28,7 +28,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     }
     let value = request.combined("connection").unwrap_or_default();
     // Others ask for credentials or forbid: the fields of the handshake were not the matter.
-    let status = x.status().filter(|status| matches!(status, 400 | 404 | 405 | 426) && !reads_lists(x));
+    let status = x.status().filter(|status| matches!(status, 400 | 404 | 405 | 426) && !facts::is_by_proxy(x));
     let message = Text::own("The Connection field is a list, ").field(b"Connection", &value);
     let (message, severity) = match status {
         Some(status) => (
@@ -44,14 +44,6 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         "connection",
         REQUEST,
     );
-}
-
-/// Whether the answer names, as the nearest server, one that is known to read lists: what stands behind it got a Connection of
-/// its own.
-fn reads_lists(x: &Exchange) -> bool {
-    const KNOWN: [&[u8]; 5] = [b"nginx", b"openresty", b"Apache", b"Caddy", b"envoy"];
-    let server = x.response.as_ref().and_then(|head| head.first_value("server")).unwrap_or_default();
-    KNOWN.iter().any(|name| server.starts_with(name))
 }
 
 #[cfg(test)]

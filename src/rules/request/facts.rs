@@ -72,6 +72,15 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+/// Whether the answer names, as the nearest server, one that usually passes requests on, or a proxy: what stands behind it
+/// got a request of its own.
+pub(super) fn is_by_proxy(x: &Exchange) -> bool {
+    const KNOWN: [&[u8]; 5] = [b"nginx", b"openresty", b"Apache", b"Caddy", b"envoy"];
+    let Some(head) = &x.response else { return false };
+    let server = head.first_value("server").unwrap_or_default();
+    head.has("via") || KNOWN.iter().any(|name| server.starts_with(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Origin and Host name different servers.
 
-use crate::model::{Exchange, FaultClass, Head, Severity, Text};
+use crate::model::{Exchange, FaultClass, Severity, Text};
 use crate::rules::request::facts::{self, REQUEST};
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
@@ -51,10 +51,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .field(request, request.host_field(), REQUEST);
 }
 
-/// Whether Origin and Host of this request name the same host and port, so that no hop before it changed one of them alone.
-pub(in crate::rules) fn agrees(request: &Head) -> bool {
-    let both = request.first_value("origin").zip(request.host());
-    both.is_some_and(|(origin, host)| matches(origin, host) == Some(true))
+/// Whether Origin and Host of this request name the same host and port, and nothing in the answer shows a proxy that may have
+/// changed one of them behind this place.
+pub(in crate::rules) fn agrees(x: &Exchange) -> bool {
+    let both = x.request.first_value("origin").zip(x.request.host());
+    both.is_some_and(|(origin, host)| matches(origin, host) == Some(true)) && !facts::is_by_proxy(x)
 }
 
 /// Whether an origin (RFC 6454 §7) names the host, and the port where both are known. `None` where

@@ -49,9 +49,13 @@ pub(in crate::rules) fn answered_late(x: &Exchange) -> bool {
     x.response.as_ref().is_some_and(|answer| answer.first.since(x.request.last) >= LATE)
 }
 
-/// Whether the server ended the connection as engine.io does with an upgrade that is nobody's.
+/// Whether the server ended the connection as engine.io does with an upgrade for Socket.IO that is nobody's.
 pub(in crate::rules) fn is_nobodys(x: &Exchange) -> bool {
     let fin = x.end.tcp_how == EndHow::Fin && x.end.tcp_by == Some(FROM_SERVER);
+    let asks = |name: &[u8]| memchr::memmem::find(x.request.target(), name).is_some();
+    if !asks(b"socket.io") && !asks(b"engine.io") && !asks(b"EIO=") {
+        return false;
+    }
     let waited = x.end.tcp_at.filter(|_| fin).map(|at| at.since(x.request.last).0 / 1_000_000);
     waited.is_some_and(|ms| (1_000..1_060).contains(&ms))
 }

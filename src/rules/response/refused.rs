@@ -197,7 +197,7 @@ pub(in crate::rules) fn fix_class(x: &Exchange, code: u16) -> Option<FaultClass>
         _ if x.asks_permission().is_some() => None,
         403 if x.response.as_ref().is_some_and(|r| is_envoy_without_upgrades(x, r)) => Some(FaultClass::Fwd),
         // Without an Origin nothing was compared with Host.
-        403 if request::origin_agrees(&x.request) => Some(FaultClass::Origin),
+        403 if request::origin_agrees(x) => Some(FaultClass::Origin),
         403 => x.request.has("origin").then_some(FaultClass::Host),
         421 => Some(FaultClass::Host),
         404 => Some(FaultClass::Path),

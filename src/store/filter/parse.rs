@@ -143,7 +143,9 @@ fn condition(token: &Token, name: &str, key: Key, rest: &str) -> Result<Test, Fi
         }
         (None, _) if operator == ":" && key.is_address() && value.contains('/') => {
             let why = || token.error(format!("`{value}` should be a network, such as 10.0.0.0/8 or 2001:db8::/32"));
-            Ok(Test::Text(key, Pattern::network(value).ok_or_else(why)?))
+            // A name of a hop may have a slash.
+            let named = (key == Key::Hop).then(|| Pattern::whole(value, exact_case));
+            Ok(Test::Text(key, Pattern::network(value).or(named).ok_or_else(why)?))
         }
         (None, _) => {
             let whole = operator == ":";
