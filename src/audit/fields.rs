@@ -4,7 +4,7 @@ use crate::model::{AcceptVerdict, Exchange, FaultClass, Head, HopKind};
 use crate::report::build;
 use crate::report::passed::Passed;
 
-use super::line::{Maker, Status, Tally, both};
+use super::line::{Maker, Status, Tally, both, once_of};
 use super::scope::Scope;
 
 /// What failed by its fault, whatever it was.
@@ -15,12 +15,12 @@ pub(super) fn faults(scope: &Scope<'_>, m: &mut Maker<'_, '_>) {
             m.from("no-fault", "Failures by its fault", &found);
             // The verdict says whose fault it is; a finding of an end, only what was seen there.
             let worst = found.iter().max_by_key(|(chain, _)| chain.verdict.severity);
-            let summary = worst.map(|(chain, _)| m.masker.text(&chain.verdict.summary)).unwrap_or_default();
-            let severity = found.iter().map(|(chain, _)| chain.verdict.severity).max();
-            if let Some((line, severity)) = m.lines.last_mut().zip(severity).filter(|_| !summary.is_empty()) {
+            let told = worst.map(|(chain, _)| (m.masker.text(&chain.verdict.summary), chain.verdict.severity));
+            if let Some((line, (summary, severity))) =
+                m.lines.last_mut().zip(told).filter(|(_, told)| !told.0.is_empty())
+            {
                 (line.status, line.severity) = (Status::of(severity), severity);
-                let times = if found.len() > 1 { format!("{} times; once: ", found.len()) } else { String::new() };
-                line.text = format!("{times}{summary}");
+                line.text = once_of(found.len(), &summary);
             }
         }
         (true, 0) => {

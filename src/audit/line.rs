@@ -121,8 +121,7 @@ impl<'m, 's> Maker<'m, 's> {
     pub(super) fn from(&mut self, id: &'static str, title: &'static str, found: &[(&Chain, &Finding)]) {
         let Some(&(_, worst)) = found.iter().max_by_key(|(_, f)| f.severity) else { return };
         let status = Status::of(worst.severity);
-        let times = if found.len() > 1 { format!("{} times; once: ", found.len()) } else { String::new() };
-        let text = format!("{times}{}", self.masker.text(&worst.message));
+        let text = once_of(found.len(), &self.masker.text(&worst.message));
         let severity = worst.severity;
         let (fixes, references) = self.mending(found, worst);
         let line = self.plain(id, title, status, text);
@@ -184,6 +183,11 @@ impl<'m, 's> Maker<'m, 's> {
         }
         (rule.and_then(|r| r.fix).map(|class| self.fixes_of(class)).unwrap_or_default(), references)
     }
+}
+
+/// What was found once, told for all of them.
+pub(super) fn once_of(times: usize, text: &str) -> String {
+    if times > 1 { format!("{times} times; once: {text}") } else { text.to_owned() }
 }
 
 /// Both legs of a hop.

@@ -83,28 +83,19 @@ impl Copies {
         }
     }
 
-    fn put_lone(&mut self, flow: FlowFacts, latest: bool) {
-        let Some(gone) = put_flow(&mut self.lone, flow, latest) else { return };
-        self.gone += gone;
+    /// Adds a connection to `flows`. Without room the oldest one goes where the latest are wanted, else this one is left out.
+    fn put_flow(&mut self, flows: fn(&mut Copies) -> &mut VecDeque<FlowFacts>, flow: FlowFacts, latest: bool) {
+        let full = flows(self).len() >= limits::PREVIEWED;
+        if full && !latest {
+            return;
+        }
+        if full {
+            flows(self).pop_front();
+            self.gone += 1;
+        }
+        flows(self).push_back(flow);
         self.changes += 1;
     }
-
-    fn put_sealed(&mut self, flow: FlowFacts, latest: bool) {
-        let Some(gone) = put_flow(&mut self.sealed, flow, latest) else { return };
-        self.gone += gone;
-        self.changes += 1;
-    }
-}
-
-/// Adds a connection. How many had to go for it; `None`: there is no room.
-fn put_flow(flows: &mut VecDeque<FlowFacts>, flow: FlowFacts, latest: bool) -> Option<u64> {
-    let full = flows.len() >= limits::PREVIEWED;
-    if full && !latest {
-        return None;
-    }
-    let gone = if full { flows.pop_front() } else { None };
-    flows.push_back(flow);
-    Some(u64::from(gone.is_some()))
 }
 
 impl Previewed {
@@ -193,12 +184,12 @@ impl Sink for Previewed {
     }
 
     fn lone(&mut self, flow: FlowFacts) {
-        self.seen.with(|copies| copies.put_lone(flow.clone(), self.latest));
+        self.seen.with(|copies| copies.put_flow(|copies| &mut copies.lone, flow.clone(), self.latest));
         self.collected.lone(flow);
     }
 
     fn sealed(&mut self, flow: FlowFacts) {
-        self.seen.with(|copies| copies.put_sealed(flow.clone(), self.latest));
+        self.seen.with(|copies| copies.put_flow(|copies| &mut copies.sealed, flow.clone(), self.latest));
         self.collected.sealed(flow);
     }
 }

@@ -105,7 +105,8 @@ pub(super) fn within(pairs: &[(&Exchange, &Exchange)]) -> Vec<Clock> {
         all.sort_unstable();
         let Some(&(middle, _)) = all.get(all.len() / 2) else { continue };
         // All of them, by as much as their round trips allow.
-        let agree = all.iter().all(|(other, open)| (other - middle).abs() <= *open + slack);
+        let agree =
+            all.iter().all(|(other, open)| other.saturating_sub(middle).saturating_abs() <= open.saturating_add(slack));
         // One pair may be two clients with the key of an example, unless the addresses say that the one asks for the other.
         let sure = all.len() > 1 || adjoining.contains_key(&place);
         if !agree || !sure || inside.contains_key(&place) {
@@ -118,8 +119,7 @@ pub(super) fn within(pairs: &[(&Exchange, &Exchange)]) -> Vec<Clock> {
     }
     // Of several in one input nobody knows which belong together.
     let count = |input: u16| clocks.iter().filter(|clock| clock.input == input).count();
-    let single: Vec<Clock> = clocks.iter().filter(|clock| count(clock.input) == 1).copied().collect();
-    single
+    clocks.iter().filter(|clock| count(clock.input) == 1).copied().collect()
 }
 
 /// The clock of the later input beside the earlier one.
@@ -234,9 +234,16 @@ mod tests {
         assert!(within(&[all[0], (&near[1], &leg(2, 501, 511))]).is_empty(), "one of them is");
         let apart = [all[0], (&near[1], &leg(2, 900, 910))];
         assert!(within(&apart).is_empty(), "they do not agree");
-        let mut again = leg(2, 900, 910);
-        again.client.ip = near[0].client.ip;
-        assert!(within(&[(&near[0], &again)]).is_empty(), "one client that tries two servers with one key");
+        assert!(within(&all[..1]).is_empty(), "two clients may have the key of an example");
+        let mut asked = leg(1, 0, 10);
+        asked.server.ip = far[0].client.ip;
+        assert_eq!(within(&[(&asked, &far[0])]).len(), 1, "but not where one asks for the other");
+        let again = far.clone().map(|mut x| {
+            x.client.ip = near[0].client.ip;
+            x
+        });
+        let tries: Vec<_> = near.iter().zip(&again).collect();
+        assert!(within(&tries).is_empty(), "one client that tries two servers with one key");
     }
 
     fn seen(request_ms: i64, response_ms: i64) -> Sighting {

@@ -36,21 +36,9 @@ impl List {
 
     /// Moves the cursor; whether the action was one of a list.
     pub fn act(&mut self, action: Action, rows: usize) -> bool {
-        let page = self.height.max(1);
-        let last = rows.saturating_sub(1);
-        self.cursor = match action {
-            Action::Down => self.cursor + 1,
-            Action::Up => self.cursor.saturating_sub(1),
-            Action::HalfDown => self.cursor + page.div_ceil(2),
-            Action::HalfUp => self.cursor.saturating_sub(page.div_ceil(2)),
-            Action::PageDown => self.cursor + page,
-            Action::PageUp => self.cursor.saturating_sub(page),
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
-        }
-        .min(last);
-        true
+        let moved = moved(action, self.cursor, self.height, rows.saturating_sub(1));
+        self.cursor = moved.unwrap_or(self.cursor);
+        moved.is_some()
     }
 
     /// Moves the cursor to the row on this line of the screen, where the first row in view stands on line `top`;
@@ -70,6 +58,23 @@ impl List {
     pub fn at(&self, line: usize, rows: usize) -> Option<usize> {
         (line < self.height).then_some(self.top + line).filter(|row| *row < rows)
     }
+}
+
+/// Where an action of lists leads from `at`, at most to `last`. `height`: rows in view. `None`: it is none of lists.
+pub(super) fn moved(action: Action, at: usize, height: usize, last: usize) -> Option<usize> {
+    let page = height.max(1);
+    let to = match action {
+        Action::Down => at + 1,
+        Action::Up => at.saturating_sub(1),
+        Action::HalfDown => at + page.div_ceil(2),
+        Action::HalfUp => at.saturating_sub(page.div_ceil(2)),
+        Action::PageDown => at + page,
+        Action::PageUp => at.saturating_sub(page),
+        Action::Top => 0,
+        Action::Bottom => last,
+        _ => return None,
+    };
+    Some(to.min(last))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::keys::Action;
+use super::list;
 use super::paint::{self, Line};
 use super::theme::Theme;
 
@@ -25,20 +26,9 @@ impl Scroll {
 
     /// Moves what is in view; whether the action was one of a list.
     pub fn act(&mut self, action: Action) -> bool {
-        let page = self.height.max(1);
-        self.top = match action {
-            Action::Down => self.top + 1,
-            Action::Up => self.top.saturating_sub(1),
-            Action::HalfDown => self.top + page.div_ceil(2),
-            Action::HalfUp => self.top.saturating_sub(page.div_ceil(2)),
-            Action::PageDown => self.top + page,
-            Action::PageUp => self.top.saturating_sub(page),
-            Action::Top => 0,
-            Action::Bottom => self.rows,
-            _ => return false,
-        }
-        .min(self.last());
-        true
+        let moved = list::moved(action, self.top, self.height, self.last());
+        self.top = moved.unwrap_or(self.top);
+        moved.is_some()
     }
 
     /// The first line in view, and how many there are.

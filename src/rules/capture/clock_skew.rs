@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     title: "the clock of this capture differs from the first one's",
     about: "Legs that were captured in both files show that their clocks are apart. The times of this input are \
         compared with the other's after adding the difference; times across the two are right to within the error \
-        that is given, and finer latencies are not claimed.\n\nA difference within the error is not told.",
+        that is given, and finer latencies are not claimed.\n\nA difference within the error is not told. A file may also be merged from captures of two clocks: then two \
+        legs with one key lie beside each other instead of one inside the other.",
     refs: &[],
     causes: &["a host without time synchronisation", "a time zone or daylight saving written into the times"],
     fix: None,

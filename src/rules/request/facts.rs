@@ -1,6 +1,7 @@
 //! What several request rules ask first.
 
-use crate::model::{Direction, Evidence, Exchange, LineFaults, Preview, Severity};
+use crate::model::{Confidence, Direction, Evidence, Exchange, LineFaults, Preview, Severity};
+use crate::products::Products;
 use crate::rules::Explains;
 use crate::wire::accept;
 
@@ -72,13 +73,10 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// Whether the answer names, as the nearest server, one that usually passes requests on, or a proxy: what stands behind it
-/// got a request of its own.
+/// Whether the answer shows a proxy: what stands behind it got a request of its own.
 pub(super) fn is_by_proxy(x: &Exchange) -> bool {
-    const KNOWN: [&[u8]; 5] = [b"nginx", b"openresty", b"Apache", b"Caddy", b"envoy"];
-    let Some(head) = &x.response else { return false };
-    let server = head.first_value("server").unwrap_or_default();
-    head.has("via") || KNOWN.iter().any(|name| server.starts_with(name))
+    let known = || Products::builtin().responder(x).is_some_and(|found| found.confidence >= Confidence::Likely);
+    x.response.as_ref().is_some_and(|head| head.has("via")) || known()
 }
 
 #[cfg(test)]
