@@ -194,4 +194,21 @@ mod tests {
         let mut all = vec![other, half(2, false, Some(REFUSED)), later];
         assert_eq!((unite(&mut all).count, all.len()), (0, 3));
     }
+
+    #[test]
+    fn an_answer_of_another_place_too_late_or_of_nobody_knows_whom_is_left() {
+        let answer = || half(9, false, Some(REFUSED));
+        let united = |mut all: Vec<Box<Exchange>>| unite(&mut all).count;
+        let mut second = answer();
+        second.index_in_flow = 1;
+        assert_eq!(united(vec![half(1, true, None), second]), 0, "what came first is not in view");
+        let mut late = answer();
+        late.response.iter_mut().for_each(|head| head.first = head.first + LATEST + Nanos::from_secs(1));
+        assert_eq!(united(vec![half(1, true, None), late]), 0);
+        let (mut other, mut translated) = (half(1, true, None), answer());
+        (other.server.port, translated.server.port) = (81, 9_000);
+        assert_eq!(united(vec![other.clone(), half(2, true, None), translated.clone()]), 0, "two are open");
+        other.end.tcp_at = Some(other.request.last);
+        assert_eq!(united(vec![other, half(2, true, None), translated]), 1, "one of them is over");
+    }
 }
