@@ -328,10 +328,18 @@ impl Head {
         self.names.hixie.unwrap_or_else(|| HIXIE.iter().any(|name| self.has(name)))
     }
 
-    /// Whether Upgrade has the token `websocket` (RFC 6455 §4.1).
+    /// Whether Upgrade has the token `websocket` (RFC 6455 §4.1), or the head breaks off inside that token.
     #[inline]
     pub fn upgrades_to_websocket(&self) -> bool {
         self.names.upgrades.unwrap_or_else(|| self.has_token("upgrade", "websocket"))
+            || !self.complete && self.breaks_off_in("upgrade", b"websocket")
+    }
+
+    /// Whether this head ends inside the last member of this list field, and what is there of it begins the token.
+    fn breaks_off_in(&self, name: &str, token: &[u8]) -> bool {
+        let Some(last) = self.lines(name).last().filter(|f| self.is_cut(f)) else { return false };
+        let part = trim(self.value(last).rsplit(|&b| b == b',').next().unwrap_or_default());
+        !part.is_empty() && token.get(..part.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(part))
     }
 
     /// All lines of this name joined with `, ` (RFC 9110 §5.3), folds made spaces. `None` if absent.
@@ -484,5 +492,33 @@ mod tests {
         assert!(others.iter().filter(|name| names.may_have(name.as_bytes())).count() <= 2);
         assert!(Names::default().may_have(b"via"));
         assert_eq!(Names::of(text, &mut [field(0..4)]).websocket, Some(false));
+    }
+
+    #[test]
+    fn a_head_that_breaks_off_inside_the_token_asks_for_websocket_too() {
+        let asks = |value: &str, complete| {
+            let text = format!("Upgrade: {value}");
+            let end = u32::try_from(text.len()).unwrap_or_default();
+            let mut fields = vec![Field { name: 0..7, value: 9..end, faults: LineFaults::NONE, mark: Mark::default() }];
+            let names = Names::of(text.as_bytes(), &mut fields);
+            let head = Head {
+                text: text.into_bytes().into(),
+                start: StartLine::Request { method: 0..0, target: 0..0, version: 0..0 },
+                fields: fields.into(),
+                names,
+                faults: LineFaults::NONE,
+                complete,
+                coded: false,
+                at: PacketRef::default(),
+                at_last: PacketRef::default(),
+                first: Timestamp::default(),
+                last: Timestamp::default(),
+                range: 0..0,
+            };
+            head.upgrades_to_websocket()
+        };
+        assert!(asks("websocket", false) && asks("WebSock", false) && asks("h2c, web", false));
+        assert!(!asks("WebSock", true), "what is whole is what was sent");
+        assert!(!asks("h2c", false) && !asks("websocks", false) && !asks("h2c, ", false));
     }
 }

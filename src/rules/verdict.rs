@@ -215,8 +215,13 @@ fn cut_off(flow: &FlowFacts, cut: &Finding, known: &dyn Knowledge) -> Verdict {
 }
 
 /// Rules about what the heads of a stream in HTTP/2 say: of the request, or of the response.
-const OF_STREAM_HEADS: [&str; 4] =
-    ["h2-connect-pseudo", "h2-get-with-ws-fields", "h2-hop-by-hop-field", "h2-key-or-accept-present"];
+const OF_STREAM_HEADS: [&str; 5] = [
+    "h2-connect-pseudo",
+    "h2-end-stream-early",
+    "h2-get-with-ws-fields",
+    "h2-hop-by-hop-field",
+    "h2-key-or-accept-present",
+];
 
 /// Who sent what a finding speaks of.
 pub(super) fn sender(rule: &Rule, finding: &Finding) -> Direction {

@@ -1,6 +1,6 @@
 //! The hop ended a tunnel on both sides, and nobody had asked it to.
 
-use crate::base::Nanos;
+use crate::base::{Nanos, Timestamp};
 use crate::model::{Confidence, EndHow, Evidence, FaultClass, Finding, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{self, Side, one_clock, sides};
@@ -112,8 +112,11 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let alone = !goodbye && elsewhere && is_busy(first);
     let minded =
         [near, far].iter().filter_map(what_it_minded).max_by_key(|(bytes, _)| *bytes).map(|(_, minded)| minded);
+    let silence = one_way(&near, near_at, "client").or_else(|| one_way(&far, far_at, "backend"));
     if let Some(minded) = minded {
         found = found.cause(minded);
+    } else if let Some((code, to)) = [(&near, "client"), (&far, "backend")].into_iter().find_map(policy) {
+        found = found.cause(format!("{ON_PURPOSE}: its Close to the {to} says {code}"));
     } else if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
         let (ended, open) = (mass.ended, mass.open);
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
@@ -124,6 +127,11 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
         found = found.cause(format!("{ALONE}, while {others} through it went on"));
     } else if goodbye {
         found = found.cause(format!("{RELOADED}, as its Close says: going away"));
+    } else if let Some((silent, length)) = silence.filter(|_| is_busy(first)) {
+        found = found.cause(format!(
+            "{ONE_WAY}: nothing had come from the {silent} for {}, though the other side went on to send",
+            ends::spell(length)
+        ));
     } else if is_busy(first) {
         found = found.cause(format!("{RELOADED}, or it failed: payload had just passed, so no idle limit ran out"));
     }
@@ -135,6 +143,26 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
 
 const AGED: &str = "a limit of the proxy on the life of tunnels";
 const ALONE: &str = "the proxy ended this one on purpose: an operator, a rule or a limit for a single session";
+
+const ON_PURPOSE: &str = "the proxy ended it on purpose, by a rule or a limit of its own";
+const ONE_WAY: &str = "an idle limit of the proxy that runs for each direction alone";
+
+/// The code of the hop's own Close to this side, where it says that something was not to its liking.
+fn policy<'a>((side, to): (&Side<'_>, &'a str)) -> Option<(u16, &'a str)> {
+    let ours = side.x.end.how == EndHow::CloseFrame && side.x.end.by == Some(side.hop);
+    let code = side.x.end.close.as_ref().filter(|_| ours)?.code?;
+    matches!(code, 1008 | 3000..=4999).then_some((code, to))
+}
+
+/// Whether this end of the tunnel had been silent for a whole number of seconds: what limits on one direction look at.
+/// Control frames count too, since a proxy counts bytes.
+fn one_way<'a>(side: &Side<'_>, ended: Timestamp, end: &'a str) -> Option<(&'a str, Nanos)> {
+    let sender = side.hop.other();
+    let spoken = side.x.talk.as_ref()?.of(sender);
+    let last = spoken.last.map_or(side.head.last, |last| last.ts);
+    let silent = ended.since(last);
+    (!side.holed() && silent >= BUSY && ends::is_whole(silent)).then_some((end, silent))
+}
 
 /// What the hop's own Close says that it would not take of a side, and the bytes of the largest message of that side. `None`:
 /// it says nothing of that, or that side had said nothing for a while.
@@ -175,6 +203,7 @@ pub(in crate::rules) fn fix_class(finding: &Finding) -> Option<FaultClass> {
     match () {
         () if cause.starts_with(RELOADED) => Some(FaultClass::Reload),
         () if cause.starts_with(AGED) => Some(FaultClass::Life),
+        () if cause.starts_with(ONE_WAY) => Some(FaultClass::Idle),
         () => None,
     }
 }
@@ -193,7 +222,7 @@ fn how(side: &Side<'_>) -> String {
 
 /// As long as it was.
 fn length(time: Nanos) -> String {
-    let start = crate::base::Timestamp::default();
+    let start = Timestamp::default();
     response::length(start, start + time)
 }
 
