@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         "the backend crashed over the request, or was stopped",
         "the backend, or a filter in front of it, drops such requests on purpose",
         REUSED,
-        "the port speaks another protocol, or wants a PROXY protocol header first",
+        PORT,
     ],
     fix: Some(FaultClass::Server),
     explains: &[Explains::Refused, Explains::Unanswered],
@@ -27,6 +27,8 @@ pub(super) static RULE: Rule = Rule {
 
 const REUSED: &str =
     "the proxy reused a connection that the backend was just closing: its keep-alive time is the shorter one";
+
+const PORT: &str = "the port speaks another protocol, such as TLS, or wants a PROXY protocol header first";
 
 /// Within this time no backend has read a request and decided against it.
 const AT_ONCE: Nanos = Nanos::from_millis(5);
@@ -56,6 +58,9 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let at_once = far.end.tcp_at.is_some_and(|at| at.since(far.request.last) <= AT_ONCE);
     if far.index_in_flow > 0 && at_once {
         found = found.cause(REUSED);
+    } else if at_once && !reset {
+        // It had read what was sent, or closing would have reset the connection (RFC 9293 §3.6.1), and wanted no more of it.
+        found = found.cause(PORT);
     }
     if response::is_nobodys(far) {
         found = found.cause(response::NOBODYS);
@@ -99,6 +104,18 @@ mod tests {
 
     fn found(near: Exchange, far: Exchange) -> Vec<Finding> {
         run_hop_of(&RULE, near, far, |_| {})
+    }
+
+    #[test]
+    fn a_fin_at_once_on_a_new_connection_is_that_of_another_protocol() {
+        let first = |how, ms, index| {
+            let far = ended(ANSWER, how, ms).with(|x| x.index_in_flow = index);
+            found(exchange(GOOD, Some(BAD_GATEWAY)), far)[0].causes.first().cloned()
+        };
+        assert_eq!(first(EndHow::Fin, 1, 0).as_deref(), Some(PORT));
+        assert_eq!(first(EndHow::Fin, 1, 3).as_deref(), Some(REUSED));
+        assert_eq!(first(EndHow::Rst, 1, 0), None, "it did not read what was sent");
+        assert_eq!(first(EndHow::Fin, 300, 0), None);
     }
 
     #[test]

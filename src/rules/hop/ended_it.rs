@@ -282,6 +282,41 @@ mod tests {
     }
 
     #[test]
+    fn a_silent_side_and_a_policy_are_told_from_a_restart() {
+        use crate::model::{LastFrame, Spoken, Talk};
+        // The client has just sent, the backend said nothing for so long.
+        let cause = |silent_ms: i64, code: Option<u16>| {
+            let said = |by: Direction| {
+                ended(by, EndHow::Fin, 3_000).with(|x| {
+                    x.end.idle_before = Some(Nanos::from_millis(5));
+                    let frame = |before_ms: i64| {
+                        let ts = x.end.tcp_at.unwrap_or_default() + Nanos::from_millis(-before_ms);
+                        let last = Some(LastFrame { ts, at: PacketRef::new(0, 19), bits: 0x81 });
+                        Spoken { last, ..Spoken::default() }
+                    };
+                    let talk = Talk { client: frame(5), server: frame(silent_ms), ..Talk::default() };
+                    x.talk = Some(Box::new(talk));
+                    if let (Some(code), SERVER) = (code, by) {
+                        (x.end.how, x.end.by) = (EndHow::CloseFrame, Some(by));
+                        x.end.close = Some(Close { code: Some(code), reason: Box::default() });
+                    }
+                })
+            };
+            let found = found(said(SERVER), said(CLIENT));
+            (found[0].causes[0].to_string(), fix_class(&found[0]))
+        };
+        let (told, class) = cause(3_000, None);
+        assert_eq!(class, Some(FaultClass::Idle));
+        assert!(told.contains("nothing had come from the backend for 3.0 s"), "{told}");
+        assert!(cause(2_500, None).0.starts_with(RELOADED), "no time that somebody set");
+        assert!(cause(5, None).0.starts_with(RELOADED), "both sides had just sent");
+        let (told, class) = cause(3_000, Some(1008));
+        assert_eq!(told, format!("{ON_PURPOSE}: its Close to the client says 1008"));
+        assert_eq!(class, None);
+        assert!(cause(5, Some(1001)).0.starts_with(RELOADED));
+    }
+
+    #[test]
     fn one_that_is_ended_while_others_go_on_or_each_at_the_same_age_was_not_a_restart() {
         let cause = |others: &[Exchange], close: bool, idle: i64| {
             let said = |by| {
