@@ -276,6 +276,11 @@ pub struct Transport {
 }
 
 impl Transport {
+    /// The longest time for which what this side sends could not go on.
+    pub fn stall_of(&self, sender: Direction) -> Option<Stall> {
+        self.stalls[usize::from(sender == Direction::ServerToClient)]
+    }
+
     /// Moves all of its times: another clock is believed.
     pub(super) fn shift(&mut self, by: Nanos) {
         let move_on = |ts: &mut Timestamp| *ts = *ts + by;

@@ -476,6 +476,12 @@ impl Seen {
         self.attempts.iter()
     }
 
+    /// Those that this server granted, of the first `limits::SEEN_COMPARED`.
+    pub fn granted_at(&self, server: Endpoint) -> impl Iterator<Item = &Attempt> {
+        let here = (server.ip, server.port);
+        self.attempts().take(limits::SEEN_COMPARED).filter(move |a| a.granted && (a.server, a.server_port) == here)
+    }
+
     /// Those that began at `after` or later, but for what little overtakes.
     pub fn attempts_after(&self, after: Timestamp) -> impl Iterator<Item = &Attempt> {
         let from = self.attempts.partition_point(|a| a.at < after);

@@ -126,8 +126,8 @@ pub(super) fn unheard(x: &Exchange) -> Option<Swallowed> {
     let swallowed = transport(x)?.swallowed?;
     let in_vain = swallowed.times >= TIMES && swallowed.last.since(swallowed.first) >= IN_VAIN;
     // A receiver that takes nothing drops what comes.
-    let stalls = transport(x)?.stalls[usize::from(swallowed.by == Direction::ServerToClient)];
-    let taken = stalls.is_none_or(|stall| !stall.lasts && stall.from + stall.length < swallowed.first);
+    let stall = transport(x)?.stall_of(swallowed.by);
+    let taken = stall.is_none_or(|stall| !stall.lasts && stall.from + stall.length < swallowed.first);
     (in_vain && taken).then_some(swallowed)
 }
 

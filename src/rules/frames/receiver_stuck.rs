@@ -68,8 +68,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 /// what that one does not take. Times are compared from each leg's own 101.
 pub(in crate::rules) fn stuck_before(behind: &Exchange, here: &Exchange, receiver: Direction) -> bool {
     let stall = |x: &Exchange| {
-        let stalls = talk(x)?.transport.as_ref()?.stalls;
-        let stall = stalls[usize::from(receiver == Direction::ClientToServer)]?;
+        let stall = talk(x)?.transport.as_ref()?.stall_of(receiver.other())?;
         let from = stall.from.since(x.response.as_ref()?.last);
         let until = if stall.lasts { i64::MAX } else { from.0.saturating_add(stall.length.0) };
         Some((from, until))

@@ -30,10 +30,10 @@ const REUSED: &str =
 
 const PORT: &str = "the port speaks another protocol, such as TLS, or wants a PROXY protocol header first";
 
-/// Within this time no backend has read a request and decided against it.
+/// Within this time no backend has weighed a request and decided against it.
 const AT_ONCE: Nanos = Nanos::from_millis(5);
 
-fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
+fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let (near, far) = (view.near.x, view.far.x);
     let by_backend = far.end.tcp_by == Some(ANSWER) && matches!(far.end.tcp_how, EndHow::Fin | EndHow::Rst);
     if view.tried_again || !near.is_websocket() || !by_backend || !is_mute(far) || !gave_up(near) {
@@ -58,7 +58,7 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
     let at_once = far.end.tcp_at.is_some_and(|at| at.since(far.request.last) <= AT_ONCE);
     if far.index_in_flow > 0 && at_once {
         found = found.cause(REUSED);
-    } else if at_once && !reset {
+    } else if at_once && !reset && seen.granted_at(far.server).next().is_none() {
         // It had read what was sent, or closing would have reset the connection (RFC 9293 §3.6.1), and wanted no more of it.
         found = found.cause(PORT);
     }
@@ -89,7 +89,10 @@ mod tests {
     use super::*;
     use crate::base::PacketRef;
     use crate::model::Finding;
-    use crate::rules::testing::{GOOD, REFUSED, With as _, exchange, granted, run_hop_of, words};
+    use crate::rules::journey::View;
+    use crate::rules::testing::{
+        GOOD, REFUSED, With as _, behind, exchange, granted, hop, run_hop_of, run_whole, words,
+    };
 
     const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\n\r\n";
 
@@ -116,6 +119,14 @@ mod tests {
         assert_eq!(first(EndHow::Fin, 1, 3).as_deref(), Some(REUSED));
         assert_eq!(first(EndHow::Rst, 1, 0), None, "it did not read what was sent");
         assert_eq!(first(EndHow::Fin, 300, 0), None);
+
+        // At a port that granted another upgrade it is spoken.
+        let (near, far) = (exchange(GOOD, Some(BAD_GATEWAY)), behind(ended(ANSWER, EndHow::Fin, 1)));
+        let mut seen = Seen::default();
+        seen.learn(&behind(exchange(GOOD, Some(&granted()))), false);
+        let hop = hop(&near, &far);
+        let found = run_whole(&RULE, &[near, far], &[hop], &[], View::default(), &seen);
+        assert_eq!((found.len(), found[0].causes.len()), (1, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The hop ended a tunnel on both sides, and nobody had asked it to.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Confidence, EndHow, Evidence, FaultClass, Finding, Severity, Text};
+use crate::model::{Confidence, Direction, EndHow, Evidence, FaultClass, Finding, Severity, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{self, Side, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -113,27 +113,25 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let minded =
         [near, far].iter().filter_map(what_it_minded).max_by_key(|(bytes, _)| *bytes).map(|(_, minded)| minded);
     let silence = one_way(&near, near_at, "client").or_else(|| one_way(&far, far_at, "backend"));
+    let silence = silence.filter(|_| is_busy(first));
     if let Some(minded) = minded {
         found = found.cause(minded);
-    } else if let Some((code, to)) = [(&near, "client"), (&far, "backend")].into_iter().find_map(policy) {
-        found = found.cause(format!("{ON_PURPOSE}: its Close to the {to} says {code}"));
     } else if let Some(mass) = seen.tunnels.mass_end_at(ip, at) {
         let (ended, open) = (mass.ended, mass.open);
         found = found.cause(format!("{RELOADED}: {ended} of the {open} tunnels open there ended within a second"));
     } else if aged >= 2 && ends::is_whole(life) {
         found = found.cause(format!("{AGED}: it closed {aged} at the age of {}", ends::spell(life)));
+    } else if let Some((code, to)) = [(&near, "client"), (&far, "backend")].into_iter().find_map(policy) {
+        found = found.cause(format!("{ON_PURPOSE}: its Close to the {to} says {code}"));
     } else if alone && let others @ 1.. = seen.tunnels.outlived(ip, at) {
         let others = if others == 1 { "another one".to_owned() } else { format!("{others} others") };
         found = found.cause(format!("{ALONE}, while {others} through it went on"));
     } else if goodbye {
         found = found.cause(format!("{RELOADED}, as its Close says: going away"));
-    } else if let Some((silent, length)) = silence.filter(|_| is_busy(first)) {
-        found = found.cause(format!(
-            "{ONE_WAY}: nothing had come from the {silent} for {}, though the other side went on to send",
-            ends::spell(length)
-        ));
+    } else if let Some(silence) = silence {
+        found = found.cause(silence);
     } else if is_busy(first) {
-        found = found.cause(format!("{RELOADED}, or it failed: payload had just passed, so no idle limit ran out"));
+        found = found.cause(format!("{RELOADED}, or it failed: payload had just passed, so the tunnel was not idle"));
     }
     for (at, side) in ends.into_iter().zip([near, far]) {
         let Some(at) = at else { continue };
@@ -154,14 +152,26 @@ fn policy<'a>((side, to): (&Side<'_>, &'a str)) -> Option<(u16, &'a str)> {
     matches!(code, 1008 | 3000..=4999).then_some((code, to))
 }
 
-/// Whether this end of the tunnel had been silent for a whole number of seconds: what limits on one direction look at.
-/// Control frames count too, since a proxy counts bytes.
-fn one_way<'a>(side: &Side<'_>, ended: Timestamp, end: &'a str) -> Option<(&'a str, Nanos)> {
+/// The cause, where this end of the tunnel had been silent for a whole number of seconds: what a limit on one direction
+/// looks at. Control frames count too, since a proxy counts bytes. Of an end that spoke at the beginning at the most, the
+/// silence is as long as the tunnel: with clients, who often only listen, that says nothing; with a backend both are named.
+fn one_way(side: &Side<'_>, ended: Timestamp, end: &str) -> Option<String> {
     let sender = side.hop.other();
-    let spoken = side.x.talk.as_ref()?.of(sender);
-    let last = spoken.last.map_or(side.head.last, |last| last.ts);
+    let last = side.x.talk.as_ref()?.of(sender).last.map_or(side.head.last, |last| last.ts);
     let silent = ended.since(last);
-    (!side.holed() && silent >= BUSY && ends::is_whole(silent)).then_some((end, silent))
+    if side.holed() || silent < BUSY || !ends::is_whole(silent) {
+        return None;
+    }
+    let length = ends::spell(silent);
+    match (sender, side.after(last) >= BUSY) {
+        (_, true) => Some(format!(
+            "{ONE_WAY}: nothing had come from the {end} for {length}, though the other side went on to send"
+        )),
+        (Direction::ServerToClient, false) => Some(format!(
+            "{ONE_WAY}, or one on the life of tunnels: nothing had come from the {end} for {length}, nearly all of its life"
+        )),
+        (Direction::ClientToServer, false) => None,
+    }
 }
 
 /// What the hop's own Close says that it would not take of a side, and the bytes of the largest message of that side. `None`:
@@ -285,7 +295,7 @@ mod tests {
     fn a_silent_side_and_a_policy_are_told_from_a_restart() {
         use crate::model::{LastFrame, Spoken, Talk};
         // The client has just sent, the backend said nothing for so long.
-        let cause = |silent_ms: i64, code: Option<u16>| {
+        let cause = |silent_ms: Option<i64>, code: Option<u16>| {
             let said = |by: Direction| {
                 ended(by, EndHow::Fin, 3_000).with(|x| {
                     x.end.idle_before = Some(Nanos::from_millis(5));
@@ -294,7 +304,8 @@ mod tests {
                         let last = Some(LastFrame { ts, at: PacketRef::new(0, 19), bits: 0x81 });
                         Spoken { last, ..Spoken::default() }
                     };
-                    let talk = Talk { client: frame(5), server: frame(silent_ms), ..Talk::default() };
+                    let talk =
+                        Talk { client: frame(5), server: silent_ms.map(frame).unwrap_or_default(), ..Talk::default() };
                     x.talk = Some(Box::new(talk));
                     if let (Some(code), SERVER) = (code, by) {
                         (x.end.how, x.end.by) = (EndHow::CloseFrame, Some(by));
@@ -305,15 +316,28 @@ mod tests {
             let found = found(said(SERVER), said(CLIENT));
             (found[0].causes[0].to_string(), fix_class(&found[0]))
         };
-        let (told, class) = cause(3_000, None);
+        let (told, class) = cause(Some(1_000), None);
         assert_eq!(class, Some(FaultClass::Idle));
-        assert!(told.contains("nothing had come from the backend for 3.0 s"), "{told}");
-        assert!(cause(2_500, None).0.starts_with(RELOADED), "no time that somebody set");
-        assert!(cause(5, None).0.starts_with(RELOADED), "both sides had just sent");
-        let (told, class) = cause(3_000, Some(1008));
+        assert!(told.contains("nothing had come from the backend for 1.0 s, though"), "{told}");
+        let (told, class) = cause(None, None);
+        assert_eq!(class, Some(FaultClass::Idle));
+        assert!(told.contains("or one on the life of tunnels") && told.contains("for 3.0 s, nearly all"), "{told}");
+        assert!(cause(Some(1_500), None).0.starts_with(RELOADED), "no time that somebody set");
+        assert!(cause(Some(5), None).0.starts_with(RELOADED), "both sides had just sent");
+        let (told, class) = cause(Some(1_000), Some(1008));
         assert_eq!(told, format!("{ON_PURPOSE}: its Close to the client says 1008"));
         assert_eq!(class, None);
-        assert!(cause(5, Some(1001)).0.starts_with(RELOADED));
+        assert!(cause(Some(5), Some(1001)).0.starts_with(RELOADED));
+
+        // Clients often only listen.
+        let listens = |by: Direction| {
+            ended(by, EndHow::Fin, 3_000).with(|x| {
+                x.end.idle_before = Some(Nanos::from_millis(5));
+                x.talk = Some(Box::new(Talk::default()));
+            })
+        };
+        let near_alone = found(listens(SERVER), ended(CLIENT, EndHow::Fin, 3_000));
+        assert!(near_alone[0].causes[0].starts_with(RELOADED));
     }
 
     #[test]

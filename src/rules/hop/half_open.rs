@@ -1,7 +1,7 @@
 //! One connection of a hop is over, and it keeps the other one open.
 
 use crate::base::{Nanos, Timestamp};
-use crate::model::{Confidence, Direction, Evidence, LastFrame, Severity, Spoken, Text};
+use crate::model::{Confidence, Evidence, LastFrame, Severity, Spoken, Text};
 use crate::rules::hop::answer::capital;
 use crate::rules::hop::side::{Side, apart, one_clock, sides};
 use crate::rules::journey::HopView;
@@ -45,17 +45,16 @@ fn check(view: &HopView<'_>, _: &Seen, out: &mut Findings<'_>) {
         // What goes on behind a FIN belongs to the tunnel.
         let ended = over.x.times.last.map_or(ended, |last| last.max(ended));
         let Some((until, closed)) = until(open) else { continue };
-        // A FIN cannot pass what the window keeps back (RFC 9293 §3.8.6): whoever does not read is told elsewhere.
-        let stalls = open.x.talk.as_ref().and_then(|talk| talk.transport.as_ref()).map(|transport| &transport.stalls);
-        let kept_back = stalls.and_then(|stalls| stalls[usize::from(open.hop != Direction::ClientToServer)].as_ref());
-        if kept_back.is_some_and(|stall| stall.lasts || stall.from + stall.length > ended) {
-            continue;
-        }
         let between = apart(view, (over, ended), (open, until));
         let longer = between.by.0.saturating_sub(between.slack.0);
         // Whoever is there may show sooner that it does not know, by a message or by closing over it; not by control frames,
         // which a library sends. A Close that the hop sent there waits for its answer (RFC 6455 §7.1.1).
         let talk = open.x.talk.as_ref();
+        // A FIN cannot pass what the window keeps back (RFC 9293 §3.8.6): whoever does not read is told elsewhere.
+        let stall = talk.and_then(|talk| talk.transport.as_ref()?.stall_of(open.hop));
+        if stall.is_some_and(|s| s.lasts || apart(view, (over, ended), (open, s.from + s.length)).is_later()) {
+            continue;
+        }
         let waits = talk.is_some_and(|talk| talk.of(open.hop).close().is_some());
         let party = talk.filter(|_| !waits).map(|talk| talk.of(open.hop.other()));
         let gave_up =

@@ -1,6 +1,6 @@
 //! Nobody answered the SYN.
 
-use super::syn_lost::{granted_here, taken_meanwhile};
+use super::syn_lost::taken_meanwhile;
 use super::{syn_rejected, turned};
 use crate::base::{Nanos, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
@@ -47,7 +47,7 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if taken_meanwhile(flow, seen).is_some() {
         return;
     }
-    let serves = granted_here(flow, seen).next().is_some();
+    let serves = seen.granted_at(flow.server).next().is_some();
     let said = format!("{} sent {} SYNs to {} and got no answer.", flow.client, flow.syns, flow.server);
     let found = out
         .add(turned::say(Text::own(said), flow, seen))

@@ -1,6 +1,6 @@
 //! SYNs that get no answer from a server which answers others meanwhile.
 
-use crate::base::{Nanos, Timestamp, limits};
+use crate::base::{Nanos, Timestamp};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FlowFacts, Severity, Text};
 use crate::rules::seen::Attempt;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -44,19 +44,13 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
 }
 
-/// Upgrades that this server granted, of the last attempts.
-pub(super) fn granted_here<'s>(flow: &FlowFacts, seen: &'s Seen) -> impl Iterator<Item = &'s Attempt> {
-    let here = (flow.server.ip, flow.server.port);
-    seen.attempts().take(limits::SEEN_COMPARED).filter(move |a| a.granted && (a.server, a.server_port) == here)
-}
-
-/// One of them that began between this connection's SYNs, or, where others did right before and right behind them, the
+/// An upgrade that this server granted and that began between this connection's SYNs, or, where others did right before and right behind them, the
 /// one behind. `None`: there was none.
 pub(super) fn taken_meanwhile<'s>(flow: &FlowFacts, seen: &'s Seen) -> Option<&'s Attempt> {
     // Each SYN comes twice as long after the one before (RFC 6298 §5.5), the second one second after the first.
     let seconds = (1_i64 << flow.syns.saturating_sub(1).min(8)) - 1;
     let until = flow.syn_at + Nanos::from_secs(seconds);
-    let began = |from: Timestamp, to: Timestamp| granted_here(flow, seen).find(|a| (from..=to).contains(&a.at));
+    let began = |from: Timestamp, to: Timestamp| seen.granted_at(flow.server).find(|a| (from..=to).contains(&a.at));
     began(flow.syn_at, until).or_else(|| {
         began(flow.syn_at - NEAR, flow.syn_at)?;
         began(until, until + NEAR)
