@@ -35,6 +35,8 @@ struct State {
     ready: Vec<(Place, Filled)>,
     /// Pages that were handed out, to be written to again when they are back, and who wrote to them.
     out: Vec<(Page, Who)>,
+    /// Threads that wait for a page that is under way: to wake nobody costs a call of the system too.
+    waiting: usize,
 }
 
 /// Number of the thread that read a page; `None`: the reader itself, whichever thread that was.
@@ -101,7 +103,11 @@ impl Ahead {
         } else {
             state.out.push((filled.page, filled.by));
         }
-        self.came.notify_all();
+        let waiting = state.waiting;
+        drop(state);
+        if waiting != 0 {
+            self.came.notify_all();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -181,7 +187,9 @@ impl FileAhead {
         let mut state = self.all.state();
         state.asked = Some(self.number);
         while state.is_under_way(place) {
+            state.waiting += 1;
             state = self.all.came.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
         let ready = state.ready.iter().position(|(at, _)| *at == place).map(|at| state.ready.swap_remove(at).1);
         if let Some(filled) = ready {
