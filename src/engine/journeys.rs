@@ -172,7 +172,7 @@ impl Plan {
     }
 
     /// From when to when an input was captured. `None`: it is not known.
-    fn span(&self, input: u16) -> Option<(Timestamp, Timestamp)> {
+    pub(super) fn span(&self, input: u16) -> Option<(Timestamp, Timestamp)> {
         self.spans.get(usize::from(input)).copied().flatten()
     }
 

@@ -90,6 +90,7 @@ mod tests {
 
     fn flow(id: u32, client: &str, server: &str, ms: i64) -> FlowFacts {
         FlowFacts {
+            answered_at: None,
             id: FlowId(id),
             client: endpoint(client),
             server: endpoint(server),
@@ -113,6 +114,7 @@ mod tests {
             at: PacketRef::default(),
             ts: Timestamp(ms * 1_000_000),
             waited: Nanos::ZERO,
+            torn: false,
             no_certificate: false,
             alpn_offered: Box::default(),
         };

@@ -152,9 +152,13 @@ pub(super) fn score(near: &Card, far: &Card, topology: &Topology) -> Option<Scor
     if near.flow == far.flow || near.server == far.server && !is_intercepted(near, far) {
         return None;
     }
-    // Two connections of one host to different servers stand side by side; but on one host alone all have
-    // its address, and a transparent proxy speaks with its client's.
-    let one_host = near.client.ip == near.server.ip || near.client.ip.is_loopback() && near.server.ip.is_loopback();
+    // The loopback addresses of two captures are two hosts', and a hop is on one.
+    if near.input != far.input && near.server.ip.is_loopback() && far.client.ip.is_loopback() {
+        return None;
+    }
+    // Two connections of one host to different servers stand side by side; but on one host alone, as any is that reaches
+    // a loopback address, all have its address, and a transparent proxy speaks with its client's.
+    let one_host = near.client.ip == near.server.ip || near.server.ip.is_loopback();
     if near.client.ip == far.client.ip && !one_host && near.client != far.client {
         return None;
     }

@@ -264,6 +264,7 @@ mod tests {
         let at = |ms: i64| Timestamp(ms * 1_000_000);
         let end = End { at: Some(at(over)), ..End::default() };
         FlowFacts {
+            answered_at: None,
             id: FlowId(id),
             client: Endpoint::new([192, 0, 2, client].into(), 40_000),
             server: Endpoint::new([192, 0, 2, server].into(), 443),

@@ -18,6 +18,9 @@ pub struct Broken {
     /// The client answered a request for its certificate with an empty one (RFC 5246 §7.4.6, RFC 8446 §4.4.2). `false`
     /// also where that cannot be seen.
     pub no_certificate: bool,
+    /// Bytes of the server came, and those before them never did; or it sent them again and again, and they were never
+    /// acknowledged.
+    pub torn: bool,
     /// Protocols that the client offered (ALPN, RFC 7301), in its order.
     pub alpn_offered: Box<[Box<[u8]>]>,
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::{Endpoint, ExchangeId, FlowId, Nanos, PacketRef, Timestamp};
 use crate::model::head::trim;
-use crate::model::{Head, Proxied, Stream, Talk};
+use crate::model::{Head, Proxied, Stream, Talk, Transport};
 
 /// Who sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,6 +109,8 @@ pub struct Exchange {
     pub syn_stamp: u32,
     /// A plain request, kept only in case that it is a leg of an upgrade which lost all of its marks.
     pub tentative: bool,
+    /// What TCP tells of the time in which no answer came. `None`: nothing of note, or there was an answer.
+    pub transport: Option<Box<Transport>>,
     /// What another copy of this leg tells, where it was captured at two places. `None`: nothing.
     pub twice: Option<Box<Twice>>,
 }
@@ -126,7 +128,7 @@ pub struct Twice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
     pub from: Direction,
-    /// Frames that never came; 0: the answer itself.
+    /// Frames that never came; 0: the request, or the answer, itself.
     pub frames: u32,
     /// The last packet of them at the place that saw them.
     pub at: PacketRef,
@@ -351,6 +353,7 @@ impl Exchange {
             seq: [None; 2],
             syn_stamp: 0,
             tentative: false,
+            transport: None,
             twice: None,
         }
     }
@@ -501,6 +504,9 @@ impl Exchange {
         }
         if let Some(talk) = &mut self.talk {
             talk.shift(by);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.shift(by);
         }
         for time in [&mut self.times.syn, &mut self.times.last, &mut self.end.at, &mut self.end.tcp_at] {
             *time = time.map(|at| at + by);

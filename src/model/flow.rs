@@ -36,6 +36,9 @@ pub struct FlowFacts {
     pub rejected: Option<Rejected>,
     /// What it carried. `None`: no payload at all.
     pub said: Option<Box<Said>>,
+    /// Its SYN at another place of capture, where it was answered, which it was not at this one. `None`: no other place
+    /// saw that.
+    pub answered_at: Option<PacketRef>,
 }
 
 impl FlowFacts {

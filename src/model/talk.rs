@@ -273,6 +273,8 @@ pub struct Transport {
     pub probed: Option<Resent>,
     /// What ICMP says of packets that did not arrive.
     pub rejected: Option<Rejected>,
+    /// SYN-ACKs that were sent again behind the first bytes: what its sender was sent since, it did not take.
+    pub greeted_again: u32,
 }
 
 impl Transport {

@@ -94,6 +94,7 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
             at,
             ts,
             waited: Nanos::ZERO,
+            torn: false,
             no_certificate: after > HandshakeStep::ClientHello && client.iter().find(empty).is_some(),
             alpn_offered: seen.alpn_offered.into(),
         }

@@ -8,7 +8,7 @@ use prefetch_index::prefetch_index;
 
 use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{Direction, End, EndHow, Exchange, Head, Times, Undelivered};
-use crate::stream::{Chunk, GapWhy, Side, Track, What};
+use crate::stream::{Chunk, GapWhy, Side, Signs, Track, What};
 
 use super::around::Around;
 use super::messages::{Messages, State, UnderWay};
@@ -185,6 +185,34 @@ impl Http {
         exchanges
             .flat_map(|x| if from_client { Some(&x.request) } else { x.response.as_ref() })
             .any(|head| differs(head, offset, bytes))
+    }
+
+    /// Bytes of this side came again while a request waits for its answer. `of`: where they stand in their direction's
+    /// stream, and how many they are. `true`: what the next segments say beside their bytes is wanted.
+    #[cold]
+    pub(super) fn again(&mut self, side: Side, ts: Timestamp, of: (u64, usize)) -> bool {
+        let by = direction(self.client, side);
+        let Some((now, (at, last))) = self.waiting() else { return false };
+        now.watched.get_or_insert_default().again(by, at, (last, ts), of);
+        true
+    }
+
+    /// What a segment says beside its bytes while a request waits, as [`super::websocket::Tunnel::signs`] has it.
+    #[cold]
+    pub(super) fn signs(&mut self, side: Side, usual: u8, signs: Signs) -> bool {
+        let from = direction(self.client, side);
+        let Some((now, _)) = self.waiting() else { return false };
+        match &mut now.watched {
+            None if !signs.rst => false,
+            watched => watched.get_or_insert_default().take(from, usual, signs),
+        }
+    }
+
+    /// What is under way while a request waits that may switch protocols, and where and when that ended.
+    fn waiting(&mut self) -> Option<(&mut UnderWay, (PacketRef, Timestamp))> {
+        let now = self.under_way.as_deref_mut()?;
+        let end = now.pending.front().filter(|pending| pending.is_awaited())?.end;
+        Some((now, end))
     }
 
     /// The first Close of all was seen. `spoken`: when client and server had last spoken before it.

@@ -8,6 +8,7 @@ use crate::stream::{Chunk, Side};
 
 use super::blocks::Blocks;
 use super::http1::Http;
+use super::sealed::Sealed;
 use super::{Flow, Machine, Step};
 
 /// A place for a machine. HTTP stands in it itself, where it can be fetched without a look at what the
@@ -35,6 +36,22 @@ impl Machines {
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Place> {
         self.0.get_mut(index)
+    }
+
+    /// TLS that is not read. `None`: it is something else.
+    pub(super) fn sealed(&mut self, index: Option<usize>) -> Option<&mut Sealed> {
+        match self.get_mut(index?)? {
+            Place { other: Some(Machine::Sealed(sealed)), .. } => Some(sealed),
+            _ => None,
+        }
+    }
+
+    /// HTTP/1.x that nothing stands around. `None`: it is something else.
+    pub(super) fn plain(&mut self, index: Option<usize>) -> Option<&mut Http> {
+        match self.get_mut(index?)? {
+            Place { http, other: None } => Some(http),
+            _ => None,
+        }
     }
 
     /// The machine is done; its number may be another's.

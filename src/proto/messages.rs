@@ -14,6 +14,7 @@ use super::http1::Http;
 use super::pending::Queue;
 use super::tunnel;
 use super::upgraded::{Over, Upgraded};
+use super::websocket::Watched;
 use super::{Flow, Step};
 
 /// The messages of a connection that are not over.
@@ -31,6 +32,8 @@ pub(super) struct UnderWay {
     pub(super) odd: Option<Box<Preview>>,
     /// Heads of the plain ones among the requests that wait, in case a 101 makes one worth keeping.
     pub(super) plain: Vec<u8>,
+    /// What TCP says while a request waits. `None`: nothing came again, and nobody reset the connection.
+    pub(super) watched: Option<Box<Watched>>,
 }
 
 /// What was under way and is over, for the next message of any connection: the memory that was given back last is still
@@ -224,6 +227,7 @@ impl Messages<'_> {
         while let Some(pending) = self.now.pending.pop_front() {
             if let Some(mut x) = pending.exchange {
                 self.unanswered(flow, &mut x);
+                x.transport = self.now.watched.take().and_then(|watched| watched.tell());
                 self.http.emit(flow, x, true);
             }
         }

@@ -561,24 +561,30 @@ impl<S: Sink> Handler for Protocols<S> {
             let by = direction(Tag(*tag).client(), side);
             talk.again(inline.beside(side.index()), by, context.track.last, of);
             *tag |= WATCHED;
-        } else if let Some(sealed) = self.sealed(Tag(*tag)) {
+        } else if let Some(sealed) = self.machines.sealed(Tag(*tag).machine()) {
             sealed.again(inline, side, context.track.last, (offset, bytes.len()));
             *tag |= WATCHED;
-        }
-        if let Some(Place { http, other: None }) = Tag(*tag).machine().and_then(|i| self.machines.get_mut(i))
-            && http.disagrees(side, offset, bytes)
+        } else if let Some(http) = self.machines.plain(Tag(*tag).machine())
+            && http.again(side, context.track.last, (offset, bytes.len()))
         {
-            self.shared.counters.overlap_conflicts += 1;
+            *tag |= WATCHED;
+        }
+        if let Some(http) = self.machines.plain(Tag(*tag).machine()).filter(|http| http.disagrees(side, offset, bytes))
+        {
             http.conflict = true;
+            self.shared.counters.overlap_conflicts += 1;
         }
     }
 
     #[cold]
     fn signs(&mut self, context: Context<'_>, tag: &mut u64, inline: &Inline, side: Side, signs: Signs) {
         let usual = context.opened.ttl[side.index()];
-        let wanted = match self.shared.talks.get_mut(Tag(*tag).talk()) {
-            Some(talk) => talk.signs(direction(Tag(*tag).client(), side), usual, signs),
-            None => self.sealed(Tag(*tag)).is_some_and(|sealed| sealed.signs(inline, side, usual, signs)),
+        let wanted = if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
+            talk.signs(direction(Tag(*tag).client(), side), usual, signs)
+        } else if let Some(sealed) = self.machines.sealed(Tag(*tag).machine()) {
+            sealed.signs(inline, side, usual, signs)
+        } else {
+            self.machines.plain(Tag(*tag).machine()).is_some_and(|http| http.signs(side, usual, signs))
         };
         *tag = if wanted { *tag | WATCHED } else { *tag & !WATCHED };
     }
@@ -590,7 +596,7 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[inline]
     fn glimpse(&mut self, _: Context<'_>, tag: &mut u64, inline: &mut Inline, seen: Glimpse<'_>) {
-        if let Some(sealed) = self.sealed(Tag(*tag)) {
+        if let Some(sealed) = self.machines.sealed(Tag(*tag).machine()) {
             sealed.glimpse(inline, &seen);
         }
     }
@@ -618,13 +624,6 @@ impl<S: Sink> Handler for Protocols<S> {
 }
 
 impl<S: Sink> Protocols<S> {
-    fn sealed(&mut self, tag: Tag) -> Option<&mut Sealed> {
-        match self.machines.get_mut(tag.machine()?)? {
-            Place { other: Some(Machine::Sealed(sealed)), .. } => Some(sealed),
-            _ => None,
-        }
-    }
-
     #[inline(never)]
     fn machine(&mut self, context: Context<'_>, tag: &mut Tag, inline: &mut Inline, chunk: Chunk<'_>) -> Interest {
         if tag.machine().is_none() {
@@ -736,6 +735,7 @@ impl<S: Sink> Protocols<S> {
             end_at: end.map(|(_, ts)| ts),
             rejected,
             said: None,
+            answered_at: None,
         });
     }
 }

@@ -8,7 +8,9 @@
 use std::mem::offset_of;
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
-use crate::model::{self, Direction, End, EndHow, Said, SealedRecord, SealedSegment, SealedSide, Wrapper};
+use crate::model::{
+    self, Direction, End, EndHow, HandshakeStep, Said, SealedRecord, SealedSegment, SealedSide, Wrapper,
+};
 use crate::stream::{Chunk, CloseHow, Glimpse, Side, Signs, What};
 use crate::wire::tls::record::{self, HEADER_BYTES, Header};
 use crate::wire::tls::suite::{self, Cipher};
@@ -51,6 +53,9 @@ pub struct Sealed {
 }
 
 /// Bytes of an alert: level and description.
+/// So often must a server send its answer again in vain, so that it did not arrive.
+const TORN_TIMES: u32 = 3;
+
 const ALERT_BYTES: usize = 2;
 
 /// By whom, how, when, and by which packet.
@@ -373,6 +378,11 @@ impl Sealed {
         let seen =
             handshake::Seen { hellos: self.hellos, alpn_offered: &facts.alpn_offered, sides, alert: self.fatal, ended };
         told.broken = handshake::broken(&seen).filter(|_| !told.gap).map(Box::new);
+        let swallowed = facts.transport.as_ref().and_then(|transport| transport.swallowed);
+        let swallowed = swallowed.is_some_and(|lost| lost.by == Direction::ServerToClient && lost.times >= TORN_TIMES);
+        if let Some(broken) = told.broken.as_mut().filter(|_| swallowed) {
+            broken.torn = broken.by == Direction::ClientToServer && broken.after == HandshakeStep::ServerHello;
+        }
         told.via.push(Wrapper::Tls(std::mem::take(&mut self.tls)));
         if self.glimpsed_from.is_some() {
             told.via.splice(0..0, std::mem::take(&mut self.around));

@@ -173,6 +173,10 @@ impl Watch {
         if let (Some(broken), Some(till)) = (&mut broken, self.silent_till) {
             broken.waited = till.since(broken.ts);
         }
+        if let Some(broken) = &mut broken {
+            // Those of the client have all come: they were its ClientHello.
+            broken.torn = flow.context.track.holds();
+        }
         let mut said = Said { first, broken, end, ..said(&self.begin) };
         if let Some(tls) = self.tls.take().filter(|_| said.broken.is_some()) {
             said.via.push(Wrapper::Tls(tls));
@@ -203,6 +207,7 @@ fn broken(first: &[Option<Preview>; 2], end: &End) -> Option<Broken> {
         at,
         ts,
         waited: ts.since(client.ts),
+        torn: false,
         no_certificate: false,
         alpn_offered: Box::default(),
     })
@@ -262,6 +267,7 @@ pub(super) fn facts(flow: &Flow<'_>, client: Side, first: PacketRef, mut said: S
         end_at: said.end.at,
         rejected: None,
         said: Some(Box::new(said)),
+        answered_at: None,
     }
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use crate::hops;
 use crate::model::{
-    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, Hop, HopKind, Outcome, Part, Role,
-    Severity, Software, Text, Verdict,
+    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, FlowFacts, Hop, HopKind, Outcome, Part,
+    Role, Severity, Software, Text, Verdict,
 };
 use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
@@ -410,6 +410,12 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         Some(leg) if hop.is_none() => rule.fix.or_else(|| mending::class_of(leg.x, finding, page.as_ref())),
         _ => rule.fix.or_else(|| last.and_then(|leg| mending::fix_class(leg.x, &finding.rule))),
     };
+    // The server answered, and somebody between swallowed it.
+    let tried = |like: &dyn Fn(&FlowFacts) -> bool| journey.tried.iter().any(|(_, flow)| like(flow));
+    let between = rule.id == "backend-unreachable" && tried(&|flow| flow.answered_at.is_some())
+        || rule.id == response::TLS && hop.is_none() && tried(&response::is_tls_torn);
+    let blame = if between { Blame { role: Role::Unknown, address: None, product: None } } else { blame };
+    let class = class.filter(|_| !between);
     let class = hop::large_fix_class(finding).or(class).or(hop::ended_fix_class(finding));
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
     let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);

@@ -110,6 +110,7 @@ pub(crate) fn flow(state: ConnectState, syns: u32) -> FlowFacts {
     let start = Timestamp::from_parts(1_700_000_000, 0);
     let refused = state == ConnectState::Refused;
     FlowFacts {
+        answered_at: None,
         id: FlowId(1),
         client: endpoint(10, 40_000),
         server: endpoint(20, 80),

@@ -167,7 +167,10 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
                 Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None }
             }
             // Whoever drops them has no address here.
-            "syn-lost" => Blame { role: Role::Unknown, address: None, product: None },
+            "syn-lost" | "backend-unreachable" if rule.id == "syn-lost" || flow.answered_at.is_some() => {
+                Blame { role: Role::Unknown, address: None, product: None }
+            }
+            response::TLS if response::is_tls_torn(flow) => Blame { role: Role::Unknown, address: None, product: None },
             _ => Blame { role, address, product: None },
         }),
         summary: if of_tls.is_some() || rule.id == response::SOCKS || flow.rejected.is_some() {
@@ -175,14 +178,20 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         } else {
             finding.message.clone()
         },
-        fix: rule.fix.map(|class| mending::in_words(known.fixes_of(None, class), class, role)).unwrap_or_default(),
+        fix: rule
+            .fix
+            .filter(|_| flow.answered_at.is_none() && !response::is_tls_torn(flow))
+            .map(|class| mending::in_words(known.fixes_of(None, class), class, role))
+            .unwrap_or_default(),
     };
     (outcome, verdict)
 }
 
 /// Whether it tells why a tunnel ended, and nothing else.
 fn ends_tunnel(finding: &Finding) -> bool {
-    find(&finding.rule).is_some_and(|rule| rule.explains == [Explains::Ended])
+    let ends = |what: &Explains| matches!(what, Explains::Ended | Explains::Unanswered);
+    find(&finding.rule)
+        .is_some_and(|rule| rule.explains.first() == Some(&Explains::Ended) && rule.explains.iter().all(ends))
 }
 
 /// Who is to blame for the end of a flow, by what tells of it.
@@ -349,6 +358,7 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
     match rule.id {
         "client-abandoned" => Blame { role: Role::Client, address: client(), product: None },
         "connect-refused-by-proxy" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
+        "proxy-loop" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
         "no-response" if left_early(x) => Blame { role: Role::Client, address: client(), product: None },
         id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
         _ => {
@@ -698,6 +708,7 @@ mod tests {
     fn a_flow_without_a_request_has_an_outcome_too() {
         let end = Endpoint::new(exchange(ASK, None).client.ip, 1);
         let flow = FlowFacts {
+            answered_at: None,
             id: FlowId(1),
             client: end,
             server: end,

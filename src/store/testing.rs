@@ -308,6 +308,7 @@ pub(crate) fn odd() -> Analysis {
     lost.evidence = vec![Evidence { at: PacketRef::new(1, 3), direction: None, bytes: None }];
     a.findings.push(lost);
     a.flows.push(FlowFacts {
+        answered_at: None,
         id: FlowId(9),
         client: Endpoint::new([10, 0, 0, 1].into(), 40_009),
         server: Endpoint::new([10, 0, 0, 2].into(), 81),

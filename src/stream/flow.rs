@@ -316,6 +316,11 @@ impl Track {
         !self.is(flag::STARTED, side) || self.offset(side) <= 1
     }
 
+    /// Whether bytes wait behind a hole.
+    pub fn holds(&self) -> bool {
+        self.has(flag::HELD)
+    }
+
     /// Whether this side sent a FIN (it may wait behind a hole), or a RST.
     pub fn fin(&self, side: Side) -> bool {
         self.is(flag::FIN, side)

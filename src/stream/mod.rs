@@ -100,6 +100,7 @@ pub struct Signs {
     /// Its packet's TTL or hop limit.
     pub ttl: u8,
     pub rst: bool,
+    pub syn: bool,
     /// Its sender takes nothing more for now (RFC 9293 §3.8.6.1).
     pub closes_window: bool,
     /// It is next in line: neither sent again nor a keep-alive.

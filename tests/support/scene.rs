@@ -168,6 +168,8 @@ pub(crate) enum Step {
     Ttl(Of<u8>),
     /// A text of the client that nobody acknowledges, sent again so many times.
     Unheard(u32),
+    /// A faultless request for an upgrade that nobody acknowledges, sent again so many times.
+    UnheardRequest(u32),
     /// A large message of the server that never arrives, sent again so many times.
     Swallowed(u32),
     /// A message of the client and all its acknowledgements are lost from here on: it is sent again so many times, and so is
@@ -343,6 +345,7 @@ impl Step {
             Step::Window(Of { of, is }) => script.window(of.side(), *is),
             Step::Ttl(Of { of, is }) => script.ttl(of.side(), *is),
             Step::Unheard(times) => script.unheard(Side::Client, "anybody there?", *times),
+            Step::UnheardRequest(times) => script.unheard_request(&key(flow), *times),
             Step::Swallowed(times) => script.swallowed(*times),
             Step::OneWay(times) => script.one_way(*times),
             Step::Pings(Pings { times, every_ms }) => (0..*times).fold(script, |script, n| {

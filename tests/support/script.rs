@@ -202,13 +202,23 @@ impl Script {
     /// A text that nobody acknowledges, and that is sent again so many times, each time after twice as long.
     pub(crate) fn unheard(self, from: Side, text: &str, times: u32) -> Script {
         let acknowledge = self.acknowledge;
-        let mut script = self.acknowledge(false).frame(from, 1, text.as_bytes()).acknowledge(acknowledge);
-        let sent = script.segments.last().cloned().expect("it was just sent");
+        self.acknowledge(false).frame(from, 1, text.as_bytes()).acknowledge(acknowledge).again(times)
+    }
+
+    /// The client's request, which nobody acknowledges, sent again so many times.
+    pub(crate) fn unheard_request(self, key: &str, times: u32) -> Script {
+        let acknowledge = self.acknowledge;
+        self.acknowledge(false).client(head(&upgrade_request(key))).acknowledge(acknowledge).again(times)
+    }
+
+    /// What was sent last is sent again so many times, each after twice as long as the one before.
+    fn again(mut self, times: u32) -> Script {
+        let sent = self.segments.last().cloned().expect("it was just sent");
         for n in 0..times {
-            script.now_ns += 300_000_000 << n;
-            script.segments.push(Segment { at_ns: script.now_ns, ..sent.clone() });
+            self.now_ns += 300_000_000 << n;
+            self.segments.push(Segment { at_ns: self.now_ns, ..sent.clone() });
         }
-        script
+        self
     }
 
     /// A large message of the server that never arrives and is sent again so many times, while the client goes on to

@@ -113,6 +113,9 @@ impl Watched {
             let most = self.transport.overcome.map_or(1, |before| before.times);
             self.transport.overcome = Some(resent).filter(|resent| resent.times > most).or(self.transport.overcome);
         }
+        if signs.syn {
+            self.transport.greeted_again = self.transport.greeted_again.saturating_add(1);
+        }
         if signs.probe {
             self.probe(from, signs);
         }
@@ -195,6 +198,7 @@ mod tests {
             at: PacketRef::new(0, s.unsigned_abs()),
             ttl: 64,
             rst: false,
+            syn: false,
             closes_window,
             new: true,
             probe: false,

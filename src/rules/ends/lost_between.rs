@@ -22,13 +22,16 @@ pub(super) static RULE: Rule = Rule {
         "a filter between the two places drops what it does not like",
     ],
     fix: None,
-    explains: &[Explains::Ended, Explains::Unanswered, Explains::Broken],
+    explains: &[Explains::Ended, Explains::Unanswered, Explains::Refused, Explains::Broken],
     symptom_of: &["rst-injected"],
     check: Check::Exchange(check),
 };
 
 /// A silence worth a word.
 const LONG: Nanos = Nanos::from_millis(1_500);
+
+/// Bytes of a request that fit through any link that is usual.
+const SMALL: u64 = 1_200;
 
 const TOO_LARGE: &str = RULE.causes[1];
 const FILTER: &str = RULE.causes[2];
@@ -40,6 +43,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         Direction::ServerToClient => (name(lost.from), name(Direction::ClientToServer)),
     };
     let (what, found) = match lost.frames {
+        0 if lost.from == Direction::ClientToServer => ("the request was".to_owned(), "no request".to_owned()),
         0 => ("the answer was".to_owned(), "no answer".to_owned()),
         1 => (format!("the last frame of the {sender} was"), "1 frame less".to_owned()),
         frames => (format!("the last {frames} frames of the {sender} were"), format!("{frames} frames less")),
@@ -64,6 +68,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: lost.at, direction: Some(lost.from), bytes: None });
     if lost.forged {
         told.cause(FILTER);
+    } else if lost.frames == 0 && lost.from == Direction::ClientToServer {
+        let length = x.request.range.end.saturating_sub(x.request.range.start);
+        told.cause(if length > SMALL { TOO_LARGE } else { FILTER });
     } else if lost.frames == 0 || mtu_black_hole::is_seen(x, lost.from) {
         told.cause(TOO_LARGE);
     }

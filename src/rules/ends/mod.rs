@@ -21,6 +21,7 @@ mod mass_end;
 mod mtu_black_hole;
 mod one_way_loss;
 mod ping_period_vs_timeout;
+mod request_lost;
 mod reset;
 mod rst_injected;
 mod silent_drop;
@@ -39,6 +40,7 @@ pub use asker::{left_by_client, left_idle};
 pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
+pub(in crate::rules) use request_lost::is_seen as is_request_lost;
 pub(in crate::rules) use support::{beats, cut_by, is_probe, is_whole, spans, spell};
 pub(in crate::rules) use tunnel_rejected::{blame as rejected, is_rejected};
 pub(in crate::rules) use without_close::{CAUSES, QUIET, quiet_fix_class};
@@ -53,6 +55,7 @@ pub(super) static RULES: &[&Rule] = &[
     &lost_between::RULE,
     &mtu_black_hole::RULE,
     &one_way_loss::RULE,
+    &request_lost::RULE,
     &tunnel_rejected::RULE,
     &idle_timeout_match::RULE,
     &idle_timeout::RULE,
@@ -80,7 +83,13 @@ pub(super) fn is_end(rule: &Rule) -> bool {
 pub(super) fn by_stranger(rule: &Rule) -> bool {
     matches!(
         rule.id,
-        "rst-injected" | "silent-drop" | "lost-between" | "mtu-black-hole" | "one-way-loss" | "tunnel-rejected"
+        "rst-injected"
+            | "silent-drop"
+            | "lost-between"
+            | "mtu-black-hole"
+            | "one-way-loss"
+            | "request-lost"
+            | "tunnel-rejected"
     )
 }
 

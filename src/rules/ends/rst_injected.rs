@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
     id: "rst-injected",
     severity: Severity::Warning,
     title: "the reset came from somewhere else than the side that it names",
-    about: "The RST that ended this WebSocket has another TTL (hop limit) than all other packets of the side whose address \
+    about: "The RST that ended this WebSocket, or came instead of an answer, has another TTL (hop limit) than all other packets of the side whose address \
         it bears: it came a way of another length, so a box on the path sent it in that side's name. Firewalls, intrusion \
         detection and some load balancers do that.\n\nA difference that two usual first values of TTL explain (64, 128, \
         255) may also be the same machine, and counts for less. A difference of one is told only where the RST came from \
@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     refs: &["RFC 9293 §3.10.7", "RFC 791 §3.1"],
     causes: &["a firewall or intrusion detection on the path forbids the connection", FORGOT],
     fix: None,
-    explains: &[Explains::Ended],
+    explains: &[Explains::Ended, Explains::Unanswered],
     symptom_of: &[],
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };
@@ -31,10 +31,12 @@ const SILENT: Nanos = Nanos::from_secs(2);
 const FIRST: [u8; 4] = [32, 64, 128, 255];
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
-    let Some(by) = x.end.tcp_by.filter(|_| tunnel(x).is_some() && x.end.tcp_how == EndHow::Rst) else { return };
-    let Some(talk) = x.talk.as_ref() else { return };
-    let silent = talk.before_last.is_some_and(|silence| silence.length >= SILENT);
-    let Some(ttl) = talk.transport.as_ref().and_then(|transport| foreign(transport)) else { return };
+    let ended = tunnel(x).is_some() || x.response.is_none() && x.is_websocket();
+    let Some(by) = x.end.tcp_by.filter(|_| ended && x.end.tcp_how == EndHow::Rst) else { return };
+    let talk = x.talk.as_ref();
+    let silent = talk.and_then(|talk| talk.before_last).is_some_and(|silence| silence.length >= SILENT);
+    let transport = talk.and_then(|talk| talk.transport.as_ref()).or(x.transport.as_ref());
+    let Some(ttl) = transport.and_then(|transport| foreign(transport)) else { return };
     tell(by, ttl, silent, last_packet(x, by), out);
 }
 

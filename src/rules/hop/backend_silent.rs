@@ -5,7 +5,7 @@ use crate::model::{Direction, Evidence, Exchange, FaultClass, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, WAIT, gave_up, received};
 use crate::rules::hop::backend_closed_early::is_mute;
 use crate::rules::journey::HopView;
-use crate::rules::{Check, Explains, Findings, Rule, Seen, response, verdict};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends, response, verdict};
 
 pub(super) static RULE: Rule = Rule {
     id: "backend-silent",
@@ -63,6 +63,10 @@ fn waited(near: &Exchange, far: &Exchange) -> Option<Nanos> {
         let took = late.first.since(far.request.first);
         let whole = response::whole_response(far).is_some();
         return (whole && near.response.is_some() && near_took >= WAIT && took > near_took).then_some(near_took);
+    }
+    // What never arrived at its host no program can answer.
+    if ends::is_request_lost(far) || far.twice.as_ref().is_some_and(|twice| twice.lost.is_some()) {
+        return None;
     }
     if !is_mute(far) || far.end.tcp_by == Some(ANSWER) {
         return None;

@@ -30,6 +30,13 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Several { exchange: None, flow: Some(check), chain: Some(check_chain) },
 };
 
+/// Behind what was sent in vain.
+const LOST: &str =
+    "and at another place of capture, nearer its server, it was answered: the SYN-ACK was lost between the two.";
+
+const BETWEEN: &str = "a firewall between the two places of capture drops the server's SYN-ACK, as one does that sees only half \
+    of the connection (asymmetric routing)";
+
 const OTHERS: &str = "the server takes other connections meanwhile, so packets of this one are dropped: a limit of a firewall, an \
     address translation without a free port, a broken path among several, or the server's full queue";
 
@@ -42,6 +49,15 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     if let Some(told) = told {
         let text = turned::say(said_of(flow, told, "says by ICMP that it cannot be reached"), flow, seen);
         tell(out, flow, told, text, turned::severity(flow, seen)).confidence(Confidence::Likely);
+        return;
+    }
+    if let Some(at) = flow.answered_at {
+        let said = format!("{} sent {} SYNs to {} and got no answer, {LOST}", flow.client, flow.syns, flow.server);
+        let told = out.add(turned::say(Text::own(said), flow, seen)).confidence(Confidence::Likely).cause(BETWEEN);
+        told.expected(Text::own("SYN and ACK"))
+            .found(Text::own("nothing"))
+            .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
+            .evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
         return;
     }
     if taken_meanwhile(flow, seen).is_some() {
@@ -66,6 +82,7 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     let silent = |flow: &FlowFacts| flow.state == ConnectState::Unanswered && syn_rejected::told(flow).is_none();
     let Some(failed) = failed(journey, silent) else { return };
     let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.client.ip, flow.server.ip)));
+    let elsewhere = failed.flows.iter().find_map(|flow| flow.answered_at);
     let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
     let did = match failed.flows.as_slice() {
         _ if let Some((told, client, server)) = &told => format!(
@@ -89,6 +106,7 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         }
         _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
     };
+    let did = if elsewhere.is_some() { format!("{did}; {}", LOST.trim_end_matches('.')) } else { did };
     let mut found = out
         .add(say(&failed, &did))
         .confidence(failed.confidence.min(Confidence::Likely))
@@ -101,6 +119,9 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         let syn = Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None };
         let packets = flow.rejected.map_or(vec![syn.clone()], |told| evidence(flow, &told).into());
         found = packets.into_iter().fold(found, |found, packet| found.evidence(packet));
+    }
+    if let Some(at) = elsewhere {
+        found = found.cause(BETWEEN).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
     }
     found.evidence(failed.answer());
 }

@@ -36,6 +36,12 @@ const KNOWN: [(&[u8], &str); 5] = [
 /// Within this time a refused request that comes again is a retry of the same attempt.
 const RETRY: Nanos = Nanos::from_secs(10);
 
+/// Whether its key is one that many use.
+pub(in crate::rules) fn is_known(x: &Exchange) -> bool {
+    let key = x.request.first_value("sec-websocket-key");
+    key.is_some_and(|key| KNOWN.iter().any(|(known, _)| *known == key))
+}
+
 fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
     let Some(key) = x.request.first_value("sec-websocket-key").filter(|k| !k.is_empty()) else { return };
     if !facts::is_attempt(x) {

@@ -8,6 +8,7 @@ mod handshake_slow;
 mod looks_like;
 mod no_response;
 mod not_websocket_after_101;
+mod proxy_loop;
 mod redirect_target;
 mod redirected;
 mod refused;
@@ -48,7 +49,7 @@ pub(super) use support::{
     FAULTS_OF_101, REFUSAL_CAUSES, client_left_at_once, is_attempt, length, tcp_ended, whole_response,
 };
 pub use tls_handshake_failed::TLS;
-pub(super) use tls_handshake_failed::at_fault as tls_at_fault;
+pub(super) use tls_handshake_failed::{at_fault as tls_at_fault, is_torn as is_tls_torn};
 pub(super) use why::own_causes;
 
 use crate::rules::Rule;
@@ -68,6 +69,7 @@ pub(super) static RULES: &[&Rule] = &[
     &redirected::BROKEN,
     &redirected::LOOP,
     &no_response::RULE,
+    &proxy_loop::RULE,
     &res_head_incomplete::RULE,
     &res_not_http::RULE,
     &tls_handshake_failed::RULE,

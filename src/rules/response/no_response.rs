@@ -3,7 +3,7 @@
 use super::support::{FROM_CLIENT, FROM_SERVER, REFUSAL_CAUSES, left_before_grant, length, tcp_ended, whole_request};
 use crate::base::{Nanos, Timestamp};
 use crate::model::{Direction, EndHow, Evidence, Exchange, FaultClass, Mechanism, Severity, Text};
-use crate::rules::{Check, Explains, Findings, Rule, Seen, http2, verdict};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends, http2, verdict};
 
 pub(super) static RULE: Rule = Rule {
     id: "no-response",
@@ -74,7 +74,8 @@ pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
     if x.early.is_some() && (quality.gap || quality.midstream) {
         return false;
     }
-    tcp_ended(x) || x.times.last.is_some_and(|last| last.since(request.last) >= WAIT)
+    let lost = ends::is_request_lost(x) || x.twice.as_ref().is_some_and(|twice| twice.lost.is_some());
+    lost || tcp_ended(x) || x.times.last.is_some_and(|last| last.since(request.last) >= WAIT)
 }
 
 /// A 101 to a client that had gone: `answered` is when it came.

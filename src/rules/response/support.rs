@@ -89,6 +89,9 @@ const LOST_ANSWERS: &[&str] = &[
     "hop-latency",
     "hop-status-changed",
     "lost-between",
+    "proxy-loop",
+    "request-lost",
+    "rst-injected",
     "syn-rejected",
 ];
 

@@ -72,6 +72,11 @@ fn is_of_certificate(description: u8) -> bool {
     matches!(description, 42..=46 | 48)
 }
 
+/// Whether what failed was the path: the server answered, and its packets did not arrive.
+pub(in crate::rules) fn is_torn(flow: &FlowFacts) -> bool {
+    broken(flow).is_some_and(|broken| broken.torn)
+}
+
 fn broken(flow: &FlowFacts) -> Option<&Broken> {
     flow.said.as_ref()?.broken.as_deref()
 }
@@ -121,7 +126,10 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
         text = text.say(" (for ").bytes(name).say(")");
     }
     let who = if broken.by == Direction::ClientToServer { "client" } else { "server" };
-    let text = text.say(format!(" failed: the {who} {}.", did(broken)));
+    let text = text.say(match broken.torn {
+        true => format!(" failed: the server {}.", did(broken)),
+        false => format!(" failed: the {who} {}.", did(broken)),
+    });
     let left = matches!((broken.by, broken.how), (Direction::ClientToServer, BrokenHow::Fin | BrokenHow::Rst));
     let h2 = broken.alpn_offered.iter().any(|name| **name == *b"h2");
     let mut found = out.add(text).confidence(sure(broken)).found(what(broken)).evidence(evidence(broken));
@@ -197,6 +205,15 @@ fn sure(broken: &Broken) -> Confidence {
 /// Behind the subject of a sentence.
 fn did(broken: &Broken) -> String {
     let end = match (broken.how, broken.after) {
+        _ if broken.torn && broken.how == BrokenHow::Silence => {
+            return format!(
+                "answered its ClientHello, and the first bytes of the answer never came: for {} only what stands behind them",
+                spell(broken)
+            );
+        }
+        _ if broken.torn => {
+            return "sent its answer again and again, and it was never acknowledged, until the client left".to_owned();
+        }
         (BrokenHow::Alert(description), _) => return format!("sent the alert {}", alert_name(description)),
         (BrokenHow::SealedAlert, _) => return "ended it with what is as long as an encrypted alert".to_owned(),
         (BrokenHow::Silence, _) => return format!("said nothing to its ClientHello for {}", spell(broken)),
@@ -238,6 +255,7 @@ fn evidence(broken: &Broken) -> Evidence {
 fn causes(flow: &FlowFacts, broken: &Broken, by_proxy: bool) -> Vec<&'static str> {
     let by_client = broken.by == Direction::ClientToServer;
     let description = match broken.how {
+        _ if broken.torn => return vec![TORN],
         BrokenHow::Alert(description) => description,
         BrokenHow::Silence => return vec![HANGS, SWALLOWED],
         _ if by_client && broken.after != HandshakeStep::ClientHello => return vec![UNTRUSTED],
@@ -287,6 +305,8 @@ fn causes(flow: &FlowFacts, broken: &Broken, by_proxy: bool) -> Vec<&'static str
 const NO_TLS: &str = "the server does not speak TLS on this port";
 const GAVE_UP: &str = "the server does not take what the client shows or offers, or its time for a handshake was over";
 const HANGS: &str = "the server hangs, or its listener is not served: the kernel accepts connections all the same";
+const TORN: &str = "packets as large as those of a certificate do not pass a link on the way, and no ICMP says so (MTU black \
+    hole): ping -M do -s 1472, and smaller, shows it; clamping the MSS mends it (mtu-black-hole)";
 const SWALLOWED: &str =
     "a filter on the way drops what asks for this name, or packets as large as the ClientHello (MTU) are lost";
 
@@ -322,6 +342,7 @@ mod tests {
             at: PacketRef::new(0, 7),
             ts: Timestamp::default(),
             waited: Nanos::ZERO,
+            torn: false,
             no_certificate: false,
             alpn_offered: Box::default(),
         };

@@ -163,6 +163,7 @@ pub(crate) fn backend_down(a: &mut Analysis, id: u64) {
     add(a, x, Outcome::Refused, Vec::new());
     let flow = FlowId(900);
     a.flows.push(FlowFacts {
+        answered_at: None,
         id: flow,
         client: end("10.0.1.1:51003"),
         server: end(BACKEND),

@@ -21,6 +21,7 @@ pub(super) fn tell_signs<H: Handler>(
         at: d.at,
         ttl: d.ttl(),
         rst: d.flags.rst(),
+        syn: d.flags.syn(),
         closes_window: d.flags.0 & CLOSES_WINDOW != 0,
         new: track.is(flag::STARTED, d.side) && d.seq == track.next[d.side.index()],
         probe,

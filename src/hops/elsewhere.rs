@@ -1,0 +1,193 @@
+//! Connections that another place of capture saw too, and there without what was said: the request, or the answer to the
+//! SYN, was lost between the two.
+
+use crate::base::{Endpoint, FlowId, Nanos, Timestamp};
+use crate::model::{BrokenHow, ConnectState, Direction, EndHow, Exchange, FlowFacts, Lost};
+
+use super::{Map, Set};
+
+/// Both places see a connection begin within this time.
+const AT_ONCE: Nanos = Nanos::from_secs(2);
+
+/// How long the place that should have seen it goes on behind it, so that it is lost and not on its way.
+const GOES_ON: Nanos = Nanos::from_secs(1);
+
+/// The same where its sender was told that the connection is gone, by a reset that nobody sent there.
+const FORGED_GOES_ON: Nanos = Nanos::from_millis(100);
+
+/// So often must a request be sent again, and never be acknowledged, where nothing shows that the other place went on.
+const IN_VAIN: u32 = 3;
+
+/// Notes what was lost so, on the exchange or the connection at the place that saw more of it, and takes out the copy that
+/// saw less. `ends`: when the capture of an input ends.
+pub fn never_came(exchanges: &mut [Box<Exchange>], lone: &mut Vec<FlowFacts>, ends: &dyn Fn(u16) -> Option<Timestamp>) {
+    let mut known: Map<(Endpoint, Endpoint), Vec<usize>> = Map::default();
+    for (at, flow) in lone.iter().enumerate() {
+        known.entry((flow.client, flow.server)).or_default().push(at);
+    }
+    let mut copies: Set<FlowId> = Set::default();
+    for x in exchanges.iter_mut().filter(|x| x.response.is_none() && x.index_in_flow == 0) {
+        let same = known.get(&(x.client, x.server)).into_iter().flatten().filter_map(|at| lone.get(*at));
+        let mut lost = same.filter_map(|flow| Some((request_lost(x, flow, ends)?, flow.id)));
+        if let (Some((lost, copy)), None) = (lost.next(), lost.next()) {
+            x.twice.get_or_insert_default().lost.get_or_insert(lost);
+            copies.insert(copy);
+        }
+    }
+    for all in known.values() {
+        let &[a, b] = all.as_slice() else { continue };
+        for (near, far) in [(a, b), (b, a)] {
+            let Some((one, other)) = lone.get(near).zip(lone.get(far)).filter(|(one, other)| are_one(one, other))
+            else {
+                continue;
+            };
+            if is_answer_lost(one, other) {
+                let at = other.syn;
+                copies.insert(other.id);
+                lone.get_mut(near).into_iter().for_each(|one| one.answered_at = Some(at));
+            } else if is_less(one, other) {
+                copies.insert(one.id);
+            }
+        }
+    }
+    if !copies.is_empty() {
+        lone.retain(|flow| !copies.contains(&flow.id));
+    }
+}
+
+/// Whether both are one connection, captured at two places.
+fn are_one(a: &FlowFacts, b: &FlowFacts) -> bool {
+    a.syn.input() != b.syn.input() && is_near(a.syn_at, b.syn_at)
+}
+
+fn is_near(a: Timestamp, b: Timestamp) -> bool {
+    a.0.abs_diff(b.0) <= AT_ONCE.0.unsigned_abs()
+}
+
+/// What this exchange's place saw go by, where the other one saw the connection open, and no byte of it.
+fn request_lost(x: &Exchange, flow: &FlowFacts, ends: &dyn Fn(u16) -> Option<Timestamp>) -> Option<Lost> {
+    let opened = x.times.syn.filter(|syn| is_near(*syn, flow.syn_at))?;
+    let input = flow.syn.input();
+    let open = flow.state == ConnectState::Established && flow.said.is_none() && input != x.request.at.input();
+    let asked = x.request.complete && !x.quality.request_gap && opened <= x.request.first;
+    let reset = x.end.tcp_how == EndHow::Rst && x.end.tcp_by == Some(Direction::ServerToClient);
+    let forged = reset && flow.end.is_none();
+    // A server that ended it unasked had no use for a request.
+    let left = reset && flow.end_at.is_some_and(|end| end <= x.request.last);
+    let lasts = if forged { FORGED_GOES_ON } else { GOES_ON };
+    // Whatever the other place went on to see, this one saw it sent again in vain.
+    let swallowed = x.transport.as_ref().and_then(|transport| transport.swallowed);
+    let in_vain = swallowed.is_some_and(|lost| lost.by == Direction::ClientToServer && lost.times >= IN_VAIN);
+    let goes_on = in_vain || ends(input)? >= x.request.last + lasts;
+    let at = x.request.at;
+    (open && asked && goes_on && !left).then_some(Lost {
+        from: Direction::ClientToServer,
+        frames: 0,
+        at,
+        quiet: Nanos::ZERO,
+        forged,
+    })
+}
+
+/// The server's SYN-ACK passed the other place, and did not come to this one.
+fn is_answer_lost(near: &FlowFacts, far: &FlowFacts) -> bool {
+    near.state == ConnectState::Unanswered && near.rejected.is_none() && far.state == ConnectState::Established
+}
+
+/// Whether one place saw nothing of an answer in TLS that the other one saw.
+fn is_less(near: &FlowFacts, far: &FlowFacts) -> bool {
+    let broken = |flow: &FlowFacts| flow.said.as_ref().and_then(|said| said.broken.as_ref()).map(|broken| broken.how);
+    broken(near) == Some(BrokenHow::Silence) && broken(far).is_some_and(|how| how != BrokenHow::Silence)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::base::{ExchangeId, PacketRef};
+    use crate::hops::testing::head;
+
+    /// Opened at another place at this time, in ms, with the exchange's addresses.
+    fn copy(x: &Exchange, ms: i64, state: ConnectState) -> FlowFacts {
+        FlowFacts {
+            id: FlowId(9),
+            client: x.client,
+            server: x.server,
+            state,
+            syn: PacketRef::new(1, 1),
+            syn_at: x.request.first + Nanos::from_millis(ms),
+            syns: 1,
+            end: None,
+            end_at: None,
+            rejected: None,
+            said: None,
+            answered_at: None,
+        }
+    }
+
+    fn asked() -> Box<Exchange> {
+        let mut x = Box::new(Exchange::of(head("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
+        (x.client, x.server) = (Endpoint::new([192, 0, 2, 1].into(), 4_000), Endpoint::new([192, 0, 2, 9].into(), 80));
+        x.id = ExchangeId(1);
+        x.response = None;
+        x.times.syn = Some(x.request.first - Nanos::from_millis(1));
+        x
+    }
+
+    fn lost(x: Box<Exchange>, flow: FlowFacts, goes_on: i64) -> (Option<Lost>, usize) {
+        let until = x.request.last + Nanos::from_millis(goes_on);
+        let (mut all, mut lone) = (vec![x], vec![flow]);
+        never_came(&mut all, &mut lone, &|_| Some(until));
+        (all[0].twice.as_ref().and_then(|twice| twice.lost), lone.len())
+    }
+
+    #[test]
+    fn a_request_that_another_place_did_not_see_was_lost_on_its_way() {
+        let x = asked();
+        let flow = copy(&x, -1, ConnectState::Established);
+        let (told, left) = lost(x, flow, 3_000);
+        let told = told.unwrap();
+        assert_eq!((told.from, told.frames, told.forged, left), (Direction::ClientToServer, 0, false, 0));
+    }
+
+    #[test]
+    fn one_that_may_be_on_its_way_another_connection_and_an_unanswered_one_are_not() {
+        let told = |ms: i64, state: ConnectState, goes_on: i64| {
+            let x = asked();
+            let flow = copy(&x, ms, state);
+            lost(x, flow, goes_on).0.is_some()
+        };
+        assert!(told(-1, ConnectState::Established, 1_000));
+        assert!(!told(-1, ConnectState::Established, 900), "the capture ended");
+        assert!(!told(-9_000, ConnectState::Established, 3_000), "another time");
+        assert!(!told(-1, ConnectState::Refused, 3_000));
+        let x = asked();
+        let here = FlowFacts { syn: PacketRef::new(0, 1), ..copy(&x, -1, ConnectState::Established) };
+        assert!(lost(x, here, 3_000).0.is_none(), "the same place");
+    }
+
+    #[test]
+    fn a_reset_that_the_server_did_not_send_is_forged_and_one_that_it_sent_before_is_no_loss() {
+        let reset = || {
+            let mut x = asked();
+            (x.end.tcp_how, x.end.tcp_by) = (EndHow::Rst, Some(Direction::ServerToClient));
+            x
+        };
+        let x = reset();
+        let flow = copy(&x, -1, ConnectState::Established);
+        assert!(lost(x, flow, 200).0.is_some_and(|lost| lost.forged));
+        let x = reset();
+        let end_at = Some(x.request.first - Nanos::from_millis(1));
+        let flow = FlowFacts { end: Some(PacketRef::new(1, 4)), end_at, ..copy(&x, -1, ConnectState::Established) };
+        assert!(lost(x, flow, 3_000).0.is_none());
+    }
+
+    #[test]
+    fn a_syn_ack_that_passed_one_place_and_not_the_other_is_noted_there() {
+        let x = asked();
+        let near = FlowFacts { id: FlowId(1), syn: PacketRef::new(0, 1), ..copy(&x, 0, ConnectState::Unanswered) };
+        let mut lone = vec![near, copy(&x, 1, ConnectState::Established)];
+        never_came(&mut [], &mut lone, &|_| None);
+        assert_eq!((lone.len(), lone[0].id, lone[0].answered_at), (1, FlowId(1), Some(PacketRef::new(1, 1))));
+    }
+}
