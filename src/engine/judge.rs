@@ -7,7 +7,7 @@ use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::base::{Counters, Endpoint, ExchangeId, FlowId, limits};
+use crate::base::{Counters, ExchangeId, FlowId, limits};
 use crate::hops::{self, Told};
 use crate::model::{
     AcceptVerdict, Beside, Chain, Confidence, Direction, Exchange, FaultClass, Finding, Fix, FlowFacts, Handshake,
@@ -593,6 +593,10 @@ fn unveil(chain: &mut Chain, rows: &[Row], findings: &mut [Finding], products: &
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
     let first = |chain: &Chain| store::row(&a.rows, *chain.legs.first()?);
     let server = |chain: &Chain| Some(store::row(&a.rows, *chain.legs.last()?)?.exchange.server);
+    let onward = |chain: &Chain| {
+        let last = chain.legs.last().filter(|_| chain.legs.len() > 1)?;
+        Some(store::row(&a.rows, *last)?.exchange.client.ip)
+    };
     let tried = a.chains.iter().filter_map(|chain| {
         let x = &*first(chain)?.exchange;
         let failed = match &*chain.verdict.rule {
@@ -606,9 +610,10 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
                     || rules::is_of_an_end(rule)
             }
         };
-        Some((x, server(chain).unwrap_or(x.server), failed))
+        let onward = onward(chain).filter(|from| *from != x.server.ip);
+        Some(patterns::Compared { x, server: server(chain).unwrap_or(x.server), onward, failed })
     });
-    patterns::shared(&tried.collect::<Vec<(&Exchange, Endpoint, bool)>>())
+    patterns::shared(&tried.collect::<Vec<_>>())
 }
 
 impl Analysis {

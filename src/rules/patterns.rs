@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use crate::base::{Endpoint, Timestamp};
 use crate::model::{Exchange, Pattern, Text};
 
-/// Failed chains below which nothing is called a pattern.
+/// Failed chains below which nothing is called a pattern; and of machines behind one address, each of which does what it
+/// does each time, where the others do not fail.
 const LEAST: u64 = 3;
+const LEAST_OF_MACHINES: u64 = 2;
 /// Patterns told at most, of how many that are compared with each other.
 const MOST: usize = 5;
 const COMPARED: usize = 20;
@@ -20,6 +23,7 @@ const TELLING: f64 = 0.4;
 /// What is compared, the most useful first.
 const FIELDS: &[&str] = &[
     "server",
+    "onward",
     "host",
     "path",
     "client",
@@ -31,36 +35,52 @@ const FIELDS: &[&str] = &[
     "http-version",
 ];
 
-/// What failed chains (`true`) share, the most telling first, and nothing that only a part of these shares; at most
+/// A chain that is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared<'a> {
+    /// Its client's leg.
+    pub x: &'a Exchange,
+    /// The server of its last leg.
+    pub server: Endpoint,
+    /// From where its last leg came, where that is not the address at which a leg before it came in: one of several
+    /// machines behind one address, perhaps. `None`: there is but one leg, or it is that address.
+    pub onward: Option<IpAddr>,
+    pub failed: bool,
+}
+
+/// What failed chains share, the most telling first, and nothing that only a part of these shares; at most
 /// five. Empty where there are fewer
-/// than three failures, or no success to compare with. `chains`: the client-side leg of each, and the
-/// server of its last leg. Time grows
+/// than three failures (two, where machines behind one address tell them apart), or no success to compare with. Time grows
 /// with their number, memory with the number of distinct values of one field.
-pub fn shared(chains: &[(&Exchange, Endpoint, bool)]) -> Vec<Pattern> {
-    let failed = count(chains.iter().filter(|(.., failed)| *failed).count());
+pub fn shared(chains: &[Compared<'_>]) -> Vec<Pattern> {
+    let failed = count(chains.iter().filter(|chain| chain.failed).count());
     let all = count(chains.len());
-    if failed < LEAST || failed == all {
+    if failed < LEAST_OF_MACHINES || failed == all {
         return Vec::new();
     }
     let mut found: Vec<(f64, usize, Vec<u8>, Pattern)> = Vec::new();
     for (rank, field) in FIELDS.iter().enumerate() {
         let mut values: HashMap<Cow<'_, [u8]>, Tally> = HashMap::new();
-        for (x, server, failed) in chains {
-            let tally = values.entry(value(x, *server, field)).or_default();
+        for chain in chains {
+            let tally = values.entry(value(chain, field)).or_default();
             tally.all += 1;
-            if *failed {
+            if chain.failed {
                 tally.failed += 1;
-                let when = failed_at(x);
+                let when = failed_at(chain.x);
                 tally.since = Some(tally.since.map_or(when, |since| since.min(when)));
             }
         }
         for (value, tally) in values {
             let Tally { all: with, failed: bad, since: Some(since) } = tally else { continue };
-            if bad < LEAST || with == all {
+            if with == all || *field == "onward" && value.is_empty() {
                 continue;
             }
             let share = ratio(bad, with);
             let others = ratio(failed - bad, all - with);
+            let machines = *field == "onward" && bad == with && bad == failed && all - with >= LEAST_OF_MACHINES;
+            if bad < if machines { LEAST_OF_MACHINES } else { LEAST } {
+                continue;
+            }
             let telling = correlation(bad, with - bad, failed - bad, all - with - (failed - bad));
             if share - others < DIFFERENCE || telling < TELLING {
                 continue;
@@ -82,13 +102,13 @@ pub fn shared(chains: &[(&Exchange, Endpoint, bool)]) -> Vec<Pattern> {
 }
 
 /// Whether all failures of a pattern are among the more of another: then it tells nothing besides.
-fn covers(known: &(Vec<u8>, Pattern), other: &(&Vec<u8>, &Pattern), chains: &[(&Exchange, Endpoint, bool)]) -> bool {
+fn covers(known: &(Vec<u8>, Pattern), other: &(&Vec<u8>, &Pattern), chains: &[Compared<'_>]) -> bool {
     let ((value, known), (other_value, other)) = (known, other);
-    let has = |x, server, pattern: &Pattern, wanted: &[u8]| *self::value(x, server, pattern.field) == *wanted;
+    let has = |chain: &Compared<'_>, pattern: &Pattern, wanted: &[u8]| *self::value(chain, pattern.field) == *wanted;
     known.chains > other.chains
-        && (chains.iter().filter(|(.., failed)| *failed))
-            .filter(|(x, server, _)| has(x, *server, other, other_value))
-            .all(|(x, server, _)| has(x, *server, known, value))
+        && (chains.iter().filter(|chain| chain.failed))
+            .filter(|chain| has(chain, other, other_value))
+            .all(|chain| has(chain, known, value))
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,9 +120,11 @@ struct Tally {
 }
 
 /// Empty where the exchange has none.
-fn value<'a>(x: &'a Exchange, server: Endpoint, field: &str) -> Cow<'a, [u8]> {
+fn value<'a>(chain: &Compared<'a>, field: &str) -> Cow<'a, [u8]> {
+    let x = chain.x;
     match field {
-        "server" => Cow::Owned(server.to_string().into_bytes()),
+        "server" => Cow::Owned(chain.server.to_string().into_bytes()),
+        "onward" => Cow::Owned(chain.onward.map(|ip| ip.to_string().into_bytes()).unwrap_or_default()),
         "client" => Cow::Owned(x.client.ip.to_string().into_bytes()),
         "path" => Cow::Borrowed(x.request.target().split(|&b| b == b'?').next().unwrap_or_default()),
         "http-version" => Cow::Borrowed(x.request.version()),
@@ -114,7 +136,7 @@ fn value<'a>(x: &'a Exchange, server: Endpoint, field: &str) -> Cow<'a, [u8]> {
 fn show(field: &'static str, value: &[u8]) -> Text {
     match field {
         _ if value.is_empty() => Text::own("(none)"),
-        "server" | "client" | "http-version" => Text::new().bytes(value),
+        "server" | "onward" | "client" | "http-version" => Text::new().bytes(value),
         "path" => Text::new().url(value),
         _ => Text::new().field(field.as_bytes(), value),
     }
@@ -166,8 +188,27 @@ mod tests {
         patterns.iter().map(|p| (p.field, text(&p.value), p.chains)).collect()
     }
 
-    fn with_servers<'x>(chains: &[(&'x Exchange, bool)]) -> Vec<(&'x Exchange, Endpoint, bool)> {
-        chains.iter().map(|(x, failed)| (*x, x.server, *failed)).collect()
+    fn with_servers<'x>(chains: &[(&'x Exchange, bool)]) -> Vec<Compared<'x>> {
+        let one = |&(x, failed): &(&'x Exchange, bool)| Compared { x, server: x.server, onward: None, failed };
+        chains.iter().map(one).collect()
+    }
+
+    #[test]
+    fn machines_behind_one_address_are_told_apart_from_two_failures_on() {
+        let (bad, good) = (exchange(ASK, Some("HTTP/1.1 505 No\r\n\r\n")), exchange(ASK, Some(GRANT)));
+        let told = |all: &[(bool, u8)]| {
+            let one = |&(failed, machine): &(bool, u8)| Compared {
+                x: if failed { &bad } else { &good },
+                server: bad.server,
+                onward: Some([192, 0, 2, machine].into()),
+                failed,
+            };
+            names(&shared(&all.iter().map(one).collect::<Vec<_>>()))
+        };
+        let found = told(&[(true, 2), (false, 1), (true, 2), (false, 1)]);
+        assert_eq!(found, [("onward", "192.0.2.2".to_owned(), 2)]);
+        assert!(told(&[(true, 2), (false, 1), (true, 1), (false, 1)]).is_empty());
+        assert!(told(&[(true, 2), (false, 1)]).is_empty());
     }
 
     #[test]

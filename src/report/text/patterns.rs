@@ -42,6 +42,7 @@ fn sentence(c: &mut Context<'_>, p: &Pattern) -> String {
     let shared = match p.field {
         "server" => format!("ended at {value}"),
         "client" => format!("came from {value}"),
+        "onward" => format!("went onward from {value}"),
         "host" => format!("asked for the host {value}"),
         "path" => format!("asked for the path {value}"),
         "origin" => format!("came from pages of {value}"),
