@@ -271,8 +271,16 @@ fn on_leg(
         }
         false => finding,
     };
+    // On its other side it shows what it does with them.
+    let kept = hop.filter(|_| rule.id == "ping-unanswered").and_then(|hop| {
+        let other = if by_client { hop.between.0 } else { hop.between.1 };
+        let other = journey.legs.iter().find(|leg| leg.x.id == other)?;
+        frames::swallowed_by_hop(at.x, other.x, sender.other())
+    });
+    let told_of_hop = kept.map(|cause| Finding { causes: vec![Cow::Borrowed(cause)], ..finding.clone() });
+    let finding = told_of_hop.as_ref().unwrap_or(finding);
     // What a hop did to frames is not mended in the code of client or server.
-    let foreign = hop.is_some() && frames::is_of_sender(rule);
+    let foreign = hop.is_some() && frames::is_of_sender(rule) || kept.is_some();
     let class = mending::class_of(at.x, finding, page.as_ref()).filter(|_| !foreign);
     // Behind the hops that are in view an answer is wrong as its server wrote it.
     let own_answer = hop.is_none() && !by_client && !refused && journey.legs.len() > 1 && blame.role == Role::Server;
@@ -718,7 +726,9 @@ mod tests {
     fn whoever_owes_the_pong_is_blamed() {
         let verdict = judged(pinged(CLIENT, &[5]), pinged(CLIENT, &[5]));
         assert_eq!(told(&verdict), ("ping-unanswered", Role::Server, "192.0.2.30", Some("read")));
-        assert_eq!(told(&judged(pinged(CLIENT, &[5]), talked())).1, Role::Hop);
+        let kept = judged(pinged(CLIENT, &[5]), talked());
+        assert_eq!((told(&kept).1, told(&kept).3), (Role::Hop, None));
+        assert!(crate::rules::testing::words(&kept.summary).contains("the hop passes Pings on to nobody"));
         assert_eq!(told(&judged(pinged(SERVER, &[5]), pinged(SERVER, &[5]))).1, Role::Client);
     }
 }

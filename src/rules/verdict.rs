@@ -223,10 +223,11 @@ fn cut_off(flow: &FlowFacts, cut: &Finding, known: &dyn Knowledge) -> Verdict {
     }
 }
 
-/// Rules about what the heads of a stream in HTTP/2 say: of the request, or of the response.
-const OF_STREAM_HEADS: [&str; 5] = [
+/// Rules about what either side of a stream in HTTP/2 does: their first piece of evidence tells which.
+const OF_STREAM_HEADS: [&str; 6] = [
     "h2-connect-pseudo",
     "h2-end-stream-early",
+    "h2-flow-stall",
     "h2-get-with-ws-fields",
     "h2-hop-by-hop-field",
     "h2-key-or-accept-present",

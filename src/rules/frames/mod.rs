@@ -43,7 +43,7 @@ mod text_as_binary_json;
 mod utf8_invalid;
 
 pub(super) use mqtt_keep_alive::is_broken as is_promise_broken;
-pub(super) use ping_unanswered::asked_in_vain;
+pub(super) use ping_unanswered::{asked_in_vain, swallowed_by_hop};
 pub(super) use receiver_stuck::stuck_before;
 
 use crate::model::{Direction, FaultClass, Finding};

@@ -174,6 +174,26 @@ pub(in crate::rules) fn asked_in_vain(near: &Exchange, far: &Exchange, from: Dir
     near.iter().any(|crc| far.contains(crc))
 }
 
+/// What a hop did with the Pings of this side of its far leg `at`, by its other leg. `None`: that does not tell.
+pub(in crate::rules) fn swallowed_by_hop(at: &Exchange, other: &Exchange, from: Direction) -> Option<&'static str> {
+    let pings = |x: &Exchange| {
+        x.ws.map_or(0, |ws| if from == Direction::ClientToServer { ws.client.ping } else { ws.server.ping })
+    };
+    if may_be_lost(other, from) || may_be_lost(other, from.other()) || other.talk.is_none() {
+        return None;
+    }
+    let answered = talk(other).and_then(|talk| talk.of(from).pings()).map_or(0, |pings| pings.answered);
+    match (pings(other), answered) {
+        (0, _) => Some(KEPT),
+        (passed, answered) if answered > 0 && passed >= pings(at) => Some(SWALLOWED),
+        _ => None,
+    }
+}
+
+const KEPT: &str = "the hop passes Pings on to nobody, and does not answer them either: it must do one of the two";
+const SWALLOWED: &str =
+    "the hop passed the Pings on, and keeps the Pongs that answer them to itself: it must pass them back";
+
 /// Whether the capture may lack the answer, which would have come in this direction.
 pub(super) fn may_be_lost(x: &Exchange, direction: Direction) -> bool {
     let q = &x.quality;

@@ -130,6 +130,8 @@ fn of_response(view: &HopView<'_>, out: &mut Findings<'_>) {
                 breaks(view)
             }
         }
+        // Its client had asked for one, and would have none of that.
+        (true, true) if without_one(view) == Severity::Error => Severity::Error,
         (true, _) => Severity::Info,
         (false, true) => without_one(view),
         (false, false) => Severity::Warning,

@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Exchange(check),
 };
 
-const OWN: &[&str] = &["client-abandoned", "end-half-closed", "h2-end-stream-early"];
+const OWN: &[&str] = &["client-abandoned", "end-half-closed", "h2-end-stream-early", "h2-flow-stall"];
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let (Some(stream), Some(by)) = (connect(x), cut_by(x)) else { return };
