@@ -75,12 +75,14 @@ fn request_lost(x: &Exchange, flow: &FlowFacts, ends: &dyn Fn(u16) -> Option<Tim
     // A server that ended it unasked had no use for a request.
     let left = reset && flow.end_at.is_some_and(|end| end <= x.request.last);
     let lasts = if forged { FORGED_GOES_ON } else { GOES_ON };
-    // Whatever the other place went on to see, this one saw it sent again in vain.
+    // Of what is lost the sender hears nothing, and sends it again. A capture that was asked for SYN and FIN alone shows no
+    // request either.
     let swallowed = x.transport.as_ref().and_then(|transport| transport.swallowed);
-    let in_vain = swallowed.is_some_and(|lost| lost.by == Direction::ClientToServer && lost.times >= IN_VAIN);
-    let goes_on = in_vain || ends(input)? >= x.request.last + lasts;
+    let swallowed = swallowed.filter(|lost| lost.by == Direction::ClientToServer);
+    let goes_on = swallowed.is_some_and(|lost| lost.times >= IN_VAIN) || ends(input)? >= x.request.last + lasts;
+    let heard = !forged && swallowed.is_none();
     let at = x.request.at;
-    (open && asked && goes_on && !left).then_some(Lost {
+    (open && asked && goes_on && !left && !heard).then_some(Lost {
         from: Direction::ClientToServer,
         frames: 0,
         at,
@@ -91,7 +93,9 @@ fn request_lost(x: &Exchange, flow: &FlowFacts, ends: &dyn Fn(u16) -> Option<Tim
 
 /// The server's SYN-ACK passed the other place, and did not come to this one.
 fn is_answer_lost(near: &FlowFacts, far: &FlowFacts) -> bool {
-    near.state == ConnectState::Unanswered && near.rejected.is_none() && far.state == ConnectState::Established
+    // Where one direction alone is captured no SYN is sent again.
+    let in_vain = near.state == ConnectState::Unanswered && near.syns > 1 && near.rejected.is_none();
+    in_vain && far.state == ConnectState::Established
 }
 
 /// Whether one place saw nothing of an answer in TLS that the other one saw.
@@ -106,6 +110,7 @@ mod tests {
     use super::*;
     use crate::base::{ExchangeId, PacketRef};
     use crate::hops::testing::head;
+    use crate::model::{Swallowed, Transport};
 
     /// Opened at another place at this time, in ms, with the exchange's addresses.
     fn copy(x: &Exchange, ms: i64, state: ConnectState) -> FlowFacts {
@@ -116,13 +121,22 @@ mod tests {
             state,
             syn: PacketRef::new(1, 1),
             syn_at: x.request.first + Nanos::from_millis(ms),
-            syns: 1,
+            syns: 2,
             end: None,
             end_at: None,
             rejected: None,
             said: None,
             answered_at: None,
         }
+    }
+
+    /// Sent again so many times, and never acknowledged.
+    fn unheard(mut x: Box<Exchange>, times: u32) -> Box<Exchange> {
+        let (by, at, first) = (Direction::ClientToServer, PacketRef::new(0, 4), x.request.last);
+        let last = first;
+        let none = Swallowed { by, times, smallest: 300, before: 0, signs: 0, between: 0, deaf: 0, at, first, last };
+        x.transport = Some(Box::new(Transport { swallowed: Some(none), ..Transport::default() }));
+        x
     }
 
     fn asked() -> Box<Exchange> {
@@ -143,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_request_that_another_place_did_not_see_was_lost_on_its_way() {
-        let x = asked();
+        let x = unheard(asked(), 2);
         let flow = copy(&x, -1, ConnectState::Established);
         let (told, left) = lost(x, flow, 3_000);
         let told = told.unwrap();
@@ -153,7 +167,7 @@ mod tests {
     #[test]
     fn one_that_may_be_on_its_way_another_connection_and_an_unanswered_one_are_not() {
         let told = |ms: i64, state: ConnectState, goes_on: i64| {
-            let x = asked();
+            let x = unheard(asked(), 2);
             let flow = copy(&x, ms, state);
             lost(x, flow, goes_on).0.is_some()
         };
@@ -161,7 +175,11 @@ mod tests {
         assert!(!told(-1, ConnectState::Established, 900), "the capture ended");
         assert!(!told(-9_000, ConnectState::Established, 3_000), "another time");
         assert!(!told(-1, ConnectState::Refused, 3_000));
-        let x = asked();
+        let (heard, often) = (asked(), unheard(asked(), 3));
+        let [a, b] = [&heard, &often].map(|x| copy(x, -1, ConnectState::Established));
+        assert!(lost(heard, a, 3_000).0.is_none(), "nobody sent it again: the other place keeps SYNs alone");
+        assert!(lost(often, b, 0).0.is_some());
+        let x = unheard(asked(), 2);
         let here = FlowFacts { syn: PacketRef::new(0, 1), ..copy(&x, -1, ConnectState::Established) };
         assert!(lost(x, here, 3_000).0.is_none(), "the same place");
     }

@@ -728,7 +728,7 @@ mod tests {
         assert_eq!(told(&verdict), ("ping-unanswered", Role::Server, "192.0.2.30", Some("read")));
         let kept = judged(pinged(CLIENT, &[5]), talked());
         assert_eq!((told(&kept).1, told(&kept).3), (Role::Hop, None));
-        assert!(crate::rules::testing::words(&kept.summary).contains("the hop passes Pings on to nobody"));
+        assert!(words(&kept.summary).contains("the hop passes Pings on to nobody"));
         assert_eq!(told(&judged(pinged(SERVER, &[5]), pinged(SERVER, &[5]))).1, Role::Client);
     }
 }

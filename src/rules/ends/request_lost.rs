@@ -10,8 +10,8 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Error,
     title: "the request was sent again and again, and never acknowledged",
     about: "The TCP connection was opened, and then no acknowledgement of the request came, however often its sender sent it: \
-        not even the other side's kernel has it, and its program cannot have seen it. So the program is not at fault, and \
-        its log says nothing.\n\nA filter that reads what packets hold drops it; or it is too large for a link on the path; \
+        not even the other side's kernel has it, as far as can be seen here, and its program did not see it. So the program is not \
+        at fault, and its log says nothing; if it does, what the host sends back is lost.\n\nA filter that reads what packets hold drops it; or it is too large for a link on the path; \
         or the host went away. Where the other side sends its SYN-ACK again meanwhile, the last packet of the handshake \
         was dropped too: a listener whose queue is full (accept is not called often enough) does that, and so does a path that \
         is dead in one direction. To tell which, capture at both ends at once (`lost-between`).",
@@ -63,7 +63,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         _ => ", which sent its SYN-ACK again instead",
     };
     let text = format!(
-        "The request was sent again {} times in {}, and no acknowledgement of it came from {}{again}: it did not arrive.",
+        "The request was sent again {} times in {}, and no acknowledgement of it came from {}{again}: it did not arrive, \
+         or nothing comes back.",
         lost.times,
         spell(lost.last.since(x.request.last)),
         x.server,
