@@ -7,8 +7,8 @@ use std::slice::from_ref;
 use prefetch_index::prefetch_index;
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{Direction, End, EndHow, Exchange, Head, Times, Undelivered};
-use crate::stream::{Chunk, GapWhy, Side, Signs, Track, What};
+use crate::model::{Direction, End, EndHow, Exchange, Head, IcmpWhy, Rejected, Times, Undelivered};
+use crate::stream::{Chunk, GapWhy, Note, Side, Signs, Track, What};
 
 use super::around::Around;
 use super::messages::{Messages, State, UnderWay};
@@ -206,6 +206,16 @@ impl Http {
             None if !signs.rst => false,
             watched => watched.get_or_insert_default().take(from, usual, signs),
         }
+    }
+
+    /// ICMP says that a segment of this side was not delivered. `false`: no request waits.
+    #[cold]
+    pub(super) fn rejected(&mut self, side: Side, note: Note) -> bool {
+        let of = direction(self.client, side);
+        let Some((now, _)) = self.waiting().filter(|_| note.why != IcmpWhy::TtlExceeded) else { return false };
+        let Note { by, why, at, ts } = note;
+        now.watched.get_or_insert_default().rejected(Rejected { by, of, why, at, ts, last: ts, times: 1 });
+        true
     }
 
     /// What is under way while a request waits that may switch protocols, and where and when that ended.

@@ -591,7 +591,10 @@ impl<S: Sink> Handler for Protocols<S> {
 
     #[cold]
     fn rejected(&mut self, context: Context<'_>, tag: &mut u64, _: &mut Inline, side: Side, note: stream::Note) {
-        self.shared.rejected(context, *tag, side, note);
+        let http = self.machines.plain(Tag(*tag).machine());
+        if !http.is_some_and(|http| http.rejected(side, note)) {
+            self.shared.rejected(context, *tag, side, note);
+        }
     }
 
     #[inline]

@@ -18,7 +18,9 @@ pub(super) fn summary(
     page: Option<&Page>,
     unseen: bool,
 ) -> Text {
-    let by_client = rule.id != "no-response" && blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
+    // Of a loop the proxy is both ends.
+    let of_server = matches!(rule.id, "no-response" | "proxy-loop");
+    let by_client = !of_server && blame.address.as_ref().is_some_and(|a| *a == x.client.ip.to_string());
     let who = who(x, blame, by_client);
     let mut parts = finding.message.0.clone().into_owned();
     if let Some(Part::Own(last)) = parts.last_mut() {

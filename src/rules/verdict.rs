@@ -189,9 +189,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
 
 /// Whether it tells why a tunnel ended, and nothing else.
 fn ends_tunnel(finding: &Finding) -> bool {
-    let ends = |what: &Explains| matches!(what, Explains::Ended | Explains::Unanswered);
-    find(&finding.rule)
-        .is_some_and(|rule| rule.explains.first() == Some(&Explains::Ended) && rule.explains.iter().all(ends))
+    find(&finding.rule).is_some_and(|rule| rule.explains == [Explains::Ended] || rule.id == "rst-injected")
 }
 
 /// Who is to blame for the end of a flow, by what tells of it.

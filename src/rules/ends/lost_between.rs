@@ -71,8 +71,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     } else if lost.frames == 0 && lost.from == Direction::ClientToServer {
         let length = x.request.range.end.saturating_sub(x.request.range.start);
         told.cause(if length > SMALL { TOO_LARGE } else { FILTER });
-    } else if lost.frames == 0 || mtu_black_hole::is_seen(x, lost.from) {
+    } else if mtu_black_hole::is_seen(x, lost.from) {
         told.cause(TOO_LARGE);
+    } else if lost.frames == 0 {
+        // The answer is at the other place; how long such ones are is known.
+        told.cause(FILTER);
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
         is dead in one direction. To tell which, capture at both ends at once (`lost-between`).",
     refs: &["RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 2923 §2.1"],
     causes: &[
-        "a firewall or filter on the path drops packets that hold what this request holds, without a word",
+        "a firewall or filter on the path drops packets that hold what this request holds",
         "the request's packets are too large for a link on the path, and no ICMP says so (MTU black hole): see \
          mtu-black-hole; a smaller request (fewer cookies) would arrive",
         "the queue of the server's listener is full, so that its kernel drops what comes on connections that are not \
@@ -51,7 +51,7 @@ fn seen(x: &Exchange) -> Option<(Swallowed, &Transport)> {
     // The handshake was seen from both sides, so that acknowledgements would be too.
     let both = x.times.rtt.is_some() && !quality.no_server_packets && !quality.midstream && !quality.response_gap;
     let silent = x.response.is_none() && x.odd_response.is_none() && x.interim.is_empty();
-    let transport = x.transport.as_deref().filter(|_| both && silent && x.index_in_flow == 0)?;
+    let transport = x.transport.as_deref().filter(|_| both && silent)?;
     let lost = transport.swallowed.filter(|lost| lost.by == Direction::ClientToServer && lost.times >= TIMES)?;
     (lost.last.since(lost.first) >= IN_VAIN).then_some((lost, transport))
 }
@@ -62,9 +62,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         0 => "",
         _ => ", which sent its SYN-ACK again instead",
     };
+    let icmp = transport.rejected.filter(|told| told.of == Direction::ClientToServer);
+    let why = match icmp {
+        Some(told) => format!("it did not arrive, as {} says by ICMP ({})", told.by, told.why.name()),
+        None => "it did not arrive, or nothing comes back".to_owned(),
+    };
     let text = format!(
-        "The request was sent again {} times in {}, and no acknowledgement of it came from {}{again}: it did not arrive, \
-         or nothing comes back.",
+        "The request was sent again {} times in {}, and no acknowledgement of it came from {}{again}: {why}.",
         lost.times,
         spell(lost.last.since(x.request.last)),
         x.server,
@@ -75,7 +79,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         .expected(Text::own("an acknowledgement of the request"))
         .found(Text::own("none"))
         .evidence(Evidence { at: x.request.at, direction: Some(Direction::ClientToServer), bytes: None });
-    if transport.greeted_again > 0 {
+    if let Some(icmp) = icmp {
+        told.cause(icmp.cause(x.server.ip)).evidence(Evidence {
+            at: icmp.at,
+            direction: Some(Direction::ServerToClient),
+            bytes: None,
+        });
+    } else if transport.greeted_again > 0 {
         told.cause(QUEUE);
     } else if lost.smallest >= LARGE {
         told.cause(TOO_LARGE);

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     refs: &["RFC 9293 §3.10.7", "RFC 791 §3.1"],
     causes: &["a firewall or intrusion detection on the path forbids the connection", FORGOT],
     fix: None,
-    explains: &[Explains::Ended, Explains::Unanswered],
+    explains: &[Explains::Ended, Explains::Unanswered, Explains::Refused],
     symptom_of: &[],
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: None },
 };

@@ -29,6 +29,8 @@ pub(super) static RULE: Rule = Rule {
 
 const UNASKED: &str = "what came before the request was refused: the client's address, a PROXY header, or a client that \
     waits too long";
+const REUSED: &str =
+    "the client reused a connection that the server had just closed: its keep-alive time is the shorter one";
 const CLOSED: &str = "the server crashed over the request, or a filter in front of it dropped it on purpose";
 /// What a server of Socket.IO does with upgrades that none of its handlers takes (`destroyUpgradeTimeout` of engine.io).
 pub(in crate::rules) const NOBODYS: &str = "no handler of the server takes this path: engine.io (Socket.IO) ends such upgrades \
@@ -143,6 +145,7 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     let early = tcp_ended(x) && !closed_by_server && waited.is_some_and(|waited| waited < verdict::PATIENCE[0]);
     let unasked = x.end.tcp_at.is_some_and(|at| at < x.request.first);
     let found = found.cause(match (closed_by_server, early) {
+        (true, _) if unasked && x.index_in_flow > 0 => REUSED,
         (true, _) if unasked => UNASKED,
         (true, _) if is_nobodys(x) => NOBODYS,
         (true, _) => CLOSED,

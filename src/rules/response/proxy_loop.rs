@@ -8,15 +8,15 @@ use crate::rules::{Check, Explains, Findings, Rule, Seen, request};
 pub(super) static RULE: Rule = Rule {
     id: "proxy-loop",
     severity: Severity::Error,
-    title: "the proxy sent the request to itself, again and again",
+    title: "the request came back to the proxy, again and again",
     about: "While this request waited for its answer, others with the same key came to the same address and port, each on a \
-        connection of its own: the proxy there connects to itself for what it forwards, and goes on until its connections, \
+        connection of its own: what the proxy there forwards comes back to it, at once or by way of another, and goes on until its connections, \
         its time or a limit on hops are used up. Then each of them gets an error (500, 502, 504, 508), the innermost first. \
         No backend is asked.",
     refs: &["RFC 9110 §7.6.3", "RFC 5842 §7.2"],
     causes: &[
         "the backend's address in the proxy's configuration is its own, or a name that resolves to it (its own host name, a \
-         service that selects the proxy, a balancer's address in front of it)",
+         service that selects the proxy, a balancer's address in front of it); or the next proxy's backend is this one",
         "a redirect of outgoing connections (iptables REDIRECT, TPROXY, a mesh's sidecar) takes the proxy's own ones too: \
          it needs an exception for the proxy's user (-m owner --uid-owner) or mark",
     ],
@@ -60,7 +60,7 @@ fn check(x: &Exchange, seen: &Seen, out: &mut Findings<'_>) {
         others.len() + 1,
     ));
     let packets = others.iter().take(4).map(|other| other.packet);
-    let text = text.packets(packets).say("): a proxy there sends what it forwards to itself.");
+    let text = text.packets(packets).say("): what it forwards comes back to it.");
     out.add(text)
         .confidence(Confidence::Likely)
         .expected(Text::own("a request to a backend"))

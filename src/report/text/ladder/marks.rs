@@ -82,7 +82,11 @@ impl Telling {
         }
         let diff = passed.request();
         let others = self.differences(c, &diff, &mut out);
-        if out.is_empty() {
+        let other_version = near.version() != far.version() && !near.coded && !far.coded;
+        if out.is_empty() && other_version {
+            let [was, is] = [near, far].map(|head| short(&c.masker.bytes(head.version()), VALUE));
+            out.push(Mark::new(Tone::Warning, format!("~ {is}, was {was}")));
+        } else if out.is_empty() {
             let text = match (passed.hop.kind, diff.is_empty(), passed.upgrade_kept()) {
                 (HopKind::Relay, true, _) => "the same bytes",
                 (_, _, Some(true)) => "the upgrade as it came",
