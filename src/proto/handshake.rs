@@ -119,6 +119,10 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
         said.into_iter().filter_map(|(said, by)| Some((said.filter(|said| *said <= ts)?, by))).min_by_key(|s| s.0);
     let (ts, by) = first.unwrap_or((ts, by));
     let by_client = by == Direction::ClientToServer;
+    // It had gone before there was a certificate to look at.
+    if by_client && server.first().is_some_and(|record| record.ts > ts) {
+        return None;
+    }
     // A client that is content asks something, sooner or later.
     let soon = || finished.is_some_and(|finished| ts.since(finished) <= ANSWERED);
     let unused = || Broken { after: HandshakeStep::Complete, ..found(by, how, ts, at) };
@@ -221,6 +225,17 @@ mod tests {
         assert_eq!(told(TLS_1_3, &[(22, 200), (20, 1)], SERVERS_1_3, ClientToServer), Some((BrokenHow::Fin, false)));
         let alert = [(22, 200), (20, 1), (23, 19)];
         assert_eq!(told(TLS_1_3, &alert, SERVERS_1_3, ClientToServer), Some((BrokenHow::SealedAlert, false)));
+    }
+
+    #[test]
+    fn a_client_that_had_left_before_the_server_answered_saw_no_certificate() {
+        let (client, server) = (records(1, &[(22, 200)]), records(600, SERVERS_1_3));
+        let left = |ms: i64| {
+            let ended = Some((ClientToServer, EndHow::Fin, Timestamp(ms * 1_000_000), PacketRef::new(0, 9)));
+            let sides = [&*client, &*server];
+            broken(&Seen { hellos: hellos(Some(TLS_1_3)), alpn_offered: &[], sides, alert: None, ended }).is_some()
+        };
+        assert!(left(900_000) && !left(500));
     }
 
     #[test]
