@@ -107,6 +107,10 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
     if version.is_none() || early {
         return None;
     }
+    // It had gone before there was a certificate to look at.
+    if by == Direction::ClientToServer && server.first().is_some_and(|record| record.ts > ts) {
+        return None;
+    }
     let how = if how == EndHow::Rst { BrokenHow::Rst } else { BrokenHow::Fin };
     // Who said first that nothing more comes ended it, whoever sent the first FIN.
     let goodbye = |record: &SealedRecord| if is_1_3 { Some(record.bytes) == alert } else { record.kind == ALERT };
@@ -119,10 +123,6 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
         said.into_iter().filter_map(|(said, by)| Some((said.filter(|said| *said <= ts)?, by))).min_by_key(|s| s.0);
     let (ts, by) = first.unwrap_or((ts, by));
     let by_client = by == Direction::ClientToServer;
-    // It had gone before there was a certificate to look at.
-    if by_client && server.first().is_some_and(|record| record.ts > ts) {
-        return None;
-    }
     // A client that is content asks something, sooner or later.
     let soon = || finished.is_some_and(|finished| ts.since(finished) <= ANSWERED);
     let unused = || Broken { after: HandshakeStep::Complete, ..found(by, how, ts, at) };

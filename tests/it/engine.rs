@@ -51,6 +51,8 @@ pub(crate) fn text_of(x: &Exchange) -> String {
     if let Some(talk) = &mut x.talk {
         timeless(talk);
     }
+    // What was sent again is what repeating changes.
+    x.transport = None;
     // Whether the 101 and what follows share a packet is what cutting changes.
     x.frames_with_101 = false;
     let texts: Vec<String> = [&x.request]
