@@ -412,7 +412,7 @@ pub fn whole_by(
     let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs, united.across);
     judge.copied = std::mem::take(&mut plan.copied);
     if inputs.len() > 1 && !lone.is_empty() {
-        hops::never_came(&mut exchanges, &mut lone, &|input| Some(plan.span(input)?.1));
+        counters.flows_seen_twice += hops::never_came(&mut exchanges, &mut lone, &|input| Some(plan.span(input)?.1));
     }
     let noticed = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noticed };
     judge.learn(&exchanges, noticed);

@@ -37,6 +37,13 @@ pub struct Blame {
     pub product: Option<String>,
 }
 
+impl Blame {
+    /// Something between the ends whose address is not known.
+    pub fn nobody() -> Self {
+        Blame { role: Role::Unknown, address: None, product: None }
+    }
+}
+
 /// A change that mends it, in a product's own configuration language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {

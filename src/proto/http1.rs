@@ -7,7 +7,7 @@ use std::slice::from_ref;
 use prefetch_index::prefetch_index;
 
 use crate::base::{PacketRef, Timestamp, limits};
-use crate::model::{Direction, End, EndHow, Exchange, Head, IcmpWhy, Rejected, Times, Undelivered};
+use crate::model::{Direction, End, EndHow, Exchange, Head, IcmpWhy, Times, Undelivered};
 use crate::stream::{Chunk, GapWhy, Note, Side, Signs, Track, What};
 
 use super::around::Around;
@@ -15,7 +15,7 @@ use super::messages::{Messages, State, UnderWay};
 use super::pending::Pending;
 use super::upgraded::{self, Hole, Over, Upgraded};
 use super::websocket::Closed;
-use super::{Flow, Step, direction};
+use super::{Flow, Step, direction, rejected};
 
 /// The machine of one connection: what it has all the time. There may be many, most of them idle or tunnels.
 #[repr(C)]
@@ -213,8 +213,7 @@ impl Http {
     pub(super) fn rejected(&mut self, side: Side, note: Note) -> bool {
         let of = direction(self.client, side);
         let Some((now, _)) = self.waiting().filter(|_| note.why != IcmpWhy::TtlExceeded) else { return false };
-        let Note { by, why, at, ts } = note;
-        now.watched.get_or_insert_default().rejected(Rejected { by, of, why, at, ts, last: ts, times: 1 });
+        now.watched.get_or_insert_default().rejected(rejected::told(note, of));
         true
     }
 

@@ -175,7 +175,7 @@ impl Watch {
         }
         if let Some(broken) = &mut broken {
             // Those of the client have all come: they were its ClientHello.
-            broken.torn = flow.context.track.holds();
+            broken.torn = broken.how == BrokenHow::Silence && flow.context.track.holds();
         }
         let mut said = Said { first, broken, end, ..said(&self.begin) };
         if let Some(tls) = self.tls.take().filter(|_| said.broken.is_some()) {

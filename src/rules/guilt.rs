@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use crate::hops;
 use crate::model::{
-    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, FlowFacts, Hop, HopKind, Outcome, Part,
-    Role, Severity, Software, Text, Verdict,
+    Blame, Confidence, Direction, EndHow, Exchange, FaultClass, Finding, Fix, Hop, HopKind, Outcome, Part, Role,
+    Severity, Software, Text, Verdict,
 };
 use crate::rules::ends::who::{Who, ended};
 use crate::rules::journey::{Journey, Leg, full_name, who};
@@ -335,7 +335,7 @@ fn on_end(journey: &Journey<'_>, candidate: &Candidate<'_>, known: &dyn Knowledg
     // What speaks of it on its own leg: the hop is the server of one and the client of another.
     let (blame, x, by_client, software) = match who {
         None => {
-            let nobody = Blame { role: Role::Unknown, address: None, product: None };
+            let nobody = Blame::nobody();
             let told = about.and_then(ends::rejected).filter(|_| rule.id == "tunnel-rejected");
             let is = |leg: Option<Leg<'_>>| leg.zip(about).is_some_and(|(leg, x)| leg.x.id == x.id);
             let nobody = told.map_or(nobody, |told| match told.role {
@@ -419,10 +419,9 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         _ => rule.fix.or_else(|| last.and_then(|leg| mending::fix_class(leg.x, &finding.rule))),
     };
     // The server answered, and somebody between swallowed it.
-    let tried = |like: &dyn Fn(&FlowFacts) -> bool| journey.tried.iter().any(|(_, flow)| like(flow));
-    let between = rule.id == "backend-unreachable" && tried(&|flow| flow.answered_at.is_some())
-        || rule.id == response::TLS && hop.is_none() && tried(&response::is_tls_torn);
-    let blame = if between { Blame { role: Role::Unknown, address: None, product: None } } else { blame };
+    let of_tries = matches!(rule.id, "backend-unreachable" | response::TLS) && hop.is_none();
+    let between = of_tries && journey.tried.iter().any(|(_, flow)| verdict::is_between(flow));
+    let blame = if between { Blame::nobody() } else { blame };
     let class = class.filter(|_| !between);
     let class = hop::large_fix_class(finding).or(class).or(hop::ended_fix_class(finding));
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.

@@ -32,7 +32,7 @@ pub fn is_why(of_tls: &Verdict, flow: &FlowFacts, behind: &Verdict, x: &Exchange
 
 /// Lays it at the path that neither end reached the other: captures at both show it.
 pub fn between(verdict: &mut Verdict) {
-    verdict.blame = Some(Blame { role: Role::Unknown, address: None, product: None });
+    verdict.blame = Some(Blame::nobody());
     let what = "Neither end of a TLS connection, which was not read, reached the other any more: what both sent was sent again in \
                 vain, as captures at both places show";
     verdict.summary =

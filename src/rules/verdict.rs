@@ -167,10 +167,8 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
                 Blame { role: Role::Unknown, address: Some(told.by.to_string()), product: None }
             }
             // Whoever drops them has no address here.
-            "syn-lost" | "backend-unreachable" if rule.id == "syn-lost" || flow.answered_at.is_some() => {
-                Blame { role: Role::Unknown, address: None, product: None }
-            }
-            response::TLS if response::is_tls_torn(flow) => Blame { role: Role::Unknown, address: None, product: None },
+            "syn-lost" => Blame::nobody(),
+            _ if is_between(flow) => Blame::nobody(),
             _ => Blame { role, address, product: None },
         }),
         summary: if of_tls.is_some() || rule.id == response::SOCKS || flow.rejected.is_some() {
@@ -180,16 +178,21 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         },
         fix: rule
             .fix
-            .filter(|_| flow.answered_at.is_none() && !response::is_tls_torn(flow))
+            .filter(|_| !is_between(flow))
             .map(|class| mending::in_words(known.fixes_of(None, class), class, role))
             .unwrap_or_default(),
     };
     (outcome, verdict)
 }
 
-/// Whether it tells why a tunnel ended, and nothing else.
+/// Whether what failed this connection is between its ends: its server answered.
+pub(super) fn is_between(flow: &FlowFacts) -> bool {
+    flow.answered_at.is_some() || response::is_tls_torn(flow)
+}
+
+/// Whether it tells why a tunnel ended.
 fn ends_tunnel(finding: &Finding) -> bool {
-    find(&finding.rule).is_some_and(|rule| rule.explains == [Explains::Ended] || rule.id == "rst-injected")
+    find(&finding.rule).is_some_and(|rule| rule.explains.contains(&Explains::Ended))
 }
 
 /// Who is to blame for the end of a flow, by what tells of it.
@@ -359,7 +362,7 @@ pub(super) fn blame(x: &Exchange, rule: &Rule, sender: Direction, known: &dyn Kn
         "connect-refused-by-proxy" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
         "proxy-loop" => Blame { role: Role::Hop, address: server(), product: known.responder(x) },
         "no-response" if left_early(x) => Blame { role: Role::Client, address: client(), product: None },
-        id if id.starts_with("cap-") => Blame { role: Role::Unknown, address: None, product: None },
+        id if id.starts_with("cap-") => Blame::nobody(),
         _ => {
             // A proxy's own page: whatever stands behind it was not heard.
             let page = if x.granted().is_none() { known.page(x) } else { None };

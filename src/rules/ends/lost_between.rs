@@ -30,9 +30,6 @@ pub(super) static RULE: Rule = Rule {
 /// A silence worth a word.
 const LONG: Nanos = Nanos::from_millis(1_500);
 
-/// Bytes of a request that fit through any link that is usual.
-const SMALL: u64 = 1_200;
-
 const TOO_LARGE: &str = RULE.causes[1];
 const FILTER: &str = RULE.causes[2];
 
@@ -70,11 +67,11 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
         told.cause(FILTER);
     } else if lost.frames == 0 && lost.from == Direction::ClientToServer {
         let length = x.request.range.end.saturating_sub(x.request.range.start);
-        told.cause(if length > SMALL { TOO_LARGE } else { FILTER });
+        told.cause(if length >= u64::from(mtu_black_hole::LARGE) { TOO_LARGE } else { FILTER });
     } else if mtu_black_hole::is_seen(x, lost.from) {
         told.cause(TOO_LARGE);
     } else if lost.frames == 0 {
-        // The answer is at the other place; how long such ones are is known.
+        // Answers that grant an upgrade are short.
         told.cause(FILTER);
     }
 }

@@ -18,8 +18,8 @@ pub(super) static RULE: Rule = Rule {
         ping -M do -s 1472 (over IPv6 1452) to the other side, and smaller until it answers. To mend it: let ICMP type 3 code 4 (ICMPv6 \
         type 2) pass; or lower the MTU of the interface to the path's; or let the router clamp the MSS (iptables -t mangle \
         -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu); or, on the sender, \
-        net.ipv4.tcp_mtu_probing=1.\n\nA request head that is itself too large, and connections in TLS or HTTP/2 whose records or \
-        frames it takes, are not told so.",
+        net.ipv4.tcp_mtu_probing=1.\n\nA request that is itself too large is told by request-lost, a TLS handshake by tls-handshake-failed; records and \
+        frames of connections in TLS or HTTP/2 are not told so.",
     refs: &["RFC 2923 §2.1", "RFC 4821", "RFC 1191"],
     causes: &[
         "a link on the path has a smaller MTU, and no ICMP says so: a VPN, an overlay network, PPPoE",
@@ -39,7 +39,7 @@ const UNHEEDED: &str = "the sender's host does not take the ICMP message: its fi
 const HEADERS: u32 = 40;
 
 /// Bytes of payload from which a segment is large: less fits through any link that is usual.
-const LARGE: u32 = 1_000;
+pub(super) const LARGE: u32 = 1_000;
 
 /// So often must it be sent again in vain, and for so long.
 const TIMES: u32 = 4;

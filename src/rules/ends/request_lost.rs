@@ -1,5 +1,6 @@
 //! `request-lost`.
 
+use super::mtu_black_hole::LARGE;
 use super::support::spell;
 use crate::base::Nanos;
 use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Swallowed, Text, Transport};
@@ -37,9 +38,6 @@ const QUEUE: &str = RULE.causes[2];
 /// So often must it be sent again in vain, and for so long.
 const TIMES: u32 = 3;
 const IN_VAIN: Nanos = Nanos::from_secs(1);
-
-/// Bytes of payload from which a segment is large: less fits through any link that is usual.
-const LARGE: u32 = 1_000;
 
 /// Whether the request of this leg never came to its server's host, as far as TCP tells.
 pub(in crate::rules) fn is_seen(x: &Exchange) -> bool {
