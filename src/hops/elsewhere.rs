@@ -211,5 +211,8 @@ mod tests {
         let mut lone = vec![near, copy(&x, 1, ConnectState::Established)];
         never_came(&mut [], &mut lone, &|_| None);
         assert_eq!((lone.len(), lone[0].id, lone[0].answered_at), (1, FlowId(1), Some(PacketRef::new(1, 1))));
+        let once = FlowFacts { id: FlowId(1), syns: 1, answered_at: None, ..lone[0].clone() };
+        let mut lone = vec![once, copy(&x, 1, ConnectState::Established)];
+        assert_eq!(never_came(&mut [], &mut lone, &|_| None), 0, "one direction alone may be in view");
     }
 }

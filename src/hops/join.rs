@@ -452,6 +452,8 @@ fn retries(joined: &mut Joined, scored: &Scored, cards: &Map<usize, Card>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{ExchangeId, PacketRef};
+    use crate::hops::testing::head;
 
     /// What is left of these pairs, whose legs begin at such times, in milliseconds.
     fn left(pairs: &[(usize, usize, i32)], began: &[i64]) -> Vec<(usize, usize)> {
@@ -461,6 +463,26 @@ mod tests {
         let mut left: Vec<_> = scored.into_keys().collect();
         left.sort_unstable();
         left
+    }
+
+    #[test]
+    fn loopback_legs_of_two_captures_are_on_two_hosts() {
+        let leg = |n: u64, client: [u8; 4], port: u16, input: u16| {
+            let asked = "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: aG9wc2NvcGUtdGVzdGtleQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+            let mut x = Box::new(Exchange::of(head(asked)));
+            (x.id, x.flow.0) = (ExchangeId(n), u32::try_from(n).unwrap_or_default());
+            x.client = Endpoint::new(client.into(), 40_000 + port);
+            x.server = Endpoint::new([127, 0, 0, 1].into(), port);
+            x.request.at = PacketRef::new(input, n);
+            x.shift(Nanos::from_millis(i64::from(port == 8_080)));
+            x
+        };
+        let joined = |input| {
+            let legs = [leg(1, [192, 0, 2, 1], 1_501, 0), leg(2, [127, 0, 0, 1], 8_080, input)];
+            join(&legs, &Told::default()).edges.len()
+        };
+        assert_eq!((joined(0), joined(1)), (1, 0));
     }
 
     #[test]
