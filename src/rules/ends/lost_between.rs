@@ -55,7 +55,8 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
     };
     let text = format!(
         "{what} captured near the {sender} and never came to the other place of capture, near the {receiver}{reset}: \
-         something between the two drops what the {sender} sends."
+         something between {} and {} drops what the {sender} sends.",
+        x.client.ip, x.server.ip,
     );
     let told = out
         .add(Text::own(text))
