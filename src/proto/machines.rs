@@ -34,6 +34,16 @@ impl Machines {
         index
     }
 
+    /// Keeps one of HTTP/1.x whose client is this side.
+    pub(super) fn keep_http(&mut self, client: Side) -> u32 {
+        let index = self.0.take(Place::free);
+        if let Some(place) = self.get_mut(index as usize) {
+            // What is free is one of which nothing but this is unknown.
+            place.http.client = client;
+        }
+        index
+    }
+
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Place> {
         self.0.get_mut(index)
     }

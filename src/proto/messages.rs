@@ -42,8 +42,9 @@ pub(super) struct UnderWay {
 #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
 pub(super) struct Spare(Vec<Box<UnderWay>>);
 
-/// Kept of them.
+/// Kept of them, and bytes of each of their texts.
 const SPARE: usize = 64;
+const SPARE_BYTES: usize = 2 << 10;
 
 impl Spare {
     /// One in which nothing is under way.
@@ -56,7 +57,15 @@ impl Spare {
     #[inline]
     pub(super) fn give_back(&mut self, mut now: Box<UnderWay>) {
         if self.0.len() < SPARE {
-            *now = UnderWay::default();
+            // The memory of its texts serves the next, unless it is much.
+            let text = |mut text: Vec<u8>| {
+                text.clear();
+                if text.capacity() <= SPARE_BYTES { text } else { Vec::new() }
+            };
+            let UnderWay { request, response, plain, .. } = std::mem::take(&mut *now);
+            now.request.buf = text(request.buf);
+            now.response.buf = text(response.buf);
+            now.plain = text(plain);
             self.0.push(now);
         }
     }

@@ -62,7 +62,7 @@ use multiplex::Multiplex;
 use proxy_protocol::ProxyHeader;
 use sealed::Sealed;
 use secured::Tls;
-use sniff::Sniff;
+use sniff::{First, Sniff};
 use socks::Socks;
 use talks::Talks;
 use wanted::Wanted;
@@ -636,18 +636,18 @@ impl<S: Sink> Protocols<S> {
             // The line's first use was to remember the first packet; from here on it counts frames.
             let first = sniff::first_packet(inline);
             *inline = Inline::default();
-            let machine = match sniff::at_once(context, first, &chunk, &mut self.shared) {
-                Some(Step::Replace(machine, _)) => machine,
-                Some(Step::Opaque) => {
+            let index = match sniff::at_once(context, first, &chunk, &mut self.shared) {
+                Some(First::Http(client)) => {
+                    self.shared.counters.flows_http1 += 1;
+                    self.machines.keep_http(client)
+                }
+                Some(First::Other(machine)) => self.machines.keep(machine),
+                Some(First::Opaque) => {
                     tag.0 = 0;
                     return Interest::Nothing;
                 }
-                Some(Step::Stay | Step::Glimpse) | None => Machine::Sniff(Box::new(Sniff::new(first))),
+                None => self.machines.keep(Machine::Sniff(Box::new(Sniff::new(first)))),
             };
-            if let Machine::Http(_) = machine {
-                self.shared.counters.flows_http1 += 1;
-            }
-            let index = self.machines.keep(machine);
             tag.set_machine(index);
         }
         let Some(index) = tag.machine() else { return Interest::Nothing };

@@ -117,9 +117,9 @@ impl Messages<'_> {
         // Among other bytes the version is needed too, so that the word alone is not taken for it.
         let expected = if self.now.odd.is_some() { STATUS_LINE } else { &STATUS_LINE[..5] };
         if let Some(missing) = expected.len().checked_sub(self.now.response.buf.len()).filter(|&n| n > 0) {
-            let mut line = self.now.response.buf.clone();
-            line.extend_from_slice(&rest[..rest.len().min(missing)]);
-            if !expected.starts_with(&line) {
+            let (begun, more) = (self.now.response.buf.as_slice(), &rest[..rest.len().min(missing)]);
+            let whole = more.len() == missing;
+            if !expected.strip_prefix(begun).is_some_and(|left| left.starts_with(more)) {
                 // No status line begins here after all; one may still stand in what is at hand.
                 let mut text = std::mem::take(&mut self.now.response.buf);
                 text.extend_from_slice(rest);
@@ -129,7 +129,7 @@ impl Messages<'_> {
                 self.response_data(flow, &from_there, &text);
                 return rest.len();
             }
-            if self.now.odd.is_some() && line.len() == expected.len() {
+            if self.now.odd.is_some() && whole {
                 self.found_again();
             }
         }

@@ -32,8 +32,17 @@ pub struct Sniff {
 /// Gaps and pieces held at most while it is not known what a flow is.
 const HELD: usize = 16;
 
+/// What the very first bytes of a flow are.
+pub(super) enum First {
+    /// HTTP/1.x, whose client is this side.
+    Http(Side),
+    Other(Machine),
+    /// Of no interest.
+    Opaque,
+}
+
 /// What the very first bytes of a flow say, where they say it at once. `None`: look closer.
-pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>, shared: &mut Shared) -> Option<Step> {
+pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>, shared: &mut Shared) -> Option<First> {
     let What::Data(data) = chunk.what else { return None };
     let opening = match shared.ready_kind(data) {
         Some(Kind::Request) => Guess::Request,
@@ -41,19 +50,19 @@ pub(super) fn at_once(context: Context<'_>, first: PacketRef, chunk: &Chunk<'_>,
         None => opening(&data[..data.len().min(limits::SNIFF_BYTES)]),
     };
     match opening {
-        Guess::Request => Some(http(Http::new(chunk.side))),
-        Guess::Response => Some(http(Http::new(chunk.side.other()))),
+        Guess::Request => Some(First::Http(chunk.side)),
+        Guess::Response => Some(First::Http(chunk.side.other())),
         Guess::Tls => {
             shared.counters.flows_tls += 1;
             let from_the_start = context.track.client() == Some(chunk.side);
             let begin = || Begin { first, around: None };
             let machine = hello(data, chunk.side, from_the_start, shared, begin);
-            Some(machine.map_or(Step::Opaque, |machine| Step::Replace(machine, Vec::new())))
+            Some(machine.map_or(First::Opaque, First::Other))
         }
         Guess::Http2 => {
             let machine = Multiplex::new(chunk.side, None);
             shared.counters.flows_http2 += 1;
-            Some(Step::Replace(Machine::Http2(Box::new(machine)), Vec::new()))
+            Some(First::Other(Machine::Http2(Box::new(machine))))
         }
         Guess::NeedMore | Guess::Other | Guess::Proxy | Guess::Socks => None,
     }
@@ -83,10 +92,6 @@ fn hello(
         Some(&HANDSHAKE) if from_the_start => Some(Machine::Watch(Box::new(Watch::new(side, begin())))),
         _ => None,
     }
-}
-
-fn http(http: Http) -> Step {
-    Step::Replace(Machine::Http(Box::new(http)), Vec::new())
 }
 
 impl Sniff {
