@@ -2,7 +2,7 @@
 //! SYN, was lost between the two.
 
 use crate::base::{Endpoint, FlowId, Nanos, Timestamp};
-use crate::model::{BrokenHow, ConnectState, Direction, EndHow, Exchange, FlowFacts, Lost};
+use crate::model::{BrokenHow, ConnectState, Direction, EndHow, Exchange, FlowFacts, HandshakeStep, Lost};
 
 use super::{Map, Set};
 
@@ -51,6 +51,11 @@ pub fn never_came(
                 lone.get_mut(near).into_iter().for_each(|one| one.answered_at = Some(at));
             } else if is_less(one, other) {
                 copies.insert(one.id);
+            } else if is_hello_lost(one, other, ends) {
+                let at = other.syn;
+                copies.insert(other.id);
+                let said = lone.get_mut(near).and_then(|one| one.said.as_mut());
+                said.and_then(|said| said.broken.as_mut()).into_iter().for_each(|broken| broken.unseen_at = Some(at));
             }
         }
     }
@@ -103,6 +108,28 @@ fn is_answer_lost(near: &FlowFacts, far: &FlowFacts) -> bool {
     in_vain && far.state == ConnectState::Established
 }
 
+/// A ClientHello passed one place, or was answered there by a reset, and the other place saw the connection open, and no byte
+/// of it, nor the reset.
+fn is_hello_lost(near: &FlowFacts, far: &FlowFacts, ends: &dyn Fn(u16) -> Option<Timestamp>) -> bool {
+    let open = far.state == ConnectState::Established && far.said.is_none() && far.end.is_none();
+    let broken = near.said.as_ref().and_then(|said| said.broken.as_deref()).filter(|_| open);
+    let Some(broken) = broken.filter(|broken| broken.after == HandshakeStep::ClientHello && !broken.torn) else {
+        return false;
+    };
+    let until = ends(far.syn.input());
+    match broken.how {
+        BrokenHow::Silence => {
+            let swallowed = broken.transport.as_ref().and_then(|transport| transport.swallowed);
+            let swallowed = swallowed.filter(|lost| lost.by == Direction::ClientToServer);
+            swallowed.is_some_and(|lost| lost.times >= IN_VAIN || until.is_some_and(|end| end >= lost.first + GOES_ON))
+        }
+        BrokenHow::Rst if broken.by == Direction::ServerToClient => {
+            until.is_some_and(|end| end >= broken.ts + FORGED_GOES_ON)
+        }
+        _ => false,
+    }
+}
+
 /// Whether one place saw nothing of an answer in TLS that the other one saw.
 fn is_less(near: &FlowFacts, far: &FlowFacts) -> bool {
     let broken = |flow: &FlowFacts| flow.said.as_ref().and_then(|said| said.broken.as_ref()).map(|broken| broken.how);
@@ -114,7 +141,7 @@ mod tests {
     use super::*;
     use crate::base::{ExchangeId, PacketRef};
     use crate::hops::testing::head;
-    use crate::model::{Swallowed, Transport};
+    use crate::model::{Broken, Said, Swallowed, Transport};
 
     /// Opened at another place at this time, in ms, with the exchange's addresses.
     fn copy(x: &Exchange, ms: i64, state: ConnectState) -> FlowFacts {
@@ -202,6 +229,48 @@ mod tests {
         let end_at = Some(x.request.first - Nanos::from_millis(1));
         let flow = FlowFacts { end: Some(PacketRef::new(1, 4)), end_at, ..copy(&x, -1, ConnectState::Established) };
         assert!(lost(x, flow, 3_000).0.is_none());
+    }
+
+    /// A ClientHello that was sent at this place, and how that ended.
+    fn hello(x: &Exchange, how: BrokenHow, times: u32) -> FlowFacts {
+        let transport = unheard(asked(), times).transport;
+        let broken = Broken {
+            by: Direction::ServerToClient,
+            how,
+            after: HandshakeStep::ClientHello,
+            at: PacketRef::new(0, 9),
+            ts: x.request.last,
+            waited: Nanos::ZERO,
+            no_certificate: false,
+            torn: false,
+            alpn_offered: Box::default(),
+            transport,
+            unseen_at: None,
+        };
+        let said = Some(Box::new(Said { broken: Some(Box::new(broken)), ..Said::default() }));
+        FlowFacts { id: FlowId(1), syn: PacketRef::new(0, 1), said, ..copy(x, 0, ConnectState::Established) }
+    }
+
+    #[test]
+    fn a_client_hello_that_another_place_did_not_see_and_a_reset_that_it_did_not_see_are_noted() {
+        let x = asked();
+        let told = |how, times, goes_on: i64, far: FlowFacts| {
+            let mut lone = vec![hello(&x, how, times), far];
+            let until = x.request.last + Nanos::from_millis(goes_on);
+            let copies = never_came(&mut [], &mut lone, &|_| Some(until));
+            let unseen_at = lone[0].said.as_ref().and_then(|said| said.broken.as_ref()?.unseen_at);
+            assert_eq!(unseen_at.is_some(), copies == 1);
+            unseen_at
+        };
+        let far = || copy(&x, 1, ConnectState::Established);
+        let there = Some(PacketRef::new(1, 1));
+        assert_eq!(told(BrokenHow::Silence, 1, 2_000, far()), there);
+        assert_eq!(told(BrokenHow::Silence, 3, 0, far()), there);
+        assert_eq!(told(BrokenHow::Silence, 1, 0, far()), None, "the capture ended");
+        assert_eq!(told(BrokenHow::Rst, 0, 200, far()), there);
+        let reset = FlowFacts { end: Some(PacketRef::new(1, 4)), ..far() };
+        assert_eq!(told(BrokenHow::Rst, 0, 200, reset), None, "it was reset there too");
+        assert_eq!(told(BrokenHow::Fin, 0, 200, far()), None);
     }
 
     #[test]

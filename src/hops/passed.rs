@@ -117,6 +117,8 @@ mod tests {
             torn: false,
             no_certificate: false,
             alpn_offered: Box::default(),
+            transport: None,
+            unseen_at: None,
         };
         let via = vec![Wrapper::Tls(Box::new(tls))];
         flow.said = Some(Box::new(Said { via, broken: Some(Box::new(broken)), ..Said::default() }));

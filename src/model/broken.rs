@@ -1,7 +1,7 @@
 //! A TLS handshake that came to no end.
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::Direction;
+use crate::model::{Direction, Transport};
 
 /// How a TLS handshake was broken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,11 @@ pub struct Broken {
     pub torn: bool,
     /// Protocols that the client offered (ALPN, RFC 7301), in its order.
     pub alpn_offered: Box<[Box<[u8]>]>,
+    /// What TCP says of the ClientHello, beside its bytes. `None`: nothing, or the server had answered.
+    pub transport: Option<Box<Transport>>,
+    /// The connection's SYN at another place of capture, which saw it open and no byte of it, nor its reset. `None`: there is
+    /// no such place.
+    pub unseen_at: Option<PacketRef>,
 }
 
 /// By what a handshake was broken off.
@@ -54,5 +59,8 @@ pub enum HandshakeStep {
 impl Broken {
     pub(super) fn shift(&mut self, by: Nanos) {
         self.ts = self.ts + by;
+        if let Some(transport) = &mut self.transport {
+            transport.shift(by);
+        }
     }
 }

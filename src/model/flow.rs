@@ -65,6 +65,14 @@ impl FlowFacts {
 }
 
 impl FlowFacts {
+    /// The name that its ClientHello asks for (SNI, RFC 6066 §3). Captured bytes. `None`: none, or it was not read.
+    pub fn server_name(&self) -> Option<&[u8]> {
+        self.said.as_ref()?.via.iter().rev().find_map(|wrapper| match wrapper {
+            Wrapper::Tls(tls) => tls.server_name.as_deref(),
+            _ => None,
+        })
+    }
+
     /// What is known of it as TLS that was not read. `None`: it is none.
     pub fn sealed(&self) -> Option<&Sealed> {
         self.said.as_ref()?.sealed.as_deref()

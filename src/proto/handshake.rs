@@ -97,6 +97,8 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
             torn: false,
             no_certificate: after > HandshakeStep::ClientHello && client.iter().find(empty).is_some(),
             alpn_offered: seen.alpn_offered.into(),
+            transport: None,
+            unseen_at: None,
         }
     };
     if let Some(Fatal { by, description, ts, at }) = seen.alert {

@@ -15,6 +15,7 @@ pub mod held;
 pub mod http1;
 pub mod http2;
 mod inner;
+mod listening;
 mod machines;
 mod messages;
 pub mod midstream;
@@ -548,53 +549,16 @@ impl<S: Sink> Handler for Protocols<S> {
         self.chunk_alone(context, tag, inline, chunk)
     }
 
-    fn again(
-        &mut self,
-        context: Context<'_>,
-        tag: &mut u64,
-        inline: &mut Inline,
-        side: Side,
-        (offset, bytes): (u64, &[u8]),
-    ) {
-        if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
-            let of = (offset, bytes.len());
-            let by = direction(Tag(*tag).client(), side);
-            talk.again(inline.beside(side.index()), by, context.track.last, of);
-            *tag |= WATCHED;
-        } else if let Some(sealed) = self.machines.sealed(Tag(*tag).machine()) {
-            sealed.again(inline, side, context.track.last, (offset, bytes.len()));
-            *tag |= WATCHED;
-        } else if let Some(http) = self.machines.plain(Tag(*tag).machine())
-            && http.again(side, context.track.last, (offset, bytes.len()))
-        {
-            *tag |= WATCHED;
-        }
-        if let Some(http) = self.machines.plain(Tag(*tag).machine()).filter(|http| http.disagrees(side, offset, bytes))
-        {
-            http.conflict = true;
-            self.shared.counters.overlap_conflicts += 1;
-        }
+    fn again(&mut self, flow: Context<'_>, tag: &mut u64, inline: &mut Inline, side: Side, from: (u64, &[u8])) {
+        self.tell_again(flow, tag, inline, side, from);
     }
 
-    #[cold]
-    fn signs(&mut self, context: Context<'_>, tag: &mut u64, inline: &Inline, side: Side, signs: Signs) {
-        let usual = context.opened.ttl[side.index()];
-        let wanted = if let Some(talk) = self.shared.talks.get_mut(Tag(*tag).talk()) {
-            talk.signs(direction(Tag(*tag).client(), side), usual, signs)
-        } else if let Some(sealed) = self.machines.sealed(Tag(*tag).machine()) {
-            sealed.signs(inline, side, usual, signs)
-        } else {
-            self.machines.plain(Tag(*tag).machine()).is_some_and(|http| http.signs(side, usual, signs))
-        };
-        *tag = if wanted { *tag | WATCHED } else { *tag & !WATCHED };
+    fn signs(&mut self, flow: Context<'_>, tag: &mut u64, inline: &Inline, side: Side, signs: Signs) {
+        self.tell_signs(flow, tag, inline, side, signs);
     }
 
-    #[cold]
-    fn rejected(&mut self, context: Context<'_>, tag: &mut u64, _: &mut Inline, side: Side, note: stream::Note) {
-        let http = self.machines.plain(Tag(*tag).machine());
-        if !http.is_some_and(|http| http.rejected(side, note)) {
-            self.shared.rejected(context, *tag, side, note);
-        }
+    fn rejected(&mut self, flow: Context<'_>, tag: &mut u64, _: &mut Inline, side: Side, note: stream::Note) {
+        self.tell_rejected(flow, *tag, side, note);
     }
 
     #[inline]

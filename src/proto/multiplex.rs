@@ -4,11 +4,12 @@
 
 use hashbrown::HashMap;
 
-use crate::base::{Timestamp, limits};
+use crate::base::{PacketRef, Timestamp, limits};
 use crate::model::{
-    Direction, EndHow, Entry, Exchange, Mechanism, Place, Preview, Said, StreamEnd, Times, WindowStall,
+    Direction, EndHow, Entry, Exchange, IcmpWhy, Mechanism, Place, Preview, Said, StreamEnd, Times, Transport,
+    WindowStall,
 };
-use crate::stream::{Chunk, CloseHow, GapWhy, Side, What};
+use crate::stream::{Chunk, CloseHow, GapWhy, Note, Side, Signs, What};
 use crate::wire::h2;
 
 use super::around::{Around, Begin};
@@ -16,7 +17,8 @@ use super::http2::{self, Block, Ended, Facts, How, Http2, Mark, News, Output, Se
 use super::request::exchange;
 use super::stream_leg::Leg;
 use super::upgraded::{self, Ending};
-use super::{Flow, Step, direction, watch};
+use super::websocket::Watched;
+use super::{Flow, Step, direction, rejected, watch};
 
 /// The machine of one connection.
 pub struct Multiplex {
@@ -45,6 +47,9 @@ struct Owner {
     /// It spoke, or will not be understood.
     answered: bool,
     known: Known,
+    /// What TCP says while requests wait that may switch protocols. `None`: nothing came again, and nobody reset the
+    /// connection.
+    watched: Option<Box<Watched>>,
 }
 
 /// What the connection has said so far.
@@ -98,6 +103,37 @@ impl Multiplex {
     /// Segments of the flow disagreed about a byte.
     pub fn conflict(&mut self) {
         self.owner.conflict = true;
+    }
+
+    /// Bytes of this side came again while a request waits, as [`super::http1::Http::again`] has it.
+    #[cold]
+    pub(super) fn again(&mut self, side: Side, ts: Timestamp, of: (u64, usize)) -> bool {
+        let by = direction(self.owner.client, side);
+        let Some((at, last)) = self.owner.waiting() else { return false };
+        self.owner.watched.get_or_insert_default().again(by, at, (last, ts), of);
+        true
+    }
+
+    /// What a segment says beside its bytes meanwhile, as [`Watched::take`] has it.
+    #[cold]
+    pub(super) fn signs(&mut self, side: Side, usual: u8, signs: Signs) -> bool {
+        let from = direction(self.owner.client, side);
+        let waits = signs.rst && self.owner.waiting().is_some();
+        match &mut self.owner.watched {
+            None if !waits => false,
+            watched => watched.get_or_insert_default().take(from, usual, signs),
+        }
+    }
+
+    /// ICMP says that a segment of this side was not delivered. `false`: no request waits.
+    #[cold]
+    pub(super) fn rejected(&mut self, side: Side, note: Note) -> bool {
+        let waits = self.owner.waiting().is_some() && note.why != IcmpWhy::TtlExceeded;
+        if waits {
+            let told = rejected::told(note, direction(self.owner.client, side));
+            self.owner.watched.get_or_insert_default().rejected(told);
+        }
+        waits
     }
 
     /// Takes one chunk.
@@ -211,7 +247,21 @@ impl Owner {
             heard: None,
             answered: false,
             known,
+            watched: None,
         }
+    }
+
+    /// Where and when the last request ended that waits for its answer and may switch protocols.
+    fn waiting(&self) -> Option<(PacketRef, Timestamp)> {
+        let waits = self.legs.values().map(|leg| &leg.x).filter(|x| x.response.is_none() && !x.tentative);
+        waits.map(|x| (x.request.at, x.request.last)).max_by_key(|(_, last)| *last)
+    }
+
+    /// What TCP says of a request that got no answer, unless it was acknowledged.
+    fn transport(&self, x: &Exchange) -> Option<Box<Transport>> {
+        let told = self.watched.clone().filter(|_| x.response.is_none())?.tell()?;
+        let before = told.swallowed.filter(|lost| lost.by != SERVER).map_or(0, |lost| lost.before);
+        (x.request.range.end > before).then_some(told)
     }
 
     /// What the capture shows of the connection, at this point.
@@ -289,6 +339,7 @@ impl Listener<'_, '_> {
         self.owner.describe(&mut leg.x, stream);
         let mut x = leg.over(self.flow.shared);
         self.owner.judge(self.flow, &mut x, last);
+        x.transport = self.owner.transport(&x).or(x.transport.take());
         self.flow.sink.ended(x);
     }
 }

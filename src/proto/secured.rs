@@ -155,6 +155,11 @@ impl Tls {
         }
     }
 
+    /// Who waits for the server's first word. `None`: it came.
+    pub(super) fn watch(&mut self) -> Option<&mut Watch> {
+        self.watch.as_deref_mut()
+    }
+
     /// Where the machine of what runs inside stands. `None`: nothing came yet.
     pub(super) fn inside(&self) -> Option<&Place> {
         self.inner.as_ref().map(Inner::place)

@@ -5,12 +5,15 @@
 //! [`super::Sink::lone`]. Keeps `limits::ODD_PREVIEW_BYTES` of either side.
 
 use crate::base::{Nanos, PacketRef, Timestamp, limits};
-use crate::model::{self, Broken, BrokenHow, Direction, End, EndHow, FlowFacts, HandshakeStep, Preview, Said, Wrapper};
-use crate::stream::{Chunk, CloseHow, Side, What};
+use crate::model::{
+    self, Broken, BrokenHow, Direction, End, EndHow, FlowFacts, HandshakeStep, IcmpWhy, Preview, Said, Wrapper,
+};
+use crate::stream::{Chunk, CloseHow, Note, Side, Signs, What};
 use crate::wire::tls::{handshake, hello, record};
 
 use super::around::Begin;
-use super::{Flow, Shared, Step, direction, tunnel};
+use super::websocket::Watched;
+use super::{Flow, Shared, Step, direction, rejected, tunnel};
 
 /// One connection that waits for its server's first word.
 pub struct Watch {
@@ -30,6 +33,9 @@ pub struct Watch {
     named: bool,
     /// What its ClientHello says, told with it. `None`: not known here.
     pub(super) tls: Option<Box<model::Tls>>,
+    /// What TCP says while the server's first word is waited for. `None`: nothing came again, and nobody reset the
+    /// connection.
+    watched: Option<Box<Watched>>,
 }
 
 struct First {
@@ -60,6 +66,7 @@ impl Watch {
             told: false,
             named: false,
             tls: None,
+            watched: None,
         }
     }
 
@@ -127,6 +134,37 @@ impl Watch {
         }
     }
 
+    /// Bytes of this side came again while the server's first word is waited for, as [`super::http1::Http::again`] has it.
+    #[cold]
+    pub(super) fn again(&mut self, side: Side, ts: Timestamp, of: (u64, usize)) -> bool {
+        let by = direction(self.client, side);
+        let [Some(hello), None] = &self.first else { return false };
+        self.watched.get_or_insert_default().again(by, hello.at, (hello.ts, ts), of);
+        true
+    }
+
+    /// What a segment says beside its bytes meanwhile, as [`Watched::take`] has it.
+    #[cold]
+    pub(super) fn signs(&mut self, side: Side, usual: u8, signs: Signs) -> bool {
+        let from = direction(self.client, side);
+        match (&mut self.watched, &self.first) {
+            (_, [None, _] | [_, Some(_)]) => false,
+            (None, _) if !signs.rst => false,
+            (watched, _) => watched.get_or_insert_default().take(from, usual, signs),
+        }
+    }
+
+    /// ICMP says that a segment of this side was not delivered. `false`: no first word is waited for.
+    #[cold]
+    pub(super) fn rejected(&mut self, side: Side, note: Note) -> bool {
+        let waits = matches!(self.first, [Some(_), None]) && note.why != IcmpWhy::TtlExceeded;
+        if waits {
+            let told = rejected::told(note, direction(self.client, side));
+            self.watched.get_or_insert_default().rejected(told);
+        }
+        waits
+    }
+
     /// Whether a server that is in view said nothing to a ClientHello for so long that it can no more be expected to.
     fn waited(&self, flow: &Flow<'_>, chunk: &Chunk<'_>) -> bool {
         let patience = Nanos::from_millis(limits::TLS_SILENT_MS);
@@ -176,6 +214,7 @@ impl Watch {
         if let Some(broken) = &mut broken {
             // Those of the client have all come: they were its ClientHello.
             broken.torn = broken.how == BrokenHow::Silence && flow.context.track.holds();
+            broken.transport = self.watched.take().and_then(|watched| watched.tell());
         }
         let mut said = Said { first, broken, end, ..said(&self.begin) };
         if let Some(tls) = self.tls.take().filter(|_| said.broken.is_some()) {
@@ -210,6 +249,8 @@ fn broken(first: &[Option<Preview>; 2], end: &End) -> Option<Broken> {
         torn: false,
         no_certificate: false,
         alpn_offered: Box::default(),
+        transport: None,
+        unseen_at: None,
     })
 }
 

@@ -419,10 +419,12 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         _ => rule.fix.or_else(|| last.and_then(|leg| mending::fix_class(leg.x, &finding.rule))),
     };
     // The server answered, and somebody between swallowed it.
-    let of_tries = matches!(rule.id, "backend-unreachable" | response::TLS) && hop.is_none();
-    let between = of_tries && journey.tried.iter().any(|(_, flow)| verdict::is_between(flow));
+    let of_tries = matches!(rule.id, "backend-unreachable" | response::TLS) || ends::by_stranger(rule);
+    let between = hop.is_none() && of_tries && journey.tried.iter().any(|(_, flow)| verdict::is_between(flow));
     let blame = if between { Blame::nobody() } else { blame };
     let class = class.filter(|_| !between);
+    let of_tls = journey.tried.last().filter(|_| rule.id == response::TLS && hop.is_none());
+    let class = of_tls.and_then(|(_, flow)| response::tls_fix_class(flow)).filter(|_| !between).or(class);
     let class = hop::large_fix_class(finding).or(class).or(hop::ended_fix_class(finding));
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
     let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);

@@ -171,13 +171,18 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
             _ if is_between(flow) => Blame::nobody(),
             _ => Blame { role, address, product: None },
         }),
-        summary: if of_tls.is_some() || rule.id == response::SOCKS || flow.rejected.is_some() {
+        summary: if of_tls.is_some()
+            || rule.id == response::SOCKS
+            || flow.rejected.is_some()
+            || ends::is_hello_between(flow)
+        {
             guilt::sentence(rule, finding)
         } else {
             finding.message.clone()
         },
-        fix: rule
-            .fix
+        fix: of_tls
+            .and_then(|_| response::tls_fix_class(flow))
+            .or(rule.fix)
             .filter(|_| !is_between(flow))
             .map(|class| mending::in_words(known.fixes_of(None, class), class, role))
             .unwrap_or_default(),
@@ -187,7 +192,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
 
 /// Whether what failed this connection is between its ends: its server answered.
 pub(super) fn is_between(flow: &FlowFacts) -> bool {
-    flow.answered_at.is_some() || response::is_tls_torn(flow)
+    flow.answered_at.is_some() || response::is_tls_torn(flow) || ends::is_hello_between(flow)
 }
 
 /// Whether it tells why a tunnel ended.

@@ -11,7 +11,7 @@ const AT_ONCE: Nanos = Nanos::from_millis(100);
 const ALIVE: Nanos = Nanos::from_secs(1);
 
 /// What was seen of one tunnel.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Watched {
     transport: Transport,
     /// Since when the bytes of client (server) are not taken, and the packet that says so.

@@ -33,7 +33,7 @@ mod tunnel_rejected;
 pub(in crate::rules) mod who;
 mod without_close;
 
-use crate::model::{Direction, EndHow, Exchange};
+use crate::model::{Direction, EndHow, Exchange, FlowFacts};
 use crate::rules::Rule;
 
 pub use asker::{left_by_client, left_idle};
@@ -41,6 +41,7 @@ pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
 pub use idle_timeout_encrypted::ended_idle;
 pub(in crate::rules) use request_lost::is_seen as is_request_lost;
+
 pub(in crate::rules) use support::{beats, cut_by, is_probe, is_whole, spans, spell};
 pub(in crate::rules) use tunnel_rejected::{blame as rejected, is_rejected};
 pub(in crate::rules) use without_close::{CAUSES, QUIET, quiet_fix_class};
@@ -91,6 +92,12 @@ pub(super) fn by_stranger(rule: &Rule) -> bool {
             | "request-lost"
             | "tunnel-rejected"
     )
+}
+
+/// Whether what failed the TLS handshake of this connection is between its ends: the ClientHello did not arrive, or another
+/// box reset the connection.
+pub(super) fn is_hello_between(flow: &FlowFacts) -> bool {
+    request_lost::is_hello_lost(flow) || rst_injected::is_of_hello(flow)
 }
 
 /// Whether the end of this tunnel must be looked at over its whole journey.

@@ -2,8 +2,14 @@
 
 use super::mtu_black_hole::LARGE;
 use super::support::spell;
-use crate::base::Nanos;
-use crate::model::{Confidence, Direction, Evidence, Exchange, Severity, Swallowed, Text, Transport};
+use crate::base::{Nanos, PacketRef};
+use crate::model::{
+    Broken, BrokenHow, Confidence, ConnectState, Direction, Evidence, Exchange, FlowFacts, HandshakeStep, Rejected,
+    Severity, Swallowed, Text, Transport,
+};
+use crate::rules::hop::tried::failed;
+use crate::rules::journey::Journey;
+use crate::rules::rule::Builder;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -15,7 +21,9 @@ pub(super) static RULE: Rule = Rule {
         at fault, and its log says nothing; if it does, what the host sends back is lost.\n\nA filter that reads what packets hold drops it; or it is too large for a link on the path; \
         or the host went away. Where the other side sends its SYN-ACK again meanwhile, the last packet of the handshake \
         was dropped too: a listener whose queue is full (accept is not called often enough) does that, and so does a path that \
-        is dead in one direction. To tell which, capture at both ends at once (`lost-between`).",
+        is dead in one direction. To tell which, capture at both ends at once (`lost-between`).\n\nOf a connection in TLS \
+        the first request is the ClientHello, of which the same is told: it is long where it holds a post-quantum key \
+        share, so that it takes two packets, and it names the server in clear, by which filters drop it.",
     refs: &["RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 2923 §2.1"],
     causes: &[
         "a firewall or filter on the path drops packets that hold what this request holds",
@@ -29,11 +37,15 @@ pub(super) static RULE: Rule = Rule {
     fix: None,
     explains: &[Explains::Unanswered, Explains::Refused],
     symptom_of: &["lost-between", "rst-injected"],
-    check: Check::Exchange(check),
+    check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: Some(check_chain) },
 };
 
 const TOO_LARGE: &str = RULE.causes[1];
 const QUEUE: &str = RULE.causes[2];
+/// Of a ClientHello.
+const BY_NAME: &str = "a firewall or filter on the path drops what asks for this name (SNI), or TLS altogether";
+const HELLO_TOO_LARGE: &str = "the packets of the ClientHello are too large for a link on the path, and no ICMP says so \
+    (MTU black hole): see mtu-black-hole; a client without post-quantum key shares sends a shorter one";
 
 /// So often must it be sent again in vain, and for so long.
 const TIMES: u32 = 3;
@@ -52,6 +64,106 @@ fn seen(x: &Exchange) -> Option<(Swallowed, &Transport)> {
     let transport = x.transport.as_deref().filter(|_| both && silent)?;
     let lost = transport.swallowed.filter(|lost| lost.by == Direction::ClientToServer && lost.times >= TIMES)?;
     (lost.last.since(lost.first) >= IN_VAIN).then_some((lost, transport))
+}
+
+/// Whether the ClientHello of this connection never came to its server's host, as far as TCP tells.
+pub(in crate::rules) fn is_hello_lost(flow: &FlowFacts) -> bool {
+    hello_lost(flow).is_some()
+}
+
+fn hello_lost(flow: &FlowFacts) -> Option<Hello<'_>> {
+    let said = flow.said.as_ref().filter(|said| !said.gap && flow.state == ConnectState::Established)?;
+    let silent = |broken: &&Broken| {
+        broken.how == BrokenHow::Silence && !broken.torn && broken.after == HandshakeStep::ClientHello
+    };
+    let broken = said.broken.as_deref().filter(silent)?;
+    let transport = broken.transport.as_deref()?;
+    let lost = transport.swallowed.filter(|lost| lost.by == Direction::ClientToServer)?;
+    let in_vain = lost.times >= TIMES && lost.last.since(lost.first) >= IN_VAIN;
+    (in_vain || broken.unseen_at.is_some()).then_some(Hello { lost, transport, unseen_at: broken.unseen_at })
+}
+
+/// A ClientHello that did not arrive.
+#[derive(Clone, Copy)]
+struct Hello<'a> {
+    lost: Swallowed,
+    transport: &'a Transport,
+    /// As [`Broken::unseen_at`](crate::model::Broken::unseen_at).
+    unseen_at: Option<PacketRef>,
+}
+
+fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
+    let Some(hello) = hello_lost(flow) else { return };
+    let mut text = Text::own(format!("The TLS ClientHello of {} to {}", flow.client, flow.server));
+    if let Some(name) = flow.server_name() {
+        text = text.say(" (for ").bytes(name).say(")");
+    }
+    with_hello(out.add(text.say(format!(" was {}: {}.", hello.again(), hello.why()))), flow, hello);
+}
+
+fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
+    let Some(failed) = failed(journey, is_hello_lost) else { return };
+    let Some((flow, hello)) = failed.flows.first().and_then(|flow| Some((flow, hello_lost(flow)?))) else { return };
+    let mut text = Text::own(format!("{} began TLS with {}", failed.who(), failed.servers()));
+    if let Some(name) = flow.server_name() {
+        text = text.say(" (for ").bytes(name).say(")");
+    }
+    let text =
+        text.say(format!("; its ClientHello was {}: {}; and it {}.", hello.again(), hello.why(), failed.outcome()));
+    let found = with_hello(out.add(text), flow, hello);
+    found.confidence(failed.confidence.min(hello.sure())).evidence(failed.answer());
+}
+
+impl Hello<'_> {
+    /// Behind "was".
+    fn again(self) -> String {
+        let greeted = match self.transport.greeted_again {
+            0 => "",
+            _ => ", while the SYN-ACK came again",
+        };
+        let over = spell(self.lost.last.since(self.lost.first));
+        match self.lost.times {
+            1 => format!("sent again, and never acknowledged{greeted}"),
+            times => format!("sent again {times} times over {over}, and never acknowledged{greeted}"),
+        }
+    }
+
+    /// Behind a colon.
+    fn why(self) -> String {
+        match (self.icmp(), self.unseen_at) {
+            (Some(told), _) => format!("it did not arrive, as {} says by ICMP ({})", told.by, told.why.name()),
+            (None, Some(_)) => {
+                "it was lost before the other place of capture, which saw the connection open".to_owned()
+            }
+            (None, None) => "it did not arrive, or nothing comes back".to_owned(),
+        }
+    }
+
+    fn sure(self) -> Confidence {
+        if self.unseen_at.is_some() { Confidence::Certain } else { Confidence::Likely }
+    }
+
+    fn icmp(self) -> Option<Rejected> {
+        self.transport.rejected.filter(|told| told.of == Direction::ClientToServer)
+    }
+}
+
+fn with_hello<'a>(found: Builder<'a>, flow: &FlowFacts, hello: Hello<'_>) -> Builder<'a> {
+    let evidence = |at, direction| Evidence { at, direction: Some(direction), bytes: None };
+    let mut found = found
+        .confidence(hello.sure())
+        .expected(Text::own("an acknowledgement of the ClientHello"))
+        .found(Text::own("none"))
+        .evidence(evidence(hello.lost.at, Direction::ClientToServer));
+    if let Some(at) = hello.unseen_at {
+        found = found.evidence(evidence(at, Direction::ClientToServer));
+    }
+    match hello.icmp() {
+        Some(icmp) => found.cause(icmp.cause(flow.server.ip)).evidence(evidence(icmp.at, Direction::ServerToClient)),
+        None if hello.transport.greeted_again > 0 => found.cause(QUEUE),
+        None if hello.lost.smallest >= LARGE => found.cause(HELLO_TOO_LARGE).cause(BY_NAME),
+        None => found.cause(BY_NAME),
+    }
 }
 
 fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
@@ -93,8 +205,9 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::PacketRef;
-    use crate::rules::testing::{GOOD, With as _, exchange, fires, granted, run, words};
+    use crate::model::Said;
+    use crate::rules::journey::View;
+    use crate::rules::testing::{GOOD, With as _, exchange, fires, flow, granted, run, run_flow, run_tried, words};
 
     fn lost(times: u32, smallest: u32, greeted_again: u32) -> Exchange {
         exchange(GOOD, None).with(|x| {
@@ -122,6 +235,59 @@ mod tests {
     #[test]
     fn where_the_handshake_was_dropped_too_it_is_the_listeners_queue() {
         assert_eq!(run(&RULE, &lost(5, 300, 2))[0].causes, [QUEUE]);
+    }
+
+    fn hello(times: u32, smallest: u32, unseen_at: Option<PacketRef>) -> FlowFacts {
+        let transport = lost(times, smallest, 0).transport;
+        let broken = Broken {
+            by: Direction::ServerToClient,
+            how: BrokenHow::Silence,
+            after: HandshakeStep::ClientHello,
+            at: PacketRef::new(0, 9),
+            ts: Default::default(),
+            waited: Nanos::ZERO,
+            no_certificate: false,
+            torn: false,
+            alpn_offered: Box::default(),
+            transport,
+            unseen_at,
+        };
+        let said = Said { broken: Some(Box::new(broken)), ..Said::default() };
+        FlowFacts { said: Some(Box::new(said)), ..flow(ConnectState::Established, 1) }
+    }
+
+    #[test]
+    fn of_a_client_hello_the_same_is_told_and_more_surely_where_another_place_did_not_see_it() {
+        let found = run_flow(&RULE, &hello(5, 300, None));
+        let said = words(&found[0].message);
+        assert!(
+            said.contains("sent again 5 times over 2.8 s, and never acknowledged: it did not arrive, or"),
+            "{said}"
+        );
+        assert_eq!((found[0].confidence, &found[0].causes[..]), (Confidence::Likely, &[BY_NAME.into()][..]));
+        assert_eq!(run_flow(&RULE, &hello(5, 1_400, None))[0].causes[0], HELLO_TOO_LARGE);
+        let found = run_flow(&RULE, &hello(1, 300, Some(PacketRef::new(1, 1))));
+        assert_eq!((found[0].confidence, found[0].evidence.len()), (Confidence::Certain, 2));
+        assert!(words(&found[0].message).ends_with("saw the connection open."));
+    }
+
+    #[test]
+    fn a_client_hello_that_was_acknowledged_or_sent_again_seldom_was_not_lost() {
+        let mut acknowledged = hello(5, 300, None);
+        let broken = acknowledged.said.as_mut().and_then(|said| said.broken.as_mut());
+        broken.into_iter().for_each(|broken| broken.transport = None);
+        assert!(run_flow(&RULE, &acknowledged).is_empty() && run_flow(&RULE, &hello(2, 300, None)).is_empty());
+        let refused = FlowFacts { state: ConnectState::Refused, ..hello(5, 300, None) };
+        assert!(!is_hello_lost(&refused));
+    }
+
+    #[test]
+    fn a_hop_whose_client_hello_was_lost_is_told_with_what_its_client_got() {
+        let gateway = exchange(GOOD, Some("HTTP/1.1 504 Gateway Time-out\r\n\r\n"));
+        let found = run_tried(&RULE, gateway, vec![hello(5, 300, None)], View::default());
+        let said = words(&found[0].message);
+        assert!(said.contains("began TLS with 192.0.2.20:80; its ClientHello was sent again 5 times"), "{said}");
+        assert!(said.ends_with("; and it answered its client 504."), "{said}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::model::{
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
 use crate::rules::response::is_unanswered;
-use crate::rules::{Check, Explains, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
 pub(super) static RULE: Rule = Rule {
     id: "tls-plain-mismatch",
@@ -157,7 +157,9 @@ fn turned_away(flow: &FlowFacts) -> Option<(&Preview, PacketRef)> {
     let at_once = said.end.tcp_at.is_some_and(|at| at.since(client.ts) <= Nanos::from_millis(limits::AT_ONCE_MS));
     let by_server = said.end.tcp_by == Some(Direction::ServerToClient);
     let hello = matches!(*client.bytes, [0x16, 3, ..]);
-    Some((client, said.end.packet?)).filter(|_| hello && by_server && at_once)
+    // Of a reset in its name nothing is known of it.
+    let own = !ends::is_hello_between(flow);
+    Some((client, said.end.packet?)).filter(|_| hello && by_server && at_once && own)
 }
 
 /// First bytes of client and server, where a ClientHello was answered in clear.

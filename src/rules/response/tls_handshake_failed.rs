@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
-use crate::rules::{Check, Explains, Findings, Rule, Seen};
+use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 use crate::wire::tls::{alert, record};
 
 pub(super) static RULE: Rule = Rule {
@@ -47,6 +47,8 @@ pub(in crate::rules) fn at_fault(flow: &FlowFacts, by_proxy: bool) -> Option<Dir
             _ if by_proxy && is_nameless(flow) => ClientToServer,
             _ => ServerToClient,
         },
+        // A name that is missing is answered with an alert or the end, and not with nothing.
+        (ServerToClient, BrokenHow::Silence) => ServerToClient,
         (ServerToClient, _) if broken.no_certificate => ClientToServer,
         (ServerToClient, _) if by_proxy && is_nameless(flow) => ClientToServer,
         _ => ServerToClient,
@@ -72,6 +74,11 @@ fn is_of_certificate(description: u8) -> bool {
     matches!(description, 42..=46 | 48)
 }
 
+/// What is to be mended where it is not what either side says of TLS. `None`: it is.
+pub(in crate::rules) fn fix_class(flow: &FlowFacts) -> Option<FaultClass> {
+    broken(flow).filter(|broken| broken.how == BrokenHow::Silence).map(|_| FaultClass::Server)
+}
+
 /// Whether what failed was the path: the server answered, and its packets did not arrive.
 pub(in crate::rules) fn is_torn(flow: &FlowFacts) -> bool {
     broken(flow).is_some_and(|broken| broken.torn)
@@ -81,18 +88,11 @@ fn broken(flow: &FlowFacts) -> Option<&Broken> {
     flow.said.as_ref()?.broken.as_deref()
 }
 
-/// The name that the client asked for (SNI).
-fn name(flow: &FlowFacts) -> Option<&[u8]> {
-    flow.said.as_ref()?.via.iter().rev().find_map(|wrapper| match wrapper {
-        Wrapper::Tls(tls) => tls.server_name.as_deref(),
-        _ => None,
-    })
-}
-
 /// Its ClientHello was read, and asks for no name.
 fn is_nameless(flow: &FlowFacts) -> bool {
     let said = flow.said.as_ref();
-    said.is_some_and(|said| said.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_)))) && name(flow).is_none()
+    said.is_some_and(|said| said.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_))))
+        && flow.server_name().is_none()
 }
 
 /// A client that is done in TLS 1.3 asks at once, and may be told only then that its certificate will not do.
@@ -116,13 +116,13 @@ fn check(x: &Exchange, _: &Seen, out: &mut Findings<'_>) {
 }
 
 fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
-    let Some(broken) = broken(flow) else { return };
+    let Some(broken) = broken(flow).filter(|_| !ends::is_hello_between(flow)) else { return };
     let open = broken.how == BrokenHow::Silence && broken.waited == Nanos::ZERO;
     if broken.after == HandshakeStep::Complete || open {
         return;
     }
     let mut text = Text::own(format!("The TLS handshake of {} with {}", flow.client, flow.server));
-    if let Some(name) = name(flow) {
+    if let Some(name) = flow.server_name() {
         text = text.say(" (for ").bytes(name).say(")");
     }
     let who = if broken.by == Direction::ClientToServer { "client" } else { "server" };
@@ -144,7 +144,7 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
 
 fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     // Who closes at once upon a ClientHello may speak no TLS at all.
-    let like = |flow: &FlowFacts| broken(flow).is_some_and(|b| !is_wordless(b));
+    let like = |flow: &FlowFacts| broken(flow).is_some_and(|b| !is_wordless(b)) && !ends::is_hello_between(flow);
     let Some(failed) = failed(journey, like) else { return };
     let Some((flow, broken)) = failed.flows.first().and_then(|flow| Some((flow, broken(flow)?))) else { return };
     let mut broken = Cow::Borrowed(broken);
@@ -159,7 +159,7 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     }
     let broken = &*broken;
     let text = Text::own(format!("{} began TLS with {}", failed.who(), failed.servers()));
-    let text = match name(flow) {
+    let text = match flow.server_name() {
         Some(name) => text.say(" (for ").bytes(name).say(")"),
         None if is_nameless(flow) => text.say(" (without a name)"),
         None => text,
@@ -345,6 +345,8 @@ mod tests {
             torn: false,
             no_certificate: false,
             alpn_offered: Box::default(),
+            transport: None,
+            unseen_at: None,
         };
         change(&mut broken);
         let tls = Tls { server_name: Some(b"chat.example".as_slice().into()), ..Tls::default() };
