@@ -400,6 +400,9 @@ pub fn whole_by(
     let mut sealed = collected.sealed;
     exchanges.sort_by_cached_key(|x| x.id);
     let united = if collected.halved { hops::unite(&mut exchanges) } else { hops::United::default() };
+    // Before what was seen twice is taken out.
+    let several = inputs.len() > 1;
+    let sightings = several.then(|| hops::Sightings::new(&exchanges, &lone, &sealed)).flatten();
     hops::without_copies(&mut lone);
     if collected.tentative {
         exchanges.iter().filter(|x| x.tentative).for_each(|x| judge.seen.learn_plain(x));
@@ -411,8 +414,9 @@ pub fn whole_by(
     let (before, moved) = (exchanges.len(), !joined.clocks.is_empty());
     let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs, united.across);
     judge.copied = std::mem::take(&mut plan.copied);
-    if inputs.len() > 1 && !lone.is_empty() {
+    if several && !lone.is_empty() {
         counters.flows_seen_twice += hops::never_came(&mut exchanges, &mut lone, &|input| Some(plan.span(input)?.1));
+        sightings.into_iter().for_each(|seen| seen.note(&mut lone, &|input| plan.span(input)));
     }
     let noticed = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noticed };
     judge.learn(&exchanges, noticed);

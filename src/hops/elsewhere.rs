@@ -158,6 +158,7 @@ mod tests {
             rejected: None,
             said: None,
             answered_at: None,
+            unseen_at: None,
         }
     }
 

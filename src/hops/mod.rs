@@ -16,6 +16,7 @@ mod passed;
 mod said;
 mod score;
 mod sealed;
+mod sightings;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tried;
@@ -34,6 +35,7 @@ pub use lost::lost;
 pub use mirrored::mirrored;
 pub use passed::{Beyond, Passed};
 pub use sealed::{Around, Ended};
+pub use sightings::Sightings;
 pub use tried::tried;
 pub use twins::without_copies;
 

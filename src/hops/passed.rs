@@ -91,6 +91,7 @@ mod tests {
     fn flow(id: u32, client: &str, server: &str, ms: i64) -> FlowFacts {
         FlowFacts {
             answered_at: None,
+            unseen_at: None,
             id: FlowId(id),
             client: endpoint(client),
             server: endpoint(server),

@@ -265,6 +265,7 @@ mod tests {
         let end = End { at: Some(at(over)), ..End::default() };
         FlowFacts {
             answered_at: None,
+            unseen_at: None,
             id: FlowId(id),
             client: Endpoint::new([192, 0, 2, client].into(), 40_000),
             server: Endpoint::new([192, 0, 2, server].into(), 443),

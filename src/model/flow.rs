@@ -39,6 +39,9 @@ pub struct FlowFacts {
     /// Its SYN at another place of capture, where it was answered, which it was not at this one. `None`: no other place
     /// saw that.
     pub answered_at: Option<PacketRef>,
+    /// Of one that was not answered, or refused: a packet of the same two hosts at another place of capture, which saw neither
+    /// its SYN nor who refused it. `None`: there is no such place.
+    pub unseen_at: Option<PacketRef>,
 }
 
 impl FlowFacts {

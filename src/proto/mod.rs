@@ -703,6 +703,7 @@ impl<S: Sink> Protocols<S> {
             rejected,
             said: None,
             answered_at: None,
+            unseen_at: None,
         });
     }
 }

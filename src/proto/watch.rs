@@ -309,6 +309,7 @@ pub(super) fn facts(flow: &Flow<'_>, client: Side, first: PacketRef, mut said: S
         rejected: None,
         said: Some(Box::new(said)),
         answered_at: None,
+        unseen_at: None,
     }
 }
 

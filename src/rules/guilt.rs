@@ -419,7 +419,8 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         _ => rule.fix.or_else(|| last.and_then(|leg| mending::fix_class(leg.x, &finding.rule))),
     };
     // The server answered, and somebody between swallowed it.
-    let of_tries = matches!(rule.id, "backend-unreachable" | response::TLS) || ends::by_stranger(rule);
+    let of_tries =
+        matches!(rule.id, "backend-unreachable" | "backend-refused" | response::TLS) || ends::by_stranger(rule);
     let between = hop.is_none() && of_tries && journey.tried.iter().any(|(_, flow)| verdict::is_between(flow));
     let blame = if between { Blame::nobody() } else { blame };
     let class = class.filter(|_| !between);

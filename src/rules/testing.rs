@@ -111,6 +111,7 @@ pub(crate) fn flow(state: ConnectState, syns: u32) -> FlowFacts {
     let refused = state == ConnectState::Refused;
     FlowFacts {
         answered_at: None,
+        unseen_at: None,
         id: FlowId(1),
         client: endpoint(10, 40_000),
         server: endpoint(20, 80),

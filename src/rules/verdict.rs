@@ -174,7 +174,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
         summary: if of_tls.is_some()
             || rule.id == response::SOCKS
             || flow.rejected.is_some()
-            || ends::is_hello_between(flow)
+            || is_between(flow)
         {
             guilt::sentence(rule, finding)
         } else {
@@ -192,7 +192,10 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
 
 /// Whether what failed this connection is between its ends: its server answered.
 pub(super) fn is_between(flow: &FlowFacts) -> bool {
-    flow.answered_at.is_some() || response::is_tls_torn(flow) || ends::is_hello_between(flow)
+    flow.answered_at.is_some()
+        || flow.unseen_at.is_some()
+        || response::is_tls_torn(flow)
+        || ends::is_hello_between(flow)
 }
 
 /// Whether it tells why a tunnel ended.
@@ -716,6 +719,7 @@ mod tests {
         let end = Endpoint::new(exchange(ASK, None).client.ip, 1);
         let flow = FlowFacts {
             answered_at: None,
+            unseen_at: None,
             id: FlowId(1),
             client: end,
             server: end,

@@ -309,6 +309,7 @@ pub(crate) fn odd() -> Analysis {
     a.findings.push(lost);
     a.flows.push(FlowFacts {
         answered_at: None,
+        unseen_at: None,
         id: FlowId(9),
         client: Endpoint::new([10, 0, 0, 1].into(), 40_009),
         server: Endpoint::new([10, 0, 0, 2].into(), 81),

@@ -1,6 +1,6 @@
 //! The backend refused the hop's TCP connection.
 
-use crate::model::{ConnectState, FaultClass, Severity, Text};
+use crate::model::{ConnectState, Direction, Evidence, FaultClass, Severity, Text};
 use crate::rules::hop::tried::{failed, packets, say, times};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -32,12 +32,21 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         failed.servers(),
         failed.outcome()
     );
+    // Who refused it stands before the other place.
+    let unseen = failed.flows.iter().find_map(|flow| flow.unseen_at);
+    let did = match unseen {
+        Some(_) => format!("{did}; {UNSEEN}"),
+        None => did,
+    };
     let mut found = out
         .add(say(&failed, &did))
         .confidence(failed.confidence)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"));
-    if failed.is_remembered() {
+    if let Some(at) = unseen {
+        let there = Evidence { at, direction: Some(Direction::ClientToServer), bytes: None };
+        found = found.cause(REJECTED).evidence(there);
+    } else if failed.is_remembered() {
         found = found.cause(MARKED_DOWN);
     }
     for evidence in failed.flows.iter().take(SHOWN).flat_map(|flow| packets(flow)) {
@@ -45,6 +54,12 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     }
     found.evidence(failed.answer());
 }
+
+const UNSEEN: &str =
+    "another place of capture, nearer the backend, which saw the two hosts speak, saw neither the SYN nor the RST";
+
+const REJECTED: &str =
+    "a firewall between the two places of capture rejects the connection in the backend's name (iptables REJECT)";
 
 const MARKED_DOWN: &str = "the proxy takes this backend for down since that try, and asks it not again for a while";
 
@@ -54,7 +69,7 @@ const SHOWN: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Confidence, Exchange};
+    use crate::model::{Confidence, Exchange, FlowFacts};
     use crate::rules::journey::View;
     use crate::rules::testing::{GOOD, REFUSED, exchange, flow, granted, run_tried, words};
 
@@ -71,6 +86,14 @@ mod tests {
         let message = words(&found[0].message);
         assert!(message.contains("tried 4 times to connect to 192.0.2.20:80"), "{message}");
         assert!(message.ends_with("and answered its client 502."), "{message}");
+    }
+
+    #[test]
+    fn what_the_backends_own_place_did_not_see_was_refused_before_it() {
+        let unseen = FlowFacts { unseen_at: Some(crate::base::PacketRef::new(1, 7)), ..flow(ConnectState::Refused, 1) };
+        let found = run_tried(&RULE, exchange(GOOD, Some(BAD_GATEWAY)), vec![unseen], View::default());
+        assert!(words(&found[0].message).ends_with("saw neither the SYN nor the RST."));
+        assert_eq!(found[0].causes, [REJECTED]);
     }
 
     #[test]

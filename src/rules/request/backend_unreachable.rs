@@ -2,7 +2,7 @@
 
 use super::syn_lost::taken_meanwhile;
 use super::{syn_rejected, turned};
-use crate::base::{Nanos, limits};
+use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, say};
 use crate::rules::icmp::{evidence, said_of, tell};
@@ -37,6 +37,14 @@ const LOST: &str =
 const BETWEEN: &str = "a firewall between the two places of capture drops the server's SYN-ACK, as one does that sees only half \
     of the connection (asymmetric routing)";
 
+const UNSEEN: &str = "another place of capture, nearer its server, which saw the two hosts speak, saw none of them: they were lost \
+    between the two.";
+
+const DROPPED: &str = "a firewall or router between the two places of capture drops the client's SYN";
+
+const UP: &str = "the host is up, as it took a connection at another port about then: a firewall drops what goes to this port \
+    (security groups, network policies), or the queue of its listener is full";
+
 const OTHERS: &str = "the server takes other connections meanwhile, so packets of this one are dropped: a limit of a firewall, an \
     address translation without a free port, a broken path among several, or the server's full queue";
 
@@ -60,6 +68,15 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
             .evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
         return;
     }
+    if let Some(at) = flow.unseen_at {
+        let said = format!("{} sent {} SYNs to {} and got no answer; {UNSEEN}", flow.client, flow.syns, flow.server);
+        let told = out.add(turned::say(Text::own(said), flow, seen)).confidence(Confidence::Likely).cause(DROPPED);
+        told.expected(Text::own("SYN and ACK"))
+            .found(Text::own("nothing"))
+            .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
+            .evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
+        return;
+    }
     if taken_meanwhile(flow, seen).is_some() {
         return;
     }
@@ -74,11 +91,22 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
     if serves {
         found.cause(OTHERS);
+    } else if is_up(flow, seen) {
+        found.cause(UP);
     }
 }
 
+/// Whether the server's host took a connection at another port about then.
+fn is_up(flow: &FlowFacts, seen: &Seen) -> bool {
+    let near = |at: Timestamp| at.0.abs_diff(flow.syn_at.0) <= ABOUT.0.unsigned_abs();
+    let mut others = seen.attempts().take(limits::SEEN_COMPARED);
+    others.any(|a| a.granted && a.server == flow.server.ip && a.server_port != flow.server.port && near(a.at))
+}
+
+const ABOUT: Nanos = Nanos::from_secs(60);
+
 /// A hop that tried in vain, and the answer that its client got for it.
-fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
+fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let silent = |flow: &FlowFacts| flow.state == ConnectState::Unanswered && syn_rejected::told(flow).is_none();
     let Some(failed) = failed(journey, silent) else { return };
     let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.client.ip, flow.server.ip)));
@@ -106,7 +134,12 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         }
         _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
     };
-    let did = if elsewhere.is_some() { format!("{did}; {}", LOST.trim_end_matches('.')) } else { did };
+    let unseen = failed.flows.iter().find_map(|flow| flow.unseen_at).filter(|_| elsewhere.is_none() && told.is_none());
+    let did = match (elsewhere, unseen) {
+        (Some(_), _) => format!("{did}; {}", LOST.trim_end_matches('.')),
+        (None, Some(_)) => format!("{did}; {}", UNSEEN.trim_end_matches('.')),
+        (None, None) => did,
+    };
     let mut found = out
         .add(say(&failed, &did))
         .confidence(failed.confidence.min(Confidence::Likely))
@@ -122,6 +155,11 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
     }
     if let Some(at) = elsewhere {
         found = found.cause(BETWEEN).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
+    }
+    if let Some(at) = unseen {
+        found = found.cause(DROPPED).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
+    } else if told.is_none() && elsewhere.is_none() && failed.flows.iter().any(|flow| is_up(flow, seen)) {
+        found = found.cause(UP);
     }
     found.evidence(failed.answer());
 }
@@ -162,6 +200,37 @@ mod tests {
         let mut seen = Seen::default();
         seen.learn(&other, true);
         assert_eq!(crate::rules::testing::run_flow_seen(&RULE, &silent, &seen)[0].causes, [OTHERS]);
+    }
+
+    #[test]
+    fn a_host_that_takes_connections_at_another_port_is_up() {
+        let silent = flow(ConnectState::Unanswered, 4);
+        let causes = |port: u16, before_s: i64| {
+            let other = exchange(GOOD, Some(&granted()))
+                .with(|x| (x.server.ip, x.server.port) = (silent.server.ip, port))
+                .with(|x| x.request.first = silent.syn_at - Nanos::from_secs(before_s));
+            let mut seen = Seen::default();
+            seen.learn(&other, true);
+            crate::rules::testing::run_flow_seen(&RULE, &silent, &seen)[0].causes.clone()
+        };
+        assert_eq!(causes(silent.server.port + 1, 20), [UP]);
+        assert!(causes(silent.server.port + 1, 100).is_empty(), "long before");
+    }
+
+    #[test]
+    fn syns_that_another_place_did_not_see_were_lost_between() {
+        let unseen =
+            || FlowFacts { unseen_at: Some(crate::base::PacketRef::new(1, 7)), ..flow(ConnectState::Unanswered, 4) };
+        let found = run_flow(&RULE, &unseen());
+        assert_eq!((found[0].severity, &found[0].causes[..]), (Severity::Error, &[DROPPED.into()][..]));
+        let gateway = exchange(GOOD, Some("HTTP/1.1 504 Gateway Time-out\r\n\r\n"));
+        let found = run_tried(&RULE, gateway, vec![unseen()], View::default());
+        let said = words(&found[0].message);
+        assert!(
+            said.ends_with("which saw the two hosts speak, saw none of them: they were lost between the two."),
+            "{said}"
+        );
+        assert_eq!(found[0].causes, [DROPPED]);
     }
 
     #[test]

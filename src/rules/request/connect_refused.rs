@@ -61,20 +61,29 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         }
         () => "",
     };
-    let said = format!(
-        "{} answered the SYN of {} with RST: nothing listens there, or a firewall refuses.{aside}",
-        flow.server, flow.client
-    );
-    let finding = out
+    let who = match flow.unseen_at {
+        None => "nothing listens there, or a firewall refuses",
+        Some(_) => {
+            "a firewall refuses in its name, since another place of capture, nearer it, which saw the two hosts speak, saw \
+             neither the SYN nor the RST"
+        }
+    };
+    let said = format!("{} answered the SYN of {} with RST: {who}.{aside}", flow.server, flow.client);
+    let mut finding = out
         .add(turned::say(Text::own(said), flow, seen))
         .severity(severity)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"))
         .evidence(syn);
     if let Some(at) = flow.end {
-        finding.evidence(Evidence { at, direction: Some(Direction::ServerToClient), bytes: None });
+        finding = finding.evidence(Evidence { at, direction: Some(Direction::ServerToClient), bytes: None });
+    }
+    if let Some(at) = flow.unseen_at {
+        finding.cause(REJECTED).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
     }
 }
+
+const REJECTED: &str = RULE.causes[1];
 
 #[cfg(test)]
 mod tests {

@@ -164,6 +164,7 @@ pub(crate) fn backend_down(a: &mut Analysis, id: u64) {
     let flow = FlowId(900);
     a.flows.push(FlowFacts {
         answered_at: None,
+        unseen_at: None,
         id: flow,
         client: end("10.0.1.1:51003"),
         server: end(BACKEND),
