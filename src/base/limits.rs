@@ -335,6 +335,9 @@ pub const SOCKS_HELD_BYTES: usize = 8 << 10;
 /// SOCKS and CONNECT inside each other). What lies deeper is not looked at.
 pub const NESTING: usize = 8;
 
+/// Legs of a journey behind one of its hops that are looked at for whether it comes back to that hop's host.
+pub const JOURNEY_LEGS: usize = 16;
+
 /// Bytes a client may send while the first word of its server is waited for, on a connection that is
 /// not read any further.
 pub const FIRST_WORD_BYTES: u64 = 16 << 10;

@@ -76,6 +76,16 @@ impl Known {
         }
     }
 
+    /// A journey through this hop came, further on, to that server.
+    pub(super) fn learn_beyond(&mut self, hosts: &Hosts, hop: Endpoint, server: Endpoint) {
+        if hop != server
+            && hosts.same(hop.ip, server.ip)
+            && let Some(host) = self.0.get_mut(&hosts.root(hop.ip))
+        {
+            host.crowded = true;
+        }
+    }
+
     /// Looks at what a host that is a hop answered by itself: a page of its own names it.
     pub(super) fn learn_own(&mut self, products: &Products, hosts: &Hosts, x: &Exchange) {
         let ports = self.0.get_mut(&hosts.root(x.server.ip)).map(|host| &mut host.ports);

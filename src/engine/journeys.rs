@@ -171,6 +171,11 @@ impl Plan {
         part
     }
 
+    /// The last leg that was tried behind this one.
+    fn next(&self, near: ExchangeId) -> Option<ExchangeId> {
+        self.behind.get(&near)?.last().map(|(_, far)| *far)
+    }
+
     /// From when to when an input was captured. `None`: it is not known.
     pub(super) fn span(&self, input: u16) -> Option<(Timestamp, Timestamp)> {
         self.spans.get(usize::from(input)).copied().flatten()
@@ -271,6 +276,17 @@ impl<'a> Journeys<'a> {
                         Some((_, known)) => *known |= cut,
                         None => inputs.push((input, cut)),
                     }
+                }
+            }
+        }
+        for near in rows.iter().map(|row| &row.exchange).filter(|x| plan.behind.contains_key(&x.id)) {
+            // A journey may come back to a host.
+            let mut next = plan.next(near.id);
+            for _ in 0..limits::JOURNEY_LEGS {
+                let Some(at) = next else { break };
+                next = plan.next(at);
+                if let (Some(_), Some(beyond)) = (next, next.and_then(|id| journeys.row(id))) {
+                    software.learn_beyond(hosts, near.server, beyond.exchange.server);
                 }
             }
         }

@@ -154,6 +154,7 @@ pub fn join(all: &[Box<Exchange>], told: &Told) -> Joined {
     let taken: Set<usize> = joined.edges.iter().flat_map(|edge| [edge.near, edge.far]).collect();
     joined.rivals.retain(|(at, _)| !taken.contains(at));
     joined.knots = assigned.knots;
+    in_turn(&mut joined, &scored, &cards);
     retries(&mut joined, &scored, &cards);
     without_upgrade(&mut joined.edges, all);
     for edge in &mut joined.edges {
@@ -398,6 +399,44 @@ fn edge(near: usize, far: usize, score: &Score, cards: &Map<usize, Card>, retry:
     Some(Edge { near, far, kind, why: score.keys(), confidence: score.confidence(), retry, unseen: false })
 }
 
+/// A near leg behind which several fit equally well, one after the other: a hop that tried one server again and again. The last
+/// of them gave the answer that was passed on, or none.
+fn in_turn(joined: &mut Joined, scored: &Scored, cards: &Map<usize, Card>) {
+    let [mut nears, mut fars]: [Set<usize>; 2] = Default::default();
+    joined.edges.iter().for_each(|edge| {
+        nears.insert(edge.near);
+        fars.insert(edge.far);
+    });
+    let mut behind: Map<usize, Vec<usize>> = Map::default();
+    let mut before: Map<usize, usize> = Map::default();
+    for (&(near, far), score) in scored {
+        *before.entry(far).or_default() += 1;
+        if score.points >= PROOF - 20 && !nears.contains(&near) && !fars.contains(&far) {
+            behind.entry(near).or_default().push(far);
+        }
+    }
+    let mut found: Vec<Edge> = Vec::new();
+    for (near, fars) in behind {
+        let mut fars: Vec<(usize, &Card)> = fars.iter().filter_map(|&far| Some((far, cards.get(&far)?))).collect();
+        fars.sort_unstable_by_key(|&(far, card)| (card.from, far));
+        let apart = |pair: &[(usize, &Card)]| {
+            let [(_, a), (_, b)] = pair else { return false };
+            (a.client.ip, a.server) == (b.client.ip, b.server) && a.over.is_some_and(|over| over <= b.from)
+        };
+        let Some(&(last, _)) = fars.last().filter(|_| fars.len() > 1 && fars.windows(2).all(apart)) else { continue };
+        // What may belong to others as well proves nothing.
+        if fars.iter().all(|(far, _)| before.get(far) == Some(&1))
+            && let Some(score) = scored.get(&(near, last))
+        {
+            found.extend(edge(near, last, score, cards, false));
+        }
+    }
+    let taken: Set<usize> = found.iter().flat_map(|edge| [edge.near, edge.far]).collect();
+    joined.rivals.retain(|(at, _)| !taken.contains(at));
+    found.sort_unstable_by_key(|edge| edge.near);
+    joined.edges.extend(found);
+}
+
 /// Legs that stayed without a near one although they surely belong to one that has another: a hop that
 /// tried again, one after the other.
 fn retries(joined: &mut Joined, scored: &Scored, cards: &Map<usize, Card>) {
@@ -483,6 +522,38 @@ mod tests {
             join(&legs, &Told::default()).edges.len()
         };
         assert_eq!((joined(0), joined(1)), (1, 0));
+    }
+
+    #[test]
+    fn tries_at_one_server_one_after_the_other_are_one_journey() {
+        let leg = |n: u64, far: bool, from: i64, to: i64| {
+            let asked = "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: aG9wc2NvcGUtdGVzdGtleQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+            let mut x = Box::new(Exchange::of(head(asked)));
+            (x.id, x.flow.0) = (ExchangeId(n), u32::try_from(n).unwrap_or_default());
+            let end = |net: u8, host: u8, port: u16| Endpoint::new([192, 0, net, host].into(), port);
+            (x.client, x.server) = if far {
+                (end(3, 20, 40_000 + u16::try_from(n).unwrap_or_default()), end(3, 30, 8_080))
+            } else {
+                (end(2, 10, 40_000), end(2, 20, 80))
+            };
+            x.request.at = PacketRef::new(u16::from(far), n);
+            let mut answer = head("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let at = |ms: i64| Timestamp(0) + Nanos::from_millis(ms);
+            (x.request.first, x.request.last) = (at(from), at(from));
+            (answer.first, answer.last) = (at(to), at(to));
+            (x.response, x.end.at) = (Some(answer), Some(at(to)));
+            x
+        };
+        let joined = |second: i64| {
+            let tries = [leg(2, true, 1, 1_000), leg(3, true, second, 2_000), leg(4, true, 2_001, 2_990)];
+            let all: Vec<_> = [leg(1, false, 0, 3_000)].into_iter().chain(tries).collect();
+            let mut edges = join(&all, &Told::default()).edges;
+            edges.retain(|edge| edge.near == 0 && edge.retry);
+            edges.iter().map(|edge| edge.far).collect::<Vec<_>>()
+        };
+        assert_eq!(joined(1_001), [1, 2, 3]);
+        assert_eq!(joined(500), [0; 0], "at one time: they may be of others");
     }
 
     #[test]

@@ -127,13 +127,16 @@ impl Topology {
         if self.hosts.is_pinned(hop) && self.hosts.is_pinned(next) {
             return if self.hosts.same(hop, next) { 40 } else { -40 };
         }
-        if near.client.ip == far.server.ip || self.pairs.contains_key(&(far.server.ip, near.client.ip)) {
-            // The hop in front of the near leg would ask itself.
+        let own = near.key.is_some() && near.key == far.key;
+        // A loopback address may be another host's.
+        let leads_back = || self.pairs.contains_key(&(far.server.ip, near.client.ip));
+        let round = near.client.ip == far.server.ip || !far.server.ip.is_loopback() && leads_back();
+        if round && !(own && is_named(near, far)) {
+            // The hop in front of the near leg would ask itself, by way of the next one.
             return -PROOF;
         }
         // What a pair taught by itself is no evidence for it.
         let known = self.pairs.get(&(hop, next)).copied().unwrap_or(0);
-        let own = near.key.is_some() && near.key == far.key;
         if near.server == far.server {
             // A transparent proxy took the connection to itself.
             return 0;

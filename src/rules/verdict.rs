@@ -171,11 +171,7 @@ pub fn of_flow(flow: &FlowFacts, findings: &[Finding], known: &dyn Knowledge) ->
             _ if is_between(flow) => Blame::nobody(),
             _ => Blame { role, address, product: None },
         }),
-        summary: if of_tls.is_some()
-            || rule.id == response::SOCKS
-            || flow.rejected.is_some()
-            || is_between(flow)
-        {
+        summary: if of_tls.is_some() || rule.id == response::SOCKS || flow.rejected.is_some() || is_between(flow) {
             guilt::sentence(rule, finding)
         } else {
             finding.message.clone()

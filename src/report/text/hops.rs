@@ -18,6 +18,8 @@ use crate::store::Analysis;
 const PROXIES: usize = 8;
 /// Signs told that legs belong together; the strongest stand first.
 const KEYS: usize = 4;
+/// Hops of one chain that have a row of their own.
+const HOPS: usize = 8;
 /// Characters of a name and its version there.
 const SOFTWARE: usize = 30;
 
@@ -25,7 +27,7 @@ const SOFTWARE: usize = 30;
 pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> io::Result<()> {
     let mut label = "hop";
     let mut before = None;
-    for hop in &chain.hops {
+    for hop in chain.hops.iter().take(HOPS) {
         let again = before.replace(hop.between.0) == Some(hop.between.0);
         let mut parts = vec![if again { "once more".to_owned() } else { who(c, hop) }];
         parts.extend(hop.forward.map(|t| format!("request on {}", after(t))));
@@ -46,7 +48,10 @@ pub(super) fn write(c: &mut Context<'_>, page: &mut Page<'_>, chain: &Chain) -> 
         page.items(label, &parts)?;
         label = "";
     }
-    Ok(())
+    match chain.hops.get(HOPS..).map_or(0, |more| more.len() as u64) {
+        0 => Ok(()),
+        more => page.items("", &[format!("and {}", count(more, "other hop", "other hops"))]),
+    }
 }
 
 /// Over how many hops the journeys went, as a sentence. Empty where none has any.

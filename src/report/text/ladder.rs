@@ -128,6 +128,10 @@ fn build_up(c: &mut Context<'_>, chain: &Chain) -> Ladder {
         next.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         stack.extend(next.into_iter().map(|(_, below)| (below, superseded)));
     }
+    if ladder.more > 0 {
+        // And all that lies behind what was left out.
+        ladder.more = (chain.legs.len() + chain.tried.len()).saturating_sub(ladder.rungs.len());
+    }
     ladder
 }
 
