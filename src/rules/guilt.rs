@@ -407,7 +407,7 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
         None if rule.id == response::TLS && of_its_server(journey) => (of_backend(journey), responder),
         None => {
             // It is about who answers the last leg: a hop whose other side has no leg of this chain.
-            let address = last.map(|leg| leg.x.server.ip.to_string());
+            let address = last.map(|leg| leg.x.server_behind().ip.to_string());
             let product = responder.map(full_name);
             let role = if finding.confidence == Confidence::Possible { Role::Unknown } else { Role::Hop };
             (Blame { role, address, product }, responder)

@@ -228,10 +228,21 @@ pub(crate) fn run_whole(
 
 /// What the rule finds about a chain of one leg whose server tried these connections towards a backend.
 pub(crate) fn run_tried(rule: &'static Rule, near: Exchange, flows: Vec<FlowFacts>, view: View<'_>) -> Vec<Finding> {
+    run_tried_seen(rule, near, flows, view, &Seen::default())
+}
+
+/// The same with others in view.
+pub(crate) fn run_tried_seen(
+    rule: &'static Rule,
+    near: Exchange,
+    flows: Vec<FlowFacts>,
+    view: View<'_>,
+    seen: &Seen,
+) -> Vec<Finding> {
     let behind = near.id;
     let attempted = |flow: &FlowFacts| Attempted { behind, flow: flow.id, confidence: Confidence::Certain };
     let tried: Vec<_> = flows.into_iter().map(|flow| (attempted(&flow), flow)).collect();
-    run_whole(rule, &[near], &[], &tried, view, &Seen::default())
+    run_whole(rule, &[near], &[], &tried, view, seen)
 }
 
 /// Makes an exchange the leg behind a hop: other id, flow, endpoints, packets; inside the near leg in time.

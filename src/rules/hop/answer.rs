@@ -211,8 +211,8 @@ pub(super) fn answerer(journey: &Journey<'_>, leg: &Leg<'_>) -> String {
     let last = journey.last().is_some_and(|last| last.x.id == leg.x.id);
     let software = journey.view.responder.filter(|s| last && s.confidence >= crate::model::Confidence::Likely);
     match software {
-        Some(software) => format!("{} at {}", full_name(software), leg.x.server.ip),
-        None => format!("the proxy at {}", leg.x.server.ip),
+        Some(software) => format!("{} at {}", full_name(software), leg.x.server_behind().ip),
+        None => format!("the proxy at {}", leg.x.server_behind().ip),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::model::{ConnectState, Direction, Evidence, FaultClass, Severity, Text};
 use crate::rules::hop::tried::{failed, packets, say, times};
 use crate::rules::journey::Journey;
+use crate::rules::request::other_port;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
 
 pub(super) static RULE: Rule = Rule {
@@ -24,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Chain(check),
 };
 
-fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
+fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let Some(failed) = failed(journey, |flow| flow.state == ConnectState::Refused) else { return };
     let did = format!(
         "tried {} to connect to {}, was refused with RST, and {}",
@@ -48,6 +49,11 @@ fn check(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
         found = found.cause(REJECTED).evidence(there);
     } else if failed.is_remembered() {
         found = found.cause(MARKED_DOWN);
+    } else if let Some(port) = failed.flows.iter().find_map(|flow| other_port(flow, seen)) {
+        found = found.cause(format!(
+            "the proxy's port of the backend is wrong, or what listened there has ended: the same host takes upgrades at \
+             port {port}"
+        ));
     }
     for evidence in failed.flows.iter().take(SHOWN).flat_map(|flow| packets(flow)) {
         found = found.evidence(evidence);
@@ -71,7 +77,7 @@ mod tests {
     use super::*;
     use crate::model::{Confidence, Exchange, FlowFacts};
     use crate::rules::journey::View;
-    use crate::rules::testing::{GOOD, REFUSED, exchange, flow, granted, run_tried, words};
+    use crate::rules::testing::{GOOD, REFUSED, With as _, exchange, flow, granted, run_tried, run_tried_seen, words};
 
     const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
 
@@ -86,6 +92,19 @@ mod tests {
         let message = words(&found[0].message);
         assert!(message.contains("tried 4 times to connect to 192.0.2.20:80"), "{message}");
         assert!(message.ends_with("and answered its client 502."), "{message}");
+    }
+
+    #[test]
+    fn a_host_that_takes_upgrades_at_another_port_makes_the_port_the_likeliest_cause() {
+        let refused = flow(ConnectState::Refused, 1);
+        let other = exchange(GOOD, Some(&granted())).with(|x| {
+            (x.server.ip, x.server.port) = (refused.server.ip, refused.server.port + 1);
+            x.request.first = refused.syn_at;
+        });
+        let mut seen = Seen::default();
+        seen.learn(&other, true);
+        let found = run_tried_seen(&RULE, exchange(GOOD, Some(BAD_GATEWAY)), vec![refused], View::default(), &seen);
+        assert!(found[0].causes[0].ends_with("the same host takes upgrades at port 81"), "{:?}", found[0].causes);
     }
 
     #[test]

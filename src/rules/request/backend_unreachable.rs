@@ -91,16 +91,16 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
     if serves {
         found.cause(OTHERS);
-    } else if is_up(flow, seen) {
+    } else if other_port(flow, seen).is_some() {
         found.cause(UP);
     }
 }
 
-/// Whether the server's host took a connection at another port about then.
-fn is_up(flow: &FlowFacts, seen: &Seen) -> bool {
+/// Another port at which the server's host took an upgrade about then.
+pub(in crate::rules) fn other_port(flow: &FlowFacts, seen: &Seen) -> Option<u16> {
     let near = |at: Timestamp| at.0.abs_diff(flow.syn_at.0) <= ABOUT.0.unsigned_abs();
-    let mut others = seen.attempts().take(limits::SEEN_COMPARED);
-    others.any(|a| a.granted && a.server == flow.server.ip && a.server_port != flow.server.port && near(a.at))
+    let mut others = seen.attempts().take(limits::SEEN_COMPARED).filter(|a| a.granted && near(a.at));
+    others.find(|a| a.server == flow.server.ip && a.server_port != flow.server.port).map(|a| a.server_port)
 }
 
 const ABOUT: Nanos = Nanos::from_secs(60);
@@ -158,7 +158,8 @@ fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
     if let Some(at) = unseen {
         found = found.cause(DROPPED).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
-    } else if told.is_none() && elsewhere.is_none() && failed.flows.iter().any(|flow| is_up(flow, seen)) {
+    } else if told.is_none() && elsewhere.is_none() && failed.flows.iter().any(|flow| other_port(flow, seen).is_some())
+    {
         found = found.cause(UP);
     }
     found.evidence(failed.answer());

@@ -48,6 +48,7 @@ mod upgrade_forced;
 mod upgrade_other_protocol;
 mod upgrade_value_wrong;
 
+pub(in crate::rules) use backend_unreachable::other_port;
 pub(in crate::rules) use key_constant::is_known as has_constant_key;
 pub(super) use origin_host_mismatch::agrees as origin_agrees;
 pub(super) use syn_rejected::told as rejected;
