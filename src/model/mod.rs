@@ -39,7 +39,7 @@ pub use sealed::{Sealed, SealedRecord, SealedSegment, SealedSide};
 pub use stream::{Entry, Place, Stream, StreamEnd, WindowStall};
 pub use talk::{
     Beat, Deflate, Digest, FrameFault, FrameFaultKind, FrameRecord, LastFrame, Message, NotInflated, OpenPing, Period,
-    Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Swallowed, Talk, Transport, Undelivered,
+    Pings, Rare, Resent, SentClose, Silence, Spoken, Stall, Swallowed, Talk, Transport, Undelivered, Unseen,
 };
 pub use text::{Part, Text, packets_in_words};
 pub use via::{Layer, Stack};

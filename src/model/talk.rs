@@ -273,6 +273,9 @@ pub struct Transport {
     pub probed: Option<Resent>,
     /// What ICMP says of packets that did not arrive.
     pub rejected: Option<Rejected>,
+    /// Bytes that one side had sent, as its own later packets show, and that neither came by nor were acknowledged: while an
+    /// answer is waited for.
+    pub unseen: Option<Unseen>,
     /// SYN-ACKs that were sent again behind the first bytes: what its sender was sent since, it did not take.
     pub greeted_again: u32,
 }
@@ -299,6 +302,9 @@ impl Transport {
         if let Some(lost) = &mut self.undelivered {
             move_on(&mut lost.first);
             move_on(&mut lost.last);
+        }
+        if let Some(unseen) = &mut self.unseen {
+            move_on(&mut unseen.ts);
         }
         if let Some(told) = &mut self.rejected {
             move_on(&mut told.ts);
@@ -357,6 +363,16 @@ pub struct Swallowed {
     pub first: Timestamp,
     /// When they were sent for the last time.
     pub last: Timestamp,
+}
+
+/// Bytes that were sent and never seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    pub by: Direction,
+    pub bytes: u64,
+    /// The packet whose sequence number shows it, and when that was.
+    pub at: PacketRef,
+    pub ts: Timestamp,
 }
 
 /// Bytes that were lost before the place of capture.

@@ -203,7 +203,7 @@ impl Http {
         let from = direction(self.client, side);
         let Some((now, _)) = self.waiting() else { return false };
         match &mut now.watched {
-            None if !signs.rst => false,
+            None if !signs.rst && signs.sent.is_none() => false,
             watched => watched.get_or_insert_default().take(from, usual, signs),
         }
     }

@@ -236,7 +236,11 @@ impl Messages<'_> {
         while let Some(pending) = self.now.pending.pop_front() {
             if let Some(mut x) = pending.exchange {
                 self.unanswered(flow, &mut x);
-                x.transport = self.now.watched.take().and_then(|watched| watched.tell());
+                x.transport = self.now.watched.take().and_then(|mut watched| {
+                    let sides = [self.http.client, self.http.client.other()];
+                    watched.came(sides.map(|side| flow.context.track.offset(side)));
+                    watched.tell()
+                });
                 self.http.emit(flow, x, true);
             }
         }

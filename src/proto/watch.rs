@@ -149,7 +149,7 @@ impl Watch {
         let from = direction(self.client, side);
         match (&mut self.watched, &self.first) {
             (_, [None, _] | [_, Some(_)]) => false,
-            (None, _) if !signs.rst => false,
+            (None, _) if !signs.rst && signs.sent.is_none() => false,
             (watched, _) => watched.get_or_insert_default().take(from, usual, signs),
         }
     }
@@ -214,7 +214,14 @@ impl Watch {
         if let Some(broken) = &mut broken {
             // Those of the client have all come: they were its ClientHello.
             broken.torn = broken.how == BrokenHow::Silence && flow.context.track.holds();
-            broken.transport = self.watched.take().and_then(|watched| watched.tell());
+            broken.transport = self.watched.take().and_then(|mut watched| {
+                let track = flow.context.track;
+                watched.came([self.client, self.client.other()].map(|side| track.offset(side)));
+                watched.tell()
+            });
+            let unseen = broken.transport.as_ref().and_then(|transport| transport.unseen);
+            broken.torn |=
+                broken.how == BrokenHow::Silence && unseen.is_some_and(|unseen| unseen.by == Direction::ServerToClient);
         }
         let mut said = Said { first, broken, end, ..said(&self.begin) };
         if let Some(tls) = self.tls.take().filter(|_| said.broken.is_some()) {

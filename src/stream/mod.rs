@@ -111,6 +111,9 @@ pub struct Signs {
     pub again: Option<(u64, u32)>,
     /// Bytes of the other side's stream that it acknowledges. `None`: it tells nothing of that.
     pub acked: Option<u64>,
+    /// It brings nothing, and stands where its side has sent so many bytes of its stream: more than came by. `None`: it tells
+    /// nothing of that.
+    pub sent: Option<u64>,
 }
 
 /// What ICMP says of a segment that was not delivered.

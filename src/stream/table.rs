@@ -26,7 +26,7 @@ use super::{CloseHow, Context, Handler, Inline, reset};
 
 use fetch::fetch_record;
 use glimpses::{glimpse, new_bytes, over};
-use signs::{is_probe, tell_signs};
+use signs::{is_ahead, is_probe, tell_signs};
 
 /// Records are kept in blocks of this many, so that growing moves none.
 const BLOCK: usize = 1024;
@@ -322,7 +322,7 @@ impl<I: Inline> Table<I> {
         };
         let news = d.flags.0 & (Flags::RST | CLOSES_WINDOW) != 0 || track.tag & H::WATCHED != 0;
         let heeded = !track.has(flag::IGNORED) || track.tag & H::GLIMPSED != 0;
-        if heeded && (news || is_probe(track, d)) {
+        if heeded && (news || is_probe(track, d) || is_ahead(track, d)) {
             tell_signs(track, &record.inline, opened, d, handler);
         }
         if track.has(flag::IGNORED) {

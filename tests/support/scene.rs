@@ -170,6 +170,8 @@ pub(crate) enum Step {
     Unheard(u32),
     /// A faultless request for an upgrade that nobody acknowledges, sent again so many times.
     UnheardRequest(u32),
+    /// The request, whose answer is lost; the client leaves after so many milliseconds.
+    LostAnswer(u64),
     /// A large message of the server that never arrives, sent again so many times.
     Swallowed(u32),
     /// A message of the client and all its acknowledgements are lost from here on: it is sent again so many times, and so is
@@ -346,6 +348,7 @@ impl Step {
             Step::Ttl(Of { of, is }) => script.ttl(of.side(), *is),
             Step::Unheard(times) => script.unheard(Side::Client, "anybody there?", *times),
             Step::UnheardRequest(times) => script.unheard_request(&key(flow), *times),
+            Step::LostAnswer(ms) => script.lost_answer(&key(flow), *ms),
             Step::Swallowed(times) => script.swallowed(*times),
             Step::OneWay(times) => script.one_way(*times),
             Step::Pings(Pings { times, every_ms }) => (0..*times).fold(script, |script, n| {

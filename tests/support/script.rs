@@ -211,6 +211,21 @@ impl Script {
         self.acknowledge(false).client(head(&upgrade_request(key))).acknowledge(acknowledge).again(times)
     }
 
+    /// The client's request, whose answer is lost on its way: the client leaves after so many milliseconds, and what
+    /// acknowledges that stands behind the answer.
+    pub(crate) fn lost_answer(self, key: &str, ms: u64) -> Script {
+        let asked = self.head(Side::Client, &upgrade_request(key)).wait_ms(ms);
+        let mut left = asked.push_fin(Side::Client);
+        let answer = head(&upgrade_response(key)).len();
+        left.next[1] = left.next[1].wrapping_add(u32::try_from(answer).expect("it is short"));
+        left.ack(Side::Server)
+    }
+
+    fn push_fin(mut self, from: Side) -> Script {
+        self.push(from, Flags { fin: true, ack: true, ..Flags::default() }, Vec::new());
+        self
+    }
+
     /// What was sent last is sent again so many times, each after twice as long as the one before.
     fn again(mut self, times: u32) -> Script {
         let sent = self.segments.last().cloned().expect("it was just sent");
@@ -273,9 +288,8 @@ impl Script {
         self
     }
 
-    pub(crate) fn fin(mut self, from: Side) -> Script {
-        self.push(from, Flags { fin: true, ack: true, ..Flags::default() }, Vec::new());
-        self.ack(from.other())
+    pub(crate) fn fin(self, from: Side) -> Script {
+        self.push_fin(from).ack(from.other())
     }
 
     pub(crate) fn rst(mut self, from: Side) -> Script {

@@ -1,7 +1,7 @@
 //! What TCP says of a tunnel beside its bytes: windows that close, bytes that come again, resets from elsewhere.
 
 use crate::base::{Nanos, PacketRef, Timestamp};
-use crate::model::{Direction, IcmpWhy, Rejected, Resent, Stall, Swallowed, Transport, Undelivered};
+use crate::model::{Direction, IcmpWhy, Rejected, Resent, Stall, Swallowed, Transport, Undelivered, Unseen};
 use crate::stream::Signs;
 
 /// So soon nobody sends again (RFC 6298 §2.4; Linux waits for 200 ms at least).
@@ -21,6 +21,8 @@ pub struct Watched {
     swallowed: [Option<(Swallowed, u64)>; 2],
     /// How far client (server) has acknowledged what the other side sent, since something was sent again.
     acked: [u64; 2],
+    /// How far client (server) has sent, by the sequence numbers of what brought nothing, and the packet that shows it.
+    sent: [Option<(u64, PacketRef, Timestamp)>; 2],
     /// Where the bytes of [`Transport::undelivered`] end in their direction's stream.
     undelivered_to: u64,
 }
@@ -113,6 +115,12 @@ impl Watched {
             let most = self.transport.overcome.map_or(1, |before| before.times);
             self.transport.overcome = Some(resent).filter(|resent| resent.times > most).or(self.transport.overcome);
         }
+        if let Some(to) = signs.sent {
+            let known = &mut self.sent[usize::from(from == Direction::ServerToClient)];
+            if known.is_none_or(|(known, ..)| known < to) {
+                *known = Some((to, signs.at, signs.ts));
+            }
+        }
         if signs.syn {
             self.transport.greeted_again = self.transport.greeted_again.saturating_add(1);
         }
@@ -169,6 +177,16 @@ impl Watched {
         }
     }
 
+    /// So many bytes of client and server have come by, or are known to be missing here: what else was sent never came.
+    pub fn came(&mut self, [client, server]: [u64; 2]) {
+        let sides = [(Direction::ClientToServer, client), (Direction::ServerToClient, server)];
+        for ((by, came), sent) in sides.into_iter().zip(self.sent) {
+            if let Some((to, at, ts)) = sent.filter(|(to, ..)| *to > came) {
+                self.transport.unseen = Some(Unseen { by, bytes: to - came, at, ts });
+            }
+        }
+    }
+
     /// What there is to tell.
     pub fn tell(mut self) -> Option<Box<Transport>> {
         for (stall, closed) in self.transport.stalls.iter_mut().zip(self.closed) {
@@ -204,6 +222,7 @@ mod tests {
             probe: false,
             again: None,
             acked: None,
+            sent: None,
         }
     }
 

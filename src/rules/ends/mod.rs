@@ -1,6 +1,7 @@
 //! Rules on how a WebSocket ended, or why it may end soon. One file per rule; `support` is what several of them ask
 //! of one leg, `who` finds out over all legs who ended it, `limit` which known limit a measured time is.
 
+mod answer_lost;
 mod asker;
 mod backpressure;
 mod by_policy;
@@ -36,6 +37,7 @@ mod without_close;
 use crate::model::{Direction, EndHow, Exchange, FlowFacts};
 use crate::rules::Rule;
 
+pub(in crate::rules) use answer_lost::is_seen as is_answer_lost;
 pub use asker::{left_by_client, left_idle};
 pub(in crate::rules) use close_code_meaning::is_peers_fault;
 pub use idle_timeout::cut_midstream;
@@ -56,6 +58,7 @@ pub(super) static RULES: &[&Rule] = &[
     &lost_between::RULE,
     &mtu_black_hole::RULE,
     &one_way_loss::RULE,
+    &answer_lost::RULE,
     &request_lost::RULE,
     &tunnel_rejected::RULE,
     &idle_timeout_match::RULE,
@@ -89,6 +92,7 @@ pub(super) fn by_stranger(rule: &Rule) -> bool {
             | "lost-between"
             | "mtu-black-hole"
             | "one-way-loss"
+            | "answer-lost"
             | "request-lost"
             | "tunnel-rejected"
     )

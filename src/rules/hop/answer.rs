@@ -20,6 +20,7 @@ const GATEWAY: [u16; 9] = [500, 502, 503, 504, 520, 521, 522, 523, 524];
 /// Faults of a request as it reached a backend, after which that backend may close, hang or refuse: what a
 /// hop did to it, or what the client sent so. One of them is why, and what came of it is not.
 pub(super) const SPOILT: &[&str] = &[
+    "answer-lost",
     "backend-refused",
     "backend-unreachable",
     "hop-downgraded-http10",

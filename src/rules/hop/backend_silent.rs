@@ -65,7 +65,10 @@ fn waited(near: &Exchange, far: &Exchange) -> Option<Nanos> {
         return (whole && near.response.is_some() && near_took >= WAIT && took > near_took).then_some(near_took);
     }
     // What never arrived at its host no program can answer.
-    if ends::is_request_lost(far) || far.twice.as_ref().is_some_and(|twice| twice.lost.is_some()) {
+    if ends::is_request_lost(far)
+        || ends::is_answer_lost(far)
+        || far.twice.as_ref().is_some_and(|twice| twice.lost.is_some())
+    {
         return None;
     }
     if !is_mute(far) || far.end.tcp_by == Some(ANSWER) {

@@ -76,7 +76,9 @@ pub(in crate::rules) fn is_unanswered(x: &Exchange) -> bool {
     if x.early.is_some() && (quality.gap || quality.midstream) {
         return false;
     }
-    let lost = ends::is_request_lost(x) || x.twice.as_ref().is_some_and(|twice| twice.lost.is_some());
+    let lost = ends::is_request_lost(x)
+        || ends::is_answer_lost(x)
+        || x.twice.as_ref().is_some_and(|twice| twice.lost.is_some());
     lost || tcp_ended(x) || x.times.last.is_some_and(|last| last.since(request.last) >= WAIT)
 }
 

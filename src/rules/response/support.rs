@@ -78,6 +78,7 @@ pub(in crate::rules) const FAULTS_OF_101: &[&str] = &[
 /// What hops and backends do to an answer, or instead of one: a refusal is its symptom.
 const LOST_ANSWERS: &[&str] = &[
     "affinity-broken",
+    "answer-lost",
     "backend-closed-early",
     "backend-refused",
     "tls-handshake-failed",
