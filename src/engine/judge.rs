@@ -528,9 +528,12 @@ fn beside(
         chain.sealed = found.into();
     }
     let mut whys = Vec::new();
-    for (at, chain) in a.chains.iter().enumerate() {
+    for (at, chain) in a.chains.iter().enumerate().filter(|(_, chain)| !chain.sealed.is_empty()) {
         let before = chain.sealed.iter().find(|beside| beside.stands == Stands::Before);
-        let Some((beside, x)) = before.zip(chain.legs.first().and_then(|&id| leg(id))) else { continue };
+        let Some((beside, x)) = before.zip(chain.legs.first().and_then(|&id| leg(id))) else {
+            whys.push((at, None));
+            continue;
+        };
         let why = around.copies(&beside.flow).find_map(|flow| {
             let (found, _, mut verdict) = judge.flow(flow)?;
             // That the two are one journey is never more than possible.
@@ -573,22 +576,38 @@ fn beside(
     a.flows.sort_by_key(|flow| flow.id);
 }
 
-/// Lays the end of a chain at the door of whom the leg in TLS before it shows to have ended it.
+/// Lays the end of a chain at the door of whom the leg in TLS before it, or behind it, shows to have ended it.
 fn unveil(chain: &mut Chain, rows: &[Row], findings: &mut [Finding], products: &Products) {
-    let first = chain.legs.first().and_then(|&id| store::row(rows, id));
-    let before = chain.sealed.iter().find(|beside| beside.stands == Stands::Before);
-    let Some((first, before)) = first.zip(before) else { return };
-    let x = &*first.exchange;
-    let Some(told) = rules::veiled::told(x, &chain.verdict, &before.flow) else { return };
-    let rule = chain.verdict.told_by().to_owned();
+    let leg = |id: Option<&ExchangeId>| id.and_then(|&id| store::row(rows, id)).map(|row| &*row.exchange);
+    let beside = |stands| chain.sealed.iter().find(|beside| beside.stands == stands).map(|beside| &*beside.flow);
+    let before = leg(chain.legs.first())
+        .zip(beside(Stands::Before))
+        .and_then(|(x, flow)| Some((x, rules::veiled::told(x, &chain.verdict, flow)?, Direction::ClientToServer)));
+    let told = before.or_else(|| {
+        let (x, flow) = leg(chain.legs.last()).zip(beside(Stands::Behind))?;
+        Some((x, rules::veiled::told_behind(x, &chain.verdict, flow)?, Direction::ServerToClient))
+    });
+    let Some((x, told, sender)) = told else { return };
+    let was = chain.verdict.told_by().to_owned();
+    let rule = told.rule.map_or(was.clone(), str::to_owned);
     for at in &chain.findings {
-        if let Some(finding) = findings.get_mut(*at).filter(|finding| finding.rule == rule) {
-            finding.causes.insert(0, told.cause.clone().into());
+        if let Some(finding) = findings.get_mut(*at) {
+            if finding.rule == rule {
+                finding.causes.insert(0, told.cause.clone().into());
+            } else if finding.rule == was {
+                finding.severity = Severity::Info;
+            }
         }
     }
-    let fix = told.class.map(|class| Known(products).fixes(x, Direction::ClientToServer, class)).unwrap_or_default();
+    let known = Known(products);
+    let fixes = |class| match told.blame.role {
+        Role::Server => known.fixes_of(None, class),
+        _ => known.fixes(x, sender, class),
+    };
+    let fix = told.class.map(fixes).unwrap_or_default();
     let verdict = Arc::make_mut(&mut chain.verdict);
     (verdict.blame, verdict.summary, verdict.fix) = (Some(told.blame), told.summary, fix);
+    verdict.rule = rule.into();
     // That the two are one journey is never more than possible.
     verdict.confidence = verdict.confidence.min(Confidence::Likely);
 }
