@@ -415,7 +415,8 @@ pub fn whole_by(
     let mut plan = journeys::plan(&mut exchanges, joined, [&mut lone, &mut sealed], &mut inputs, united.across);
     judge.copied = std::mem::take(&mut plan.copied);
     if several && !lone.is_empty() {
-        counters.flows_seen_twice += hops::never_came(&mut exchanges, &mut lone, &|input| Some(plan.span(input)?.1));
+        counters.flows_seen_twice +=
+            hops::never_came(&mut exchanges, &mut lone, &sealed, &|input| Some(plan.span(input)?.1));
         sightings.into_iter().for_each(|seen| seen.note(&mut lone, &|input| plan.span(input)));
     }
     let noticed = if moved || exchanges.len() != before { notes(&exchanges, &judge.seen) } else { noticed };

@@ -23,8 +23,12 @@ const IN_VAIN: u32 = 3;
 pub fn never_came(
     exchanges: &mut [Box<Exchange>],
     lone: &mut Vec<FlowFacts>,
+    sealed: &[FlowFacts],
     ends: &dyn Fn(u16) -> Option<Timestamp>,
 ) -> u64 {
+    // Whoever asked for SYN and FIN alone sees no bytes of anybody.
+    let mut spoken: Set<u16> = exchanges.iter().map(|x| x.request.at.input()).collect();
+    spoken.extend(lone.iter().filter(|flow| flow.said.is_some()).chain(sealed).map(|flow| flow.syn.input()));
     let mut known: Map<(Endpoint, Endpoint), Vec<usize>> = Map::default();
     for (at, flow) in lone.iter().enumerate() {
         known.entry((flow.client, flow.server)).or_default().push(at);
@@ -51,12 +55,25 @@ pub fn never_came(
                 lone.get_mut(near).into_iter().for_each(|one| one.answered_at = Some(at));
             } else if is_less(one, other) {
                 copies.insert(one.id);
-            } else if is_hello_lost(one, other, ends) {
+            } else if is_hello_heard(one, other) {
+                copies.insert(other.id);
+                let said = lone.get_mut(near).and_then(|one| one.said.as_mut());
+                said.and_then(|said| said.broken.as_mut()).into_iter().for_each(|broken| broken.reached = true);
+            } else if spoken.contains(&other.syn.input()) && is_hello_lost(one, other, ends) {
                 let at = other.syn;
                 copies.insert(other.id);
                 let said = lone.get_mut(near).and_then(|one| one.said.as_mut());
                 said.and_then(|said| said.broken.as_mut()).into_iter().for_each(|broken| broken.unseen_at = Some(at));
             }
+        }
+    }
+    // A server that answered, as its own place shows, and was not heard.
+    for flow in sealed {
+        for at in known.get(&(flow.client, flow.server)).into_iter().flatten() {
+            let Some(one) = lone.get_mut(*at).filter(|one| are_one(one, flow)) else { continue };
+            let broken = one.said.as_mut().and_then(|said| said.broken.as_mut());
+            let silent = broken.filter(|broken| broken.how == BrokenHow::Silence && broken.transport.is_some());
+            silent.into_iter().for_each(|broken| broken.torn = true);
         }
     }
     if !copies.is_empty() {
@@ -108,10 +125,23 @@ fn is_answer_lost(near: &FlowFacts, far: &FlowFacts) -> bool {
     in_vain && far.state == ConnectState::Established
 }
 
+/// A ClientHello came to both places again and again, and neither saw it acknowledged. The first to see it is nearer to its
+/// sender.
+fn is_hello_heard(near: &FlowFacts, far: &FlowFacts) -> bool {
+    let unheard = |flow: &FlowFacts| {
+        let broken = flow.said.as_ref().and_then(|said| said.broken.as_deref());
+        let broken = broken.filter(|broken| broken.how == BrokenHow::Silence && !broken.torn);
+        let lost = broken.and_then(|broken| broken.transport.as_ref()?.swallowed);
+        lost.is_some_and(|lost| lost.by == Direction::ClientToServer && lost.times >= IN_VAIN)
+    };
+    unheard(near) && unheard(far) && (near.syn_at, near.id) < (far.syn_at, far.id)
+}
+
 /// A ClientHello passed one place, or was answered there by a reset, and the other place saw the connection open, and no byte
 /// of it, nor the reset.
 fn is_hello_lost(near: &FlowFacts, far: &FlowFacts, ends: &dyn Fn(u16) -> Option<Timestamp>) -> bool {
-    let open = far.state == ConnectState::Established && far.said.is_none() && far.end.is_none();
+    // A place that saw no SYN may see one direction alone.
+    let open = far.state == ConnectState::Established && far.said.is_none() && far.end.is_none() && far.syns > 0;
     let broken = near.said.as_ref().and_then(|said| said.broken.as_deref()).filter(|_| open);
     let Some(broken) = broken.filter(|broken| broken.after == HandshakeStep::ClientHello && !broken.torn) else {
         return false;
@@ -121,7 +151,7 @@ fn is_hello_lost(near: &FlowFacts, far: &FlowFacts, ends: &dyn Fn(u16) -> Option
         BrokenHow::Silence => {
             let swallowed = broken.transport.as_ref().and_then(|transport| transport.swallowed);
             let swallowed = swallowed.filter(|lost| lost.by == Direction::ClientToServer);
-            swallowed.is_some_and(|lost| lost.times >= IN_VAIN || until.is_some_and(|end| end >= lost.first + GOES_ON))
+            swallowed.is_some_and(|lost| until.is_some_and(|end| end >= lost.first + GOES_ON))
         }
         BrokenHow::Rst if broken.by == Direction::ServerToClient => {
             until.is_some_and(|end| end >= broken.ts + FORGED_GOES_ON)
@@ -183,7 +213,7 @@ mod tests {
     fn lost(x: Box<Exchange>, flow: FlowFacts, goes_on: i64) -> (Option<Lost>, usize) {
         let until = x.request.last + Nanos::from_millis(goes_on);
         let (mut all, mut lone) = (vec![x], vec![flow]);
-        never_came(&mut all, &mut lone, &|_| Some(until));
+        never_came(&mut all, &mut lone, &[], &|_| Some(until));
         (all[0].twice.as_ref().and_then(|twice| twice.lost), lone.len())
     }
 
@@ -246,6 +276,7 @@ mod tests {
             torn: false,
             alpn_offered: Box::default(),
             transport,
+            reached: false,
             unseen_at: None,
         };
         let said = Some(Box::new(Said { broken: Some(Box::new(broken)), ..Said::default() }));
@@ -255,18 +286,30 @@ mod tests {
     #[test]
     fn a_client_hello_that_another_place_did_not_see_and_a_reset_that_it_did_not_see_are_noted() {
         let x = asked();
-        let told = |how, times, goes_on: i64, far: FlowFacts| {
+        let told_of = |how, times, goes_on: i64, far: FlowFacts, spoken: bool| {
             let mut lone = vec![hello(&x, how, times), far];
             let until = x.request.last + Nanos::from_millis(goes_on);
-            let copies = never_came(&mut [], &mut lone, &|_| Some(until));
+            // Of somebody else, so that the other place is known to see bytes.
+            let other = FlowFacts {
+                client: Endpoint::new([192, 0, 2, 77].into(), 1),
+                ..copy(&x, 0, ConnectState::Established)
+            };
+            let copies =
+                never_came(&mut [], &mut lone, if spoken { std::slice::from_ref(&other) } else { &[] }, &|_| {
+                    Some(until)
+                });
             let unseen_at = lone[0].said.as_ref().and_then(|said| said.broken.as_ref()?.unseen_at);
             assert_eq!(unseen_at.is_some(), copies == 1);
             unseen_at
         };
+        let told = |how, times, goes_on, far| told_of(how, times, goes_on, far, true);
         let far = || copy(&x, 1, ConnectState::Established);
         let there = Some(PacketRef::new(1, 1));
         assert_eq!(told(BrokenHow::Silence, 1, 2_000, far()), there);
-        assert_eq!(told(BrokenHow::Silence, 3, 0, far()), there);
+        assert_eq!(told(BrokenHow::Silence, 3, 0, far()), None, "the capture ended");
+        assert_eq!(told_of(BrokenHow::Silence, 3, 2_000, far(), false), None, "it was asked for SYN and FIN alone");
+        let one_way = FlowFacts { syns: 0, ..far() };
+        assert_eq!(told(BrokenHow::Silence, 3, 2_000, one_way), None, "one direction alone");
         assert_eq!(told(BrokenHow::Silence, 1, 0, far()), None, "the capture ended");
         assert_eq!(told(BrokenHow::Rst, 0, 200, far()), there);
         let reset = FlowFacts { end: Some(PacketRef::new(1, 4)), ..far() };
@@ -275,14 +318,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_hello_that_came_to_both_places_and_an_answer_that_was_not_heard_are_noted() {
+        let x = asked();
+        let near = hello(&x, BrokenHow::Silence, 4);
+        let far = FlowFacts { id: FlowId(2), syn: PacketRef::new(1, 1), ..near.clone() };
+        let mut lone = vec![near.clone(), far];
+        assert_eq!(never_came(&mut [], &mut lone, &[], &|_| None), 1);
+        let broken = |lone: &[FlowFacts]| lone[0].said.as_ref().and_then(|said| said.broken.clone());
+        assert!(broken(&lone).is_some_and(|broken| broken.reached && !broken.torn));
+        let answered = FlowFacts { id: FlowId(2), syn: PacketRef::new(1, 1), said: None, ..near.clone() };
+        let mut lone = vec![near];
+        never_came(&mut [], &mut lone, &[answered], &|_| None);
+        assert!(broken(&lone).is_some_and(|broken| broken.torn && !broken.reached));
+    }
+
+    #[test]
     fn a_syn_ack_that_passed_one_place_and_not_the_other_is_noted_there() {
         let x = asked();
         let near = FlowFacts { id: FlowId(1), syn: PacketRef::new(0, 1), ..copy(&x, 0, ConnectState::Unanswered) };
         let mut lone = vec![near, copy(&x, 1, ConnectState::Established)];
-        never_came(&mut [], &mut lone, &|_| None);
+        never_came(&mut [], &mut lone, &[], &|_| None);
         assert_eq!((lone.len(), lone[0].id, lone[0].answered_at), (1, FlowId(1), Some(PacketRef::new(1, 1))));
         let once = FlowFacts { id: FlowId(1), syns: 1, answered_at: None, ..lone[0].clone() };
         let mut lone = vec![once, copy(&x, 1, ConnectState::Established)];
-        assert_eq!(never_came(&mut [], &mut lone, &|_| None), 0, "one direction alone may be in view");
+        assert_eq!(never_came(&mut [], &mut lone, &[], &|_| None), 0, "one direction alone may be in view");
     }
 }

@@ -119,6 +119,7 @@ mod tests {
             no_certificate: false,
             alpn_offered: Box::default(),
             transport: None,
+            reached: false,
             unseen_at: None,
         };
         let via = vec![Wrapper::Tls(Box::new(tls))];

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Endpoint, Nanos, PacketRef, Timestamp};
+use crate::base::{Endpoint, Nanos, PacketRef, Timestamp, limits};
 use crate::model::{ConnectState, Exchange, FlowFacts};
 
 use super::{Map, Set};
@@ -11,12 +11,21 @@ use super::{Map, Set};
 /// What was seen, of captures at several places.
 #[derive(Default)]
 pub struct Sightings {
-    /// The first connection of each client host, server host and place.
-    hosts: Map<(IpAddr, IpAddr), Vec<PacketRef>>,
-    /// Which ports of a server a place saw: it is not filtered by others.
-    ports: Set<(u16, Endpoint)>,
-    /// Whole connections, by place.
-    connections: Set<(u16, Endpoint, Endpoint)>,
+    /// The connections of each client host and server host, at any place.
+    hosts: Map<(IpAddr, IpAddr), Vec<Sight>>,
+    /// Those to each server, by the client's port: of a translation the port may be kept.
+    servers: Map<Endpoint, Vec<Sight>>,
+    /// Places that miss packets.
+    holed: Set<u16>,
+}
+
+#[derive(Clone, Copy)]
+struct Sight {
+    at: PacketRef,
+    client: Endpoint,
+    server: Endpoint,
+    /// It was tried in vain.
+    in_vain: bool,
 }
 
 /// So long the other place must have gone on behind the SYN, and where it was refused.
@@ -31,10 +40,15 @@ impl Sightings {
         }
         let mut seen = Sightings::default();
         for x in exchanges {
-            seen.add(x.request.at, x.client, x.server);
+            seen.add(Sight { at: x.request.at, client: x.client, server: x.server, in_vain: false });
+            let q = x.quality;
+            if q.gap || q.request_gap || q.response_gap || q.midstream || q.no_client_packets || q.no_server_packets {
+                seen.holed.insert(x.request.at.input());
+            }
         }
         for flow in lone.iter().chain(sealed) {
-            seen.add(flow.syn, flow.client, flow.server);
+            let in_vain = matches!(flow.state, ConnectState::Unanswered | ConnectState::Refused);
+            seen.add(Sight { at: flow.syn, client: flow.client, server: flow.server, in_vain });
         }
         Some(seen)
     }
@@ -46,28 +60,39 @@ impl Sightings {
         }
     }
 
-    fn add(&mut self, at: PacketRef, client: Endpoint, server: Endpoint) {
-        let input = at.input();
-        let known = self.hosts.entry((client.ip, server.ip)).or_default();
-        if known.iter().all(|known| known.input() != input) {
-            known.push(at);
-        }
-        self.ports.insert((input, server));
-        self.connections.insert((input, client, server));
+    fn add(&mut self, sight: Sight) {
+        self.hosts.entry((sight.client.ip, sight.server.ip)).or_default().push(sight);
+        self.servers.entry(sight.server).or_default().push(sight);
     }
 
     fn unseen_at(&self, flow: &FlowFacts, spans: &dyn Fn(u16) -> Option<(Timestamp, Timestamp)>) -> Option<PacketRef> {
         let here = flow.syn.input();
         let behind = if flow.state == ConnectState::Refused { REFUSED_GOES_ON } else { GOES_ON };
-        let known = self.hosts.get(&(flow.client.ip, flow.server.ip))?;
-        known.iter().copied().find(|at| {
-            let there = at.input();
-            let went_on = |(from, to): (Timestamp, Timestamp)| from <= flow.syn_at && to >= flow.syn_at + behind;
+        let went_on = |(from, to): (Timestamp, Timestamp)| from <= flow.syn_at && to >= flow.syn_at + behind;
+        let of_hosts = self.hosts.get(&(flow.client.ip, flow.server.ip))?.as_slice();
+        let to_server = self.servers.get(&flow.server)?.as_slice();
+        if of_hosts.len().max(to_server.len()) > limits::SEEN_COMPARED {
+            return None;
+        }
+        let at = |all: &[Sight], place: u16, is: &dyn Fn(&Sight) -> bool| {
+            all.iter().any(|sight| sight.at.input() == place && is(sight))
+        };
+        let stands = |there: u16| {
+            // It sees what is between the two, and goes on doing so; all that took this way here is there, too.
+            let same = |sight: &Sight| {
+                at(of_hosts, there, &|other| (other.client, other.server) == (sight.client, sight.server))
+            };
+            let all_came = of_hosts.iter().filter(|sight| sight.at.input() == here && !sight.in_vain).all(same);
+            // Nothing of the kind came there, by another name neither.
+            let came = |sight: &Sight| sight.in_vain || sight.client.port == flow.client.port;
             there != here
-                && self.ports.contains(&(there, flow.server))
-                && !self.connections.contains(&(there, flow.client, flow.server))
+                && all_came
+                && at(to_server, there, &|_| true)
+                && !at(to_server, there, &came)
+                && !self.holed.contains(&there)
                 && spans(there).is_some_and(went_on)
-        })
+        };
+        of_hosts.iter().map(|sight| sight.at).find(|at| stands(at.input()))
     }
 }
 
@@ -138,6 +163,17 @@ mod tests {
         assert_eq!(told(syn(), &[other(1, CLIENT, 8_081)], &[], 9), None, "it may be filtered by port");
         assert_eq!(told(syn(), &[other(1, [192, 0, 2, 7], 80)], &[], 9), None, "other hosts: another way");
         assert_eq!(told(syn(), &[other(1, CLIENT, 80)], &[], 5), None, "the capture ended");
+        let refused_there = FlowFacts { syn: PacketRef::new(1, 2), ..tried(4_009, ConnectState::Refused) };
+        assert_eq!(told(syn(), &[other(1, CLIENT, 80)], &[refused_there], 9), None, "others failed there");
+        let translated = FlowFacts { client: Endpoint::new([198, 51, 100, 1].into(), 4_000), ..syn() };
+        let translated = FlowFacts { syn: PacketRef::new(1, 2), state: ConnectState::Established, ..translated };
+        assert_eq!(told(syn(), &[other(1, CLIENT, 80)], &[translated], 9), None, "by another address");
+        let mut elsewhere = other(0, CLIENT, 80);
+        elsewhere.client.port = 4_077;
+        assert_eq!(told(syn(), &[other(1, CLIENT, 80), elsewhere], &[], 9), None, "another went another way");
+        let mut holed = other(1, CLIENT, 80);
+        holed.quality.gap = true;
+        assert_eq!(told(syn(), &[holed], &[], 9), None, "it lacks packets");
         let copy = FlowFacts { syn: PacketRef::new(1, 2), ..syn() };
         assert_eq!(told(syn(), &[other(1, CLIENT, 80)], &[copy], 9), None);
         assert!(told(tried(4_000, ConnectState::Established), &[other(1, CLIENT, 80)], &[], 9).is_none());

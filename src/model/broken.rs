@@ -25,6 +25,8 @@ pub struct Broken {
     pub alpn_offered: Box<[Box<[u8]>]>,
     /// What TCP says of the ClientHello, beside its bytes. `None`: nothing, or the server had answered.
     pub transport: Option<Box<Transport>>,
+    /// The ClientHello came to another place of capture, too, and was not acknowledged there either.
+    pub reached: bool,
     /// The connection's SYN at another place of capture, which saw it open and no byte of it, nor its reset. `None`: there is
     /// no such place.
     pub unseen_at: Option<PacketRef>,

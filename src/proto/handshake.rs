@@ -98,6 +98,7 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
             no_certificate: after > HandshakeStep::ClientHello && client.iter().find(empty).is_some(),
             alpn_offered: seen.alpn_offered.into(),
             transport: None,
+            reached: false,
             unseen_at: None,
         }
     };

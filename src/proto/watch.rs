@@ -257,6 +257,7 @@ fn broken(first: &[Option<Preview>; 2], end: &End) -> Option<Broken> {
         no_certificate: false,
         alpn_offered: Box::default(),
         transport: None,
+        reached: false,
         unseen_at: None,
     })
 }

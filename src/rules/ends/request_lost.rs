@@ -42,6 +42,8 @@ pub(super) static RULE: Rule = Rule {
 
 const TOO_LARGE: &str = RULE.causes[1];
 const QUEUE: &str = RULE.causes[2];
+const AT_HOST: &str = "the server's own host drops it (a firewall there, iptables INPUT), or what stands between it and the place \
+    of capture nearest to it";
 /// Of a ClientHello.
 const BY_NAME: &str = "a firewall or filter on the path drops what asks for this name (SNI), or TLS altogether";
 const HELLO_TOO_LARGE: &str = "the packets of the ClientHello are too large for a link on the path, and no ICMP says so \
@@ -80,7 +82,12 @@ fn hello_lost(flow: &FlowFacts) -> Option<Hello<'_>> {
     let transport = broken.transport.as_deref()?;
     let lost = transport.swallowed.filter(|lost| lost.by == Direction::ClientToServer)?;
     let in_vain = lost.times >= TIMES && lost.last.since(lost.first) >= IN_VAIN;
-    (in_vain || broken.unseen_at.is_some()).then_some(Hello { lost, transport, unseen_at: broken.unseen_at })
+    (in_vain || broken.unseen_at.is_some()).then_some(Hello {
+        lost,
+        transport,
+        unseen_at: broken.unseen_at,
+        reached: broken.reached,
+    })
 }
 
 /// A ClientHello that did not arrive.
@@ -88,8 +95,9 @@ fn hello_lost(flow: &FlowFacts) -> Option<Hello<'_>> {
 struct Hello<'a> {
     lost: Swallowed,
     transport: &'a Transport,
-    /// As [`Broken::unseen_at`](crate::model::Broken::unseen_at).
+    /// As [`Broken::unseen_at`] and [`Broken::reached`].
     unseen_at: Option<PacketRef>,
+    reached: bool,
 }
 
 fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
@@ -135,6 +143,9 @@ impl Hello<'_> {
             (None, Some(_)) => {
                 "it was lost before the other place of capture, which saw the connection open".to_owned()
             }
+            (None, None) if self.reached => {
+                "it came to the other place of capture, and was not acknowledged there either".to_owned()
+            }
             (None, None) => "it did not arrive, or nothing comes back".to_owned(),
         }
     }
@@ -161,6 +172,7 @@ fn with_hello<'a>(found: Builder<'a>, flow: &FlowFacts, hello: Hello<'_>) -> Bui
     match hello.icmp() {
         Some(icmp) => found.cause(icmp.cause(flow.server.ip)).evidence(evidence(icmp.at, Direction::ServerToClient)),
         None if hello.transport.greeted_again > 0 => found.cause(QUEUE),
+        None if hello.reached => found.cause(AT_HOST),
         None if hello.lost.smallest >= LARGE => found.cause(HELLO_TOO_LARGE).cause(BY_NAME),
         None => found.cause(BY_NAME),
     }
@@ -250,6 +262,7 @@ mod tests {
             torn: false,
             alpn_offered: Box::default(),
             transport,
+            reached: false,
             unseen_at,
         };
         let said = Said { broken: Some(Box::new(broken)), ..Said::default() };

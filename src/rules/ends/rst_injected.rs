@@ -213,6 +213,7 @@ mod tests {
             torn: false,
             alpn_offered: Box::default(),
             transport: Some(Box::new(Transport { rst_ttl: ttl, ..Transport::default() })),
+            reached: false,
             unseen_at,
         };
         let said = Said { broken: Some(Box::new(broken)), ..Said::default() };

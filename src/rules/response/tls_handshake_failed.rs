@@ -346,6 +346,7 @@ mod tests {
             no_certificate: false,
             alpn_offered: Box::default(),
             transport: None,
+            reached: false,
             unseen_at: None,
         };
         change(&mut broken);
