@@ -426,7 +426,8 @@ fn on_hop(journey: &Journey<'_>, hop: Option<&Hop>, candidate: &Candidate<'_>, k
     let class = class.filter(|_| !between);
     let of_tls = journey.tried.last().filter(|_| rule.id == response::TLS && hop.is_none());
     let class = of_tls.and_then(|(_, flow)| response::tls_fix_class(flow)).filter(|_| !between).or(class);
-    let class = hop::large_fix_class(finding).or(class).or(hop::ended_fix_class(finding));
+    let class =
+        hop::scheme_fix_class(finding).or(hop::large_fix_class(finding)).or(class).or(hop::ended_fix_class(finding));
     // Upgrade and Connection were passed on: what else is to be switched on, only a known product can tell.
     let known_as = software.is_some_and(|software| software.confidence >= Confidence::Likely);
     let class = class.filter(|_| known_as || !BEHIND_FORWARDING.contains(&rule.id));

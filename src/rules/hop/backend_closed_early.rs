@@ -1,7 +1,7 @@
 //! The backend closed the connection instead of answering the hop.
 
 use crate::base::Nanos;
-use crate::model::{Direction, EndHow, Evidence, Exchange, FaultClass, Severity, Text};
+use crate::model::{Direction, EndHow, Evidence, Exchange, FaultClass, Finding, Severity, Text};
 use crate::rules::hop::answer::{ANSWER, SPOILT, gave_up, received};
 use crate::rules::journey::HopView;
 use crate::rules::{Check, Explains, Findings, Rule, Seen, response};
@@ -29,6 +29,11 @@ const REUSED: &str =
     "the proxy reused a connection that the backend was just closing: its keep-alive time is the shorter one";
 
 const PORT: &str = "the port speaks another protocol, such as TLS, or wants a PROXY protocol header first";
+
+/// What is to be mended where the port most likely speaks another protocol. `None`: that is not said.
+pub(in crate::rules) fn scheme_fix_class(finding: &Finding) -> Option<FaultClass> {
+    (finding.rule == RULE.id && finding.causes.first().is_some_and(|cause| cause == PORT)).then_some(FaultClass::Scheme)
+}
 
 /// Within this time no backend has weighed a request and decided against it.
 const AT_ONCE: Nanos = Nanos::from_millis(5);

@@ -58,6 +58,7 @@ mod swallowed_101;
 mod together;
 pub(super) mod tried;
 
+pub(super) use backend_closed_early::scheme_fix_class;
 pub(super) use ended_it::fix_class as ended_fix_class;
 pub(super) use swallowed_101::large_fix_class;
 mod tunnel_dead;

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
-use crate::rules::response::is_unanswered;
+use crate::rules::response::{is_tls_nameless, is_unanswered};
 use crate::rules::{Check, Explains, Findings, Rule, Seen, ends};
 
 pub(super) static RULE: Rule = Rule {
@@ -31,6 +31,9 @@ pub(super) static RULE: Rule = Rule {
     symptom_of: &[],
     check: Check::Several { exchange: Some(check), flow: Some(check_flow), chain: Some(check_chain) },
 };
+
+const SCHEME_OR_NAME: &str = "the proxy's address of its backend says https or wss where the server speaks plain HTTP; or the server \
+    speaks TLS, and takes no connection that asks for no name (SNI), or that has no version or cipher in common with it";
 
 /// How servers word it that a TLS port got plain HTTP.
 const WORDS: &[&[u8]] = &[
@@ -121,10 +124,11 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
 }
 
 /// A hop that began TLS towards a backend that speaks plain HTTP.
-fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
-    let Some(failed) = failed(journey, |flow| tls_to_plain(flow).is_some() || turned_away(flow).is_some()) else {
-        return;
-    };
+fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    // Whoever speaks TLS to others at this port had another reason.
+    let turned = |flow: &FlowFacts| turned_away(flow).is_some() && !seen.speaks_tls(flow.server);
+    let is = |flow: &FlowFacts| tls_to_plain(flow).is_some() || turned(flow);
+    let Some(failed) = failed(journey, is) else { return };
     let Some(flow) = failed.flows.first() else { return };
     let text = Text::own(format!("{} began TLS towards {}, which ", failed.who(), flow.server));
     let expected = Text::own("a TLS ServerHello");
@@ -138,8 +142,12 @@ fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
             .evidence(place(server, Direction::ServerToClient))
             .evidence(failed.answer());
     } else if let Some((client, end)) = turned_away(flow) {
-        let closed = "closed the connection without a byte, as servers do that speak plain HTTP, and ";
-        out.add(text.say(closed).say(format!("{}.", failed.outcome())))
+        let nameless = is_tls_nameless(flow);
+        let or = if nameless { ", or that want a name (SNI), which this ClientHello has not" } else { "" };
+        let closed = format!("closed the connection without a byte, as servers do that speak plain HTTP{or}, and ");
+        let found = out.add(text.say(closed).say(format!("{}.", failed.outcome())));
+        let found = if nameless { found.cause(SCHEME_OR_NAME) } else { found };
+        found
             .confidence(failed.confidence.min(Confidence::Likely))
             .expected(expected)
             .found(Text::own("the end of the connection"))

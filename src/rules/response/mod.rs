@@ -49,7 +49,9 @@ pub(super) use support::{
     FAULTS_OF_101, REFUSAL_CAUSES, client_left_at_once, is_attempt, length, tcp_ended, whole_response,
 };
 pub use tls_handshake_failed::TLS;
-pub(super) use tls_handshake_failed::{at_fault as tls_at_fault, fix_class as tls_fix_class, is_torn as is_tls_torn};
+pub(super) use tls_handshake_failed::{
+    at_fault as tls_at_fault, fix_class as tls_fix_class, is_nameless as is_tls_nameless, is_torn as is_tls_torn,
+};
 pub(super) use why::own_causes;
 
 use crate::rules::Rule;

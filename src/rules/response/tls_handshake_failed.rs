@@ -89,7 +89,7 @@ fn broken(flow: &FlowFacts) -> Option<&Broken> {
 }
 
 /// Its ClientHello was read, and asks for no name.
-fn is_nameless(flow: &FlowFacts) -> bool {
+pub(in crate::rules) fn is_nameless(flow: &FlowFacts) -> bool {
     let said = flow.said.as_ref();
     said.is_some_and(|said| said.via.iter().any(|wrapper| matches!(wrapper, Wrapper::Tls(_))))
         && flow.server_name().is_none()
@@ -142,9 +142,12 @@ fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
     }
 }
 
-fn check_chain(journey: &Journey<'_>, _: &Seen, out: &mut Findings<'_>) {
-    // Who closes at once upon a ClientHello may speak no TLS at all.
-    let like = |flow: &FlowFacts| broken(flow).is_some_and(|b| !is_wordless(b)) && !ends::is_hello_between(flow);
+fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
+    // Who closes at once upon a ClientHello may speak no TLS at all, unless others show that it does.
+    let like = |flow: &FlowFacts| {
+        let is = broken(flow).is_some_and(|b| !is_wordless(b) || seen.speaks_tls(flow.server));
+        is && !ends::is_hello_between(flow)
+    };
     let Some(failed) = failed(journey, like) else { return };
     let Some((flow, broken)) = failed.flows.first().and_then(|flow| Some((flow, broken(flow)?))) else { return };
     let mut broken = Cow::Borrowed(broken);
@@ -262,9 +265,14 @@ fn causes(flow: &FlowFacts, broken: &Broken, by_proxy: bool) -> Vec<&'static str
         _ if broken.no_certificate => return vec![DEMANDS],
         _ if by_client => return Vec::new(),
         _ if broken.after != HandshakeStep::ClientHello => return vec![GAVE_UP],
+        _ if is_nameless(flow) && by_proxy => {
+            return vec![NO_NAME, OLD, WANTS_PROXY, NO_TLS];
+        }
         _ if is_nameless(flow) => return vec![NO_TLS, NO_NAME, OLD],
-        BrokenHow::Rst if TLS_PORTS.contains(&flow.server.port) => return vec![NO_ROUTE, FILTERED, NO_TLS],
-        _ if TLS_PORTS.contains(&flow.server.port) => return vec![NO_ROUTE, OLD, NO_TLS],
+        BrokenHow::Rst if TLS_PORTS.contains(&flow.server.port) => {
+            return vec![NO_ROUTE, WANTS_PROXY, FILTERED, NO_TLS];
+        }
+        _ if TLS_PORTS.contains(&flow.server.port) => return vec![NO_ROUTE, OLD, WANTS_PROXY, NO_TLS],
         _ => return vec![NO_TLS, NO_ROUTE],
     };
     match description {
@@ -319,6 +327,9 @@ const UNTRUSTED: &str = "the client does not trust the server's certificate: sel
 
 /// Ports on which a server that does not speak TLS would be a surprise.
 const TLS_PORTS: [u16; 3] = [443, 8443, 9443];
+
+const WANTS_PROXY: &str = "the server expects a PROXY header before TLS (HAProxy accept-proxy, nginx listen … proxy_protocol), and its \
+    client writes none";
 
 const FILTERED: &str = "a filter on the way resets connections that ask for this name";
 const NO_ROUTE: &str = "a router by name (SNI) does not know this one, or has no backend for it";
