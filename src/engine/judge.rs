@@ -616,10 +616,16 @@ fn unveil(chain: &mut Chain, rows: &[Row], findings: &mut [Finding], products: &
 /// What the failures share.
 fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
     let first = |chain: &Chain| store::row(&a.rows, *chain.legs.first()?);
-    let server = |chain: &Chain| Some(store::row(&a.rows, *chain.legs.last()?)?.exchange.server);
-    let onward = |chain: &Chain| {
-        let last = chain.legs.last().filter(|_| chain.legs.len() > 1)?;
-        Some(store::row(&a.rows, *last)?.exchange.client.ip)
+    let mut flows: HashMap<FlowId, &FlowFacts, foldhash::fast::RandomState> = HashMap::default();
+    if a.chains.iter().any(|chain| !chain.tried.is_empty()) {
+        flows.extend(a.flows.iter().map(|flow| (flow.id, flow)));
+    }
+    // What the last leg was tried in vain for, else the leg itself: from where, and to whom.
+    let ends = |chain: &Chain| {
+        let last = *chain.legs.last()?;
+        let vain = chain.tried.iter().rfind(|tried| tried.behind == last).and_then(|tried| flows.get(&tried.flow));
+        let x = &store::row(&a.rows, last)?.exchange;
+        Some(vain.map_or((x.client, x.server, chain.legs.len() > 1), |flow| (flow.client, flow.server, true)))
     };
     let tried = a.chains.iter().filter_map(|chain| {
         let x = &*first(chain)?.exchange;
@@ -634,10 +640,16 @@ fn shared(a: &Analysis) -> Vec<crate::model::Pattern> {
                     || rules::is_of_an_end(rule)
             }
         };
-        let onward = onward(chain).filter(|from| *from != x.server.ip);
-        Some(patterns::Compared { x, server: server(chain).unwrap_or(x.server), onward, failed })
+        let (from, server, further) = ends(chain).unwrap_or((x.client, x.server, false));
+        let onward = Some(from.ip).filter(|from| further && *from != x.server.ip);
+        Some(patterns::Compared { x, server, onward, failed })
     });
-    patterns::shared(&tried.collect::<Vec<_>>())
+    let tried: Vec<_> = tried.collect();
+    // Where journeys that worked went on is no end of those that failed.
+    let worked = a.chains.iter().filter(|chain| chain.verdict.rule == "ok" && chain.legs.len() > 1);
+    let through = worked.flat_map(|chain| chain.legs.split_last().map_or(&[][..], |(_, before)| before));
+    let through = through.filter_map(|id| Some(store::row(&a.rows, *id)?.exchange.server)).collect();
+    patterns::shared(&tried, &through)
 }
 
 impl Analysis {

@@ -2,7 +2,7 @@
 //! went to this server". Looks at what a person can act on: addresses, names, programs.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::base::{Endpoint, Timestamp};
@@ -52,7 +52,8 @@ pub struct Compared<'a> {
 /// five. Empty where there are fewer
 /// than three failures (two, where machines behind one address tell them apart), or no success to compare with. Time grows
 /// with their number, memory with the number of distinct values of one field.
-pub fn shared(chains: &[Compared<'_>]) -> Vec<Pattern> {
+/// `through`: hops that others went on from, so that to end there is no more than to fail there.
+pub fn shared(chains: &[Compared<'_>], through: &HashSet<Endpoint>) -> Vec<Pattern> {
     let failed = count(chains.iter().filter(|chain| chain.failed).count());
     let all = count(chains.len());
     if failed < LEAST_OF_MACHINES || failed == all {
@@ -75,6 +76,9 @@ pub fn shared(chains: &[Compared<'_>]) -> Vec<Pattern> {
             if with == all || *field == "onward" && value.is_empty() {
                 continue;
             }
+            if *field == "server" && through.iter().any(|hop| *value == *hop.to_string().as_bytes()) {
+                continue;
+            }
             let share = ratio(bad, with);
             let others = ratio(failed - bad, all - with);
             let machines = *field == "onward" && bad == with && bad == failed && all - with >= LEAST_OF_MACHINES;
@@ -91,6 +95,7 @@ pub fn shared(chains: &[Compared<'_>]) -> Vec<Pattern> {
             found.push((telling, rank, value.into_owned(), pattern));
         }
     }
+    found.extend(in_time(chains).map(|pattern| (1.0, FIELDS.len(), Vec::new(), pattern)));
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)).then_with(|| a.2.cmp(&b.2)));
     let mut kept: Vec<(Vec<u8>, Pattern)> = Vec::new();
     for (_, _, value, pattern) in found.into_iter().take(COMPARED) {
@@ -99,6 +104,30 @@ pub fn shared(chains: &[Compared<'_>]) -> Vec<Pattern> {
         }
     }
     kept.into_iter().map(|(_, pattern)| pattern).collect()
+}
+
+/// All failures came before the first success, or behind the last one. `None`: they were mixed, or there are few of either.
+fn in_time(chains: &[Compared<'_>]) -> Option<Pattern> {
+    let of = |failed: bool| {
+        let times = chains.iter().filter(move |chain| chain.failed == failed).map(|chain| chain.x.request.first);
+        let (first, last) = (times.clone().min()?, times.clone().max()?);
+        (count(times.count()) >= LEAST).then_some((first, last))
+    };
+    let ((bad, last_bad), (good, last_good)) = of(true).zip(of(false))?;
+    let value = match () {
+        () if bad > last_good => "after the last success",
+        () if last_bad < good => "before the first success",
+        () => return None,
+    };
+    let failed = chains.iter().filter(|chain| chain.failed);
+    Some(Pattern {
+        chains: count(failed.clone().count()),
+        field: "time",
+        value: Text::own(value),
+        failed_share: 1.0,
+        others_failed_share: 0.0,
+        since: failed.map(|chain| failed_at(chain.x)).min()?,
+    })
 }
 
 /// Whether all failures of a pattern are among the more of another: then it tells nothing besides.
@@ -167,6 +196,10 @@ fn correlation(a: u64, b: u64, c: u64, d: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn told(chains: &[Compared<'_>]) -> Vec<Pattern> {
+        shared(chains, &HashSet::new())
+    }
     use crate::model::Part;
     use crate::rules::response::testing::*;
 
@@ -203,7 +236,7 @@ mod tests {
                 onward: Some([192, 0, 2, machine].into()),
                 failed,
             };
-            names(&shared(&all.iter().map(one).collect::<Vec<_>>()))
+            names(&told(&all.iter().map(one).collect::<Vec<_>>()))
         };
         let found = told(&[(true, 2), (false, 1), (true, 2), (false, 1)]);
         assert_eq!(found, [("onward", "192.0.2.2".to_owned(), 2)]);
@@ -215,7 +248,7 @@ mod tests {
     fn the_server_that_all_failures_went_to_is_found() {
         let all: Vec<Exchange> = (0..40).map(|i| chain(if i % 4 == 0 { 81 } else { 80 }, "ws.example", i)).collect();
         let marked: Vec<_> = all.iter().map(|x| (x, x.server.port == 81)).collect();
-        let patterns = shared(&with_servers(&marked));
+        let patterns = told(&with_servers(&marked));
         assert_eq!(names(&patterns), [("server", "198.51.100.2:81".to_owned(), 10)]);
         let only = &patterns[0];
         assert_eq!((only.failed_share, only.others_failed_share, only.since), (1.0, 0.0, at(0)));
@@ -229,7 +262,7 @@ mod tests {
         let good = (0..9).map(|i| (chain(80, "ws.example", i), false));
         let all: Vec<_> = bad.chain(mixed).chain(good).collect();
         let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
-        let fields: Vec<_> = names(&shared(&with_servers(&marked))).into_iter().map(|(field, _, _)| field).collect();
+        let fields: Vec<_> = names(&told(&with_servers(&marked))).into_iter().map(|(field, _, _)| field).collect();
         assert_eq!(fields, ["host", "server"]);
     }
 
@@ -243,7 +276,7 @@ mod tests {
         let good = (0..6).map(|i| (from([192, 0, 2, 9], chain(80, "ws.example", i)), false));
         let all: Vec<_> = bad.chain(good).collect();
         let marked: Vec<_> = all.iter().map(|(x, failed)| (x, *failed)).collect();
-        assert_eq!(names(&shared(&with_servers(&marked))), [("server", "198.51.100.2:81".to_owned(), 8)]);
+        assert_eq!(names(&told(&with_servers(&marked))), [("server", "198.51.100.2:81".to_owned(), 8)]);
     }
 
     #[test]
@@ -251,16 +284,45 @@ mod tests {
         let with = exchange(&ask("Origin: http://ws.example\r\n"), Some(GRANT));
         let without = exchange(ASK, Some("HTTP/1.1 403 Forbidden\r\n\r\n"));
         let marked: Vec<_> = (0..8).map(|i| if i % 2 == 0 { (&with, false) } else { (&without, true) }).collect();
-        assert_eq!(names(&shared(&with_servers(&marked))), [("origin", "(none)".to_owned(), 4)]);
+        assert_eq!(names(&told(&with_servers(&marked))), [("origin", "(none)".to_owned(), 4)]);
     }
 
     #[test]
     fn few_failures_only_failures_and_chance_are_no_pattern() {
         let (a, b) = (chain(80, "ws.example", 0), chain(81, "ws.example", 0));
-        assert!(shared(&with_servers(&[(&a, true), (&a, true), (&b, false)])).is_empty());
-        assert!(shared(&with_servers(&[(&a, true), (&a, true), (&a, true), (&b, true)])).is_empty());
+        assert!(told(&with_servers(&[(&a, true), (&a, true), (&b, false)])).is_empty());
+        assert!(told(&with_servers(&[(&a, true), (&a, true), (&a, true), (&b, true)])).is_empty());
         let even: Vec<_> = (0..40).map(|i| (if i % 2 == 0 { &a } else { &b }, i % 4 < 2)).collect();
-        assert!(shared(&with_servers(&even)).is_empty());
-        assert!(shared(&[]).is_empty());
+        assert!(told(&with_servers(&even)).is_empty());
+        assert!(told(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_only_ends_where_others_go_on_is_no_pattern_and_what_failed_at_another_time_is() {
+        let at = |n: i64| {
+            let mut x = crate::rules::testing::exchange(crate::rules::testing::GOOD, None);
+            x.request.first = Timestamp(n);
+            x
+        };
+        let all: Vec<Exchange> = (0..8).map(at).collect();
+        let of = |failed: &dyn Fn(usize) -> bool| {
+            let one = |(n, x)| {
+                let failed = failed(n);
+                let behind = Endpoint { port: 8_081, ..Exchange::server_behind(x) };
+                Compared { x, server: if failed { x.server } else { behind }, onward: None, failed }
+            };
+            all.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        let fields = |chains: &[Compared<'_>], through: &HashSet<Endpoint>| {
+            shared(chains, through).iter().map(|p| p.field).collect::<Vec<_>>()
+        };
+        let mixed = of(&|n| n % 2 == 0);
+        assert_eq!(fields(&mixed, &HashSet::new()), ["server"]);
+        let through = HashSet::from([all[0].server]);
+        assert!(fields(&mixed, &through).is_empty());
+        assert_eq!(fields(&of(&|n| n >= 4), &through), ["time"]);
+        let first = shared(&of(&|n| n < 4), &through);
+        assert_eq!(first[0].value, Text::own("before the first success"));
+        assert!(shared(&of(&|n| n >= 6), &through).is_empty(), "two are few");
     }
 }

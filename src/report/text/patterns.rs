@@ -39,6 +39,9 @@ fn sentence(c: &mut Context<'_>, p: &Pattern) -> String {
         (true, n) => format!(" and none of the {n} successes"),
         (false, n) => format!(" and {worked:.0} of the {n} successes"),
     };
+    if p.field == "time" {
+        return format!("{failed} came {value}; the first at {}.", c.clock.time(p.since));
+    }
     let shared = match p.field {
         "server" => format!("ended at {value}"),
         "client" => format!("came from {value}"),

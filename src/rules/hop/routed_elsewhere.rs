@@ -37,6 +37,10 @@ fn check(view: &HopView<'_>, seen: &Seen, out: &mut Findings<'_>) {
     if !matches!(code, 200..=299 | 404 | 405 | 501) || near.request.target() != far.request.target() {
         return;
     }
+    // One that grants others takes upgrades, and knows why not this one.
+    if seen.granted_at(far.server).next().is_some() {
+        return;
+    }
     let mine = seen.attempt(near);
     let at_hop = |a: &&Attempt| a.id != near.id && a.server == near.server.ip && a.target() == mine.target();
     let alike = |a: &Attempt| a.host == mine.host && a.server_port == mine.server_port;

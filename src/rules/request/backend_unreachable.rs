@@ -105,6 +105,9 @@ pub(in crate::rules) fn other_port(flow: &FlowFacts, seen: &Seen) -> Option<u16>
 
 const ABOUT: Nanos = Nanos::from_secs(60);
 
+/// So soon no proxy gives up by itself.
+const SOON: Nanos = Nanos::from_millis(100);
+
 /// A hop that tried in vain, and the answer that its client got for it.
 fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let silent = |flow: &FlowFacts| flow.state == ConnectState::Unanswered && syn_rejected::told(flow).is_none();
@@ -122,15 +125,22 @@ fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         ),
         [flow] if syns < 2 => {
             let told = failed.leg.x.response.as_ref().map(|answer| answer.first.since(flow.syn_at));
-            if told.is_none_or(|told| told > Nanos::from_millis(limits::AT_ONCE_MS)) {
-                return;
+            match told {
+                // Nothing else ends a try so soon; what it is told by need not be captured.
+                Some(told) if told <= SOON => format!(
+                    "sent a SYN to {}, gave up at once, as upon an ICMP message that it cannot be reached, and {}",
+                    failed.servers(),
+                    failed.outcome()
+                ),
+                // Of one that gives up before it sends a second one its answer says as much.
+                Some(told) if failed.leg.x.status() == Some(504) => format!(
+                    "sent a SYN to {}, got no answer for {:.1} s, and {}",
+                    failed.servers(),
+                    told.as_secs_f64(),
+                    failed.outcome()
+                ),
+                _ => return,
             }
-            // Nothing else ends a try so soon; what it is told by need not be captured.
-            format!(
-                "sent a SYN to {}, gave up at once, as upon an ICMP message that it cannot be reached, and {}",
-                failed.servers(),
-                failed.outcome()
-            )
         }
         _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
     };
