@@ -40,6 +40,10 @@ pub(super) const WINDOW: i32 = 1 << 30;
 const START_SEGMENTS: usize = 4;
 const START_WAIT: Nanos = Nanos::from_millis(200);
 
+/// In which order held pieces go on: what repeats first, then by their times, since the capture's numbers are not in the order
+/// of these where packets stand a little late.
+type Order = (bool, Timestamp, PacketRef);
+
 /// One flow under work: its record, its index, what is held, and whom to tell.
 pub(super) struct Flow<'a, H: Handler> {
     pub(super) index: u32,
@@ -414,7 +418,7 @@ impl<H: Handler> Flow<'_, H> {
     /// `true`: something was passed on.
     fn untangle(&mut self) -> bool {
         let Some(queues) = self.held.flows.get(&self.index) else { return false };
-        let mut found: Option<((bool, PacketRef), Side, usize)> = None;
+        let mut found: Option<(Order, Side, usize)> = None;
         let mut whole = true;
         for side in Side::BOTH {
             let peer = side.other();
@@ -432,7 +436,7 @@ impl<H: Handler> Flow<'_, H> {
             }
             // A piece whose segment brought bytes already seen, or that goes on behind what is wanted of
             // it, repeats; else the one captured first goes.
-            let order = (!piece.again && wanted >= left, piece.at);
+            let order: Order = (!piece.again && wanted >= left, piece.ts, piece.at);
             if found.is_none_or(|(known, ..)| order < known) {
                 whole = wanted >= left;
                 found = Some((order, side, wanted.min(left).max(0).unsigned_abs() as usize));
@@ -546,7 +550,7 @@ impl<H: Handler> Flow<'_, H> {
             .into_iter()
             .filter(|s| turns[s.index()])
             .filter_map(|s| queues.sides[s.index()].front().map(|p| (s, p)))
-            .min_by_key(|(_, p)| p.at)
+            .min_by_key(|(_, p)| (p.ts, p.at))
         else {
             return;
         };

@@ -5,7 +5,7 @@ use super::support::spell;
 use crate::base::{Nanos, PacketRef};
 use crate::model::{
     Broken, BrokenHow, Confidence, ConnectState, Direction, Evidence, Exchange, FlowFacts, HandshakeStep, Rejected,
-    Severity, Swallowed, Text, Transport,
+    Resent, Severity, Swallowed, Text, Transport,
 };
 use crate::rules::hop::tried::failed;
 use crate::rules::journey::Journey;
@@ -42,6 +42,7 @@ pub(super) static RULE: Rule = Rule {
 
 const TOO_LARGE: &str = RULE.causes[1];
 const QUEUE: &str = RULE.causes[2];
+const LOSSY: &str = "the path loses most packets: a bad link, an overloaded firewall or tunnel";
 const AT_HOST: &str = "the server's own host drops it (a firewall there, iptables INPUT), or what stands between it and the place \
     of capture nearest to it";
 /// Of a ClientHello.
@@ -80,15 +81,28 @@ fn hello_lost(flow: &FlowFacts) -> Option<Hello<'_>> {
     };
     let broken = said.broken.as_deref().filter(silent)?;
     let transport = broken.transport.as_deref()?;
-    let lost = transport.swallowed.filter(|lost| lost.by == Direction::ClientToServer)?;
+    let of_client = |lost: &Swallowed| lost.by == Direction::ClientToServer;
+    let Some(lost) = transport.swallowed.filter(of_client) else { return late(broken, transport) };
     let in_vain = lost.times >= TIMES && lost.last.since(lost.first) >= IN_VAIN;
     (in_vain || broken.unseen_at.is_some()).then_some(Hello {
         lost,
         transport,
         unseen_at: broken.unseen_at,
         reached: broken.reached,
+        late: false,
     })
 }
+
+/// It arrived when its client had all but given up.
+fn late<'a>(broken: &'a Broken, transport: &'a Transport) -> Option<Hello<'a>> {
+    let Resent { by, times, at, first, last } = transport.overcome.filter(|sent| sent.times >= TIMES)?;
+    let too_late = broken.ts.since(last) <= TOO_LATE && last.since(first) >= IN_VAIN && by == Direction::ClientToServer;
+    let none = Swallowed { by, times, smallest: 0, before: 0, signs: 0, between: 0, deaf: 0, at, first, last };
+    too_late.then_some(Hello { lost: none, transport, unseen_at: None, reached: false, late: true })
+}
+
+/// So soon behind it a server need not have answered.
+const TOO_LATE: Nanos = Nanos::from_millis(500);
 
 /// A ClientHello that did not arrive.
 #[derive(Clone, Copy)]
@@ -98,6 +112,8 @@ struct Hello<'a> {
     /// As [`Broken::unseen_at`] and [`Broken::reached`].
     unseen_at: Option<PacketRef>,
     reached: bool,
+    /// It did at last, too late.
+    late: bool,
 }
 
 fn check_flow(flow: &FlowFacts, _: &Seen, out: &mut Findings<'_>) {
@@ -131,6 +147,9 @@ impl Hello<'_> {
         };
         let over = spell(self.lost.last.since(self.lost.first));
         match self.lost.times {
+            times if self.late => {
+                format!("sent again {times} times over {over}, and acknowledged only when its client gave up")
+            }
             1 => format!("sent again, and never acknowledged{greeted}"),
             times => format!("sent again {times} times over {over}, and never acknowledged{greeted}"),
         }
@@ -143,6 +162,7 @@ impl Hello<'_> {
             (None, Some(_)) => {
                 "it was lost before the other place of capture, which saw the connection open".to_owned()
             }
+            (None, None) if self.late => "its packets were lost until then".to_owned(),
             (None, None) if self.reached => {
                 "it came to the other place of capture, and was not acknowledged there either".to_owned()
             }
@@ -164,7 +184,7 @@ fn with_hello<'a>(found: Builder<'a>, flow: &FlowFacts, hello: Hello<'_>) -> Bui
     let mut found = found
         .confidence(hello.sure())
         .expected(Text::own("an acknowledgement of the ClientHello"))
-        .found(Text::own("none"))
+        .found(Text::own(if hello.late { "one, too late" } else { "none" }))
         .evidence(evidence(hello.lost.at, Direction::ClientToServer));
     if let Some(at) = hello.unseen_at {
         found = found.evidence(evidence(at, Direction::ClientToServer));
@@ -172,6 +192,7 @@ fn with_hello<'a>(found: Builder<'a>, flow: &FlowFacts, hello: Hello<'_>) -> Bui
     match hello.icmp() {
         Some(icmp) => found.cause(icmp.cause(flow.server.ip)).evidence(evidence(icmp.at, Direction::ServerToClient)),
         None if hello.transport.greeted_again > 0 => found.cause(QUEUE),
+        None if hello.late => found.cause(LOSSY),
         None if hello.reached => found.cause(AT_HOST),
         None if hello.lost.smallest >= LARGE => found.cause(HELLO_TOO_LARGE).cause(BY_NAME),
         None => found.cause(BY_NAME),
@@ -282,6 +303,25 @@ mod tests {
         let found = run_flow(&RULE, &hello(1, 300, Some(PacketRef::new(1, 1))));
         assert_eq!((found[0].confidence, found[0].evidence.len()), (Confidence::Certain, 2));
         assert!(words(&found[0].message).ends_with("saw the connection open."));
+    }
+
+    #[test]
+    fn one_that_arrived_when_its_client_gave_up_was_lost_until_then() {
+        let late = |ms: i64| {
+            let mut flow = hello(5, 300, None);
+            let broken = flow.said.iter_mut().filter_map(|said| said.broken.as_mut());
+            for broken in broken {
+                let transport = broken.transport.get_or_insert_default();
+                let Some(Swallowed { by, times, at, first, last, .. }) = transport.swallowed.take() else { continue };
+                transport.overcome = Some(Resent { by, times, at, first, last });
+                broken.ts = last + Nanos::from_millis(ms);
+            }
+            flow
+        };
+        let found = run_flow(&RULE, &late(10));
+        assert!(words(&found[0].message).contains("and acknowledged only when its client gave up"));
+        assert_eq!(found[0].causes, [LOSSY]);
+        assert!(run_flow(&RULE, &late(900)).is_empty(), "the server had time to answer");
     }
 
     #[test]

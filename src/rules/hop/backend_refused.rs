@@ -1,7 +1,7 @@
 //! The backend refused the hop's TCP connection.
 
-use crate::model::{ConnectState, Direction, Evidence, FaultClass, Severity, Text};
-use crate::rules::hop::tried::{failed, packets, say, times};
+use crate::model::{ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
+use crate::rules::hop::tried::{failed, overcome, packets, say, times};
 use crate::rules::journey::Journey;
 use crate::rules::request::other_port;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Error,
     title: "the backend refused the proxy's connection",
     about: "The hop tried to connect to its backend, and the SYN was answered by RST: nothing listens there. The \
-        client got an error page of the hop for it, or nothing. No request reached a backend.",
+        client got an error page of the hop for it, or nothing. No request reached a backend.\n\nA note only where the hop then \
+        got the request through elsewhere: its clients noticed nothing, and one server is down.",
     refs: &["RFC 9293 §3.5.2"],
     causes: &[
         "the backend is not running, or crashed",
@@ -26,7 +27,25 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
-    let Some(failed) = failed(journey, |flow| flow.state == ConnectState::Refused) else { return };
+    let refused = |flow: &FlowFacts| flow.state == ConnectState::Refused;
+    if let Some(tried) = overcome(journey, refused) {
+        let did = format!(
+            "tried {} to connect to {}, was refused with RST, and another server took the request",
+            times(tried.flows.len()),
+            tried.servers()
+        );
+        let mut found = out
+            .add(say(&tried, &did))
+            .severity(Severity::Info)
+            .confidence(tried.confidence)
+            .expected(Text::own("SYN and ACK"))
+            .found(Text::own("RST"));
+        for evidence in tried.flows.iter().take(SHOWN).flat_map(|flow| packets(flow)) {
+            found = found.evidence(evidence);
+        }
+        return;
+    }
+    let Some(failed) = failed(journey, refused) else { return };
     let did = format!(
         "tried {} to connect to {}, was refused with RST, and {}",
         times(failed.flows.len()),
@@ -75,9 +94,11 @@ const SHOWN: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Confidence, Exchange, FlowFacts};
+    use crate::model::{Attempted, Confidence, Exchange};
     use crate::rules::journey::View;
-    use crate::rules::testing::{GOOD, REFUSED, With as _, exchange, flow, granted, run_tried, run_tried_seen, words};
+    use crate::rules::testing::{
+        GOOD, REFUSED, With as _, behind, exchange, flow, granted, hop, run_tried, run_tried_seen, run_whole, words,
+    };
 
     const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
 
@@ -92,6 +113,17 @@ mod tests {
         let message = words(&found[0].message);
         assert!(message.contains("tried 4 times to connect to 192.0.2.20:80"), "{message}");
         assert!(message.ends_with("and answered its client 502."), "{message}");
+    }
+
+    #[test]
+    fn where_another_server_took_the_request_it_is_a_note() {
+        let (near, far) = (exchange(GOOD, Some(&granted())), behind(exchange(GOOD, Some(&granted()))));
+        let refused = flow(ConnectState::Refused, 1);
+        let tried = Attempted { behind: near.id, flow: refused.id, confidence: Confidence::Certain };
+        let hops = [hop(&near, &far)];
+        let found = run_whole(&RULE, &[near, far], &hops, &[(tried, refused)], View::default(), &Seen::default());
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Info));
+        assert!(words(&found[0].message).ends_with("and another server took the request."));
     }
 
     #[test]

@@ -91,6 +91,24 @@ pub(in crate::rules) fn failed<'a>(journey: &Journey<'a>, like: impl Fn(&FlowFac
     })
 }
 
+/// The connections like this that a hop tried in vain before it got its request through after all. `None`: there are none.
+pub(in crate::rules) fn overcome<'a>(journey: &Journey<'a>, like: impl Fn(&FlowFacts) -> bool) -> Option<Failed<'a>> {
+    let through = |id| journey.hops.iter().any(|hop| hop.between.0 == id);
+    let of = |(tried, flow): &&(crate::model::Attempted, &FlowFacts)| {
+        let granted = leg(journey, tried.behind).is_some_and(|near| near.x.granted().is_some());
+        like(flow) && granted && through(tried.behind)
+    };
+    let (first, _) = journey.tried.iter().find(of)?;
+    let near = leg(journey, first.behind)?;
+    let same = journey.tried.iter().filter(|(tried, flow)| tried.behind == first.behind && like(flow));
+    Some(Failed {
+        leg: near,
+        flows: same.clone().map(|(_, flow)| *flow).collect(),
+        confidence: same.map(|(tried, _)| tried.confidence).max().unwrap_or(first.confidence),
+        who: answerer(journey, &near),
+    })
+}
+
 /// Whether the hop that answers this leg gave up, and no request of it behind was answered.
 fn is_stuck(journey: &Journey<'_>, near: &Leg<'_>) -> bool {
     let answered = |id| leg(journey, id).is_some_and(|far| far.x.response.is_some());

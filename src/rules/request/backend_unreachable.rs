@@ -4,7 +4,7 @@ use super::syn_lost::taken_meanwhile;
 use super::{syn_rejected, turned};
 use crate::base::{Nanos, Timestamp, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
-use crate::rules::hop::tried::{failed, say};
+use crate::rules::hop::tried::{failed, overcome, say};
 use crate::rules::icmp::{evidence, said_of, tell};
 use crate::rules::journey::Journey;
 use crate::rules::{Check, Explains, Findings, Rule, Seen};
@@ -16,7 +16,8 @@ pub(super) static RULE: Rule = Rule {
     about: "The SYN was sent again and again and no answer came: the host is down, a firewall drops the \
         packets, or the route leads nowhere. A proxy in this place answers its client with 502, 503 or 504.\n\n\
         On one leg alone it is a warning, because a capture that sees one direction only looks the same. Where it is \
-        a proxy that tried, and its client's request got an error for it, it is an error.",
+        a proxy that tried, and its client's request got an error for it, it is an error, and a note only where the proxy \
+        got the request through elsewhere.",
     refs: &["RFC 9293 §3.8.3"],
     causes: &[
         "the host is down or its address is wrong",
@@ -111,6 +112,19 @@ const SOON: Nanos = Nanos::from_millis(100);
 /// A hop that tried in vain, and the answer that its client got for it.
 fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     let silent = |flow: &FlowFacts| flow.state == ConnectState::Unanswered && syn_rejected::told(flow).is_none();
+    if let Some(tried) = overcome(journey, silent) {
+        let did = format!("got no answer from {}, and another server took the request", tried.servers());
+        let mut found = out
+            .add(say(&tried, &did))
+            .severity(Severity::Info)
+            .confidence(tried.confidence.min(Confidence::Likely))
+            .expected(Text::own("SYN and ACK"))
+            .found(Text::own("nothing"));
+        for flow in tried.flows.iter().take(4) {
+            found = found.evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None });
+        }
+        return;
+    }
     let Some(failed) = failed(journey, silent) else { return };
     let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.client.ip, flow.server.ip)));
     let elsewhere = failed.flows.iter().find_map(|flow| flow.answered_at);
@@ -189,14 +203,26 @@ mod tests {
         assert_eq!((found[0].severity, found[0].confidence), (Severity::Error, Confidence::Likely));
         assert!(words(&found[0].message).contains("sent 3 SYNs to 192.0.2.20:80, got no answer, and answered"));
         assert!(run_tried(&RULE, exchange(GOOD, Some(&granted())), tries(), View::default()).is_empty());
-        let one = vec![flow(ConnectState::Unanswered, 1)];
-        let at_once = run_tried(&RULE, exchange(GOOD, Some(gateway)), one, View::default());
-        assert!(words(&at_once[0].message).contains("sent a SYN to 192.0.2.20:80, gave up at once, as upon an ICMP"));
-        let late = exchange(GOOD, Some(gateway)).with(|x| {
-            x.response.iter_mut().for_each(|head| head.first = head.first + Nanos::from_secs(9));
-        });
-        let one = vec![flow(ConnectState::Unanswered, 1)];
-        assert!(run_tried(&RULE, late, one, View::default()).is_empty());
+    }
+
+    #[test]
+    fn of_one_syn_the_answer_and_its_time_tell() {
+        let one = || flow(ConnectState::Unanswered, 1);
+        let told = |status: &str, ms: i64| {
+            let answer = format!("HTTP/1.1 {status}\r\n\r\n");
+            let near = exchange(GOOD, Some(&answer)).with(|x| {
+                x.response.iter_mut().for_each(|head| head.first = one().syn_at + Nanos::from_millis(ms));
+            });
+            run_tried(&RULE, near, vec![one()], View::default()).first().map(|found| words(&found.message))
+        };
+        let at_once = told("502 Bad Gateway", 5).unwrap_or_default();
+        assert!(at_once.contains("sent a SYN to 192.0.2.20:80, gave up at once, as upon an ICMP"), "{at_once}");
+        let late = told("504 Gateway Time-out", 1_000).unwrap_or_default();
+        assert!(
+            late.contains("sent a SYN to 192.0.2.20:80, got no answer for 1.0 s, and answered its client 504"),
+            "{late}"
+        );
+        assert_eq!(told("502 Bad Gateway", 1_000), None);
     }
 
     #[test]
