@@ -67,6 +67,17 @@ pub fn never_came(
             }
         }
     }
+    // What came to one end at every place is one.
+    for all in known.values().filter(|all| all.len() > 1) {
+        let mut all: Vec<&FlowFacts> = all.iter().filter_map(|at| lone.get(*at)).collect();
+        all.retain(|flow| !copies.contains(&flow.id));
+        all.sort_unstable_by_key(|flow| (flow.syn_at, flow.id));
+        for (at, flow) in all.iter().enumerate() {
+            if all.iter().take(at).any(|first| are_one(first, flow) && is_same_fate(first, flow)) {
+                copies.insert(flow.id);
+            }
+        }
+    }
     // A server that answered, as its own place shows, and was not heard.
     for flow in sealed {
         for at in known.get(&(flow.client, flow.server)).into_iter().flatten() {
@@ -123,6 +134,16 @@ fn is_answer_lost(near: &FlowFacts, far: &FlowFacts) -> bool {
     // Where one direction alone is captured no SYN is sent again.
     let in_vain = near.state == ConnectState::Unanswered && near.syns > 1 && near.rejected.is_none();
     in_vain && far.state == ConnectState::Established
+}
+
+/// Whether nobody took two connections, or their TLS handshakes failed, alike.
+fn is_same_fate(a: &FlowFacts, b: &FlowFacts) -> bool {
+    let in_vain = matches!(a.state, ConnectState::Unanswered | ConnectState::Refused);
+    let broken = |flow: &FlowFacts| {
+        let broken = flow.said.as_ref().and_then(|said| said.broken.as_deref())?;
+        Some((broken.by, broken.how, broken.after))
+    };
+    a.state == b.state && (in_vain || broken(a).is_some() && broken(a) == broken(b))
 }
 
 /// A ClientHello came to both places again and again, and neither saw it acknowledged. The first to see it is nearer to its
@@ -315,6 +336,29 @@ mod tests {
         let reset = FlowFacts { end: Some(PacketRef::new(1, 4)), ..far() };
         assert_eq!(told(BrokenHow::Rst, 0, 200, reset), None, "it was reset there too");
         assert_eq!(told(BrokenHow::Fin, 0, 200, far()), None);
+    }
+
+    #[test]
+    fn what_nobody_took_is_counted_once_wherever_it_was_captured() {
+        let x = asked();
+        let at = |input: u16, ms: i64, state| FlowFacts {
+            id: FlowId(u32::from(input) + 1),
+            syn: PacketRef::new(input, 1),
+            ..copy(&x, ms, state)
+        };
+        let left = |mut lone: Vec<FlowFacts>| {
+            never_came(&mut [], &mut lone, &[], &|_| None);
+            lone.iter().map(|flow| flow.id.0).collect::<Vec<_>>()
+        };
+        for state in [ConnectState::Refused, ConnectState::Unanswered] {
+            assert_eq!(left(vec![at(1, 1, state), at(0, 0, state), at(2, 2, state)]), [1]);
+            assert_eq!(left(vec![at(0, 0, state), at(1, 5_000, state)]), [1, 2], "another try");
+        }
+        let reset = |input| {
+            let flow = hello(&x, BrokenHow::Rst, 0);
+            FlowFacts { id: FlowId(u32::from(input) + 1), syn: PacketRef::new(input, 1), ..flow }
+        };
+        assert_eq!(left(vec![reset(0), reset(1)]), [1]);
     }
 
     #[test]

@@ -496,6 +496,12 @@ fn of_backend(journey: &Journey<'_>) -> Blame {
     // What an earlier hop tried in vain counts only where nothing got through.
     let address = match tried {
         Some((tried, flow)) if last.is_some_and(|leg| leg.x.id == tried.behind) => Some(flow.server.ip),
+        // Nor did it, where the hop went on to try in vain.
+        Some((tried, flow))
+            if journey.hops.iter().any(|hop| hop.between.0 == tried.behind && journey.tried_behind(hop)) =>
+        {
+            Some(flow.server.ip)
+        }
         _ => asked.or(tried.map(|(_, flow)| flow.server.ip)),
     };
     Blame { role: Role::Server, address: address.map(|ip| ip.to_string()), product: None }

@@ -94,10 +94,18 @@ impl<'a> Journey<'a> {
         self.hops.iter().enumerate().filter_map(|(at, hop)| {
             let leg = |id| self.legs.iter().find(|leg| leg.x.id == id).copied();
             let later = self.hops.get(at + 1..).unwrap_or_default();
-            let tried_again = later.iter().any(|other| other.between.0 == hop.between.0);
+            let tried_again = later.iter().any(|other| other.between.0 == hop.between.0) || self.tried_behind(hop);
             let (near, far) = (leg(hop.between.0)?, leg(hop.between.1)?);
             Some((at, HopView { hop, near, far, tried_again, journey: self }))
         })
+    }
+
+    /// Whether this hop tried another server in vain behind the answer that it got.
+    pub fn tried_behind(&self, hop: &Hop) -> bool {
+        let far = self.legs.iter().find(|leg| leg.x.id == hop.between.1);
+        let answered = far.and_then(|leg| leg.x.response.as_ref()).map(|answer| answer.first);
+        let later = |flow: &FlowFacts| answered.is_some_and(|at| flow.syn_at >= at);
+        self.tried.iter().any(|(tried, flow)| tried.behind == hop.between.0 && later(flow))
     }
 }
 

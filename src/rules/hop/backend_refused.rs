@@ -60,6 +60,7 @@ fn check(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     };
     let mut found = out
         .add(say(&failed, &did))
+        .severity(if failed.decides { Severity::Error } else { Severity::Warning })
         .confidence(failed.confidence)
         .expected(Text::own("SYN and ACK"))
         .found(Text::own("RST"));

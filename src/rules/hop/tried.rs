@@ -1,6 +1,6 @@
 //! What hops tried towards backends without getting a request through.
 
-use crate::base::{Nanos, limits};
+use crate::base::{ExchangeId, Nanos, limits};
 use crate::model::{Confidence, Direction, Evidence, FlowFacts, Text};
 use crate::rules::journey::{Journey, Leg};
 
@@ -13,6 +13,8 @@ pub(in crate::rules) struct Failed<'a> {
     pub flows: Vec<&'a FlowFacts>,
     /// No surer than that they belong to this leg.
     pub confidence: Confidence,
+    /// The last that the hop tried for this leg is one of them: what its client got comes of that.
+    pub decides: bool,
     who: String,
 }
 
@@ -87,6 +89,7 @@ pub(in crate::rules) fn failed<'a>(journey: &Journey<'a>, like: impl Fn(&FlowFac
         leg: near,
         flows: same.clone().map(|(_, flow)| *flow).collect(),
         confidence: same.map(|(tried, _)| tried.confidence).max().unwrap_or(first.confidence),
+        decides: decides(journey, first.behind, &like),
         who: answerer(journey, &near),
     })
 }
@@ -105,14 +108,24 @@ pub(in crate::rules) fn overcome<'a>(journey: &Journey<'a>, like: impl Fn(&FlowF
         leg: near,
         flows: same.clone().map(|(_, flow)| *flow).collect(),
         confidence: same.map(|(tried, _)| tried.confidence).max().unwrap_or(first.confidence),
+        decides: decides(journey, first.behind, &like),
         who: answerer(journey, &near),
     })
+}
+
+fn decides(journey: &Journey<'_>, behind: ExchangeId, like: impl Fn(&FlowFacts) -> bool) -> bool {
+    let tried = journey.tried.iter().filter(|(tried, _)| tried.behind == behind).map(|(_, flow)| *flow);
+    tried.max_by_key(|flow| flow.syn_at).is_some_and(like)
 }
 
 /// Whether the hop that answers this leg gave up, and no request of it behind was answered.
 fn is_stuck(journey: &Journey<'_>, near: &Leg<'_>) -> bool {
     let answered = |id| leg(journey, id).is_some_and(|far| far.x.response.is_some());
-    let through = journey.hops.iter().any(|hop| hop.between.0 == near.x.id && answered(hop.between.1));
+    // An answer that the hop did not take, so that it tried on, is none.
+    let through = journey
+        .hops
+        .iter()
+        .any(|hop| hop.between.0 == near.x.id && answered(hop.between.1) && !journey.tried_behind(hop));
     !through && gave_up(near.x)
 }
 

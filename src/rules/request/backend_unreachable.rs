@@ -166,6 +166,7 @@ fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     };
     let mut found = out
         .add(say(&failed, &did))
+        .severity(if failed.decides { Severity::Error } else { Severity::Warning })
         .confidence(failed.confidence.min(Confidence::Likely))
         .expected(Text::own("SYN and ACK"))
         .found(Text::own(told.map_or("nothing".to_owned(), |(told, ..)| format!("ICMP {}", told.why.name()))));
