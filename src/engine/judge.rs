@@ -590,7 +590,9 @@ fn unveil(chain: &mut Chain, rows: &[Row], findings: &mut [Finding], products: &
     });
     let Some((x, told, sender)) = told else { return };
     let was = chain.verdict.told_by().to_owned();
-    let rule = told.rule.map_or(was.clone(), str::to_owned);
+    // One that was found on it.
+    let found = |rule: &&str| chain.findings.iter().any(|at| findings.get(*at).is_some_and(|f| f.rule == **rule));
+    let rule = told.rule.filter(found).map_or(was.clone(), str::to_owned);
     for at in &chain.findings {
         if let Some(finding) = findings.get_mut(*at) {
             if finding.rule == rule {

@@ -1,7 +1,7 @@
 //! Connections that another place of capture saw too, and there without what was said: the request, or the answer to the
 //! SYN, was lost between the two.
 
-use crate::base::{Endpoint, FlowId, Nanos, Timestamp};
+use crate::base::{Endpoint, FlowId, Nanos, Timestamp, limits};
 use crate::model::{BrokenHow, ConnectState, Direction, EndHow, Exchange, FlowFacts, HandshakeStep, Lost};
 
 use super::{Map, Set};
@@ -73,14 +73,17 @@ pub fn never_came(
         all.retain(|flow| !copies.contains(&flow.id));
         all.sort_unstable_by_key(|flow| (flow.syn_at, flow.id));
         for (at, flow) in all.iter().enumerate() {
-            if all.iter().take(at).any(|first| are_one(first, flow) && is_same_fate(first, flow)) {
+            // As many as may be of one time, so that a port that is used again and again costs little.
+            let near = all.iter().take(at).rev().take_while(|first| is_near(first.syn_at, flow.syn_at));
+            if near.take(limits::JOIN_CANDIDATES).any(|first| are_one(first, flow) && is_same_fate(first, flow)) {
                 copies.insert(flow.id);
             }
         }
     }
     // A server that answered, as its own place shows, and was not heard.
     for flow in sealed {
-        for at in known.get(&(flow.client, flow.server)).into_iter().flatten() {
+        let same = known.get(&(flow.client, flow.server)).filter(|same| same.len() <= limits::JOIN_CANDIDATES);
+        for at in same.into_iter().flatten() {
             let Some(one) = lone.get_mut(*at).filter(|one| are_one(one, flow)) else { continue };
             let broken = one.said.as_mut().and_then(|said| said.broken.as_mut());
             let silent = broken.filter(|broken| broken.how == BrokenHow::Silence && broken.transport.is_some());
@@ -191,26 +194,13 @@ fn is_less(near: &FlowFacts, far: &FlowFacts) -> bool {
 mod tests {
     use super::*;
     use crate::base::{ExchangeId, PacketRef};
-    use crate::hops::testing::head;
+    use crate::hops::testing::{head, lone};
     use crate::model::{Broken, Said, Swallowed, Transport};
 
     /// Opened at another place at this time, in ms, with the exchange's addresses.
     fn copy(x: &Exchange, ms: i64, state: ConnectState) -> FlowFacts {
-        FlowFacts {
-            id: FlowId(9),
-            client: x.client,
-            server: x.server,
-            state,
-            syn: PacketRef::new(1, 1),
-            syn_at: x.request.first + Nanos::from_millis(ms),
-            syns: 2,
-            end: None,
-            end_at: None,
-            rejected: None,
-            said: None,
-            answered_at: None,
-            unseen_at: None,
-        }
+        let at = (PacketRef::new(1, 1), x.request.first + Nanos::from_millis(ms));
+        FlowFacts { syns: 2, ..lone(9, (x.client, x.server), state, at) }
     }
 
     /// Sent again so many times, and never acknowledged.
@@ -286,20 +276,8 @@ mod tests {
     /// A ClientHello that was sent at this place, and how that ended.
     fn hello(x: &Exchange, how: BrokenHow, times: u32) -> FlowFacts {
         let transport = unheard(asked(), times).transport;
-        let broken = Broken {
-            by: Direction::ServerToClient,
-            how,
-            after: HandshakeStep::ClientHello,
-            at: PacketRef::new(0, 9),
-            ts: x.request.last,
-            waited: Nanos::ZERO,
-            no_certificate: false,
-            torn: false,
-            alpn_offered: Box::default(),
-            transport,
-            reached: false,
-            unseen_at: None,
-        };
+        let (by, after, at) = (Direction::ServerToClient, HandshakeStep::ClientHello, PacketRef::new(0, 9));
+        let broken = Broken { transport, ..Broken::new(by, how, after, (at, x.request.last)) };
         let said = Some(Box::new(Said { broken: Some(Box::new(broken)), ..Said::default() }));
         FlowFacts { id: FlowId(1), syn: PacketRef::new(0, 1), said, ..copy(x, 0, ConnectState::Established) }
     }

@@ -81,7 +81,8 @@ fn random(flow: &FlowFacts) -> Option<&[u8; 32]> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::base::{FlowId, PacketRef, Timestamp};
+    use crate::base::{PacketRef, Timestamp};
+    use crate::hops::testing::lone;
     use crate::model::{Broken, Direction, Said, Tls};
 
     fn endpoint(text: &str) -> Endpoint {
@@ -89,39 +90,14 @@ mod tests {
     }
 
     fn flow(id: u32, client: &str, server: &str, ms: i64) -> FlowFacts {
-        FlowFacts {
-            answered_at: None,
-            unseen_at: None,
-            id: FlowId(id),
-            client: endpoint(client),
-            server: endpoint(server),
-            state: ConnectState::Established,
-            syn: PacketRef::default(),
-            syn_at: Timestamp(ms * 1_000_000),
-            syns: 1,
-            end: None,
-            end_at: None,
-            rejected: None,
-            said: None,
-        }
+        let at = (PacketRef::default(), Timestamp(ms * 1_000_000));
+        lone(id, (endpoint(client), endpoint(server)), ConnectState::Established, at)
     }
 
     fn broken(mut flow: FlowFacts, random: u8, how: BrokenHow, ms: i64) -> FlowFacts {
         let tls = Tls { client_random: Some(Box::new([random; 32])), ..Tls::default() };
-        let broken = Broken {
-            by: Direction::ServerToClient,
-            how,
-            after: HandshakeStep::ClientHello,
-            at: PacketRef::default(),
-            ts: Timestamp(ms * 1_000_000),
-            waited: Nanos::ZERO,
-            torn: false,
-            no_certificate: false,
-            alpn_offered: Box::default(),
-            transport: None,
-            reached: false,
-            unseen_at: None,
-        };
+        let (by, after) = (Direction::ServerToClient, HandshakeStep::ClientHello);
+        let broken = Broken::new(by, how, after, (PacketRef::default(), Timestamp(ms * 1_000_000)));
         let via = vec![Wrapper::Tls(Box::new(tls))];
         flow.said = Some(Box::new(Said { via, broken: Some(Box::new(broken)), ..Said::default() }));
         flow

@@ -15,6 +15,8 @@ pub struct Sightings {
     hosts: Map<(IpAddr, IpAddr), Vec<Sight>>,
     /// Those to each server, by the client's port: of a translation the port may be kept.
     servers: Map<Endpoint, Vec<Sight>>,
+    /// Whole connections, by place.
+    connections: Set<(u16, Endpoint, Endpoint)>,
     /// Places that miss packets.
     holed: Set<u16>,
 }
@@ -63,6 +65,7 @@ impl Sightings {
     fn add(&mut self, sight: Sight) {
         self.hosts.entry((sight.client.ip, sight.server.ip)).or_default().push(sight);
         self.servers.entry(sight.server).or_default().push(sight);
+        self.connections.insert((sight.at.input(), sight.client, sight.server));
     }
 
     fn unseen_at(&self, flow: &FlowFacts, spans: &dyn Fn(u16) -> Option<(Timestamp, Timestamp)>) -> Option<PacketRef> {
@@ -74,25 +77,28 @@ impl Sightings {
         if of_hosts.len().max(to_server.len()) > limits::SEEN_COMPARED {
             return None;
         }
-        let at = |all: &[Sight], place: u16, is: &dyn Fn(&Sight) -> bool| {
-            all.iter().any(|sight| sight.at.input() == place && is(sight))
-        };
         let stands = |there: u16| {
             // It sees what is between the two, and goes on doing so; all that took this way here is there, too.
-            let same = |sight: &Sight| {
-                at(of_hosts, there, &|other| (other.client, other.server) == (sight.client, sight.server))
-            };
-            let all_came = of_hosts.iter().filter(|sight| sight.at.input() == here && !sight.in_vain).all(same);
+            let came = |sight: &Sight| self.connections.contains(&(there, sight.client, sight.server));
+            let all_came = of_hosts.iter().filter(|sight| sight.at.input() == here && !sight.in_vain).all(came);
             // Nothing of the kind came there, by another name neither.
-            let came = |sight: &Sight| sight.in_vain || sight.client.port == flow.client.port;
+            let like_it = |sight: &&Sight| sight.in_vain || sight.client.port == flow.client.port;
+            let mut others = to_server.iter().filter(|sight| sight.at.input() == there).peekable();
             there != here
-                && all_came
-                && at(to_server, there, &|_| true)
-                && !at(to_server, there, &came)
                 && !self.holed.contains(&there)
                 && spans(there).is_some_and(went_on)
+                && all_came
+                && others.peek().is_some()
+                && !others.any(|sight| like_it(&sight))
         };
-        of_hosts.iter().map(|sight| sight.at).find(|at| stands(at.input()))
+        let mut asked: Vec<u16> = Vec::new();
+        of_hosts.iter().map(|sight| sight.at).find(|at| {
+            let is_new = !asked.contains(&at.input());
+            if is_new {
+                asked.push(at.input());
+            }
+            is_new && stands(at.input())
+        })
     }
 }
 
@@ -106,28 +112,14 @@ fn is_in_vain(flow: &FlowFacts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::FlowId;
-    use crate::hops::testing::head;
+    use crate::hops::testing::{head, lone};
 
     const CLIENT: [u8; 4] = [192, 0, 2, 1];
     const SERVER: [u8; 4] = [192, 0, 2, 9];
 
     fn tried(port: u16, state: ConnectState) -> FlowFacts {
-        FlowFacts {
-            id: FlowId(1),
-            client: Endpoint::new(CLIENT.into(), port),
-            server: Endpoint::new(SERVER.into(), 80),
-            state,
-            syn: PacketRef::new(0, 4),
-            syn_at: Timestamp(5_000_000_000),
-            syns: 4,
-            end: None,
-            end_at: None,
-            rejected: None,
-            said: None,
-            answered_at: None,
-            unseen_at: None,
-        }
+        let ends = (Endpoint::new(CLIENT.into(), port), Endpoint::new(SERVER.into(), 80));
+        FlowFacts { syns: 4, ..lone(1, ends, state, (PacketRef::new(0, 4), Timestamp(5_000_000_000))) }
     }
 
     /// Of another connection, seen at this place.

@@ -1,7 +1,31 @@
 //! For the tests of this folder: heads from text.
 
-use crate::base::{PacketRef, Timestamp};
-use crate::model::{Field, Head, LineFaults, Mark, Names, StartLine};
+use crate::base::{Endpoint, FlowId, PacketRef, Timestamp};
+use crate::model::{ConnectState, Field, FlowFacts, Head, LineFaults, Mark, Names, StartLine};
+
+/// A connection without a request, of which this was its SYN.
+pub(crate) fn lone(
+    id: u32,
+    (client, server): (Endpoint, Endpoint),
+    state: ConnectState,
+    (syn, syn_at): (PacketRef, Timestamp),
+) -> FlowFacts {
+    FlowFacts {
+        id: FlowId(id),
+        client,
+        server,
+        state,
+        syn,
+        syn_at,
+        syns: 1,
+        end: None,
+        end_at: None,
+        rejected: None,
+        said: None,
+        answered_at: None,
+        unseen_at: None,
+    }
+}
 
 /// A head from its text, lines ended by CRLF.
 pub(crate) fn head(text: &str) -> Head {

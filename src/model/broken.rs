@@ -59,6 +59,24 @@ pub enum HandshakeStep {
 }
 
 impl Broken {
+    /// Broken off so, by the packet `at`, at `ts`; of which nothing else is known yet.
+    pub fn new(by: Direction, how: BrokenHow, after: HandshakeStep, (at, ts): (PacketRef, Timestamp)) -> Self {
+        Broken {
+            by,
+            how,
+            after,
+            at,
+            ts,
+            waited: Nanos::ZERO,
+            no_certificate: false,
+            torn: false,
+            alpn_offered: Box::default(),
+            transport: None,
+            reached: false,
+            unseen_at: None,
+        }
+    }
+
     pub(super) fn shift(&mut self, by: Nanos) {
         self.ts = self.ts + by;
         if let Some(transport) = &mut self.transport {

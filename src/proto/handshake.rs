@@ -88,18 +88,9 @@ pub(super) fn broken(seen: &Seen<'_>) -> Option<Broken> {
             false => record.kind == HANDSHAKE && record.bytes == EMPTY_IN_CLEAR,
         };
         Broken {
-            by,
-            how,
-            after,
-            at,
-            ts,
-            waited: Nanos::ZERO,
-            torn: false,
             no_certificate: after > HandshakeStep::ClientHello && client.iter().find(empty).is_some(),
             alpn_offered: seen.alpn_offered.into(),
-            transport: None,
-            reached: false,
-            unseen_at: None,
+            ..Broken::new(by, how, after, (at, ts))
         }
     };
     if let Some(Fatal { by, description, ts, at }) = seen.alert {

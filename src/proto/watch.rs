@@ -246,20 +246,7 @@ fn broken(first: &[Option<Preview>; 2], end: &End) -> Option<Broken> {
         EndHow::Rst => BrokenHow::Rst,
         _ => BrokenHow::Fin,
     };
-    is_hello(&client.bytes).then(|| Broken {
-        by,
-        how,
-        after,
-        at,
-        ts,
-        waited: ts.since(client.ts),
-        torn: false,
-        no_certificate: false,
-        alpn_offered: Box::default(),
-        transport: None,
-        reached: false,
-        unseen_at: None,
-    })
+    is_hello(&client.bytes).then(|| Broken { waited: ts.since(client.ts), ..Broken::new(by, how, after, (at, ts)) })
 }
 
 fn is_hello(bytes: &[u8]) -> bool {

@@ -59,6 +59,7 @@ pub fn shared(chains: &[Compared<'_>], through: &HashSet<Endpoint>) -> Vec<Patte
     if failed < LEAST_OF_MACHINES || failed == all {
         return Vec::new();
     }
+    let through: HashSet<Vec<u8>> = through.iter().map(|hop| hop.to_string().into_bytes()).collect();
     let mut found: Vec<(f64, usize, Vec<u8>, Pattern)> = Vec::new();
     for (rank, field) in FIELDS.iter().enumerate() {
         let mut values: HashMap<Cow<'_, [u8]>, Tally> = HashMap::new();
@@ -76,7 +77,7 @@ pub fn shared(chains: &[Compared<'_>], through: &HashSet<Endpoint>) -> Vec<Patte
             if with == all || *field == "onward" && value.is_empty() {
                 continue;
             }
-            if *field == "server" && through.iter().any(|hop| *value == *hop.to_string().as_bytes()) {
+            if *field == "server" && through.contains(&*value) {
                 continue;
             }
             let share = ratio(bad, with);

@@ -272,20 +272,9 @@ mod tests {
 
     fn hello(times: u32, smallest: u32, unseen_at: Option<PacketRef>) -> FlowFacts {
         let transport = lost(times, smallest, 0).transport;
-        let broken = Broken {
-            by: Direction::ServerToClient,
-            how: BrokenHow::Silence,
-            after: HandshakeStep::ClientHello,
-            at: PacketRef::new(0, 9),
-            ts: Default::default(),
-            waited: Nanos::ZERO,
-            no_certificate: false,
-            torn: false,
-            alpn_offered: Box::default(),
-            transport,
-            reached: false,
-            unseen_at,
-        };
+        let (by, how, after) = (Direction::ServerToClient, BrokenHow::Silence, HandshakeStep::ClientHello);
+        let broken =
+            Broken { transport, unseen_at, ..Broken::new(by, how, after, (PacketRef::new(0, 9), Default::default())) };
         let said = Said { broken: Some(Box::new(broken)), ..Said::default() };
         FlowFacts { said: Some(Box::new(said)), ..flow(ConnectState::Established, 1) }
     }

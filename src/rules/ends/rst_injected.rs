@@ -202,20 +202,9 @@ mod tests {
     }
 
     fn upon_hello(ttl: Option<(u8, u8)>, unseen_at: Option<PacketRef>) -> FlowFacts {
-        let broken = Broken {
-            by: SERVER,
-            how: BrokenHow::Rst,
-            after: HandshakeStep::ClientHello,
-            at: PacketRef::new(0, 5),
-            ts: Default::default(),
-            waited: Nanos::ZERO,
-            no_certificate: false,
-            torn: false,
-            alpn_offered: Box::default(),
-            transport: Some(Box::new(Transport { rst_ttl: ttl, ..Transport::default() })),
-            reached: false,
-            unseen_at,
-        };
+        let (how, after, at) = (BrokenHow::Rst, HandshakeStep::ClientHello, PacketRef::new(0, 5));
+        let transport = Some(Box::new(Transport { rst_ttl: ttl, ..Transport::default() }));
+        let broken = Broken { transport, unseen_at, ..Broken::new(SERVER, how, after, (at, Default::default())) };
         let said = Said { broken: Some(Box::new(broken)), ..Said::default() };
         FlowFacts { said: Some(Box::new(said)), ..flow(ConnectState::Established, 1) }
     }

@@ -1,6 +1,6 @@
 //! What hops tried towards backends without getting a request through.
 
-use crate::base::{ExchangeId, Nanos, limits};
+use crate::base::{Nanos, limits};
 use crate::model::{Confidence, Direction, Evidence, FlowFacts, Text};
 use crate::rules::journey::{Journey, Leg};
 
@@ -79,43 +79,34 @@ impl Failed<'_> {
 /// The connections like this that a hop tried for a request that it then could not answer. `None`: there are
 /// none, or the hop got its request through after all.
 pub(in crate::rules) fn failed<'a>(journey: &Journey<'a>, like: impl Fn(&FlowFacts) -> bool) -> Option<Failed<'a>> {
-    let of = |(tried, flow): &&(crate::model::Attempted, &FlowFacts)| {
-        like(flow) && leg(journey, tried.behind).is_some_and(|leg| is_stuck(journey, &leg))
-    };
-    let (first, _) = journey.tried.iter().find(of)?;
-    let near = leg(journey, first.behind)?;
-    let same = journey.tried.iter().filter(|(tried, flow)| tried.behind == first.behind && like(flow));
-    Some(Failed {
-        leg: near,
-        flows: same.clone().map(|(_, flow)| *flow).collect(),
-        confidence: same.map(|(tried, _)| tried.confidence).max().unwrap_or(first.confidence),
-        decides: decides(journey, first.behind, &like),
-        who: answerer(journey, &near),
-    })
+    of_legs(journey, like, |near| is_stuck(journey, near))
 }
 
 /// The connections like this that a hop tried in vain before it got its request through after all. `None`: there are none.
 pub(in crate::rules) fn overcome<'a>(journey: &Journey<'a>, like: impl Fn(&FlowFacts) -> bool) -> Option<Failed<'a>> {
-    let through = |id| journey.hops.iter().any(|hop| hop.between.0 == id);
-    let of = |(tried, flow): &&(crate::model::Attempted, &FlowFacts)| {
-        let granted = leg(journey, tried.behind).is_some_and(|near| near.x.granted().is_some());
-        like(flow) && granted && through(tried.behind)
-    };
-    let (first, _) = journey.tried.iter().find(of)?;
-    let near = leg(journey, first.behind)?;
-    let same = journey.tried.iter().filter(|(tried, flow)| tried.behind == first.behind && like(flow));
+    let through = |near: &Leg<'_>| journey.hops.iter().any(|hop| hop.between.0 == near.x.id);
+    of_legs(journey, like, |near| near.x.granted().is_some() && through(near))
+}
+
+/// The connections like this that were tried for the first leg of this kind.
+fn of_legs<'a>(
+    journey: &Journey<'a>,
+    like: impl Fn(&FlowFacts) -> bool,
+    kind: impl Fn(&Leg<'_>) -> bool,
+) -> Option<Failed<'a>> {
+    let (first, near) = journey.tried.iter().filter(|(_, flow)| like(flow)).find_map(|(tried, _)| {
+        let near = leg(journey, tried.behind).filter(|near| kind(near))?;
+        Some((tried, near))
+    })?;
+    let of_leg = journey.tried.iter().filter(|(tried, _)| tried.behind == first.behind);
+    let same = of_leg.clone().filter(|(_, flow)| like(flow));
     Some(Failed {
         leg: near,
         flows: same.clone().map(|(_, flow)| *flow).collect(),
         confidence: same.map(|(tried, _)| tried.confidence).max().unwrap_or(first.confidence),
-        decides: decides(journey, first.behind, &like),
+        decides: of_leg.max_by_key(|(_, flow)| flow.syn_at).is_some_and(|(_, last)| like(last)),
         who: answerer(journey, &near),
     })
-}
-
-fn decides(journey: &Journey<'_>, behind: ExchangeId, like: impl Fn(&FlowFacts) -> bool) -> bool {
-    let tried = journey.tried.iter().filter(|(tried, _)| tried.behind == behind).map(|(_, flow)| *flow);
-    tried.max_by_key(|flow| flow.syn_at).is_some_and(like)
 }
 
 /// Whether the hop that answers this leg gave up, and no request of it behind was answered.

@@ -2,7 +2,7 @@
 
 use super::syn_lost::taken_meanwhile;
 use super::{syn_rejected, turned};
-use crate::base::{Nanos, Timestamp, limits};
+use crate::base::{Nanos, PacketRef, Timestamp, limits};
 use crate::model::{Confidence, ConnectState, Direction, Evidence, FaultClass, FlowFacts, Severity, Text};
 use crate::rules::hop::tried::{failed, overcome, say};
 use crate::rules::icmp::{evidence, said_of, tell};
@@ -38,7 +38,7 @@ const LOST: &str =
 const BETWEEN: &str = "a firewall between the two places of capture drops the server's SYN-ACK, as one does that sees only half \
     of the connection (asymmetric routing)";
 
-const UNSEEN: &str = "another place of capture, nearer its server, which saw the two hosts speak, saw none of them: they were lost \
+const UNSEEN: &str = "and another place of capture, nearer its server, which saw the two hosts speak, saw none of them: they were lost \
     between the two.";
 
 const DROPPED: &str = "a firewall or router between the two places of capture drops the client's SYN";
@@ -60,18 +60,9 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
         tell(out, flow, told, text, turned::severity(flow, seen)).confidence(Confidence::Likely);
         return;
     }
-    if let Some(at) = flow.answered_at {
-        let said = format!("{} sent {} SYNs to {} and got no answer, {LOST}", flow.client, flow.syns, flow.server);
-        let told = out.add(turned::say(Text::own(said), flow, seen)).confidence(Confidence::Likely).cause(BETWEEN);
-        told.expected(Text::own("SYN and ACK"))
-            .found(Text::own("nothing"))
-            .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
-            .evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
-        return;
-    }
-    if let Some(at) = flow.unseen_at {
-        let said = format!("{} sent {} SYNs to {} and got no answer; {UNSEEN}", flow.client, flow.syns, flow.server);
-        let told = out.add(turned::say(Text::own(said), flow, seen)).confidence(Confidence::Likely).cause(DROPPED);
+    if let Some((elsewhere, why, at)) = elsewhere(flow) {
+        let said = format!("{} sent {} SYNs to {}, got no answer, {elsewhere}", flow.client, flow.syns, flow.server);
+        let told = out.add(turned::say(Text::own(said), flow, seen)).confidence(Confidence::Likely).cause(why);
         told.expected(Text::own("SYN and ACK"))
             .found(Text::own("nothing"))
             .evidence(Evidence { at: flow.syn, direction: Some(Direction::ClientToServer), bytes: None })
@@ -95,6 +86,12 @@ fn check(flow: &FlowFacts, seen: &Seen, out: &mut Findings<'_>) {
     } else if other_port(flow, seen).is_some() {
         found.cause(UP);
     }
+}
+
+/// What another place of capture shows of it, why that is so, and a packet there. `None`: nothing.
+fn elsewhere(flow: &FlowFacts) -> Option<(&'static str, &'static str, PacketRef)> {
+    let answered = flow.answered_at.map(|at| (LOST, BETWEEN, at));
+    answered.or_else(|| flow.unseen_at.map(|at| (UNSEEN, DROPPED, at)))
 }
 
 /// Another port at which the server's host took an upgrade about then.
@@ -127,7 +124,7 @@ fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
     }
     let Some(failed) = failed(journey, silent) else { return };
     let told = failed.flows.iter().find_map(|flow| Some((flow.rejected?, flow.client.ip, flow.server.ip)));
-    let elsewhere = failed.flows.iter().find_map(|flow| flow.answered_at);
+    let elsewhere = failed.flows.iter().find_map(|flow| elsewhere(flow)).filter(|_| told.is_none());
     let syns: u32 = failed.flows.iter().map(|flow| flow.syns).sum();
     let did = match failed.flows.as_slice() {
         _ if let Some((told, client, server)) = &told => format!(
@@ -158,11 +155,9 @@ fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         }
         _ => format!("sent {syns} SYNs to {}, got no answer, and {}", failed.servers(), failed.outcome()),
     };
-    let unseen = failed.flows.iter().find_map(|flow| flow.unseen_at).filter(|_| elsewhere.is_none() && told.is_none());
-    let did = match (elsewhere, unseen) {
-        (Some(_), _) => format!("{did}; {}", LOST.trim_end_matches('.')),
-        (None, Some(_)) => format!("{did}; {}", UNSEEN.trim_end_matches('.')),
-        (None, None) => did,
+    let did = match elsewhere {
+        Some((elsewhere, ..)) => format!("{did}; {}", elsewhere.trim_end_matches('.')),
+        None => did,
     };
     let mut found = out
         .add(say(&failed, &did))
@@ -178,13 +173,9 @@ fn check_chain(journey: &Journey<'_>, seen: &Seen, out: &mut Findings<'_>) {
         let packets = flow.rejected.map_or(vec![syn.clone()], |told| evidence(flow, &told).into());
         found = packets.into_iter().fold(found, |found, packet| found.evidence(packet));
     }
-    if let Some(at) = elsewhere {
-        found = found.cause(BETWEEN).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
-    }
-    if let Some(at) = unseen {
-        found = found.cause(DROPPED).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
-    } else if told.is_none() && elsewhere.is_none() && failed.flows.iter().any(|flow| other_port(flow, seen).is_some())
-    {
+    if let Some((_, why, at)) = elsewhere {
+        found = found.cause(why).evidence(Evidence { at, direction: Some(Direction::ClientToServer), bytes: None });
+    } else if told.is_none() && failed.flows.iter().any(|flow| other_port(flow, seen).is_some()) {
         found = found.cause(UP);
     }
     found.evidence(failed.answer());
@@ -257,8 +248,7 @@ mod tests {
 
     #[test]
     fn syns_that_another_place_did_not_see_were_lost_between() {
-        let unseen =
-            || FlowFacts { unseen_at: Some(crate::base::PacketRef::new(1, 7)), ..flow(ConnectState::Unanswered, 4) };
+        let unseen = || FlowFacts { unseen_at: Some(PacketRef::new(1, 7)), ..flow(ConnectState::Unanswered, 4) };
         let found = run_flow(&RULE, &unseen());
         assert_eq!((found[0].severity, &found[0].causes[..]), (Severity::Error, &[DROPPED.into()][..]));
         let gateway = exchange(GOOD, Some("HTTP/1.1 504 Gateway Time-out\r\n\r\n"));

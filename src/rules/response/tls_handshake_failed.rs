@@ -346,20 +346,7 @@ mod tests {
     use Direction::{ClientToServer, ServerToClient};
 
     fn failed(by: Direction, how: BrokenHow, after: HandshakeStep, change: impl FnOnce(&mut Broken)) -> FlowFacts {
-        let mut broken = Broken {
-            by,
-            how,
-            after,
-            at: PacketRef::new(0, 7),
-            ts: Timestamp::default(),
-            waited: Nanos::ZERO,
-            torn: false,
-            no_certificate: false,
-            alpn_offered: Box::default(),
-            transport: None,
-            reached: false,
-            unseen_at: None,
-        };
+        let mut broken = Broken::new(by, how, after, (PacketRef::new(0, 7), Timestamp::default()));
         change(&mut broken);
         let tls = Tls { server_name: Some(b"chat.example".as_slice().into()), ..Tls::default() };
         let via = vec![Wrapper::Tls(Box::new(tls))];
