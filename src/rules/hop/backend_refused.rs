@@ -128,6 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn where_the_hop_then_tried_another_in_vain_that_decides() {
+        let silent = || {
+            let flow = flow(ConnectState::Unanswered, 3);
+            FlowFacts { syn_at: flow.syn_at + crate::base::Nanos::from_millis(5), ..flow }
+        };
+        let tried = |flows| run_tried(&RULE, exchange(GOOD, Some(BAD_GATEWAY)), flows, View::default())[0].severity;
+        assert_eq!(tried(vec![flow(ConnectState::Refused, 1), silent()]), Severity::Warning);
+        assert_eq!(tried(vec![flow(ConnectState::Refused, 1)]), Severity::Error);
+    }
+
+    #[test]
     fn a_host_that_takes_upgrades_at_another_port_makes_the_port_the_likeliest_cause() {
         let refused = flow(ConnectState::Refused, 1);
         let other = exchange(GOOD, Some(&granted())).with(|x| {
